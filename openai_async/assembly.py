@@ -1,0 +1,176 @@
+"""Putting chunks together: the completion that a stream's deltas add up to.
+
+Works on the parsed JSON and not on typed objects, so that what vendors add (`reasoning_content`
+and the like) is put together by the same rules as what the API describes. Text is kept in pieces
+and joined once: the cost is linear in the length of the stream.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Strings that name something, and so replace what was there; all others are text, and add up.
+# Some servers repeat the role, or a tool call's id and name, in every chunk.
+_NAMES = frozenset({"role", "id", "type", "name", "format", "signature"})
+
+
+class Assembly:
+    """Takes in chunks; gives the completion as far as it has come."""
+
+    __slots__ = ("_choices", "_top", "expected")
+
+    def __init__(self, expected: int = 1) -> None:
+        self.expected = expected
+        """How many choices were asked for (`n`)."""
+        self._top: dict[str, Any] = {}
+        self._choices: dict[int, _Choice] = {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice that was asked for, or has begun, has its finish_reason."""
+        choices = self._choices.values()
+        return len(choices) >= self.expected and all(c.finish_reason is not None for c in choices)
+
+    def add(self, chunk: dict[str, Any]) -> None:
+        for key, value in chunk.items():
+            if key != "choices" and value is not None:
+                self._top[key] = value
+        pieces = chunk.get("choices")
+        for piece in pieces if isinstance(pieces, list) else ():
+            if not isinstance(piece, dict):
+                continue
+            index = _index(piece) or 0
+            choice = self._choices.get(index)
+            if choice is None:
+                choice = self._choices[index] = _Choice()
+            choice.add(piece)
+
+    def completion(self) -> dict[str, Any]:
+        """The JSON of a `chat.completion`, as a plain request would have got it."""
+        top = {k: v for k, v in self._top.items() if k not in ("object", "obfuscation")}
+        return top | {
+            "object": "chat.completion",
+            "choices": [
+                {"index": index, **self._choices[index].result()} for index in sorted(self._choices)
+            ],
+        }
+
+
+class _Choice:
+    __slots__ = ("_extra", "_logprobs", "_message", "finish_reason")
+
+    def __init__(self) -> None:
+        self.finish_reason: str | None = None
+        self._message = _Fields(role="assistant", content=None)
+        self._logprobs: _Fields | None = None
+        self._extra: dict[str, Any] = {}
+
+    def add(self, piece: dict[str, Any]) -> None:
+        for key, value in piece.items():
+            if value is None or key == "index":
+                continue
+            if key == "delta" and isinstance(value, dict):
+                _merge(self._message, value)
+            elif key == "finish_reason":
+                self.finish_reason = value
+            elif key == "logprobs" and isinstance(value, dict):
+                if self._logprobs is None:
+                    self._logprobs = _Fields(content=None, refusal=None)
+                _merge(self._logprobs, value)
+            else:
+                self._extra[key] = value
+
+    def result(self) -> dict[str, Any]:
+        return {
+            **self._extra,
+            "message": _joined(self._message),
+            "logprobs": self._logprobs and _joined(self._logprobs),
+            "finish_reason": self.finish_reason,
+        }
+
+
+class _Fields(dict[str, Any]):
+    """An object in the making. Only these are merged into; what a chunk brought stays as it is."""
+
+
+class _Text(list[str]):
+    """A text in pieces."""
+
+
+class _Items(list[Any]):
+    """A list in the making."""
+
+
+class _Calls(list[_Fields]):
+    """Tool calls in the making; each remembers the `index` its pieces carry."""
+
+
+# message.audio.data, tool_calls[].function.arguments: the API nests no deeper, and whatever a
+# server nests below that is taken as it is instead of being followed down to the stack's end.
+_MAX_DEPTH = 4
+
+
+def _merge(into: _Fields, delta: dict[str, Any], depth: int = 0) -> None:
+    for key, value in delta.items():
+        held = into.get(key)
+        if value is None:
+            into.setdefault(key, None)
+        elif isinstance(value, str) and key not in _NAMES:
+            if isinstance(held, _Text):
+                held.append(value)
+            else:
+                into[key] = _Text([value])
+        elif isinstance(value, dict) and depth < _MAX_DEPTH:
+            if not isinstance(held, _Fields):
+                held = into[key] = _Fields()
+            _merge(held, value, depth + 1)
+        elif isinstance(value, list) and key == "tool_calls":
+            if not isinstance(held, _Calls):
+                held = into[key] = _Calls()
+            for call in value:
+                if isinstance(call, dict):
+                    _merge_call(held, call)
+        elif isinstance(value, list):
+            if not isinstance(held, _Items):
+                held = into[key] = _Items()
+            held.extend(value)
+        elif value != "" or held is None:
+            into[key] = value
+
+
+def _index(piece: dict[str, Any]) -> int | None:
+    index = piece.get("index")
+    if isinstance(index, float) and index.is_integer():
+        return int(index)
+    return index if isinstance(index, int) else None
+
+
+def _merge_call(calls: _Calls, piece: dict[str, Any]) -> None:
+    """Add a piece to its call: the one with its `index`; without one, with its id; else the last.
+
+    Gemini's endpoint sends whole calls without an index, each with an id of its own.
+    """
+    index, call_id = _index(piece), piece.get("id")
+    if index is not None:
+        target = next((call for call in calls if call["index"] == index), None)
+    elif call_id:
+        target = next((call for call in calls if call.get("id") == call_id), None)
+    else:
+        target = calls[-1] if calls else None
+    if target is None:
+        target = _Fields(index=len(calls) if index is None else index)
+        calls.append(target)
+    _merge(target, {key: value for key, value in piece.items() if key != "index"})
+
+
+def _joined(value: Any) -> Any:
+    if isinstance(value, _Text):
+        return "".join(value)
+    if isinstance(value, _Calls):
+        ordered = sorted(value, key=lambda call: call["index"])
+        return [{k: _joined(v) for k, v in call.items() if k != "index"} for call in ordered]
+    if isinstance(value, _Items):
+        return list(value)
+    if isinstance(value, _Fields):
+        return {key: _joined(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,175 @@
+"""The open body of a streamed response: bytes as they come, a bound on silence, and a clean end.
+
+A slow reader holds the server back: aiohttp stops reading from the socket when its buffer is full,
+and a stream that nobody waits for is not "silent", however long its reader thinks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+import aiohttp
+from yarl import URL
+
+from .errors import APIConnectionError, APITimeoutError
+
+# After the last event the end of the HTTP body is nearly always there or on its way, and with it
+# the connection is fit for the next request. Longer than this nobody waits for it...
+FINISH_WAIT = 0.05
+# ...but the connection gets this long to become free by itself before it is closed.
+LINGER = 2.0
+
+
+class ByteStream:
+    """The bytes of one response. One reader at a time.
+
+    Args:
+        answer: aiohttp's response, headers read.
+        idle: seconds of silence that one `read` bears; `None` for ever.
+        released: called once, when the connection is no longer in use by this stream.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_idle",
+        "_loop",
+        "_released",
+        "_silent_since",
+        "_timed_out",
+        "_watchdog",
+    )
+
+    def __init__(
+        self, answer: aiohttp.ClientResponse, idle: float | None, released: Callable[[], None]
+    ) -> None:
+        self._answer = answer
+        self._idle = idle
+        self._released: Callable[[], None] | None = released
+        self._loop = asyncio.get_running_loop()
+        self._silent_since: float | None = None
+        self._timed_out = False
+        self._watchdog: asyncio.TimerHandle | None = None
+
+    @property
+    def content_type(self) -> str:
+        """The media type, lower case, without parameters; "" if the server named none."""
+        return self._answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    async def read(self) -> bytes:
+        """What has come, or the next that comes; b"" at the end of the body.
+
+        Raises:
+            APITimeoutError: nothing came for `idle` seconds.
+            APIConnectionError: the connection broke.
+        """
+        # One timer for the whole stream that looks, when it fires, how long this wait has lasted:
+        # a timer per read costs more than reading a chunk.
+        self._silent_since = self._loop.time()
+        if self._watchdog is None and self._idle is not None:
+            self._watchdog = self._loop.call_later(self._idle, self._watch)
+        try:
+            data = await self._answer.content.readany()
+        except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
+            self.abort()
+            if self._timed_out:
+                msg = (
+                    f"The stream was silent for {self._idle:g} s. "
+                    "Raise Timeout(idle=...) if the server may think longer."
+                )
+                raise APITimeoutError(msg) from error
+            raise connection_error(error, self._answer.url) from error
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._silent_since = None
+        return data
+
+    def expect_within(self, seconds: float) -> None:
+        """From now on bear no silence longer than this."""
+        if self._idle is None or seconds < self._idle:
+            self._idle = seconds
+            if self._watchdog is not None:
+                self._watchdog.cancel()
+                self._watchdog = None
+
+    async def finish(self) -> None:
+        """After the last event: leave the connection to the pool, or close it if it is not fit."""
+        content = self._answer.content
+        if not content.at_eof():
+            try:
+                async with asyncio.timeout(FINISH_WAIT):
+                    while await content.readany():
+                        pass
+            except (aiohttp.ClientError, OSError, EOFError, ValueError):
+                # TimeoutError is an OSError. aiohttp hands the connection back by itself if the
+                # body ends after all; if it does not, the timer hangs up.
+                self._loop.call_later(LINGER, self._answer.close)
+            except BaseException:
+                self.abort()
+                raise
+        self._end()
+
+    def leave(self) -> None:
+        """`finish()` for who cannot wait."""
+        if not self._answer.content.at_eof():
+            self._loop.call_later(LINGER, self._answer.close)
+        self._end()
+
+    def abort(self) -> None:
+        """Hang up now. May be called at any time, from any thread, more than once."""
+        if self._released is None or self._loop.is_closed():
+            return
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is self._loop:
+            self._hang_up()
+        else:
+            self._loop.call_soon_threadsafe(self._hang_up)
+
+    def _hang_up(self) -> None:
+        self._answer.close()
+        self._end()
+
+    def _end(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+        if self._released is not None:
+            self._released()
+            self._released = None
+
+    def _watch(self) -> None:
+        if self._idle is None:
+            return
+        since = self._silent_since
+        silence = 0.0 if since is None else self._loop.time() - since
+        if silence >= self._idle:
+            self._timed_out = True
+            # Wakes the reader with aiohttp's "Connection closed".
+            self._answer.close()
+        else:
+            self._watchdog = self._loop.call_later(self._idle - silence, self._watch)
+
+
+def connection_error(error: BaseException, url: URL) -> APIConnectionError:
+    """Our exception for aiohttp's: what happened, to whom, and what to check."""
+    reason = error
+    while (inner := getattr(reason, "os_error", None) or reason.__cause__) is not None:
+        reason = inner
+    # asyncio puts the address where the system's words should be; the number says it better.
+    number = getattr(reason, "errno", None)
+    text = os.strerror(number) if number else str(reason) or type(reason).__name__
+    line = " ".join(str(text).split())[:120].rstrip(".")
+    where = url.origin() if url.absolute else url
+    if isinstance(error, aiohttp.ClientConnectorError):
+        msg = f"Cannot connect to {where}: {line}. Check base_url, and that the server is up."
+    elif isinstance(error, aiohttp.ClientPayloadError):
+        msg = f"The answer of {where} broke off: {line}."
+    else:
+        msg = f"The connection to {where} failed: {line}."
+    return APIConnectionError(msg)

@@ -1,0 +1,331 @@
+"""`AsyncClient`: options in, resources out.
+
+Options are said once, in `ClientOptions`; a client is those options, a chain of middlewares, and a
+transport it may share with its copies.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self, TypedDict, TypeVar, Unpack
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from . import codec
+from ._version import __version__
+from .errors import APIResponseValidationError, InvalidArgumentError
+from .middleware import Middleware, chain
+from .middleware.retry import Retry
+from .options import (
+    REQUEST_OPTIONS,
+    APIKey,
+    RequestOptions,
+    RetryPolicy,
+    Timeout,
+    check_headers,
+    check_retries,
+    find_api_key,
+    find_base_url,
+    find_header_value,
+)
+from .resources.base import check_known, check_path, json_body
+from .resources.chat import Chat
+from .resources.images import Images
+from .resources.models import Models
+from .stream import Connect
+from .transport import SSL, Request, Response, Transport
+from .types.base import APIResponse
+
+R = TypeVar("R", bound=APIResponse)
+
+USER_AGENT = f"openai_async/{__version__}"
+# A generated picture is a few MB; more than this is not one.
+MAX_DOWNLOAD = 100 * 1024 * 1024
+# Parsed URLs are kept by path; paths with ids in them must not fill the memory.
+MAX_URLS = 64
+
+
+class ClientOptions(TypedDict, total=False):
+    """What `with_options` can change: all that does not belong to the shared pool."""
+
+    api_key: APIKey | None
+    base_url: str | URL | None
+    organization: str | None
+    project: str | None
+    timeout: Timeout | float | None
+    max_retries: int
+    retry: RetryPolicy
+    default_headers: Mapping[str, str] | None
+    default_query: Mapping[str, str | int | float | bool] | None
+    middlewares: Sequence[Middleware]
+
+
+_CHANGEABLE = frozenset(ClientOptions.__annotations__)
+
+
+class AsyncClient:
+    """The OpenAI API, or any server that speaks it.
+
+    Creating one does no I/O and needs no running loop, so it may stand at module level. Its
+    connections are pooled per event loop and process: the same client works in a second
+    `asyncio.run`, in the loops of several threads, and in a forked child.
+
+    Args:
+        api_key: the key, or a function (plain or async) that is asked for it before each attempt;
+            `OPENAI_API_KEY` if left out.
+        base_url: where the API is, with scheme and version, like "http://localhost:8000/v1";
+            `OPENAI_BASE_URL` or OpenAI's if left out.
+        organization, project: ids for accounts with several; `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID`.
+        timeout: a `Timeout`, or a number of seconds for its `total`. `None` waits for ever.
+        max_retries: how often a failed request is sent again.
+        retry: how the retries are spaced.
+        max_connections: how many requests may be under way at once, per event loop; the others
+            wait their turn, for which no timeout runs.
+        default_headers, default_query: sent with every request.
+        proxy: URL of an HTTP proxy. Proxy variables of the environment are not read.
+        ssl: an `ssl.SSLContext`, an `aiohttp.Fingerprint`, or `False` for no verification.
+        middlewares: see `openai_async.middleware`; the first is the outermost.
+        session: an `aiohttp.ClientSession` of your own to send through. It is never closed.
+
+    Raises:
+        InvalidArgumentError: an option is wrong, or there is no API key.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: APIKey | None = None,
+        base_url: str | URL | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+        timeout: Timeout | float | None = Timeout(),  # noqa: B008 - frozen
+        max_retries: int = 2,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        max_connections: int = 1000,
+        default_headers: Mapping[str, str] | None = None,
+        default_query: Mapping[str, str | int | float | bool] | None = None,
+        proxy: str | None = None,
+        ssl: SSL | None = None,
+        middlewares: Sequence[Middleware] = (),
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        if isinstance(max_connections, bool) or not isinstance(max_connections, int):
+            max_connections = 0
+        if max_connections < 1:
+            msg = "max_connections is no whole number of 1 or more."
+            raise InvalidArgumentError(msg)
+        self._transport = Transport(
+            max_connections=max_connections, proxy=proxy, ssl=ssl, session=session
+        )
+        self._retry: Retry | None = None
+        self._configure(
+            {
+                "api_key": api_key,
+                "base_url": base_url,
+                "organization": organization,
+                "project": project,
+                "timeout": timeout,
+                "max_retries": max_retries,
+                "retry": retry,
+                "default_headers": default_headers,
+                "default_query": default_query,
+                "middlewares": middlewares,
+            }
+        )
+
+    def _configure(self, options: ClientOptions) -> None:
+        """Check the options and make of them what every request needs."""
+        self._options = options
+        self.api_key = find_api_key(options["api_key"])
+        self.base_url = find_base_url(options["base_url"])
+        self.timeout = Timeout.of(options["timeout"])
+        self.max_retries = check_retries(options["max_retries"])
+        self._headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": "application/json"})
+        for header, value, variable in (
+            ("OpenAI-Organization", options["organization"], "OPENAI_ORG_ID"),
+            ("OpenAI-Project", options["project"], "OPENAI_PROJECT_ID"),
+        ):
+            if found := find_header_value(header, value, variable):
+                self._headers[header] = found
+        self._headers.update(check_headers(options["default_headers"] or {}))
+        self._query = _query(options["default_query"])
+        self._urls: dict[str, URL] = {}
+        retry = options["retry"]
+        # The retry budget is one with the policy: copies with the same policy share it.
+        if self._retry is None or self._retry.policy is not retry:
+            self._retry = Retry(retry)
+        self._send = chain([*options["middlewares"], self._retry], self._transport.send)
+
+    def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
+        """A copy with other options that shares the connections: cheap enough for every request.
+
+        Closing either closes the connections of both.
+
+        Example::
+
+            patient = client.with_options(timeout=3600, max_retries=10)
+        """
+        check_known("with_options", changes, _CHANGEABLE)
+        copied = copy.copy(self)
+        copied._configure({**self._options, **changes})
+        return copied
+
+    # --- resources: made when asked for, so that they and the client are no reference cycle ---
+
+    @property
+    def models(self) -> Models:
+        """List, retrieve and delete models."""
+        return Models(self)
+
+    @property
+    def chat(self) -> Chat:
+        """`client.chat.completions.create(...)`"""
+        return Chat(self)
+
+    @property
+    def images(self) -> Images:
+        """Generate images."""
+        return Images(self)
+
+    async def request(
+        self, method: str, path: str, *, json: object = None, **options: Unpack[RequestOptions]
+    ) -> Response:
+        """Send anything: the way to endpoints that have no method here.
+
+        Args:
+            method: an HTTP method.
+            path: below the base URL, such as "/embeddings"; it may hold a query.
+            json: the body; `None` sends none.
+
+        Returns:
+            A `Response`: `.status .headers .json() .text() .body .meta`.
+
+        Raises:
+            APIError: as for every call; retries are the same too.
+
+        Example::
+
+            response = await client.request(
+                "POST", "/embeddings", json={"model": "text-embedding-3-small", "input": "Hi"}
+            )
+            vector = response.json()["data"][0]["embedding"]
+        """
+        check_known("request", options, REQUEST_OPTIONS)
+        if not isinstance(method, str) or not method.isalpha() or not method.isascii():
+            msg = f'method is {method!r}: pass one like "GET" or "POST".'
+            raise InvalidArgumentError(msg)
+        body = None
+        if json is not None and (extra_body := options.get("extra_body")) is not None:
+            if not isinstance(json, Mapping):
+                msg = "extra_body can only be merged into a JSON object."
+                raise InvalidArgumentError(msg)
+            body = json_body(json, extra_body)
+        elif json is not None:
+            body = codec.dumps(json)
+        return await self._send(self._request(method.upper(), path, body, options))
+
+    async def close(self) -> None:
+        """Close the connections. What is still under way fails; closing twice is fine."""
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        state = " closed" if self._transport.closed else ""
+        return f"<AsyncClient {self.base_url}{state}>"
+
+    # --- for the resources ---
+
+    async def _call(
+        self, cls: type[R], method: str, path: str, body: bytes | None, options: RequestOptions
+    ) -> R:
+        """Send a request whose answer is a `cls`."""
+        response = await self._send(self._request(method, path, body, options))
+        return codec.parse(cls, response.body, response.meta)
+
+    def _connector(
+        self, method: str, path: str, body: bytes | None, options: RequestOptions
+    ) -> Connect:
+        """What a stream calls to open its response."""
+
+        async def connect(on_open: Callable[[Response], Awaitable[None]]) -> Response:
+            request = self._request(method, path, body, options)
+            request.stream = True
+            request.on_open = on_open
+            return await self._send(request)
+
+        return connect
+
+    async def _download(self, url: str) -> bytes:
+        """The bytes behind the URL of a picture. Neither key nor default headers go along."""
+        try:
+            target = URL(url)
+            good = target.scheme in ("http", "https") and bool(target.host)
+        except ValueError:
+            good = False
+        if not good:
+            msg = f"The picture's url is no http(s) URL: {url[:80]!r}."
+            raise APIResponseValidationError(msg)
+        request = Request(
+            method="GET",
+            url=target,
+            headers=CIMultiDict({"User-Agent": USER_AGENT}),
+            timeout=self.timeout,
+            max_retries=self.max_retries,
+            max_body=MAX_DOWNLOAD,
+        )
+        return (await self._send(request)).body
+
+    def _request(
+        self, method: str, path: str, body: bytes | None, options: RequestOptions
+    ) -> Request:
+        headers = self._headers.copy()
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if (extra_headers := options.get("extra_headers")) is not None:
+            headers.update(check_headers(extra_headers))
+        timeout = Timeout.of(options["timeout"]) if "timeout" in options else self.timeout
+        retries = options.get("max_retries")
+        return Request(
+            method=method,
+            url=self._url(path, options.get("extra_query")),
+            headers=headers,
+            body=body,
+            timeout=timeout,
+            max_retries=self.max_retries if retries is None else check_retries(retries),
+            api_key=self.api_key,
+        )
+
+    def _url(self, path: str, extra_query: Mapping[str, str | int | float | bool] | None) -> URL:
+        url = self._urls.get(path)
+        if url is None:
+            url = URL(f"{self.base_url}/{check_path(path)}").update_query(self._query)
+            if len(self._urls) < MAX_URLS:
+                self._urls[path] = url
+        return url if extra_query is None else url.update_query(_query(extra_query))
+
+
+def _query(query: Mapping[str, str | int | float | bool] | None) -> dict[str, str]:
+    """Values as the API spells them in a query."""
+    if query is None:
+        return {}
+    if not isinstance(query, Mapping):
+        msg = f"The query is a {type(query).__name__}: pass a dict."
+        raise InvalidArgumentError(msg)
+    return {
+        str(key): str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in query.items()
+    }

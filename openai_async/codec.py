@@ -1,0 +1,206 @@
+"""JSON and the cattrs converter: the one place where wire and objects meet.
+
+Structuring is lenient about values and strict about shape. Servers leave fields out, send `null`,
+`12.0` for `12` and enum values of next year: all of that becomes an attribute. A list where an
+object belongs, or an answer that is no answer at all, is an `APIResponseValidationError`.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import attrs
+import cattrs
+import orjson
+
+from .errors import APIError, APIResponseValidationError, InvalidArgumentError, object_error
+from .types.base import APIObject, APIResponse, ResponseMeta
+from .types.chat import (
+    ChatCompletionMessageCustomToolCall,
+    ChatCompletionMessageFunctionToolCall,
+    ChatCompletionMessageToolCall,
+)
+
+T = TypeVar("T", bound=APIObject)
+R = TypeVar("R", bound=APIResponse)
+Convert = Callable[[Any], Any]
+
+_MAX_QUOTE = 80
+
+
+def loads(data: bytes) -> Any:
+    """Parse JSON; anything that is not JSON raises ValueError.
+
+    orjson first. What it refuses gets a second reading by the standard library, because servers
+    written in Python send `NaN` and `Infinity` in logprobs and lone surrogates in split emoji.
+    """
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        try:
+            return json.loads(data)
+        except RecursionError as error:
+            msg = "nested too deep"
+            raise ValueError(msg) from error
+
+
+def dumps(value: object) -> bytes:
+    """Write a request body; what JSON cannot hold raises `InvalidArgumentError`."""
+    try:
+        return orjson.dumps(value, default=_default)
+    except TypeError as error:
+        try:
+            # `logit_bias={50256: -100}`: keys that are numbers are fine, but looked for only
+            # when they occur, since the option makes every call slower.
+            return orjson.dumps(value, default=_default, option=orjson.OPT_NON_STR_KEYS)
+        except TypeError:
+            msg = f"The request cannot be written as JSON: {error}."
+            raise InvalidArgumentError(msg) from error
+
+
+def _default(value: object) -> object:
+    """Response objects may stand in a request: `messages.append(choice.message)`."""
+    if isinstance(value, APIObject):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return dict(value)
+    msg = f"a {type(value).__name__} is no JSON value"
+    raise TypeError(msg)
+
+
+def body_or_text(data: bytes) -> object:
+    """The body of a failed response: parsed if it is JSON, else its text."""
+    try:
+        return loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")
+
+
+def parse(cls: type[R], data: bytes, meta: ResponseMeta) -> R:
+    """The body of a 2xx answer as `cls`, with its `meta`.
+
+    Raises:
+        APIResponseValidationError: it is no JSON, or not an object of this kind.
+        APIError: it is an error object, which some gateways send with status 200.
+    """
+    try:
+        value = loads(data)
+    except ValueError as error:
+        text = data.decode("utf-8", "replace")
+        msg = f"The answer is not JSON: {_quote(text)}. Check the base_url."
+        raise _invalid(msg, text, meta) from error
+    if isinstance(value, dict) and value.get("error"):
+        raise object_error(value, meta.headers)
+    if not isinstance(value, dict) or cls._requires not in ("", *value):
+        msg = f"The answer is no {cls.__name__}: {_quote(data.decode('utf-8', 'replace'))}."
+        raise _invalid(msg, value, meta)
+    try:
+        response = converter.structure(value, cls)
+    except APIResponseValidationError as error:
+        raise _invalid(error.message, value, meta) from None
+    response.meta = meta
+    return response
+
+
+def structure(value: object, cls: type[T]) -> T:
+    """A parsed JSON object as `cls`; a wrong shape raises `APIResponseValidationError`."""
+    return converter.structure(value, cls)
+
+
+def _invalid(message: str, body: object, meta: ResponseMeta) -> APIError:
+    return APIResponseValidationError(
+        message,
+        status_code=meta.status,
+        request_id=meta.request_id,
+        headers=meta.headers,
+        body=body,
+        attempts=meta.attempts,
+    )
+
+
+def _quote(text: str) -> str:
+    line = " ".join(text[: 4 * _MAX_QUOTE].split())
+    return repr(line if len(line) <= _MAX_QUOTE else line[: _MAX_QUOTE - 1] + "…")
+
+
+# --- structuring -----------------------------------------------------------------------------
+
+
+def _is_object(cls: object) -> bool:
+    return isinstance(cls, type) and issubclass(cls, APIObject)
+
+
+def _object_hook(cls: type[APIObject]) -> Callable[[Any, Any], APIObject]:
+    """A function from a parsed JSON object to `cls`, with the JSON kept beside the attributes.
+
+    One loop over the known fields. A field that is missing or `null` keeps its default, which is
+    what makes every attribute's type true whatever the server left out.
+    """
+    attrs.resolve_types(cls)
+    plan = [(a.name, _convert_to(a.type)) for a in attrs.fields(cls) if a.init]
+
+    def structure_object(value: Any, _: Any) -> APIObject:
+        if type(value) is not dict:
+            msg = f"The answer has {_quote(repr(value))} where a {cls.__name__} belongs."
+            raise APIResponseValidationError(msg, body=value)
+        known = {}
+        for name, convert in plan:
+            item = value.get(name)
+            if item is not None:
+                known[name] = item if convert is None else convert(item)
+        instance = cls(**known)
+        instance._raw = value
+        return instance
+
+    return structure_object
+
+
+def _convert_to(kind: Any) -> Convert | None:
+    """How a field's value becomes what its type says; `None` when it is that already."""
+    if _is_object(kind):
+        return lambda value: converter.structure(value, kind)
+    if kind is int:
+        return _whole
+    if kind == ChatCompletionMessageToolCall:
+        return _tool_call
+    if get_origin(kind) in (Union, types.UnionType):
+        converts = [_convert_to(arg) for arg in get_args(kind) if arg is not types.NoneType]
+        return converts[0]
+    if get_origin(kind) is list:
+        (item,) = get_args(kind)
+        return _list_of(item, _convert_to(item))
+    return None
+
+
+def _whole(value: Any) -> Any:
+    """`12` for `12.0`: llama.cpp and some gateways send counts as floats."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+def _tool_call(value: Any) -> APIObject:
+    custom = isinstance(value, dict) and (value.get("type") == "custom" or "custom" in value)
+    return converter.structure(
+        value,
+        ChatCompletionMessageCustomToolCall if custom else ChatCompletionMessageFunctionToolCall,
+    )
+
+
+def _list_of(item: Any, convert: Convert | None) -> Convert:
+    def convert_list(value: Any) -> list[Any]:
+        if type(value) is not list:
+            name = getattr(item, "__name__", str(item))
+            msg = f"The answer has {_quote(repr(value))} where a list of {name} belongs."
+            raise APIResponseValidationError(msg, body=value)
+        if convert is None:
+            return value
+        # A null among the objects says nothing: it stays in to_dict(), and out of the typed list.
+        return [convert(entry) for entry in value if entry is not None]
+
+    return convert_list
+
+
+converter = cattrs.Converter(detailed_validation=False)
+converter.register_structure_hook_factory(_is_object, _object_hook)

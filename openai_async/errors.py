@@ -1,0 +1,335 @@
+"""Every exception of the package, and the one place that turns a failed response into one.
+
+    OpenAIError
+    ├── InvalidArgumentError                (also a ValueError: nothing has been sent)
+    └── APIError
+        ├── APIConnectionError
+        │   ├── APITimeoutError
+        │   └── StreamInterruptedError
+        ├── APIResponseValidationError
+        └── APIStatusError
+            ├── BadRequestError             400
+            ├── AuthenticationError         401
+            ├── PermissionDeniedError       403
+            ├── NotFoundError               404
+            ├── ConflictError               409
+            ├── UnprocessableEntityError    422
+            ├── RateLimitError              429
+            │   └── InsufficientQuotaError  429, code "insufficient_quota"
+            └── InternalServerError         5xx
+
+No I/O and no HTTP library: a status, headers and a parsed body come in, an exception comes out.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .types.chat import ChatCompletion
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConflictError",
+    "InsufficientQuotaError",
+    "InternalServerError",
+    "InvalidArgumentError",
+    "NotFoundError",
+    "OpenAIError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "StreamInterruptedError",
+    "UnprocessableEntityError",
+]
+
+# A message is for a terminal line or a log record; the whole answer is in `.body`.
+MAX_MESSAGE = 300
+# Shorter keys ("local", "ollama", "none") are placeholders, and words of ordinary messages.
+MIN_SECRET = 8
+
+
+class OpenAIError(Exception):
+    """The root of everything this package raises; `asyncio.CancelledError` apart."""
+
+
+class InvalidArgumentError(OpenAIError, ValueError):
+    """An argument is wrong. Raised before anything is sent; the message says what to pass."""
+
+
+class APIError(OpenAIError):
+    """A call failed. All fields are there on every subclass; what is not known is `None`.
+
+    Attributes:
+        message: one short sentence; `str(error)` is the same.
+        status_code: the HTTP status, when there was an answer.
+        code, param, type: what the server's error object said.
+        request_id: the server's `x-request-id`, worth quoting in a bug report.
+        headers: the response's headers (case-insensitive mapping).
+        body: the parsed JSON body, or its text when it was not JSON.
+        retry_after: seconds the server asked to wait (`retry-after-ms`, `retry-after`).
+        attempts: how many times the request was sent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        type: str | None = None,
+        request_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: object = None,
+        retry_after: float | None = None,
+        attempts: int = 1,
+    ) -> None:
+        # Only the message is in `args`: the rest travels in `__dict__`, which is what pickle
+        # and copy carry over after calling `cls(*args)`.
+        super().__init__(message)
+        self.message = message
+        self.status_code = status_code
+        self.code = code
+        self.param = param
+        self.type = type
+        self.request_id = request_id
+        self.headers = headers
+        self.body = body
+        self.retry_after = retry_after
+        self.attempts = attempts
+
+
+class APIConnectionError(APIError):
+    """No complete answer came: refused, reset, TLS, DNS, a body cut short."""
+
+
+class APITimeoutError(APIConnectionError):
+    """`Timeout.connect`, `.total` or `.idle` ran out."""
+
+
+class StreamInterruptedError(APIConnectionError):
+    """A stream ended before it was done. `partial` is the completion as far as it came."""
+
+    partial: ChatCompletion | None = None
+
+
+class APIResponseValidationError(APIError):
+    """The server said yes, but what it sent is not what the API describes."""
+
+
+class APIStatusError(APIError):
+    """The server answered with a status of 300 or above."""
+
+    status_code: int
+
+
+class BadRequestError(APIStatusError):
+    """400: the request is malformed; `.param` often names the field."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the API key is missing, wrong or revoked."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the key may not do this."""
+
+
+class NotFoundError(APIStatusError):
+    """404: no such model, or no such path below the base URL."""
+
+
+class ConflictError(APIStatusError):
+    """409: the resource was changed meanwhile. Retried."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422: well-formed, but the server cannot use it."""
+
+
+class RateLimitError(APIStatusError):
+    """429: too many requests or tokens. Retried."""
+
+
+class InsufficientQuotaError(RateLimitError):
+    """429 with code `insufficient_quota`: the account has no credit left. Never retried."""
+
+
+class InternalServerError(APIStatusError):
+    """5xx: the server failed. Retried."""
+
+
+_BY_STATUS: dict[int, tuple[type[APIStatusError], str]] = {
+    400: (BadRequestError, ""),
+    401: (AuthenticationError, "Check the api_key (OPENAI_API_KEY)."),
+    403: (PermissionDeniedError, "Check what this api_key may do."),
+    404: (NotFoundError, "Check the model name and the base_url."),
+    409: (ConflictError, ""),
+    422: (UnprocessableEntityError, ""),
+    429: (RateLimitError, "Send more slowly or raise max_retries."),
+}
+_NO_DETAILS = "no details were given"
+_QUOTA_HINT = "Check the plan and billing of the account."
+
+# What an error object says in words, where it comes without a status.
+_STATUS_BY_WORD = {
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "insufficient_quota": 429,
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "server_error": 500,
+    "internal_server_error": 500,
+    "overloaded_error": 503,
+    "service_unavailable": 503,
+}
+
+
+def status_error(status: int, headers: Mapping[str, str], body: object) -> APIStatusError:
+    """The exception for an answer of status 300 and above; `body` is parsed JSON or text."""
+    return _status_error(f"HTTP {status}", status, headers, body)
+
+
+def object_error(body: object, headers: Mapping[str, str]) -> APIError:
+    """The exception for an error object where an answer should be: in a stream, or with HTTP 200.
+
+    There is no status to go by: vLLM sends one as `code`, OpenAI sends words in `code` and `type`.
+    An error that says neither is an `APIError` without a status.
+    """
+    said = _said(body)
+    code = said.get("code")
+    status = int(code) if code is not None and re.fullmatch(r"[45]\d\d", code) else None
+    if status is None:
+        status = _STATUS_BY_WORD.get(code or "") or _STATUS_BY_WORD.get(said.get("type") or "")
+    prefix = "The server reported an error"
+    if status is not None:
+        return _status_error(prefix, status, headers, body)
+    return APIError(
+        _sentence(f"{prefix}: {said.get('message', _NO_DETAILS)}"),
+        code=code,
+        param=said.get("param"),
+        type=said.get("type"),
+        request_id=headers.get("x-request-id"),
+        headers=headers,
+        body=body,
+    )
+
+
+def _status_error(
+    prefix: str, status: int, headers: Mapping[str, str], body: object
+) -> APIStatusError:
+    said = _said(body)
+    kind, hint = _BY_STATUS.get(
+        status, (InternalServerError if status >= 500 else APIStatusError, "")
+    )
+    if status == 429 and "insufficient_quota" in (said.get("code"), said.get("type")):
+        kind, hint = InsufficientQuotaError, _QUOTA_HINT
+    if 300 <= status < 400 and (location := headers.get("location")):
+        hint = f"The server redirects to {_shorten(location)}: set base_url to where the API is."
+    return kind(
+        _sentence(f"{prefix}: {said.get('message') or _NO_DETAILS}", hint),
+        status_code=status,
+        code=said.get("code"),
+        param=said.get("param"),
+        type=said.get("type"),
+        request_id=headers.get("x-request-id"),
+        headers=headers,
+        body=body,
+        retry_after=retry_after(headers),
+    )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds the server asks to wait: `retry-after-ms`, else `retry-after`.
+
+    `retry-after` is a number of seconds or an HTTP date (RFC 9110, section 10.2.3). What cannot
+    be read counts as not said; a moment in the past is 0.
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        if (value := headers.get(name)) is None:
+            continue
+        if re.fullmatch(r"\s*\d{1,12}(\.\d*)?\s*", value):
+            return float(value) * unit
+        if unit == 1.0:
+            try:
+                return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+            except (ValueError, OverflowError):
+                return None
+    return None
+
+
+def redact(text: str, secret: str | None) -> str:
+    """`text` without the API key: some servers repeat the key in their error messages."""
+    if secret is None or len(secret) < MIN_SECRET:
+        return text
+    return text.replace(secret, "[api_key]")
+
+
+def _said(body: object) -> dict[str, str]:
+    """message, code, param and type, from every shape of error body that servers send.
+
+    OpenAI: `{"error": {...}}`. Others: `{"error": "text"}`, FastAPI's `{"detail": ...}`, a flat
+    `{"message": ...}` (old vLLM), a list around one of them (Google), plain text, HTML.
+    """
+    if isinstance(body, list) and body:
+        body = body[0]
+    if isinstance(body, Mapping) and body.get("error"):
+        body = body["error"]
+    if isinstance(body, str):
+        return {"message": _shorten(_visible(body))}
+    if not isinstance(body, Mapping):
+        return {}
+    said = {
+        key: str(value)
+        for key in ("message", "code", "param", "type")
+        if isinstance(value := body.get(key), str | int) and not isinstance(value, bool)
+    }
+    if "message" not in said and (detail := body.get("detail", body.get("error_description"))):
+        said["message"] = _detail(detail)
+    if "message" in said:
+        said["message"] = _shorten(said["message"])
+    return said
+
+
+def _detail(detail: object) -> str:
+    """FastAPI's `detail`: a text, or a list of `{"loc": [...], "msg": ...}`."""
+    if isinstance(detail, list):
+        return "; ".join(_detail(item) for item in detail[:3])
+    if isinstance(detail, Mapping) and "msg" in detail:
+        loc = detail.get("loc")
+        where = ".".join(str(step) for step in loc) if isinstance(loc, list) else ""
+        return f"{where}: {detail['msg']}" if where else str(detail["msg"])
+    return str(detail)
+
+
+def _visible(text: str) -> str:
+    """What a person would see of a page: its title, or its text without the tags."""
+    head = text[:20_000]
+    if not re.match(r"\s*(<!doctype|<html|<\?xml|<head|<body)", head, re.IGNORECASE):
+        return head
+    if title := re.search(r"<title[^>]*>(.*?)</title>", head, re.IGNORECASE | re.DOTALL):
+        return html.unescape(title[1])
+    return html.unescape(re.sub(r"<[^>]*>", " ", head))
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text[: 10 * MAX_MESSAGE].split())
+    return line if len(line) <= MAX_MESSAGE else line[: MAX_MESSAGE - 1] + "…"
+
+
+def _sentence(text: str, hint: str = "") -> str:
+    end = "" if text.endswith((".", "!", "?", "…")) else "."
+    return f"{text}{end} {hint}".strip()

@@ -1,0 +1,35 @@
+"""Middlewares: `async def __call__(request, send) -> response`, between resource and transport.
+
+A middleware sees every call once, as a `Request`, and passes it on with `await send(request)`; it
+may change the request, look at the response, send again, or answer by itself. The first in the
+list is the outermost; the client's own (retry) come after the user's, next to the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from ..transport import Request, Response
+
+Send: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+class Middleware(Protocol):
+    """Any async callable of this shape."""
+
+    async def __call__(self, request: Request, send: Send) -> Response: ...
+
+
+def chain(middlewares: Sequence[Middleware], send: Send) -> Send:
+    """`send`, wrapped in all of them."""
+    for middleware in reversed(middlewares):
+        send = _wrap(middleware, send)
+    return send
+
+
+def _wrap(middleware: Middleware, send: Send) -> Send:
+    def wrapped(request: Request) -> Awaitable[Response]:
+        return middleware(request, send)
+
+    return wrapped

@@ -1,0 +1,197 @@
+"""The options of a client: time limits, the retry policy, and what comes from the environment.
+
+Values are checked here, when they are given, so that nothing wrong ever reaches a request.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypedDict
+
+from attrs import Attribute, field, frozen
+from yarl import URL
+
+from .errors import InvalidArgumentError
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+
+APIKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
+"""The key itself, or a function (plain or async) that is asked for it before each attempt."""
+
+
+def _seconds(instance: object, attribute: Attribute[Any], value: object) -> None:
+    """A validator: a positive, finite number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        msg = f"{attribute.name} is {value!r}: pass a positive number of seconds."
+        raise InvalidArgumentError(msg)
+
+
+def _seconds_or_none(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if value is not None:
+        _seconds(instance, attribute, value)
+
+
+def check_retries(value: object) -> int:
+    """`max_retries`, if it is a whole number of 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        msg = f"max_retries is {value!r}: pass a whole number, 0 for no retries."
+        raise InvalidArgumentError(msg)
+    return value
+
+
+@frozen(kw_only=True)
+class Timeout:
+    """How long to wait, in seconds. `None` waits for ever.
+
+    Attributes:
+        total: one attempt of a plain call, body included; for a stream, its headers.
+        connect: DNS, TCP and TLS together. Waiting for a free connection does not count.
+        idle: the silence between two reads of a stream. A comment line ends a silence.
+            How long a stream lasts in all is not bounded.
+    """
+
+    total: float | None = field(default=600.0, validator=_seconds_or_none)
+    connect: float | None = field(default=10.0, validator=_seconds_or_none)
+    idle: float | None = field(default=300.0, validator=_seconds_or_none)
+
+    @classmethod
+    def of(cls, value: Timeout | float | None) -> Timeout:
+        """A `Timeout` from what a user may pass: a number is `total`; `None` is no limit."""
+        if isinstance(value, Timeout):
+            return value
+        if value is None:
+            return cls(total=None, connect=None, idle=None)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 < value < math.inf
+        ):
+            msg = f"timeout is {value!r}: pass a positive number of seconds or a Timeout."
+            raise InvalidArgumentError(msg)
+        return cls(total=value)
+
+
+@frozen(kw_only=True)
+class RetryPolicy:
+    """How failed attempts are spaced. How many there are is `max_retries`, client or call.
+
+    Without word from the server the wait before retry n is random between 0 and
+    `min(max_delay, initial_delay * 2 ** n)`: "full jitter", which spreads a crowd of tasks that
+    failed together better than any fixed factor (AWS Architecture Blog, "Exponential Backoff
+    And Jitter").
+
+    Attributes:
+        initial_delay: upper bound of the first wait, in seconds.
+        max_delay: upper bound of every wait we choose ourselves, in seconds.
+        max_retry_after: the longest wait a server may ask for, in seconds; if it asks for more,
+            the error comes at once and carries `.retry_after`.
+        budget: tokens in the bucket that all calls of a client share. A retry costs 5, one after
+            a timeout 10; a call that succeeds gives back what its last retry cost, or 1. At 0
+            there are no retries. 500, 5, 10 and 1 are the AWS SDKs' standard retry mode.
+    """
+
+    initial_delay: float = field(default=0.5, validator=_seconds)
+    max_delay: float = field(default=8.0, validator=_seconds)
+    max_retry_after: float = field(default=60.0, validator=_seconds)
+    budget: int = field(default=500)
+
+    @budget.validator
+    def _check_budget(self, attribute: Attribute[int], value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            msg = f"budget is {value!r}: pass a whole number of tokens, 0 for no retries at all."
+            raise InvalidArgumentError(msg)
+
+
+class RequestOptions(TypedDict, total=False):
+    """What every call takes besides the parameters of the API."""
+
+    extra_headers: Mapping[str, str]
+    extra_query: Mapping[str, str | int | float | bool]
+    extra_body: Mapping[str, object]
+    """Merged into the JSON body last: a vendor's own parameters."""
+    timeout: Timeout | float | None
+    max_retries: int
+
+
+REQUEST_OPTIONS = frozenset(RequestOptions.__annotations__)
+
+
+def find_api_key(api_key: APIKey | None) -> APIKey:
+    """The key that was passed, or `OPENAI_API_KEY`; checked."""
+    if api_key is None:
+        api_key = os.environ.get("OPENAI_API_KEY")
+        if api_key is None:
+            msg = (
+                "No API key: set OPENAI_API_KEY or pass api_key=... "
+                "(a server that needs none takes any word)."
+            )
+            raise InvalidArgumentError(msg)
+    return api_key if callable(api_key) else check_api_key(api_key)
+
+
+def check_api_key(key: object) -> str:
+    """A key that can stand in a header: one line, not empty, printable ASCII."""
+    if not isinstance(key, str):
+        msg = f"api_key is a {type(key).__name__}: pass a string, or a function that returns one."
+        raise InvalidArgumentError(msg)
+    if not key.strip():
+        msg = "The API key is empty: set OPENAI_API_KEY or pass api_key=..."
+        raise InvalidArgumentError(msg)
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        msg = (
+            "The API key holds a line break, a space or a character that is not ASCII: "
+            "pass it as one word (for a key read from a file, .strip() it)."
+        )
+        raise InvalidArgumentError(msg)
+    return key
+
+
+def find_base_url(base_url: str | URL | None) -> URL:
+    """The base URL that was passed, or `OPENAI_BASE_URL`, or OpenAI's; without a last slash."""
+    text = str(base_url if base_url is not None else os.environ.get("OPENAI_BASE_URL") or "")
+    text = (text.strip() if base_url is None else text) or (
+        DEFAULT_BASE_URL if base_url is None else ""
+    )
+    try:
+        url = URL(text)
+        good = url.scheme in ("http", "https") and bool(url.host)
+    except ValueError:
+        good = False
+    if not good or re.search(r"[\x00-\x20\x7f]", text):
+        guess = text if re.fullmatch(r"[\w.\-]+(:\d+)?(/[\w.\-/]*)?", text) else "localhost:8000/v1"
+        msg = f'base_url {text!r} is no http(s) URL: write it like "http://{guess}".'
+        raise InvalidArgumentError(msg)
+    if url.user is not None or url.password is not None:
+        msg = "base_url holds a user name or password: pass them in default_headers instead."
+        raise InvalidArgumentError(msg)
+    if url.raw_query_string or url.raw_fragment:
+        msg = f"base_url {text!r} has a query or fragment: pass the query as default_query."
+        raise InvalidArgumentError(msg)
+    return url.with_path(url.raw_path.rstrip("/"), encoded=True)
+
+
+def find_header_value(header: str, value: str | None, variable: str) -> str | None:
+    """An organization or project id, passed or from the environment; checked."""
+    found = value if value is not None else os.environ.get(variable)
+    if not found:
+        return None
+    check_headers({header: found})
+    return found
+
+
+def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Headers that cannot break out of their line (RFC 9110, section 5.5)."""
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            msg = f"Header {name!r} is no text: names and values of headers are strings."
+            raise InvalidArgumentError(msg)
+        if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name):
+            msg = f"{name!r} is no name for a header."
+            raise InvalidArgumentError(msg)
+        if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+            msg = f"The value of {name!r} holds a line break or control character: remove it."
+            raise InvalidArgumentError(msg)
+    return headers

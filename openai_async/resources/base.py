@@ -1,0 +1,78 @@
+"""What the resources share: checking parameters, and making a request body of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from ..codec import dumps
+from ..errors import InvalidArgumentError
+from ..options import REQUEST_OPTIONS
+
+if TYPE_CHECKING:
+    from ..client import AsyncClient
+
+
+class Resource:
+    """A part of the API, reached through its client."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+
+def check_known(function: str, params: Mapping[str, Any], known: frozenset[str]) -> None:
+    """An unknown keyword is a TypeError that names it, as for any Python function.
+
+    The parameters come as `**params`, typed by a TypedDict, which Python itself does not check.
+    """
+    if params.keys() <= known:
+        return
+    name = next(key for key in params if key not in known)
+    near = get_close_matches(name, known, n=1)
+    hint = (
+        f"did you mean {near[0]!r}?" if near else "pass what the API does not know in extra_body."
+    )
+    msg = f"{function}() got an unexpected keyword argument {name!r}: {hint}"
+    raise TypeError(msg)
+
+
+def check_required(function: str, params: Mapping[str, Any], *names: str) -> None:
+    for name in names:
+        if name not in params:
+            msg = f"{function}() missing 1 required keyword-only argument: {name!r}"
+            raise TypeError(msg)
+
+
+def json_body(params: Mapping[str, Any], extra_body: Mapping[str, object] | None) -> bytes:
+    """The parameters as JSON, without the options of the call, `extra_body` merged in last."""
+    body = {key: value for key, value in params.items() if key not in REQUEST_OPTIONS}
+    if extra_body is not None:
+        if not isinstance(extra_body, Mapping):
+            msg = f"extra_body is a {type(extra_body).__name__}: pass a dict."
+            raise InvalidArgumentError(msg)
+        body.update(extra_body)
+    return dumps(body)
+
+
+def path_segment(name: str, value: object) -> str:
+    """An id as one segment of a path: nothing in it can lead to another path."""
+    if not isinstance(value, str) or not value.strip():
+        msg = f"{name} is {value!r}: pass the id as a string."
+        raise InvalidArgumentError(msg)
+    if value in (".", ".."):
+        msg = f"{name} is {value!r}, which is no id."
+        raise InvalidArgumentError(msg)
+    return quote(value, safe="")
+
+
+def check_path(path: object) -> str:
+    """A path below the base URL, without its first slash."""
+    if not isinstance(path, str) or not path.strip("/") or re.match(r"[a-zA-Z][\w+.\-]*:|//", path):
+        msg = f'path is {path!r}: pass what comes after the base_url, like "/embeddings".'
+        raise InvalidArgumentError(msg)
+    return path.lstrip("/")

@@ -1,0 +1,143 @@
+"""`client.images`: https://platform.openai.com/docs/api-reference/images"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from typing import Any, Literal, Unpack, overload
+
+from ..codec import structure
+from ..errors import InvalidArgumentError
+from ..options import REQUEST_OPTIONS
+from ..stream import AsyncStream, Connect
+from ..types.images import (
+    Download,
+    ImageGenCompletedEvent,
+    ImageGenerateParams,
+    ImageGenPartialImageEvent,
+    ImageGenStreamEvent,
+    ImagesResponse,
+)
+from .base import Resource, check_known, check_required, json_body
+
+_PATH = "/images/generations"
+_KNOWN = frozenset(ImageGenerateParams.__annotations__) | REQUEST_OPTIONS
+
+
+class Images(Resource):
+    """Pictures from words."""
+
+    @overload
+    def generate(
+        self, *, stream: Literal[True], **params: Unpack[ImageGenerateParams]
+    ) -> ImageStream: ...
+
+    @overload
+    def generate(
+        self, *, stream: Literal[False] | None = None, **params: Unpack[ImageGenerateParams]
+    ) -> Coroutine[Any, Any, ImagesResponse]: ...
+
+    @overload
+    def generate(
+        self, *, stream: bool | None, **params: Unpack[ImageGenerateParams]
+    ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream: ...
+
+    def generate(
+        self, *, stream: bool | None = None, **params: Unpack[ImageGenerateParams]
+    ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream:
+        """Draw pictures. `await image.save(path)` on those in `.data` writes them to files.
+
+        What dall-e-2 and dall-e-3 take is checked here; other models get what they are given.
+
+        Raises:
+            InvalidArgumentError: `prompt` is empty, or the model does not take a parameter.
+            TypeError: a parameter is missing or unknown.
+            APIError: see `openai_async.errors`.
+        """
+        check_known("generate", params, _KNOWN)
+        check_required("generate", params, "prompt")
+        if not isinstance(params["prompt"], str) or not params["prompt"].strip():
+            msg = "prompt is empty: say what to draw."
+            raise InvalidArgumentError(msg)
+        _check_model_rules(params)
+        body: dict[str, Any] = dict(params)
+        if stream is not None:
+            body["stream"] = stream
+        data = json_body(body, params.get("extra_body"))
+        if not stream:
+            return self._generate(data, params)
+        n = params.get("n")
+        return ImageStream(
+            self._client._connector("POST", _PATH, data, params),
+            n=n if isinstance(n, int) else 1,
+            download=self._client._download,
+        )
+
+    async def _generate(self, data: bytes, options: Any) -> ImagesResponse:
+        response = await self._client._call(ImagesResponse, "POST", _PATH, data, options)
+        for image in response.data:
+            image._download = self._client._download
+        return response
+
+
+class ImageStream(AsyncStream[ImageGenStreamEvent]):
+    """Pictures as they are drawn: partial ones, then the completed one.
+
+    Done when `n` pictures are completed; this endpoint sends no `[DONE]`.
+    """
+
+    def __init__(self, connect: Connect, *, n: int, download: Download) -> None:
+        super().__init__(connect)
+        self._missing = n
+        self._download = download
+
+    def _structure(self, value: dict[str, Any]) -> ImageGenStreamEvent:
+        event: ImageGenStreamEvent
+        if value.get("type") == "image_generation.partial_image":
+            event = structure(value, ImageGenPartialImageEvent)
+        else:
+            event = structure(value, ImageGenCompletedEvent)
+        event._download = self._download
+        return event
+
+    def _taken(self, value: dict[str, Any]) -> None:
+        if value.get("type") == "image_generation.completed":
+            self._missing -= 1
+
+    @property
+    def _finished(self) -> bool:
+        return self._missing <= 0
+
+
+# Per model: the largest n, the sizes, and which of quality and style it takes (None: not at all).
+_RULES: dict[str, tuple[int, tuple[str, ...], tuple[str, ...] | None, tuple[str, ...] | None]] = {
+    "dall-e-2": (10, ("256x256", "512x512", "1024x1024"), None, None),
+    "dall-e-3": (
+        1,
+        ("1024x1024", "1792x1024", "1024x1792"),
+        ("standard", "hd"),
+        ("vivid", "natural"),
+    ),
+}
+
+
+def _check_model_rules(params: Mapping[str, Any]) -> None:
+    """What the API would refuse, said before the request. `None` is the server's default."""
+    model = params.get("model")
+    if not isinstance(model, str) or model not in _RULES:
+        return
+    most, sizes, qualities, styles = _RULES[model]
+    n = params.get("n")
+    if n is not None and (isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= most):
+        allowed = "1" if most == 1 else f"1 to {most}"
+        msg = f"n is {n!r}: {model} makes {allowed} picture(s) a request."
+        raise InvalidArgumentError(msg)
+    for name, choices in (("size", sizes), ("quality", qualities), ("style", styles)):
+        value = params.get(name)
+        if value is None:
+            continue
+        if choices is None:
+            msg = f"{model} takes no {name}: leave it out."
+            raise InvalidArgumentError(msg)
+        if value not in choices:
+            msg = f"{name} is {value!r}: {model} takes {', '.join(choices)}."
+            raise InvalidArgumentError(msg)

@@ -1,0 +1,160 @@
+"""Server-sent events: bytes in, events out, no I/O.
+
+The algorithm is the one of the WHATWG HTML standard, section 9.2.6 "Interpreting an event stream"
+(https://html.spec.whatwg.org/multipage/server-sent-events.html), for any split of the bytes. Two
+things differ, because this is a client for one answer and not a browser's EventSource: `data` stays
+bytes (the JSON parser wants them), and what stands after the last blank line is not dropped but
+handed out by `flush()`, since some servers end without one.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from attrs import define, frozen
+
+# One event at most. A base64 picture of 4096 x 4096 pixels is about 30 MB, and no server sends
+# larger events; without a bound an endless line would fill the memory.
+MAX_EVENT_SIZE = 64 * 1024 * 1024
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class SSEError(ValueError):
+    """An event is larger than the decoder's limit."""
+
+
+@frozen
+class ServerSentEvent:
+    """One event.
+
+    Attributes:
+        event: its type; "message" when none was given.
+        data: the data lines, joined with line feeds.
+        id: the last event id that the stream has set so far.
+        retry: reconnection time in milliseconds, if this event set one.
+    """
+
+    event: str
+    data: bytes
+    id: str = ""
+    retry: int | None = None
+
+
+@define(init=False)
+class SSEDecoder:
+    """Feed it bytes as they come; it returns the events they complete.
+
+    >>> SSEDecoder().feed(b"data: hi\\n\\n")
+    [ServerSentEvent(event='message', data=b'hi', id='', retry=None)]
+    """
+
+    _max_size: int
+    _parts: list[bytes]  # pieces of a line whose end has not come; joined once: stays linear
+    _held: int  # bytes in _parts
+    _at_start: bool
+    _after_cr: bool  # a CR ended the last line: an LF right behind it belongs to it
+    _event: str
+    _data: list[bytes]
+    _data_size: int
+    _id: str
+    _retry: int | None
+
+    def __init__(self, max_size: int = MAX_EVENT_SIZE) -> None:
+        self._max_size = max_size
+        self._parts = []
+        self._held = 0
+        self._at_start = True
+        self._after_cr = False
+        self._id = ""
+        self._reset()
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """The events that `chunk` completes; raises `SSEError` at an event that is too large."""
+        if self._at_start:
+            chunk = self._without_bom(chunk)
+        if self._after_cr and chunk:
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        if b"\r" in chunk:
+            self._after_cr = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        events: list[ServerSentEvent] = []
+        first, *rest = chunk.split(b"\n")
+        self._parts.append(first)
+        self._held += len(first)
+        if rest:
+            self._line(b"".join(self._parts), events)
+            last = rest.pop()
+            for line in rest:
+                self._line(line, events)
+            self._parts = [last]
+            self._held = len(last)
+        if self._held + self._data_size > self._max_size:
+            self._too_large()
+        return events
+
+    def flush(self) -> list[ServerSentEvent]:
+        """The event that the end of the stream cut off from its blank line, if there is one."""
+        events: list[ServerSentEvent] = []
+        if line := b"".join(self._parts):
+            self._line(line, events)
+        self._line(b"", events)
+        self._parts = []
+        self._held = 0
+        return events
+
+    def _without_bom(self, chunk: bytes) -> bytes:
+        """ "Strip one leading U+FEFF BYTE ORDER MARK": it may come split like everything else."""
+        chunk = b"".join(self._parts) + chunk
+        self._parts = []
+        self._held = 0
+        if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+            self._parts = [chunk]
+            return b""
+        self._at_start = False
+        return chunk.removeprefix(_BOM)
+
+    def _too_large(self) -> NoReturn:
+        msg = f"an event is larger than {self._max_size} bytes"
+        raise SSEError(msg)
+
+    def _line(self, line: bytes, events: list[ServerSentEvent]) -> None:
+        # Most lines are "data: {...}": looked for first, with its usual one space.
+        if line.startswith(b"data: "):
+            self._data.append(line[6:])
+            self._data_size += len(line)
+        elif not line:
+            if self._data_size > self._max_size:
+                self._too_large()
+            if self._data:
+                # "If the data buffer is an empty string, return": but a `data:` line alone makes
+                # the buffer a line feed, so an event with empty data is one.
+                events.append(
+                    ServerSentEvent(
+                        self._event or "message", b"\n".join(self._data), self._id, self._retry
+                    )
+                )
+            self._reset()
+        elif not line.startswith(b":"):  # a colon first: a comment
+            name, _, value = line.partition(b":")
+            self._field(name, value.removeprefix(b" "))
+
+    def _field(self, name: bytes, value: bytes) -> None:
+        if name == b"data":
+            self._data.append(value)
+            self._data_size += len(value) + 1
+        elif name == b"event":
+            self._event = value.decode("utf-8", "replace")
+        elif name == b"id":
+            if b"\0" not in value:  # "if the field value does not contain U+0000 NULL"
+                self._id = value.decode("utf-8", "replace")
+        elif name == b"retry" and value.isdigit() and len(value) <= 18:
+            self._retry = int(value)
+        # "Otherwise: the field is ignored."
+
+    def _reset(self) -> None:
+        self._event = ""
+        self._data = []
+        self._data_size = 0
+        self._retry = None

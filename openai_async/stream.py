@@ -1,0 +1,421 @@
+"""A streamed answer: bytes -> events -> chunks, handed out as they come.
+
+    stream = client.chat.completions.create(..., stream=True)
+
+sends nothing yet. The request goes out when the stream is first awaited, entered or iterated.
+Whichever way the reader leaves (the end, `break`, an exception, cancellation, `close()`), the
+connection is back in the pool or closed at that moment.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from .assembly import Assembly
+from .bytestream import ByteStream
+from .codec import body_or_text, loads, structure
+from .errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APITimeoutError,
+    OpenAIError,
+    StreamInterruptedError,
+    object_error,
+)
+from .sse import ServerSentEvent, SSEDecoder, SSEError
+from .transport import Response
+from .types.base import APIObject, ResponseMeta
+from .types.chat import ChatCompletion, ChatCompletionChunk
+
+T = TypeVar("T")
+Event = TypeVar("Event", bound=APIObject)
+
+Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
+"""Sends the request; calls back with each attempt's open response."""
+
+# How long a stream that has all its finish_reasons is listened to, in seconds, where the server
+# neither says [DONE] nor ends the response.
+FINISH_GRACE = 10.0
+# What a server sends that took a request for a stream and answered with something else.
+_NO_STREAM = ("application/json", "application/problem+json", "text/html")
+
+
+class AsyncStream(ABC, Generic[Event]):
+    """The events of a streamed answer.
+
+    Usable in three ways, all of which send the request once::
+
+        async for chunk in create(..., stream=True): ...
+        stream = await create(..., stream=True)
+        async with create(..., stream=True) as stream: ...
+
+    Opening waits for the first event: until then a failure is retried like any other.
+
+    Raises (from all of them):
+        StreamInterruptedError: the answer ended before it was done.
+        APIError: what a plain request raises, and an error object inside the stream.
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._body: ByteStream | None = None
+        self._meta: ResponseMeta | None = None
+        self._decoder = SSEDecoder()
+        # Parsed events that nobody has asked for yet: a read often brings several.
+        self._ready: deque[dict[str, Any]] = deque()
+        self._failure: APIError | None = None
+        self._done = False
+        self._closed = False
+        self._busy = False
+
+    # --- opening and closing ---
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Self:
+        return await self._open()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up. What has not been read is lost; closing twice is fine."""
+        self._leave()
+
+    @property
+    def meta(self) -> ResponseMeta:
+        """Request id, status, headers, attempts; there once the stream is open."""
+        if self._meta is None:
+            msg = "The stream is not open yet: await it, enter it or iterate over it first."
+            raise OpenAIError(msg)
+        return self._meta
+
+    # --- reading ---
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return _Reader(self, self._typed)
+
+    async def __anext__(self) -> Event:
+        return self._typed(await self._next())
+
+    async def _open(self) -> Self:
+        if self._meta is None and not self._closed:
+            with self._one_reader():
+                try:
+                    response = await self._connect(self._begin)
+                except BaseException:
+                    self._closed = True  # a stream sends its request once
+                    raise
+            self._meta = response.meta
+        return self
+
+    async def _begin(self, response: Response) -> None:
+        """Read up to the first event; part of the attempt, so that its failure is retried."""
+        assert response.stream is not None
+        self._body = response.stream
+        self._decoder = SSEDecoder()
+        self._meta = response.meta
+        try:
+            if self._body.content_type in _NO_STREAM:
+                raise await self._no_stream(self._body)
+            await self._fill()
+            if self._failure is not None and not self._ready:
+                raise self._failure
+        except BaseException:
+            self._meta = self._failure = None
+            raise
+
+    async def _next(self) -> dict[str, Any]:
+        """The next event as parsed JSON; StopAsyncIteration at the end of a whole answer."""
+        if not self._ready:
+            if self._meta is None:
+                await self._open()
+            if not self._ready:
+                await self._more()
+        return self._ready.popleft()
+
+    async def _more(self) -> None:
+        if self._closed and not self._done:
+            msg = "This stream was closed before its end: nothing more can be read from it."
+            raise OpenAIError(msg)
+        with self._one_reader():
+            if not self._done and self._failure is None:
+                await self._fill()
+            if self._ready:
+                return
+            if self._failure is not None:
+                raise self._failure
+            if not self._closed and self._body is not None:
+                self._closed = True
+                await self._body.finish()
+        raise StopAsyncIteration
+
+    async def _fill(self) -> None:
+        """Read until there is an event, the end, or a failure; failures wait behind events."""
+        assert self._body is not None
+        while not (self._ready or self._done or self._failure):
+            if self._finished:
+                # All that is missing is [DONE] or usage: worth a moment, not the whole of `idle`.
+                self._body.expect_within(FINISH_GRACE)
+            try:
+                data = await self._body.read()
+                events = self._decoder.feed(data) if data else self._decoder.flush()
+            except SSEError as error:
+                self._fail(APIResponseValidationError(f"The stream is no use: {error}."), error)
+                return
+            except APIConnectionError as error:
+                self._cut(error)
+                return
+            for event in events:
+                self._take(event)
+                if self._done or self._failure is not None:
+                    return
+            if not data:
+                self._cut(None)
+
+    def _take(self, event: ServerSentEvent) -> None:
+        data = event.data
+        if data.startswith(b"[DONE]"):
+            self._done = True
+            return
+        if not data:  # a keep-alive of some gateways
+            return
+        try:
+            value = loads(data)
+        except ValueError as error:
+            if event.event == "error":
+                self._fail(object_error(body_or_text(data), self.meta.headers))
+                return
+            text = data[:80].decode("utf-8", "replace")
+            self._fail(
+                APIResponseValidationError(f"The stream holds broken JSON: {text!r}."), error
+            )
+            return
+        if event.event == "error" or _is_error(value):
+            self._fail(object_error(value, self.meta.headers))
+        elif not isinstance(value, dict):
+            text = data[:80].decode("utf-8", "replace")
+            self._fail(APIResponseValidationError(f"The stream holds {text!r}, not an object."))
+        else:
+            self._ready.append(value)
+            self._taken(value)
+
+    # --- what a kind of stream adds ---
+
+    @abstractmethod
+    def _structure(self, value: dict[str, Any]) -> Event:
+        """The typed event."""
+
+    def _taken(self, value: dict[str, Any]) -> None:
+        """An event has come."""
+
+    @property
+    @abstractmethod
+    def _finished(self) -> bool:
+        """Whether the answer is whole, though the server did not say `[DONE]`."""
+
+    def _partial(self) -> ChatCompletion | None:
+        """The answer as far as it has come, for `StreamInterruptedError`."""
+        return None
+
+    # --- the ways it goes wrong ---
+
+    def _typed(self, value: dict[str, Any]) -> Event:
+        try:
+            return self._structure(value)
+        except APIResponseValidationError as error:
+            self._fail(error)
+            raise error from None
+
+    def _cut(self, error: APIConnectionError | None) -> None:
+        """The bytes have ended: that is the end of the answer, or it was interrupted."""
+        if self._finished:
+            self._done = True
+        elif isinstance(error, APITimeoutError):
+            self._fail(error)
+        else:
+            reason = f" {error.message}" if error is not None else ""
+            msg = f"The stream ended before the answer was complete.{reason}"
+            self._fail(StreamInterruptedError(msg), error)
+
+    def _fail(self, failure: APIError, cause: BaseException | None = None) -> None:
+        """Remember the failure for who reads next, and hang up."""
+        if isinstance(failure, StreamInterruptedError):
+            with suppress(APIResponseValidationError):  # of a stream that was odd before it broke
+                failure.partial = self._partial()
+        if self._meta is not None:
+            failure.headers = self._meta.headers
+            failure.request_id = self._meta.request_id
+            failure.attempts = self._meta.attempts
+        failure.__cause__ = cause
+        self._failure = failure
+        if self._body is not None:
+            self._body.abort()
+
+    async def _no_stream(self, body: ByteStream) -> APIError:
+        """The error for a whole answer where a stream was asked for."""
+        data = b""
+        while len(data) < 1024 * 1024 and (part := await body.read()):
+            data += part
+        value = body_or_text(data)
+        if _is_error(value):
+            return object_error(value, self.meta.headers)
+        msg = (
+            f"The server answered stream=True with {body.content_type}, not with an event stream. "
+            "Ask without stream, or check the base_url."
+        )
+        return APIResponseValidationError(
+            msg,
+            status_code=self.meta.status,
+            request_id=self.meta.request_id,
+            headers=self.meta.headers,
+            body=value,
+        )
+
+    def _leave(self) -> None:
+        """Hang up without waiting; after the end of the answer the connection stays usable."""
+        if self._closed:
+            return
+        self._closed = True
+        self._ready.clear()
+        if self._body is not None:
+            if self._done:
+                self._body.leave()
+            else:
+                self._body.abort()
+
+    def _one_reader(self) -> _OneReader:
+        return _OneReader(self)
+
+
+def _is_error(value: object) -> bool:
+    """OpenAI's error object, or the flat one of old vLLM."""
+    return isinstance(value, dict) and bool(value.get("error") or value.get("object") == "error")
+
+
+class _OneReader:
+    """Guards a stream against two tasks reading at once, which would tear events apart."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: AsyncStream[Any]) -> None:
+        self._stream = stream
+
+    def __enter__(self) -> None:
+        if self._stream._busy:
+            msg = "Another task is reading this stream: give each stream one reader."
+            raise OpenAIError(msg)
+        self._stream._busy = True
+
+    def __exit__(self, *exc: object) -> None:
+        self._stream._busy = False
+
+
+class _Reader(Generic[T]):
+    """The iterator of one `async for`.
+
+    Python does not tell an iterator that its loop was left by `break` or an exception. But nothing
+    else holds this object, so that it is deleted at that moment, and hangs up.
+    """
+
+    __slots__ = ("_convert", "_stream")
+
+    def __init__(
+        self, stream: AsyncStream[Any], convert: Callable[[dict[str, Any]], T | None]
+    ) -> None:
+        self._stream = stream
+        self._convert = convert
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        """The next event that `convert` makes something of."""
+        while True:
+            converted = self._convert(await self._stream._next())
+            if converted is not None:
+                return converted
+
+    def __del__(self) -> None:
+        self._stream._leave()
+
+
+class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
+    """A chat completion as it is written.
+
+    Done is `[DONE]`, or the end of the bytes when every choice has its `finish_reason`, since some
+    servers send no `[DONE]`.
+    """
+
+    def __init__(self, connect: Connect, *, n: int = 1) -> None:
+        super().__init__(connect)
+        self._n = n
+        self._assembly = Assembly(n)
+
+    def text(self) -> AsyncIterator[str]:
+        """Only the text of choice 0, piece by piece: `async for text in stream.text()`."""
+        return _Reader(self, _text_of)
+
+    async def completion(self) -> ChatCompletion:
+        """The whole answer, put together from all chunks; reads what has not been read yet.
+
+        Content, refusal, tool calls, logprobs, all `n` choices, usage (if it was asked for with
+        `stream_options={"include_usage": True}`), and the fields of vendors.
+        """
+        try:
+            while True:
+                await self._next()
+        except StopAsyncIteration:
+            pass
+        except BaseException:
+            self._leave()
+            raise
+        completion = self._assembled()
+        completion.meta = self.meta
+        return completion
+
+    def _structure(self, value: dict[str, Any]) -> ChatCompletionChunk:
+        return structure(value, ChatCompletionChunk)
+
+    def _taken(self, value: dict[str, Any]) -> None:
+        self._assembly.add(value)
+
+    async def _begin(self, response: Response) -> None:
+        self._assembly = Assembly(self._n)
+        await super()._begin(response)
+
+    @property
+    def _finished(self) -> bool:
+        return self._assembly.finished
+
+    def _assembled(self) -> ChatCompletion:
+        return structure(self._assembly.completion(), ChatCompletion)
+
+    def _partial(self) -> ChatCompletion | None:
+        return self._assembled()
+
+
+def _text_of(chunk: dict[str, Any]) -> str | None:
+    """The text a chunk adds to choice 0; `None` if none. Reads the JSON, makes no objects."""
+    choices = chunk.get("choices")
+    if not choices or not isinstance(choices, list):
+        return None
+    for choice in choices:
+        if isinstance(choice, dict) and not choice.get("index"):
+            delta = choice.get("delta")
+            content = delta.get("content") if isinstance(delta, dict) else None
+            if content and isinstance(content, str):
+                return content
+    return None

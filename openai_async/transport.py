@@ -1,0 +1,398 @@
+"""The pooled aiohttp session, and one attempt of one request through it.
+
+This is the only module that talks to aiohttp: a `Request` goes in, a `Response` comes out, and
+whatever goes wrong between is one of our exceptions. It knows nothing of retries or JSON shapes.
+
+There is one session per event loop and process. aiohttp's connections belong to the loop they were
+opened in, so a client that is used in two loops needs two sets of them, and a forked child must
+leave its parent's alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import time
+import warnings
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import lru_cache
+from ssl import SSLContext
+from typing import Any
+
+import aiohttp
+from attrs import define, field
+from multidict import CIMultiDict
+from yarl import URL
+
+from .bytestream import ByteStream, connection_error
+from .codec import body_or_text, loads
+from .errors import (
+    MIN_SECRET,
+    APIError,
+    APIResponseValidationError,
+    APITimeoutError,
+    OpenAIError,
+    status_error,
+)
+from .options import APIKey, Timeout, check_api_key
+from .types.base import ResponseMeta
+
+# A redirect within one origin is a matter of a slash or a version prefix: one or two hops.
+MAX_REDIRECTS = 5
+# An error body is read to tell what went wrong, and no further.
+MAX_ERROR_BODY = 1024 * 1024
+
+SSL = SSLContext | aiohttp.Fingerprint | bool
+
+
+@define(kw_only=True)
+class Request:
+    """One call, complete but for the API key, which is asked for at each attempt.
+
+    A middleware may read and change all of it. `repr()` shows neither headers nor key nor body.
+    """
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str] = field(factory=CIMultiDict, repr=False)
+    body: bytes | None = field(default=None, repr=lambda body: f"<{len(body or b'')} bytes>")
+    timeout: Timeout = field(factory=Timeout)
+    max_retries: int = 0
+    stream: bool = False
+    api_key: APIKey | None = field(default=None, repr=False)
+    """`None` sends no Authorization, and lets redirects lead to other origins."""
+    max_body: int | None = None
+    """The largest body to accept, in bytes."""
+    on_open: Callable[[Response], Awaitable[None]] | None = field(default=None, repr=False)
+    """Part of the attempt of a stream: what it raises counts as the attempt's failure."""
+    started: float = field(factory=time.perf_counter, repr=False)
+
+
+@define(kw_only=True)
+class Response:
+    """An answer of status 2xx: whole in `body`, or, for a stream, still open in `stream`."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
+    stream: ByteStream | None = None
+    attempts: int = 1
+    elapsed: float = 0.0
+
+    @property
+    def meta(self) -> ResponseMeta:
+        """Request id, status, headers, attempts, elapsed seconds, rate limits."""
+        return ResponseMeta(
+            status=self.status,
+            headers=self.headers,
+            attempts=self.attempts,
+            elapsed=self.elapsed,
+        )
+
+    def json(self) -> Any:
+        """The parsed body.
+
+        Raises:
+            APIResponseValidationError: it is not JSON.
+        """
+        try:
+            return loads(self.body)
+        except ValueError as error:
+            msg = "The answer is not JSON: its text is in .text()."
+            raise APIResponseValidationError(
+                msg, status_code=self.status, headers=self.headers, body=self.text()
+            ) from error
+
+    def text(self) -> str:
+        """The body as UTF-8 text; bytes that are none become U+FFFD."""
+        return self.body.decode("utf-8", "replace")
+
+
+@define(eq=False)
+class _Pool:
+    """The session of one loop, and the slots that bound its connections."""
+
+    session: aiohttp.ClientSession
+    slots: asyncio.Semaphore
+    keeper: AsyncGenerator[None, None] | None
+    pid: int
+
+    async def close(self) -> None:
+        if self.keeper is not None:
+            await self.keeper.aclose()
+
+
+class Transport:
+    """Sends requests; shared by a client and its `with_options()` copies."""
+
+    def __init__(
+        self,
+        *,
+        max_connections: int,
+        proxy: str | None,
+        ssl: SSL | None,
+        session: aiohttp.ClientSession | None,
+    ) -> None:
+        self._max_connections = max_connections
+        self._proxy = proxy
+        self._ssl: SSL = True if ssl is None else ssl
+        self._session = session
+        self._pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
+        self._of_parent: list[_Pool] = []
+        self.closed = False
+
+    async def send(self, request: Request) -> Response:
+        """One attempt.
+
+        Raises:
+            APIStatusError: the answer's status is 300 or above.
+            APITimeoutError: `request.timeout` ran out.
+            APIConnectionError: there was no complete answer.
+            OpenAIError: the client is closed, or has no usable API key.
+        """
+        pool = await self._pool()
+        # Our own slots instead of the connector's limit: there, waiting for a free connection
+        # counts against the connect timeout, which fails the tail of every large fan-out.
+        await pool.slots.acquire()
+        stream = None
+        try:
+            response = await self._attempt(pool, request)
+            stream = response.stream
+        finally:
+            if stream is None:
+                pool.slots.release()
+        if stream is not None and request.on_open is not None:
+            try:
+                await request.on_open(response)
+            except BaseException:
+                stream.abort()
+                raise
+        response.elapsed = time.perf_counter() - request.started
+        return response
+
+    async def _attempt(self, pool: _Pool, request: Request) -> Response:
+        deadline = asyncio.timeout(request.timeout.total)
+        try:
+            async with deadline:
+                key = await _ask_for_key(request.api_key)
+                answer = await self._exchange(pool.session, request, key)
+                if answer.status >= 300:
+                    raise await _failure(answer, key)
+                if not request.stream:
+                    body = await _read(answer, request.max_body)
+                    return Response(status=answer.status, headers=answer.headers, body=body)
+        except aiohttp.ConnectionTimeoutError as error:
+            msg = (
+                f"No connection to {request.url.origin()} within {request.timeout.connect:g} s. "
+                "Check base_url and the network, or raise Timeout(connect=...)."
+            )
+            raise APITimeoutError(msg) from error
+        except TimeoutError as error:
+            if not deadline.expired():  # the kernel's ETIMEDOUT
+                raise connection_error(error, request.url) from error
+            msg = (
+                f"No complete answer within {request.timeout.total:g} s. "
+                "Raise timeout=... if it may take longer."
+            )
+            raise APITimeoutError(msg) from error
+        except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
+            if isinstance(error, OpenAIError):
+                raise
+            raise connection_error(error, request.url) from error
+        return Response(
+            status=answer.status,
+            headers=answer.headers,
+            stream=ByteStream(answer, request.timeout.idle, pool.slots.release),
+        )
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, request: Request, key: str | None
+    ) -> aiohttp.ClientResponse:
+        """Send the request and wait for the headers, following redirects where that is safe."""
+        headers = request.headers
+        if key is not None and "Authorization" not in headers:
+            headers = headers.copy()
+            headers["Authorization"] = f"Bearer {key}"
+        url = request.url
+        for _ in range(MAX_REDIRECTS):
+            answer = await session.request(
+                request.method,
+                url,
+                data=request.body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=_client_timeout(request.timeout.connect, self._session is None),
+                proxy=self._proxy,
+                ssl=self._ssl,
+            )
+            target = _redirect(answer, request)
+            if target is None:
+                break
+            answer.release()
+            url = target
+        return answer
+
+    async def _pool(self) -> _Pool:
+        """The pool of the running loop, opened at its first use."""
+        if self.closed:
+            msg = "This client is closed: create a new AsyncClient."
+            raise OpenAIError(msg)
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None or pool.pid != os.getpid():
+            pool = await self._open(loop)
+        if pool.session.closed:
+            msg = "The aiohttp session of this client is closed: create a new one."
+            raise OpenAIError(msg)
+        return pool
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> _Pool:
+        self._sweep()
+        slots = asyncio.Semaphore(self._max_connections)
+        if self._session is not None:
+            pool = _Pool(self._session, slots, None, os.getpid())
+        else:
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                # The API sets no cookies that matter; Cloudflare's would tie requests together.
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # All waiting is bounded by `Timeout`, above and in ByteStream.
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            )
+            keeper = _keep(session, self._pools, loop)
+            pool = _Pool(session, slots, keeper, os.getpid())
+        self._pools[loop] = pool
+        if pool.keeper is not None:
+            await anext(pool.keeper)
+        return pool
+
+    def _sweep(self) -> None:
+        """Forget the pools of closed loops; set those of a parent process aside, untouched.
+
+        Closing a parent's connections in its forked child would take them out of the epoll
+        instance that both share.
+        """
+        for loop, pool in list(self._pools.items()):
+            if pool.pid != os.getpid():
+                self._of_parent.append(self._pools.pop(loop))
+            elif loop.is_closed():
+                del self._pools[loop]
+
+    async def close(self) -> None:
+        """Close the sessions of all loops; what is still under way fails."""
+        self.closed = True
+        self._sweep()
+        here = asyncio.get_running_loop()
+        while self._pools:
+            loop, pool = self._pools.popitem()
+            if loop is here:
+                await pool.close()
+            elif loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(pool.close(), loop))
+
+    def __del__(self) -> None:
+        pools = getattr(self, "_pools", {})
+        if any(pool.keeper and pool.pid == os.getpid() for pool in pools.values()):
+            msg = "Unclosed AsyncClient: use `async with`, or `await client.close()`."
+            warnings.warn(msg, ResourceWarning, source=self, stacklevel=2)
+            # Lets go of the keepers; their loops close the sessions.
+            pools.clear()
+
+
+async def _keep(
+    session: aiohttp.ClientSession,
+    pools: dict[asyncio.AbstractEventLoop, _Pool],
+    loop: asyncio.AbstractEventLoop,
+) -> AsyncGenerator[None, None]:
+    """Closes the session when its loop ends.
+
+    A loop has no "on close" hook, but `asyncio.run` and `asyncio.Runner` finish the async
+    generators that are still open before they close the loop (PEP 525, `shutdown_asyncgens`).
+    So a client at module level needs no closing between one `asyncio.run` and the next.
+    """
+    try:
+        yield
+    finally:
+        pools.pop(loop, None)
+        await session.close()
+
+
+@lru_cache(maxsize=64)
+def _client_timeout(connect: float | None, own: bool) -> aiohttp.ClientTimeout:
+    # `connect` covers DNS, TCP and TLS, and a wait for the connector's limit, which our own
+    # session does not have. In a session we were given that wait must not count.
+    if own:
+        return aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=None)
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect)
+
+
+async def _ask_for_key(api_key: APIKey | None) -> str | None:
+    if api_key is None or isinstance(api_key, str):
+        return api_key
+    try:
+        key = api_key()
+        if inspect.isawaitable(key):
+            key = await key
+    except OpenAIError:
+        raise
+    except Exception as error:
+        msg = f"The api_key function failed with {type(error).__name__}: see the cause."
+        raise OpenAIError(msg) from error
+    return check_api_key(key)
+
+
+def _redirect(answer: aiohttp.ClientResponse, request: Request) -> URL | None:
+    """Where to go on, if this is a redirect that keeps method, body and origin.
+
+    RFC 9110, section 15.4: only 307 and 308 keep the method. A POST that 301 or 302 would turn
+    into a GET is an error to report, and so is leaving for another origin with the key and the
+    prompt; both end as an `APIStatusError` that names the target.
+    """
+    location = answer.headers.get("Location")
+    if location is None or not (
+        answer.status in (307, 308)
+        or (answer.status in (301, 302, 303) and request.method in ("GET", "HEAD"))
+    ):
+        return None
+    target = request.url.join(URL(location))
+    if request.api_key is not None and target.origin() != request.url.origin():
+        return None
+    return target if target.scheme in ("http", "https") else None
+
+
+async def _read(answer: aiohttp.ClientResponse, limit: int | None) -> bytes:
+    """The whole body, unless it is larger than `limit` bytes."""
+    if limit is None:
+        return await answer.read()
+    parts, size = [], 0
+    try:
+        while part := await answer.content.readany():
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                msg = f"The answer of {answer.url.origin()} is larger than {limit} bytes."
+                raise APIResponseValidationError(msg, status_code=answer.status)
+    except BaseException:
+        answer.close()
+        raise
+    return b"".join(parts)
+
+
+async def _failure(answer: aiohttp.ClientResponse, key: str | None) -> APIError:
+    """The exception for an answer of status 300 or above; closes the answer."""
+    data = b""
+    try:
+        while len(data) < MAX_ERROR_BODY and (part := await answer.content.readany()):
+            data += part
+    except (aiohttp.ClientError, OSError):
+        # The status is what counts; a body that was cut short still says something.
+        pass
+    finally:
+        if answer.content.at_eof():
+            answer.release()
+        else:
+            answer.close()
+    if key is not None and len(key) >= MIN_SECRET:
+        data = data.replace(key.encode(), b"[api_key]")
+    return status_error(answer.status, answer.headers, body_or_text(data))

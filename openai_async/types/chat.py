@@ -1,0 +1,317 @@
+"""The answers of the Chat Completions API, whole and streamed.
+
+https://platform.openai.com/docs/api-reference/chat - what is sent is in `chat_params`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, TypeAlias
+
+from attrs import Factory, define
+
+from .base import APIObject, APIResponse
+
+FinishReason: TypeAlias = (
+    Literal["stop", "length", "tool_calls", "content_filter", "function_call"] | str
+)
+
+
+# --- usage and logprobs, the same whole and streamed --------------------------------------------
+
+
+@define(kw_only=True)
+class CompletionTokensDetails(APIObject):
+    """Where completion tokens went."""
+
+    accepted_prediction_tokens: int | None = None
+    audio_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    rejected_prediction_tokens: int | None = None
+    text_tokens: int | None = None
+
+
+@define(kw_only=True)
+class PromptTokensDetails(APIObject):
+    """Where prompt tokens went."""
+
+    audio_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    image_tokens: int | None = None
+    text_tokens: int | None = None
+
+
+@define(kw_only=True)
+class CompletionUsage(APIObject):
+    """Tokens used by a request."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    completion_tokens_details: CompletionTokensDetails | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
+
+
+@define(kw_only=True)
+class TopLogprob(APIObject):
+    """One of the likeliest tokens at a position."""
+
+    token: str = ""
+    logprob: float = 0.0
+    bytes: list[int] | None = None
+
+
+@define(kw_only=True)
+class ChatCompletionTokenLogprob(APIObject):
+    """A token and how likely it was."""
+
+    token: str = ""
+    logprob: float = 0.0
+    """Natural logarithm; -9999.0 stands for "very unlikely"."""
+    bytes: list[int] | None = None
+    """The token's UTF-8 bytes: characters may be spread over several tokens."""
+    top_logprobs: list[TopLogprob] = Factory(list)
+
+
+@define(kw_only=True)
+class ChoiceLogprobs(APIObject):
+    """Log probabilities of the tokens of a choice."""
+
+    content: list[ChatCompletionTokenLogprob] | None = None
+    refusal: list[ChatCompletionTokenLogprob] | None = None
+
+
+# --- the message --------------------------------------------------------------------------------
+
+
+@define(kw_only=True)
+class Function(APIObject):
+    """The function a model calls."""
+
+    name: str = ""
+    arguments: str = ""
+    """JSON text as the model wrote it, which need not be valid."""
+
+
+@define(kw_only=True)
+class Custom(APIObject):
+    """The custom tool a model calls."""
+
+    name: str = ""
+    input: str = ""
+
+
+@define(kw_only=True)
+class ChatCompletionMessageFunctionToolCall(APIObject):
+    """A call of a function tool."""
+
+    id: str = ""
+    type: Literal["function"] = "function"
+    function: Function = Factory(Function)
+
+
+@define(kw_only=True)
+class ChatCompletionMessageCustomToolCall(APIObject):
+    """A call of a custom tool."""
+
+    id: str = ""
+    type: Literal["custom"] = "custom"
+    custom: Custom = Factory(Custom)
+
+
+ChatCompletionMessageToolCall: TypeAlias = (
+    ChatCompletionMessageFunctionToolCall | ChatCompletionMessageCustomToolCall
+)
+
+
+@define(kw_only=True)
+class AnnotationURLCitation(APIObject):
+    """A web page that was cited; the indexes count characters of the message."""
+
+    start_index: int = 0
+    end_index: int = 0
+    title: str = ""
+    url: str = ""
+
+
+@define(kw_only=True)
+class Annotation(APIObject):
+    """A remark on a part of the message."""
+
+    type: str = "url_citation"
+    url_citation: AnnotationURLCitation | None = None
+
+
+@define(kw_only=True)
+class ChatCompletionAudio(APIObject):
+    """The spoken answer."""
+
+    id: str = ""
+    data: str = ""
+    """Base64 of the audio, in the format that was asked for."""
+    expires_at: int = 0
+    """Unix time, in seconds."""
+    transcript: str = ""
+
+
+@define(kw_only=True)
+class ChatCompletionMessage(APIObject):
+    """What the model said. It may stand in the `messages` of the next request as it is."""
+
+    role: str = "assistant"
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ChatCompletionMessageToolCall] | None = None
+    annotations: list[Annotation] | None = None
+    audio: ChatCompletionAudio | None = None
+    function_call: Function | None = None
+    """Deprecated by the API in favour of `tool_calls`."""
+
+
+# --- moderation ---------------------------------------------------------------------------------
+
+
+@define(kw_only=True)
+class ModerationResult(APIObject):
+    """What a moderation model found."""
+
+    type: str = "moderation_result"
+    model: str = ""
+    flagged: bool = False
+    categories: dict[str, bool] = Factory(dict)
+    category_scores: dict[str, float] = Factory(dict)
+    category_applied_input_types: dict[str, list[str]] = Factory(dict)
+
+
+@define(kw_only=True)
+class ModerationOutcome(APIObject):
+    """Results (`type` "moderation_results") or, with `type` "error", why there are none."""
+
+    type: str = "moderation_results"
+    model: str | None = None
+    results: list[ModerationResult] | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+@define(kw_only=True)
+class ChatCompletionModeration(APIObject):
+    """Moderation of what went in and what came out, when it was asked for."""
+
+    input: ModerationOutcome | None = None
+    output: ModerationOutcome | None = None
+
+
+# --- whole --------------------------------------------------------------------------------------
+
+
+@define(kw_only=True)
+class Choice(APIObject):
+    """One answer; there are `n` of them."""
+
+    index: int = 0
+    finish_reason: FinishReason | None = None
+    message: ChatCompletionMessage = Factory(ChatCompletionMessage)
+    logprobs: ChoiceLogprobs | None = None
+
+
+@define(kw_only=True)
+class ChatCompletion(APIResponse):
+    """A whole answer."""
+
+    _requires: ClassVar[str] = "choices"
+
+    id: str = ""
+    object: str = "chat.completion"
+    created: int = 0
+    """Unix time, in seconds."""
+    model: str = ""
+    choices: list[Choice] = Factory(list)
+    usage: CompletionUsage | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    metadata: dict[str, str] | None = None
+    moderation: ChatCompletionModeration | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of choice 0; "" if it has none (a refusal, a tool call)."""
+        content = self.choices[0].message.content if self.choices else None
+        return content if isinstance(content, str) else ""
+
+
+# --- streamed -----------------------------------------------------------------------------------
+
+
+@define(kw_only=True)
+class ChoiceDeltaFunction(APIObject):
+    """A piece of a function call."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+@define(kw_only=True)
+class ChoiceDeltaCustom(APIObject):
+    """A piece of a custom tool call."""
+
+    name: str | None = None
+    input: str | None = None
+
+
+@define(kw_only=True)
+class ChoiceDeltaToolCall(APIObject):
+    """A piece of a tool call; pieces of one call share its `index`."""
+
+    index: int = 0
+    id: str | None = None
+    type: str | None = None
+    function: ChoiceDeltaFunction | None = None
+    custom: ChoiceDeltaCustom | None = None
+
+
+@define(kw_only=True)
+class ChoiceDelta(APIObject):
+    """What a chunk adds to the message."""
+
+    content: str | None = None
+    role: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ChoiceDeltaToolCall] | None = None
+    function_call: ChoiceDeltaFunction | None = None
+
+
+@define(kw_only=True)
+class ChunkChoice(APIObject):
+    """What a chunk adds to one choice."""
+
+    index: int = 0
+    delta: ChoiceDelta = Factory(ChoiceDelta)
+    finish_reason: FinishReason | None = None
+    logprobs: ChoiceLogprobs | None = None
+
+
+@define(kw_only=True)
+class ChatCompletionChunk(APIObject):
+    """One event of a streamed answer."""
+
+    id: str = ""
+    object: str = "chat.completion.chunk"
+    created: int = 0
+    model: str = ""
+    choices: list[ChunkChoice] = Factory(list)
+    usage: CompletionUsage | None = None
+    """Only in the last chunk, with `stream_options={"include_usage": True}`."""
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    obfuscation: str | None = None
+    """Padding that hides the length of the text from who watches the line."""
+    moderation: ChatCompletionModeration | None = None
+
+    @property
+    def text(self) -> str:
+        """The text this chunk adds to choice 0; "" if none."""
+        for choice in self.choices:
+            if choice.index == 0 and isinstance(choice.delta.content, str):
+                return choice.delta.content
+        return ""

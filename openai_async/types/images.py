@@ -1,0 +1,224 @@
+"""The Images API: what it takes, and the pictures it gives.
+
+https://platform.openai.com/docs/api-reference/images
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import html
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import ClassVar, Literal, Required, TypeAlias
+
+from attrs import Factory, define, field
+
+from ..errors import APIResponseValidationError, InvalidArgumentError, OpenAIError
+from ..options import RequestOptions
+from .base import APIObject, APIResponse
+from .image_format import SIGNATURE_SIZE, image_format
+
+Download: TypeAlias = Callable[[str], Awaitable[bytes]]
+"""Fetches a URL without the API key; the client gives it to the pictures it makes."""
+
+
+class ImageGenerateParams(RequestOptions, total=False):
+    """The parameters of `images.generate`, `stream` apart. What is left out is not sent."""
+
+    prompt: Required[str]
+    model: str | None
+    n: int | None
+    size: str | None
+    quality: Literal["standard", "hd", "low", "medium", "high", "auto"] | None
+    style: Literal["vivid", "natural"] | None
+    response_format: Literal["url", "b64_json"] | None
+    output_format: Literal["png", "jpeg", "webp"] | None
+    output_compression: int | None
+    partial_images: int | None
+    moderation: Literal["low", "auto"] | None
+    background: Literal["transparent", "opaque", "auto"] | None
+    user: str
+
+
+def _short(data: str | None) -> str:
+    return "None" if data is None else f"<{len(data)} characters>"
+
+
+@define(kw_only=True)
+class ImagesTokensDetails(APIObject):
+    """Tokens by kind."""
+
+    text_tokens: int = 0
+    image_tokens: int = 0
+
+
+@define(kw_only=True)
+class ImagesUsage(APIObject):
+    """Tokens used by a GPT image model."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    input_tokens_details: ImagesTokensDetails | None = None
+    output_tokens_details: ImagesTokensDetails | None = None
+
+
+@define(kw_only=True)
+class _Picture(APIObject):
+    """A picture in base64 or behind a URL."""
+
+    b64_json: str | None = field(default=None, repr=_short)
+    _download: Download | None = field(default=None, init=False, repr=False, eq=False)
+
+    def _url(self) -> str | None:
+        return None
+
+    async def read(self) -> bytes:
+        """The picture's bytes: decoded from `b64_json`, or downloaded from `url`.
+
+        Raises:
+            APIError: the download failed.
+            APIResponseValidationError: `b64_json` is not base64.
+        """
+        if self.b64_json is not None:
+            return await asyncio.to_thread(_decode, self.b64_json)
+        if (url := self._url()) is None:
+            msg = "This picture has neither b64_json nor url."
+            raise APIResponseValidationError(msg, body=self._raw)
+        if self._download is None:
+            msg = "This picture was not made by a client, which could download its url."
+            raise OpenAIError(msg)
+        return await self._download(url)
+
+    async def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture to `path`, whole or not at all; returns the path.
+
+        The path is looked at before anything is downloaded. An existing file is replaced.
+
+        Raises:
+            InvalidArgumentError: `path` is a directory, or its directory does not exist.
+            OpenAIError: the file cannot be written.
+            APIError: the download failed.
+        """
+        target = Path(path)
+        await asyncio.to_thread(_check_target, target)
+        data = await self.read()
+        await asyncio.to_thread(_write, target, data)
+        return target
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, str] | None:
+        """How notebooks show it: the picture itself, or an <img> that loads its URL."""
+        if self.b64_json is not None:
+            try:
+                # Four characters of base64 hold three bytes.
+                head = base64.b64decode(self.b64_json[: SIGNATURE_SIZE // 3 * 4])
+            except binascii.Error:
+                return None
+            kind = image_format(head)
+            return {f"image/{kind}": self.b64_json, "text/plain": repr(self)} if kind else None
+        if (url := self._url()) is not None:
+            return {"text/html": f'<img src="{html.escape(url)}">', "text/plain": repr(self)}
+        return None
+
+
+@define(kw_only=True)
+class Image(_Picture):
+    """A generated picture."""
+
+    url: str | None = None
+    """OpenAI's are good for 60 minutes."""
+    revised_prompt: str | None = None
+    """The prompt that dall-e-3 made of yours."""
+
+    def _url(self) -> str | None:
+        return self.url
+
+
+@define(kw_only=True)
+class ImagesResponse(APIResponse):
+    """The pictures of one call."""
+
+    _requires: ClassVar[str] = "data"
+
+    created: int = 0
+    """Unix time, in seconds."""
+    data: list[Image] = Factory(list)
+    background: str | None = None
+    output_format: str | None = None
+    quality: str | None = None
+    size: str | None = None
+    usage: ImagesUsage | None = None
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> dict[str, str] | None:
+        """A notebook shows the first picture."""
+        return self.data[0]._repr_mimebundle_(include, exclude) if self.data else None
+
+
+@define(kw_only=True)
+class _ImageEvent(_Picture):
+    created_at: int = 0
+    """Unix time, in seconds."""
+    size: str = ""
+    quality: str = ""
+    background: str = ""
+    output_format: str = ""
+
+
+@define(kw_only=True)
+class ImageGenPartialImageEvent(_ImageEvent):
+    """A picture in the making."""
+
+    type: Literal["image_generation.partial_image"] = "image_generation.partial_image"
+    partial_image_index: int = 0
+
+
+@define(kw_only=True)
+class ImageGenCompletedEvent(_ImageEvent):
+    """The finished picture."""
+
+    type: Literal["image_generation.completed"] = "image_generation.completed"
+    usage: ImagesUsage | None = None
+
+
+ImageGenStreamEvent: TypeAlias = ImageGenPartialImageEvent | ImageGenCompletedEvent
+
+
+def _decode(b64_json: str) -> bytes:
+    try:
+        return base64.b64decode(b64_json, validate=True)
+    except ValueError as error:
+        msg = "The picture's b64_json is not base64."
+        raise APIResponseValidationError(msg) from error
+
+
+def _check_target(target: Path) -> None:
+    if target.is_dir():
+        msg = f"{str(target)!r} is a directory: name the file to write."
+        raise InvalidArgumentError(msg)
+    if not target.parent.is_dir():
+        msg = f"There is no directory {str(target.parent)!r}: create it first."
+        raise InvalidArgumentError(msg)
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Write beside the target and rename: a reader sees the old file or the new one."""
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        msg = f"Cannot write {str(target)!r}: {error.strerror or error}."
+        raise OpenAIError(msg) from error

@@ -1,0 +1,55 @@
+"""The Models API: https://platform.openai.com/docs/api-reference/models"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from attrs import Factory, define
+
+from .base import APIResponse
+
+
+@define(kw_only=True)
+class Model(APIResponse):
+    """A model that can be asked."""
+
+    _requires: ClassVar[str] = "id"
+
+    id: str = ""
+    object: str = "model"
+    created: int = 0
+    """Unix time, in seconds."""
+    owned_by: str = ""
+    shutdown_date: str | None = None
+    """ISO 8601 date, once announced."""
+
+
+@define(kw_only=True)
+class ModelList(APIResponse):
+    """The models of a server: `len()`, iteration and `in` (by id) work on `.data`."""
+
+    _requires: ClassVar[str] = "data"
+
+    object: str = "list"
+    data: list[Model] = Factory(list)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self.data)
+
+    def __contains__(self, model: str | Model) -> bool:
+        return any(model in (known, known.id) for known in self.data)
+
+
+@define(kw_only=True)
+class ModelDeleted(APIResponse):
+    """What `models.delete()` answers."""
+
+    _requires: ClassVar[str] = "id"
+
+    id: str = ""
+    object: str = "model"
+    deleted: bool = False
