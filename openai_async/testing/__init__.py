@@ -1,0 +1,7 @@
+"""An OpenAI-compatible server to test your own programs with: real answers, scripted failures."""
+
+from .recording import RecordedRequest
+from .script import Failure, Reply
+from .server import LocalServer
+
+__all__ = ["Failure", "LocalServer", "RecordedRequest", "Reply"]

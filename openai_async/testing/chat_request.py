@@ -1,0 +1,222 @@
+"""The chat completion request: checked field by field, and kept in the form the answer needs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from . import checks
+from .answers import invalid
+from .messages import Message, read_messages
+from .tokens import MESSAGE_TOKENS, count_tokens
+
+_MAX_STOPS = 4
+
+KNOWN_PARAMETERS = frozenset(
+    (
+        "audio",
+        "frequency_penalty",
+        "function_call",
+        "functions",
+        "logit_bias",
+        "logprobs",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "metadata",
+        "modalities",
+        "model",
+        "moderation",
+        "n",
+        "parallel_tool_calls",
+        "prediction",
+        "presence_penalty",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "reasoning_effort",
+        "response_format",
+        "safety_identifier",
+        "seed",
+        "service_tier",
+        "stop",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "top_p",
+        "user",
+        "verbosity",
+        "web_search_options",
+    )
+)
+
+
+@attrs.frozen
+class ChatRequest:
+    model: str
+    messages: list[Message]
+    n: int = 1
+    stream: bool = False
+    include_usage: bool = False
+    stop: tuple[str, ...] = ()
+    max_tokens: int | None = None
+    seed: int = 0
+    logprobs: bool = False
+    top_logprobs: int = 0
+    tools: list[dict[str, Any]] = attrs.field(factory=list)
+    tool_choice: Any = None
+    response_format: dict[str, Any] | None = None
+
+    @property
+    def prompt_text_tokens(self) -> int:
+        return sum(MESSAGE_TOKENS + count_tokens(message.text) for message in self.messages)
+
+    @property
+    def last_user_message(self) -> Message | None:
+        return next((one for one in reversed(self.messages) if one.role == "user"), None)
+
+
+def read_request(body: Mapping[str, Any]) -> ChatRequest:
+    """The request, every field of it checked."""
+    for name in body:
+        if name not in KNOWN_PARAMETERS:
+            raise invalid(f"Unrecognized request argument supplied: {name}", name)
+    model = checks.required_string(body, "model")
+    messages = read_messages(body.get("messages"))
+    for name in ("frequency_penalty", "presence_penalty"):
+        checks.number(body, name, -2, 2)
+    checks.number(body, "temperature", 0, 2)
+    checks.number(body, "top_p", 0, 1)
+    limits = [checks.integer(body, name, 1) for name in ("max_completion_tokens", "max_tokens")]
+    logprobs = checks.boolean(body, "logprobs")
+    top_logprobs = checks.integer(body, "top_logprobs", 0, 20)
+    if top_logprobs is not None and not logprobs:
+        msg = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled."
+        raise invalid(msg, "top_logprobs")
+    stream = checks.boolean(body, "stream")
+    tools = _tools(body.get("tools"))
+    return ChatRequest(
+        model=model,
+        messages=messages,
+        n=checks.integer(body, "n", 1, 128) or 1,
+        stream=stream,
+        include_usage=_include_usage(body.get("stream_options"), stream),
+        stop=_stop(body.get("stop")),
+        max_tokens=next((limit for limit in limits if limit is not None), None),
+        seed=checks.integer(body, "seed", -(2**63)) or 0,
+        logprobs=logprobs,
+        top_logprobs=top_logprobs or 0,
+        tools=tools,
+        tool_choice=_tool_choice(body.get("tool_choice"), tools),
+        response_format=_response_format(body.get("response_format")),
+    )
+
+
+def unchecked_request(body: Mapping[str, Any]) -> ChatRequest:
+    """What a scripted reply has to know of the request; nothing in it is refused."""
+    n, options = body.get("n"), body.get("stream_options")
+    messages = body.get("messages")
+    texts = messages if isinstance(messages, list) else []
+    return ChatRequest(
+        model=str(body.get("model") or "local"),
+        messages=[
+            Message(str(one.get("role")), content if isinstance(content, str) else "")
+            for one in texts
+            if isinstance(one, dict)
+            for content in [one.get("content")]
+        ],
+        n=n if isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 128 else 1,
+        stream=body.get("stream") is True,
+        include_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        logprobs=body.get("logprobs") is True,
+    )
+
+
+def _stop(stop: object) -> tuple[str, ...]:
+    if stop is None:
+        return ()
+    stops = [stop] if isinstance(stop, str) else stop
+    if not isinstance(stops, list) or not all(isinstance(one, str) and one for one in stops):
+        msg = "Invalid type for 'stop': expected a non-empty string or a list of them."
+        raise invalid(msg, "stop", "invalid_type")
+    if len(stops) > _MAX_STOPS:
+        msg = f"Invalid 'stop': at most {_MAX_STOPS} sequences, got {len(stops)}."
+        raise invalid(msg, "stop", "array_above_max_length")
+    return tuple(stops)
+
+
+def _include_usage(options: object, stream: bool) -> bool:
+    if options is None:
+        return False
+    if not stream:
+        msg = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        raise invalid(msg, "stream_options")
+    if not isinstance(options, dict):
+        msg = "Invalid type for 'stream_options': expected an object."
+        raise invalid(msg, "stream_options", "invalid_type")
+    return checks.boolean(options, "include_usage")
+
+
+def _tools(tools: object) -> list[dict[str, Any]]:
+    if tools is None:
+        return []
+    if not isinstance(tools, list) or not tools:
+        msg = "Invalid 'tools': expected a list of at least one tool."
+        raise invalid(msg, "tools", "invalid_type")
+    for place, tool in enumerate(tools):
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if kind not in ("function", "custom"):
+            msg = f"Invalid 'tools[{place}].type': expected 'function' or 'custom'."
+            raise invalid(msg, f"tools[{place}].type", "invalid_value")
+        details = tool.get(kind)
+        name = details.get("name") if isinstance(details, dict) else None
+        if not isinstance(name, str) or not name:
+            param = f"tools[{place}].{kind}.name"
+            msg = f"Missing required parameter: '{param}'."
+            raise invalid(msg, param, "missing_required_parameter")
+    return tools
+
+
+def _tool_choice(tool_choice: Any, tools: list[dict[str, Any]]) -> Any:
+    if tool_choice is None:
+        return None
+    if not tools:
+        raise invalid("'tool_choice' is only allowed when 'tools' are specified.", "tool_choice")
+    if isinstance(tool_choice, str):
+        if tool_choice not in ("none", "auto", "required"):
+            msg = f"Invalid value: '{tool_choice}'. Use 'none', 'auto', 'required' or a tool."
+            raise invalid(msg, "tool_choice", "invalid_value")
+        return tool_choice
+    if not isinstance(tool_choice, dict):
+        msg = "Invalid type for 'tool_choice': expected a string or an object."
+        raise invalid(msg, "tool_choice", "invalid_type")
+    kind = tool_choice.get("type")
+    if kind in ("function", "custom"):
+        details = tool_choice.get(kind)
+        name = details.get("name") if isinstance(details, dict) else None
+        if all(tool["type"] != kind or tool[kind]["name"] != name for tool in tools):
+            msg = f"Tool choice '{name}' not found in 'tools'."
+            raise invalid(msg, "tool_choice", "invalid_value")
+    elif kind != "allowed_tools":
+        raise invalid(f"Invalid 'tool_choice.type': {kind!r}.", "tool_choice", "invalid_value")
+    return tool_choice
+
+
+def _response_format(response_format: Any) -> dict[str, Any] | None:
+    if response_format is None:
+        return None
+    kind = response_format.get("type") if isinstance(response_format, dict) else None
+    if kind not in ("text", "json_object", "json_schema"):
+        msg = "Invalid 'response_format.type': use 'text', 'json_object' or 'json_schema'."
+        raise invalid(msg, "response_format", "invalid_value")
+    if kind == "json_schema":
+        details = response_format.get("json_schema")
+        if not isinstance(details, dict) or not isinstance(details.get("name"), str):
+            param = "response_format.json_schema"
+            msg = f"Missing required parameter: '{param}.name'."
+            raise invalid(msg, param, "missing_required_parameter")
+    return dict(response_format)

@@ -1,0 +1,77 @@
+"""One request on its way to its answer: what the routes get to see of the server."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import attrs
+import orjson
+from aiohttp import web
+
+from .answers import RateWindow, RefusedError, invalid
+from .files import FileStore
+from .models import ModelStore
+from .recording import RecordedRequest
+from .script import Failure, Reply
+
+
+@attrs.define(eq=False)
+class ServerState:
+    """What outlives a request."""
+
+    models: ModelStore
+    tokens_per_second: float | None = None
+    files: FileStore = attrs.field(factory=FileStore)
+    window: RateWindow = attrs.field(factory=RateWindow)
+    origin: str = ""
+    stopping: bool = False
+
+
+@attrs.define(eq=False)
+class Exchange:
+    request: web.Request
+    record: RecordedRequest
+    state: ServerState
+    step: Reply | Failure | None = None
+    started: float = attrs.field(factory=time.monotonic)
+    # True once the server itself has broken the connection, so that nobody blames the client.
+    cut: bool = False
+
+    @property
+    def failure(self) -> Failure | None:
+        return self.step if isinstance(self.step, Failure) else None
+
+    @property
+    def reply(self) -> Reply | None:
+        return self.step if isinstance(self.step, Reply) else None
+
+    def connection_lost(self) -> None:
+        """Note who ended the connection before the answer was complete."""
+        if not (self.cut or self.state.stopping):
+            self.record.disconnected = True
+
+    def close_connection(self) -> None:
+        """End the TCP connection in the middle of the answer, once all written is sent."""
+        self.cut = True
+        if self.request.transport is not None:
+            self.request.transport.close()
+
+    def json_object(self) -> dict[str, Any]:
+        """The request's body, which has to be a JSON object."""
+        try:
+            body = orjson.loads(self.record.body)
+        except orjson.JSONDecodeError as error:
+            raise invalid(f"We could not parse the JSON body of your request: {error}.") from error
+        if not isinstance(body, dict):
+            raise invalid("The JSON body of your request must be an object.")
+        return body
+
+    def no_chat_reply(self) -> None:
+        """A chat reply can answer no other route: say so, as the test's author is in error."""
+        if self.reply is not None:
+            where = f"{self.record.method} {self.record.path}"
+            msg = f"The script's next step is a chat Reply, but this is {where}: use Reply(json=)."
+            raise RefusedError(400, msg, code="script_mismatch")
+
+
+Handler: TypeAlias = Callable[[Exchange], Awaitable[web.StreamResponse]]

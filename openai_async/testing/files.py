@@ -1,0 +1,30 @@
+"""The pictures the server has drawn, kept under their hash for a while and served by URL."""
+
+import hashlib
+from collections import OrderedDict
+
+# Some tens of megabytes at most; whoever asks for more has read the first ones long ago.
+_CAPACITY = 100
+
+FILES_PATH = "/v1/files/"
+
+
+class FileStore:
+    """The latest pictures by name; putting a new one may drop the oldest."""
+
+    def __init__(self, capacity: int = _CAPACITY) -> None:
+        self._capacity = capacity
+        self._files: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
+
+    def put(self, data: bytes, extension: str) -> str:
+        """Keep the picture; its name comes back."""
+        name = f"{hashlib.sha256(data).hexdigest()[:32]}.{extension}"
+        self._files[name] = (data, f"image/{extension}")
+        self._files.move_to_end(name)
+        while len(self._files) > self._capacity:
+            self._files.popitem(last=False)
+        return name
+
+    def get(self, name: str) -> tuple[bytes, str] | None:
+        """The picture and its content type."""
+        return self._files.get(name)

@@ -1,0 +1,186 @@
+"""The way of every request: recorded, scripted, authorised, answered; errors in OpenAI's shape."""
+
+import asyncio
+import hmac
+import logging
+from contextvars import ContextVar
+from urllib.parse import unquote
+
+from aiohttp import web
+from aiohttp.typedefs import Handler as WebHandler
+
+from .answers import (
+    RefusedError,
+    failure_response,
+    json_response,
+    standard_headers,
+)
+from .chat import create_chat_completion
+from .delivery import send_broken
+from .exchange import Exchange, Handler, ServerState
+from .files import FILES_PATH
+from .images import generate_images
+from .recording import RecordedRequest
+from .script import Script
+
+# aiohttp answers each request in a task of its own, so this is the request at hand. It is not kept
+# within the request: the keys of that have changed their type between versions of aiohttp.
+_current: ContextVar[Exchange] = ContextVar("openai_async_exchange")
+
+_logger = logging.getLogger(__name__)
+_MODELS_PATH = "/v1/models/"
+
+
+class Gateway:
+    """Every request goes through `handle`; it keeps the list of them."""
+
+    def __init__(self, state: ServerState, script: Script, api_key: str | None) -> None:
+        self.state = state
+        self.requests: list[RecordedRequest] = []
+        self._exchanges: set[Exchange] = set()
+        self._script = script
+        self._api_key = api_key
+
+    async def idle(self) -> None:
+        """Wait until no request is being answered."""
+        for exchange in [*self._exchanges]:
+            await exchange.record.finished()
+
+    async def handle(self, request: web.Request, handler: WebHandler) -> web.StreamResponse:
+        record = RecordedRequest(request.method, request.path, dict(request.query), request.headers)
+        exchange = Exchange(request, record, self.state)
+        _current.set(exchange)
+        self._exchanges.add(exchange)
+        self.requests.append(record)
+        response: web.StreamResponse = web.Response(status=499)  # for a client gone too early
+        try:
+            response = await self._answer(exchange, handler)
+            if exchange.failure and exchange.failure.breaks_after is not None:
+                if isinstance(response, web.Response):
+                    return await send_broken(exchange, response)
+                return response
+            # Sent from here rather than by aiohttp, so that `finished` means sent.
+            await response.prepare(request)
+            await response.write_eof()
+        except ConnectionError:
+            exchange.connection_lost()
+        except asyncio.CancelledError:
+            exchange.connection_lost()
+            raise
+        finally:
+            self._exchanges.discard(exchange)
+            record.finish()
+        return response
+
+    async def _answer(self, exchange: Exchange, handler: WebHandler) -> web.StreamResponse:
+        """The handler's response, or the error response for whatever it raises."""
+        request = exchange.request
+        try:
+            return await self._dispatch(exchange, handler)
+        except RefusedError as refused:
+            return refused.response()
+        except web.HTTPRequestEntityTooLarge:
+            msg = "The request body is too large for this server (64 MiB)."
+            return RefusedError(413, msg, code="request_too_large").response()
+        except web.RequestPayloadError as error:
+            return RefusedError(400, f"The request body cannot be read: {error}").response()
+        except web.HTTPMethodNotAllowed as wrong:
+            msg = f"Not allowed to {request.method} on {request.path}."
+            headers = {"Allow": ", ".join(sorted(wrong.allowed_methods))}
+            code = "method_not_supported"
+            return RefusedError(405, msg, code=code, headers=headers).response()
+        except web.HTTPException as wrong:
+            msg = f"Invalid URL ({request.method} {request.path})."
+            return RefusedError(wrong.status, msg, code="unknown_url").response()
+        except ConnectionError:
+            raise
+        except Exception:
+            _logger.exception("LocalServer failed on %s %s", request.method, request.path)
+            msg = "The server had an error while processing your request."
+            return RefusedError(500, msg, type="server_error").response()
+
+    async def _dispatch(self, exchange: Exchange, handler: WebHandler) -> web.StreamResponse:
+        request, record = exchange.request, exchange.record
+        is_api = request.path.startswith("/v1/") and not request.path.startswith(FILES_PATH)
+        if is_api:
+            exchange.step = self._script.take()
+        record.body = await request.read()
+        self.state.window.spend(len(record.body) // 4 + 1)
+        failure = exchange.failure
+        if failure is not None:
+            await asyncio.sleep(failure.delay)
+            if failure.status is not None:
+                return failure_response(failure, failure.status)
+        if is_api:
+            self._authorize(request)
+        if exchange.reply is not None and exchange.reply.is_json:
+            return json_response(exchange.reply.json)
+        return await handler(request)
+
+    def _authorize(self, request: web.Request) -> None:
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not key:
+            msg = "You didn't provide an API key: send `Authorization: Bearer YOUR_KEY`."
+            raise RefusedError(401, msg)
+        if self._api_key is not None and not hmac.compare_digest(
+            key.encode(), self._api_key.encode()
+        ):
+            raise RefusedError(401, "Incorrect API key provided.", code="invalid_api_key")
+
+
+def make_application(gateway: Gateway, max_body: int) -> web.Application:
+    @web.middleware
+    async def middleware(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+        return await gateway.handle(request, handler)
+
+    async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+        started = _current.get().started
+        for name, value in standard_headers(gateway.state.window, started).items():
+            # What the script says comes first: tests set their own limits and request ids.
+            response.headers.setdefault(name, value)
+
+    app = web.Application(middlewares=[middleware], client_max_size=max_body)
+    app.on_response_prepare.append(add_headers)
+    app.router.add_get("/v1/models", _route(_list_models))
+    app.router.add_get(_MODELS_PATH + "{model:.+}", _route(_retrieve_model))
+    app.router.add_delete(_MODELS_PATH + "{model:.+}", _route(_delete_model))
+    app.router.add_post("/v1/chat/completions", _route(create_chat_completion))
+    app.router.add_post("/v1/images/generations", _route(generate_images))
+    app.router.add_get(FILES_PATH + "{name}", _route(_get_file))
+    return app
+
+
+def _route(handler: Handler) -> WebHandler:
+    async def route(request: web.Request) -> web.StreamResponse:
+        return await handler(_current.get())
+
+    return route
+
+
+async def _list_models(exchange: Exchange) -> web.StreamResponse:
+    exchange.no_chat_reply()
+    return json_response(exchange.state.models.list())
+
+
+async def _retrieve_model(exchange: Exchange) -> web.StreamResponse:
+    exchange.no_chat_reply()
+    return json_response(exchange.state.models.get(_model_id(exchange.request)))
+
+
+async def _delete_model(exchange: Exchange) -> web.StreamResponse:
+    exchange.no_chat_reply()
+    return json_response(exchange.state.models.delete(_model_id(exchange.request)))
+
+
+def _model_id(request: web.Request) -> str:
+    # Ids hold slashes, sent as they are or as %2F: both name the same model.
+    return unquote(request.rel_url.raw_path.removeprefix(_MODELS_PATH))
+
+
+async def _get_file(exchange: Exchange) -> web.StreamResponse:
+    found = exchange.state.files.get(exchange.request.match_info["name"])
+    if found is None:
+        raise RefusedError(404, "This file has expired or never existed.", code="file_not_found")
+    data, content_type = found
+    return web.Response(body=data, content_type=content_type)

@@ -1,0 +1,158 @@
+"""The image request: what each family of image models allows, and what was asked for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from . import checks
+from .answers import invalid
+
+_KNOWN_PARAMETERS = frozenset(
+    (
+        "background",
+        "model",
+        "moderation",
+        "n",
+        "output_compression",
+        "output_format",
+        "partial_images",
+        "prompt",
+        "quality",
+        "response_format",
+        "size",
+        "stream",
+        "style",
+        "user",
+    )
+)
+_ONLY_GPT_IMAGE = (
+    "background",
+    "moderation",
+    "output_compression",
+    "output_format",
+    "partial_images",
+    "stream",
+)
+
+
+@attrs.frozen
+class _Family:
+    max_n: int
+    max_prompt: int
+    sizes: tuple[str, ...]
+    qualities: tuple[str, ...]
+
+
+_FAMILIES = {
+    "dall-e-2": _Family(10, 1000, ("256x256", "512x512", "1024x1024"), ("standard",)),
+    "dall-e-3": _Family(1, 4000, ("1024x1024", "1792x1024", "1024x1792"), ("standard", "hd")),
+    "gpt-image": _Family(
+        10,
+        32000,
+        ("1024x1024", "1536x1024", "1024x1536", "auto"),
+        ("low", "medium", "high", "auto"),
+    ),
+}
+
+
+@attrs.frozen
+class ImageRequest:
+    model: str
+    prompt: str
+    n: int
+    size: str
+    quality: str
+    as_url: bool
+    stream: bool
+    partial_images: int
+    output_format: str
+    compression: int
+    background: str
+
+    @property
+    def is_gpt_image(self) -> bool:
+        return _family_name(self.model) == "gpt-image"
+
+    @property
+    def dimensions(self) -> tuple[int, int]:
+        width, height = self.size.split("x")
+        return int(width), int(height)
+
+
+def is_image_model(model: str) -> bool:
+    return _family_name(model) is not None
+
+
+def _family_name(model: str) -> str | None:
+    return next((name for name in _FAMILIES if model.startswith(name)), None)
+
+
+def read_image_request(body: Mapping[str, Any]) -> ImageRequest:
+    """The request, every field of it checked against the rules of its model."""
+    for name in body:
+        if name not in _KNOWN_PARAMETERS:
+            raise invalid(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
+    model = "dall-e-2" if body.get("model") is None else checks.required_string(body, "model")
+    family_name = _family_name(model)
+    if family_name is None:
+        msg = f"The model '{model}' cannot generate images."
+        raise invalid(msg, "model", "invalid_value")
+    family = _FAMILIES[family_name]
+    is_gpt_image = family_name == "gpt-image"
+    prompt = checks.required_string(body, "prompt")
+    if len(prompt) > family.max_prompt:
+        msg = f"Invalid 'prompt': at most {family.max_prompt} characters for {model}."
+        raise invalid(msg, "prompt", "string_above_max_length")
+    _refuse_foreign_fields(body, model, family_name)
+    checks.choice(body, "style", ("vivid", "natural"))
+    checks.choice(body, "moderation", ("low", "auto"))
+    as_url = checks.choice(body, "response_format", ("url", "b64_json")) != "b64_json"
+    size = checks.choice(body, "size", family.sizes)
+    stream = checks.boolean(body, "stream")
+    output_format = checks.choice(body, "output_format", ("png", "jpeg", "webp")) or "png"
+    background = checks.choice(body, "background", ("transparent", "opaque", "auto"))
+    if background == "transparent" and output_format == "jpeg":
+        msg = "A transparent background needs the output_format 'png' or 'webp'."
+        raise invalid(msg, "background", "invalid_value")
+    compression = checks.integer(body, "output_compression", 0, 100)
+    if compression not in (None, 100) and output_format == "png":
+        msg = "Compression less than 100 is not supported for PNG output format."
+        raise invalid(msg, "output_compression", "invalid_value")
+    quality = checks.choice(body, "quality", family.qualities)
+    return ImageRequest(
+        model=model,
+        prompt=prompt,
+        n=checks.integer(body, "n", 1, family.max_n) or 1,
+        size="1024x1024" if size in (None, "auto") else str(size),
+        # What the answer reports is what `auto` came to.
+        quality="high" if is_gpt_image and quality in (None, "auto") else quality or "standard",
+        as_url=as_url and not is_gpt_image,
+        stream=stream,
+        partial_images=_partial_images(body, stream),
+        output_format=output_format,
+        compression=100 if compression is None else compression,
+        background="opaque" if background in (None, "auto") else str(background),
+    )
+
+
+def _refuse_foreign_fields(body: Mapping[str, Any], model: str, family_name: str) -> None:
+    if family_name == "gpt-image":
+        foreign: tuple[str, ...] = ("response_format", "style")
+    elif family_name == "dall-e-2":
+        foreign = (*_ONLY_GPT_IMAGE, "style")
+    else:
+        foreign = _ONLY_GPT_IMAGE
+    for name in foreign:
+        # `stream: false` asks for nothing special, and SDKs send it to every model.
+        if body.get(name) not in (None, False):
+            msg = f"The parameter '{name}' is not supported by the model {model}."
+            raise invalid(msg, name, "unknown_parameter")
+
+
+def _partial_images(body: Mapping[str, Any], stream: bool) -> int:
+    partial_images = checks.integer(body, "partial_images", 0, 3) or 0
+    if partial_images and not stream:
+        msg = "The 'partial_images' parameter is only allowed when 'stream' is enabled."
+        raise invalid(msg, "partial_images")
+    return partial_images

@@ -1,0 +1,116 @@
+"""POST /v1/images/generations: pictures drawn from the prompt, by URL, as base64 or streamed."""
+
+import asyncio
+import base64
+import time
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from .answers import invalid, json_response
+from .delivery import Event, send_events
+from .drawing import Drawing, draw, draw_with_previews
+from .exchange import Exchange
+from .files import FILES_PATH
+from .image_rules import ImageRequest, read_image_request
+from .tokens import count_tokens
+
+# Output tokens as OpenAI documents them: by quality, for a square, a portrait, a landscape.
+_OUTPUT_TOKENS = {
+    "low": (272, 408, 400),
+    "medium": (1056, 1584, 1568),
+    "high": (4160, 6240, 6208),
+}
+
+
+async def generate_images(exchange: Exchange) -> web.StreamResponse:
+    exchange.no_chat_reply()
+    request = read_image_request(exchange.json_object())
+    exchange.state.models.get(request.model)
+    if request.stream:
+        return await _stream(exchange, request)
+    data = []
+    for index in range(request.n):
+        file = await asyncio.to_thread(draw, _drawing(request, index))
+        data.append(_image(exchange, request, file))
+    answer: dict[str, Any] = {"created": int(time.time()), "data": data}
+    if request.is_gpt_image:
+        answer |= {**_properties(request), "usage": _usage(request)}
+    return json_response(answer)
+
+
+def _drawing(request: ImageRequest, index: int) -> Drawing:
+    width, height = request.dimensions
+    return Drawing(
+        prompt=request.prompt,
+        index=index,
+        width=width,
+        height=height,
+        format=request.output_format,
+        compression=request.compression,
+        transparent=request.background == "transparent",
+    )
+
+
+def _image(exchange: Exchange, request: ImageRequest, file: bytes) -> dict[str, str]:
+    image = {}
+    if request.model.startswith("dall-e-3"):
+        image["revised_prompt"] = (
+            f"A calm landscape in soft colours with a sun over gentle hills, inspired by: "
+            f"{request.prompt}"
+        )
+    if request.as_url:
+        name = exchange.state.files.put(file, request.output_format)
+        image["url"] = f"{exchange.state.origin}{FILES_PATH}{name}"
+    else:
+        image["b64_json"] = base64.b64encode(file).decode()
+    return image
+
+
+async def _stream(exchange: Exchange, request: ImageRequest) -> web.StreamResponse:
+    if request.n > 1:
+        raise invalid("Streaming is only supported with n=1.", "n", "invalid_value")
+    files = await asyncio.to_thread(
+        draw_with_previews, _drawing(request, 0), request.partial_images
+    )
+    created = int(time.time())
+    events = []
+    for number, file in enumerate(files):
+        completed = number == len(files) - 1
+        kind = "completed" if completed else "partial_image"
+        payload = {
+            "type": f"image_generation.{kind}",
+            "b64_json": base64.b64encode(file).decode(),
+            "created_at": created,
+            **_properties(request),
+        }
+        payload |= {"usage": _usage(request)} if completed else {"partial_image_index": number}
+        head = f"event: image_generation.{kind}\ndata: ".encode()
+        # For a scripted failure each partial picture counts as one token.
+        event = Event(head + orjson.dumps(payload) + b"\n\n", not completed, completed)
+        events.append(event)
+    return await send_events(exchange, events)
+
+
+def _properties(request: ImageRequest) -> dict[str, str]:
+    return {
+        "size": request.size,
+        "quality": request.quality,
+        "background": request.background,
+        "output_format": request.output_format,
+    }
+
+
+def _usage(request: ImageRequest) -> dict[str, Any]:
+    width, height = request.dimensions
+    shape = 0 if width == height else 1 if width < height else 2
+    text = count_tokens(request.prompt)
+    output = _OUTPUT_TOKENS[request.quality][shape] * request.n
+    return {
+        "input_tokens": text,
+        "input_tokens_details": {"text_tokens": text, "image_tokens": 0},
+        "output_tokens": output,
+        "output_tokens_details": {"text_tokens": 0, "image_tokens": output},
+        "total_tokens": text + output,
+    }

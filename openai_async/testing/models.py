@@ -1,0 +1,61 @@
+"""The models the server knows: listed, looked up, and deleted when they belong to a user."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from .answers import RefusedError
+
+# Not one of OpenAI's own owners, so that it may be deleted.
+_USER = "user-local"
+_CREATED_BY_DEFAULT = 1704067200
+_OPENAI_OWNERS = ("system", "openai")
+
+_BUILT_IN = (
+    ("gpt-4o", 1715367049, "system"),
+    ("gpt-4o-mini", 1721172741, "system"),
+    ("gpt-4-turbo", 1712361441, "system"),
+    ("gpt-3.5-turbo", 1677610602, "openai"),
+    ("dall-e-2", 1698798177, "system"),
+    ("dall-e-3", 1698785189, "system"),
+    ("gpt-image-1", 1745517030, "system"),
+    ("ft:gpt-4o-mini:local:demo:1", 1735689600, _USER),
+)
+DEFAULT_MODELS: tuple[str, ...] = tuple(model for model, _, _ in _BUILT_IN)
+
+
+class ModelStore:
+    def __init__(self, models: Iterable[str]) -> None:
+        if isinstance(models, str):
+            msg = "models must be a list of model ids, not one string."
+            raise ValueError(msg)
+        known = {model: (created, owner) for model, created, owner in _BUILT_IN}
+        self._models: dict[str, dict[str, Any]] = {}
+        for model in models:
+            if not isinstance(model, str) or not model:
+                msg = f"A model id must be a non-empty string, not {model!r}."
+                raise ValueError(msg)
+            by_default = (_CREATED_BY_DEFAULT, _USER if model.startswith("ft:") else "system")
+            created, owner = known.get(model, by_default)
+            self._models[model] = {
+                "id": model,
+                "object": "model",
+                "created": created,
+                "owned_by": owner,
+            }
+
+    def list(self) -> dict[str, Any]:
+        return {"object": "list", "data": [*self._models.values()]}
+
+    def get(self, model: str) -> dict[str, Any]:
+        try:
+            return self._models[model]
+        except KeyError:
+            msg = f"The model '{model}' does not exist or you do not have access to it."
+            raise RefusedError(404, msg, code="model_not_found", param="model") from None
+
+    def delete(self, model: str) -> dict[str, Any]:
+        if self.get(model)["owned_by"] in _OPENAI_OWNERS:
+            msg = f"You have insufficient permissions to delete the model '{model}'."
+            raise RefusedError(403, msg, type="permission_error", param="model")
+        del self._models[model]
+        return {"id": model, "object": "model", "deleted": True}

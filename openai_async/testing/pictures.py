@@ -1,0 +1,145 @@
+"""Looking at the pictures within a request: format, size, and the colour most of it has."""
+
+import base64
+import binascii
+import colorsys
+import io
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+from .answers import RefusedError, invalid
+from .files import FILES_PATH
+from .messages import ImagePart
+from .pillow import load_pillow
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Half of where Pillow itself begins to warn; a picture of this size takes 200 MB when decoded.
+_MAX_PIXELS = 50_000_000
+_SAMPLE = (48, 48)
+_OPAQUE = 128
+
+# Hues in degrees, up to which a colour is called so.
+_HUES = (
+    (15, "red"),
+    (45, "orange"),
+    (70, "yellow"),
+    (165, "green"),
+    (195, "turquoise"),
+    (255, "blue"),
+    (290, "purple"),
+    (345, "pink"),
+    (361, "red"),
+)
+
+GetFile: TypeAlias = Callable[[str], tuple[bytes, str] | None]
+
+
+@attrs.frozen
+class Picture:
+    format: str
+    width: int
+    height: int
+    colour: str
+
+    @property
+    def description(self) -> str:
+        size = f"{self.width} x {self.height} pixels"
+        return f"a {self.format} picture, {size}, mostly {self.colour}"
+
+
+def fetch_and_look(part: ImagePart, origin: str, get_file: GetFile) -> Picture:
+    """The picture behind a URL: a data URL, or a file of this server. Blocks while decoding."""
+    own = f"{origin}{FILES_PATH}"
+    if part.url.startswith("data:"):
+        data = _data_of(part)
+    elif part.url.startswith(own):
+        found = get_file(part.url.removeprefix(own))
+        if found is None:
+            msg = "This file of the local server has expired or never existed."
+            raise invalid(msg, part.param, "invalid_image_url")
+        data = found[0]
+    else:
+        msg = (
+            "The local server opens no connection to the outside: send the picture as a base64 "
+            "data URL, or use a URL this server has given out."
+        )
+        raise invalid(msg, part.param, "invalid_image_url")
+    return look_at(data, part.param)
+
+
+def look_at(data: bytes, param: str) -> Picture:
+    load_pillow()
+    try:
+        image = _open(data)
+        if image is None:
+            reason = "it is not a PNG, JPEG, GIF or WebP file"
+        elif image.width * image.height > _MAX_PIXELS:
+            reason = f"{image.width} x {image.height} pixels are too many"
+        else:
+            return Picture(str(image.format), image.width, image.height, _colour(image))
+    except Exception as error:
+        # Decoders meet broken data with a dozen kinds of exceptions: all mean the same here.
+        raise _unreadable(param, "its data is broken") from error
+    raise _unreadable(param, reason)
+
+
+def _open(data: bytes) -> "Image.Image | None":
+    """The lazily opened picture. Not `Image.open`: that warns of big ones before we can look."""
+    from PIL import GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+    stream = io.BytesIO(data)
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PngImagePlugin.PngImageFile(stream)
+    if data.startswith(b"\xff\xd8\xff"):
+        return JpegImagePlugin.JpegImageFile(stream)
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return GifImagePlugin.GifImageFile(stream)
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return WebPImagePlugin.WebPImageFile(stream)
+    return None
+
+
+def _data_of(part: ImagePart) -> bytes:
+    head, comma, data = part.url.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise _unreadable(part.param, "its data URL is not base64")
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _unreadable(part.param, "its base64 data is broken") from error
+
+
+def _unreadable(param: str, reason: str) -> RefusedError:
+    msg = f"The picture cannot be read: {reason}."
+    return RefusedError(422, msg, param=param, code="invalid_image")
+
+
+def _colour(image: "Image.Image") -> str:
+    # JPEG decodes straight to a small picture; the others ignore this.
+    image.draft("RGB", _SAMPLE)
+    small = image.convert("RGBA").resize(_SAMPLE)
+    pixels = small.tobytes()
+    names: Counter[str] = Counter()
+    for start in range(0, len(pixels), 4):
+        red, green, blue, alpha = pixels[start : start + 4]
+        if alpha >= _OPAQUE:
+            names[colour_name(red, green, blue)] += 1
+    return names.most_common(1)[0][0] if names else "transparent"
+
+
+def colour_name(red: int, green: int, blue: int) -> str:
+    hue, saturation, value = colorsys.rgb_to_hsv(red / 255, green / 255, blue / 255)
+    if value < 0.16:
+        return "black"
+    if saturation < 0.14:
+        return "white" if value > 0.85 else "grey"
+    degrees = hue * 360
+    # Brown is no hue of its own: it is a dark or dull orange.
+    if 12 <= degrees < 48 and (value < 0.72 or saturation < 0.5):
+        return "brown"
+    return next(name for limit, name in _HUES if degrees < limit)

@@ -1,0 +1,14 @@
+"""Pillow, loaded when a picture first needs it: the rest of the server works without."""
+
+import importlib
+
+from .answers import RefusedError
+
+
+def load_pillow() -> None:
+    """Make sure that Pillow can be imported; say what to install if it cannot."""
+    try:
+        importlib.import_module("PIL.Image")
+    except ImportError as error:
+        msg = 'Pictures need Pillow: pip install "openai_async[testing]"'
+        raise RefusedError(501, msg, type="server_error", code="pillow_missing") from error

@@ -1,0 +1,136 @@
+"""The steps a test may write down for the server: replies, failures, and their queue."""
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+
+class _Unset:
+    """Tells `json` left out from `json=None`, which is a JSON value."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = _Unset()
+
+
+@attrs.frozen
+class Reply:
+    """An answer fixed in advance. The request it answers is not judged: any model, any field.
+
+    `content`, `tool_calls`, `refusal` and `extra` (more fields of the message) make a chat reply,
+    plain or streamed as the request wants it. `json` answers any route with that JSON value.
+    """
+
+    content: str | None = attrs.field(default=None)
+    tool_calls: list[dict[str, Any]] | None = attrs.field(default=None, kw_only=True)
+    refusal: str | None = attrs.field(default=None, kw_only=True)
+    finish_reason: str | None = attrs.field(default=None, kw_only=True)
+    usage: dict[str, Any] | None = attrs.field(default=None, kw_only=True)
+    extra: dict[str, Any] | None = attrs.field(default=None, kw_only=True)
+    json: Any = attrs.field(default=UNSET, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if self.content is not None and not isinstance(self.content, str):
+            msg = f"Reply content must be a string or None, not {self.content!r}."
+            raise ValueError(msg)
+        for call in self.tool_calls or ():
+            if not isinstance(call, Mapping) or not (call.keys() & {"name", "function", "custom"}):
+                msg = f"A tool call needs a `name` (and `arguments`) or a `function`: {call!r}."
+                raise ValueError(msg)
+        if self.is_json and any((self.content, self.tool_calls, self.refusal, self.extra)):
+            msg = "A Reply is either `json` or a chat message, not both."
+            raise ValueError(msg)
+
+    @property
+    def is_json(self) -> bool:
+        return self.json is not UNSET
+
+
+@attrs.frozen
+class Failure:
+    """Something that goes wrong on the server's side.
+
+    `delay` waits first, in seconds. `status` answers with an error: an OpenAI error made of
+    `message`, `code`, `type` and `param`, or `body` as it is. `cut_after=n` closes the connection
+    after n content tokens, `stall_after=n` falls silent there and stays open; 0 comes before the
+    first chunk. A plain answer is cut in the middle, or stalls after its headers.
+    """
+
+    status: int | None = attrs.field(default=None)
+    message: str | None = attrs.field(default=None, kw_only=True)
+    code: str | None = attrs.field(default=None, kw_only=True)
+    type: str | None = attrs.field(default=None, kw_only=True)
+    param: str | None = attrs.field(default=None, kw_only=True)
+    headers: Mapping[str, str] | None = attrs.field(default=None, kw_only=True)
+    body: str | bytes | dict[str, Any] | None = attrs.field(default=None, kw_only=True)
+    delay: float = attrs.field(default=0.0, kw_only=True)
+    cut_after: int | None = attrs.field(default=None, kw_only=True)
+    stall_after: int | None = attrs.field(default=None, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        message = self._complaint()
+        if message is not None:
+            raise ValueError(message)
+
+    def _complaint(self) -> str | None:
+        """What is wrong with the values, in one sentence."""
+        if self.status is not None and not (_is_int(self.status) and 200 <= self.status <= 599):
+            return f"Failure status must be an HTTP status from 200 to 599, not {self.status!r}."
+        told = (self.message, self.code, self.type, self.param, self.headers, self.body)
+        if self.status is None and any(value is not None for value in told):
+            return "Failure needs a status to answer with a message, code, headers or body."
+        if not _is_number(self.delay) or not 0 <= self.delay < math.inf:
+            return f"Failure delay must be seconds, 0 or more, not {self.delay!r}."
+        for name in ("cut_after", "stall_after"):
+            count = getattr(self, name)
+            if count is not None and not (_is_int(count) and count >= 0):
+                return f"Failure {name} must be a number of tokens, 0 or more, not {count!r}."
+        if self.cut_after is not None and self.stall_after is not None:
+            return "Failure takes cut_after or stall_after, not both."
+        if self.status is None and not self.delay and self.breaks_after is None:
+            return "Failure needs a status, a delay, cut_after or stall_after."
+        return None
+
+    @property
+    def breaks_after(self) -> int | None:
+        """After how many content tokens the answer breaks off, if it does."""
+        return self.cut_after if self.cut_after is not None else self.stall_after
+
+
+class Script:
+    """The steps not yet used, first in, first out."""
+
+    def __init__(self) -> None:
+        self._steps: deque[Reply | Failure] = deque()
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def add(self, steps: tuple[Reply | Failure, ...], times: int) -> None:
+        for step in steps:
+            if not isinstance(step, Reply | Failure):
+                msg = f"A script is made of Reply(...) and Failure(...), not {step!r}."
+                raise TypeError(msg)
+        if not _is_int(times) or times < 1:
+            msg = f"times must be 1 or more, not {times!r}."
+            raise ValueError(msg)
+        self._steps.extend(steps * times)
+
+    def take(self) -> Reply | Failure | None:
+        return self._steps.popleft() if self._steps else None
+
+    def clear(self) -> None:
+        self._steps.clear()
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

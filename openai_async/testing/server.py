@@ -1,0 +1,154 @@
+"""LocalServer: its life, its routes, and the way every request takes through it."""
+
+import asyncio
+import math
+from collections.abc import Iterable
+from types import TracebackType
+
+from aiohttp import web
+
+from .exchange import ServerState
+from .gateway import Gateway, make_application
+from .models import DEFAULT_MODELS, ModelStore
+from .recording import RecordedRequest
+from .script import Failure, Reply, Script
+
+_HOST = "127.0.0.1"
+# Pictures travel as base64 within the body; OpenAI takes up to 50 MB of them.
+_MAX_BODY = 64 * 2**20
+# Clients that fan out connect all at once; a full backlog costs each a second.
+_BACKLOG = 4096
+# How many turns of the loop connections get to end after they were closed; they need a handful.
+_TURNS_TO_END = 100
+
+
+class LocalServer:
+    """An OpenAI-compatible server on 127.0.0.1 for tests, demos and offline work.
+
+    `port=0` takes any free port, and keeps it when the server is stopped and started again.
+    `tokens_per_second` paces streams. With `api_key=None` any non-empty key is accepted.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        tokens_per_second: float | None = None,
+        models: Iterable[str] = DEFAULT_MODELS,
+        api_key: str | None = None,
+    ) -> None:
+        if tokens_per_second is not None and not 0 < tokens_per_second < math.inf:
+            msg = f"tokens_per_second must be a number above 0 or None, not {tokens_per_second!r}."
+            raise ValueError(msg)
+        if api_key is not None and not api_key:
+            msg = "api_key must not be empty; None accepts any key."
+            raise ValueError(msg)
+        self._port = port
+        self._state = ServerState(ModelStore(models), tokens_per_second)
+        self._script = Script()
+        self._gateway = Gateway(self._state, self._script, api_key)
+        self._connections = 0
+        self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
+
+    def __repr__(self) -> str:
+        running = "running" if self._runner is not None else "stopped"
+        return f"<LocalServer {running} port={self._port} requests={len(self.requests)}>"
+
+    @property
+    def url(self) -> str:
+        """What a client takes as its `base_url`."""
+        if not self._state.origin:
+            msg = "LocalServer has no address yet: use `async with` or `await server.start()`."
+            raise RuntimeError(msg)
+        return f"{self._state.origin}/v1"
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """All requests in order of their arrival."""
+        return self._gateway.requests
+
+    @property
+    def connections(self) -> int:
+        """How many TCP connections the server has accepted so far."""
+        return self._connections
+
+    @property
+    def pending(self) -> int:
+        """How many steps of the script are not yet used."""
+        return len(self._script)
+
+    def script(self, *steps: Reply | Failure, times: int = 1) -> None:
+        """Add steps; each API request takes the next one, whatever its route."""
+        self._script.add(steps, times)
+
+    def reset(self) -> None:
+        """Forget the requests and the script."""
+        self._gateway.requests.clear()
+        self._script.clear()
+
+    async def start(self) -> None:
+        if self._runner is not None:
+            return
+        runner = self._runner = web.AppRunner(
+            make_application(self._gateway, _MAX_BODY),
+            handler_cancellation=True,  # a client that hangs up ends its handler at once
+            access_log=None,
+            shutdown_timeout=1.0,
+        )
+        self._state.stopping = False
+        try:
+            await runner.setup()
+            loop = asyncio.get_running_loop()
+            self._listener = await loop.create_server(
+                self._accept, _HOST, self._port, backlog=_BACKLOG
+            )
+        except BaseException:
+            await self.stop()
+            raise
+        self._port = self._listener.sockets[0].getsockname()[1]
+        self._state.origin = f"http://{_HOST}:{self._port}"
+
+    async def stop(self) -> None:
+        """Close all connections, whatever they are waiting for, and end all handlers."""
+        runner, listener = self._runner, self._listener
+        if runner is None:
+            return
+        self._runner = self._listener = None
+        self._state.stopping = True
+        if listener is not None:
+            listener.close()
+        web_server = runner.server
+        if web_server is not None:
+            for connection in web_server.connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
+            await self._gateway.idle()
+            for _ in range(_TURNS_TO_END):
+                if not web_server.connections:
+                    break
+                await asyncio.sleep(0)
+        await runner.cleanup()
+
+    async def __aenter__(self) -> "LocalServer":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def _accept(self) -> asyncio.Protocol:
+        """One more connection; a list of live ones would forget those that have ended."""
+        self._connections += 1
+        assert self._runner is not None
+        assert self._runner.server is not None
+        return self._runner.server()
