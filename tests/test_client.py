@@ -1,0 +1,305 @@
+"""The client: what goes into a request, and what its options do."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aioresponses import CallbackResult
+from aioresponses import aioresponses as AioResponses
+from yarl import URL
+
+from openai_async import (
+    APIResponseValidationError,
+    APIStatusError,
+    AsyncClient,
+    InvalidArgumentError,
+    OpenAIError,
+    Request,
+    Response,
+    Send,
+)
+
+from .conftest import BASE_URL
+
+MODELS = f"{BASE_URL}/models"
+LIST = {"object": "list", "data": [{"id": "gpt-4o"}]}
+
+
+class Sent:
+    """Records what the mocked session was asked to send."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, url: URL, **kwargs: Any) -> CallbackResult:
+        self.calls.append({"url": url, **kwargs})
+        return CallbackResult(payload=LIST)
+
+    @property
+    def headers(self) -> Any:
+        return self.calls[-1]["headers"]
+
+
+@pytest.fixture
+def sent(mocked: AioResponses) -> Iterator[Sent]:
+    sent = Sent()
+    mocked.get(MODELS, callback=sent, repeat=True)
+    yield sent
+
+
+async def test_the_key_goes_into_the_authorization_header(
+    mocked_client: AsyncClient, sent: Sent
+) -> None:
+    await mocked_client.models.list()
+    assert sent.headers["Authorization"] == "Bearer sk-test-0123456789"
+
+
+async def test_a_key_function_is_asked_for_each_attempt(
+    mocked: AioResponses, waits: list[float]
+) -> None:
+    keys = iter(["first", "second"])
+    sent = Sent()
+    mocked.get(MODELS, status=500)
+    mocked.get(MODELS, callback=sent)
+    async with AsyncClient(base_url=BASE_URL, api_key=lambda: next(keys)) as client:
+        await client.models.list()
+    assert sent.headers["Authorization"] == "Bearer second"
+
+
+async def test_an_async_key_function(mocked: AioResponses, sent: Sent) -> None:
+    async def key() -> str:
+        return "from-vault"
+
+    async with AsyncClient(base_url=BASE_URL, api_key=key) as client:
+        await client.models.list()
+    assert sent.headers["Authorization"] == "Bearer from-vault"
+
+
+async def test_a_key_function_that_fails_is_our_error(sent: Sent) -> None:
+    def key() -> str:
+        raise LookupError("vault is sealed")
+
+    async with AsyncClient(base_url=BASE_URL, api_key=key) as client:
+        with pytest.raises(OpenAIError, match="LookupError") as caught:
+            await client.models.list()
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert sent.calls == []
+
+
+async def test_a_key_function_that_gives_a_broken_key(sent: Sent) -> None:
+    async with AsyncClient(base_url=BASE_URL, api_key=lambda: "a\nb") as client:
+        with pytest.raises(InvalidArgumentError, match="line break"):
+            await client.models.list()
+    assert sent.calls == []
+
+
+async def test_headers_of_organization_project_and_defaults(sent: Sent) -> None:
+    async with AsyncClient(
+        base_url=BASE_URL,
+        api_key="k",
+        organization="org-1",
+        project="proj-1",
+        default_headers={"X-Team": "search", "User-Agent": "mine"},
+    ) as client:
+        await client.models.list(extra_headers={"x-team": "ads"})
+    assert sent.headers["OpenAI-Organization"] == "org-1"
+    assert sent.headers["OpenAI-Project"] == "proj-1"
+    assert sent.headers["User-Agent"] == "mine"
+    assert sent.headers.getall("X-Team") == ["ads"]
+
+
+async def test_extra_headers_may_replace_the_authorization(
+    mocked_client: AsyncClient, sent: Sent
+) -> None:
+    await mocked_client.models.list(extra_headers={"Authorization": "Basic abc"})
+    assert sent.headers["Authorization"] == "Basic abc"
+
+
+async def test_queries_are_merged_and_quoted(mocked: AioResponses) -> None:
+    mocked.get(f"{MODELS}?api-version=1&deep=true&name=a%26b", payload=LIST)
+    async with AsyncClient(
+        base_url=BASE_URL, api_key="k", default_query={"api-version": 1, "deep": False}
+    ) as client:
+        assert len(await client.models.list(extra_query={"deep": True, "name": "a&b"})) == 1
+
+
+async def test_a_per_call_option_lasts_one_call(mocked_client: AsyncClient, sent: Sent) -> None:
+    await mocked_client.models.list(extra_headers={"X-Once": "1"})
+    await mocked_client.models.list()
+    assert "X-Once" not in sent.headers
+
+
+async def test_with_options_changes_a_copy(mocked_client: AsyncClient, sent: Sent) -> None:
+    copy = mocked_client.with_options(api_key="other", max_retries=7, timeout=5)
+    await copy.models.list()
+    assert sent.headers["Authorization"] == "Bearer other"
+    assert (copy.max_retries, mocked_client.max_retries) == (7, 2)
+    assert (copy.timeout.total, mocked_client.timeout.total) == (5, 600)
+
+
+async def test_with_options_names_what_it_cannot_change(mocked_client: AsyncClient) -> None:
+    with pytest.raises(TypeError, match="max_connections"):
+        mocked_client.with_options(max_connections=5)  # type: ignore[call-arg]
+
+
+async def test_a_closed_client_says_so(mocked_client: AsyncClient, sent: Sent) -> None:
+    await mocked_client.close()
+    await mocked_client.close()
+    with pytest.raises(OpenAIError, match="closed: create a new AsyncClient"):
+        await mocked_client.models.list()
+    assert sent.calls == []
+
+
+async def test_an_unknown_keyword_is_named_with_the_nearest(mocked_client: AsyncClient) -> None:
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'time_out'.*'timeout'"):
+        await mocked_client.models.list(time_out=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), 0])
+async def test_a_broken_timeout_of_a_call(
+    mocked_client: AsyncClient, sent: Sent, timeout: float
+) -> None:
+    with pytest.raises(InvalidArgumentError, match="timeout"):
+        await mocked_client.models.list(timeout=timeout)
+    assert sent.calls == []
+
+
+async def test_request_sends_anything(mocked: AioResponses, mocked_client: AsyncClient) -> None:
+    mocked.post(f"{BASE_URL}/embeddings", payload={"data": [1]}, headers={"x-request-id": "req_9"})
+    response = await mocked_client.request("post", "/embeddings", json={"input": "Hi"})
+    assert (response.status, response.json(), response.meta.request_id) == (
+        200,
+        {"data": [1]},
+        "req_9",
+    )
+    (call,) = mocked.requests["POST", URL(f"{BASE_URL}/embeddings")]
+    assert call.kwargs["data"] == b'{"input":"Hi"}'
+
+
+async def test_request_keeps_a_query_in_its_path(
+    mocked: AioResponses, mocked_client: AsyncClient
+) -> None:
+    mocked.get(f"{BASE_URL}/files?purpose=batch", body=b"ok")
+    assert (await mocked_client.request("GET", "files?purpose=batch")).text() == "ok"
+
+
+async def test_request_says_when_the_answer_is_no_json(
+    mocked: AioResponses, mocked_client: AsyncClient
+) -> None:
+    mocked.get(f"{BASE_URL}/x", body=b"<html>")
+    response = await mocked_client.request("GET", "/x")
+    with pytest.raises(APIResponseValidationError, match="not JSON"):
+        response.json()
+
+
+@pytest.mark.parametrize("path", ["", "/", "https://evil.test/v1", "//evil.test/x", 5])
+async def test_request_stays_below_the_base_url(mocked_client: AsyncClient, path: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="path is"):
+        await mocked_client.request("GET", path)
+
+
+@pytest.mark.parametrize("method", ["", "GET\r\nX: y", "G T", 5])
+async def test_request_refuses_a_broken_method(mocked_client: AsyncClient, method: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="method is"):
+        await mocked_client.request(method, "/x")
+
+
+async def test_a_middleware_sees_the_call_once_and_may_change_it(
+    mocked: AioResponses, waits: list[float]
+) -> None:
+    sent = Sent()
+    mocked.get(MODELS, status=500)
+    mocked.get(MODELS, callback=sent)
+    seen = []
+
+    async def tag(request: Request, send: Send) -> Response:
+        request.headers["X-Tag"] = "yes"
+        response = await send(request)
+        seen.append((request.url.path, response.attempts))
+        return response
+
+    async with AsyncClient(base_url=BASE_URL, api_key="k", middlewares=[tag]) as client:
+        await client.models.list()
+    assert sent.headers["X-Tag"] == "yes"
+    assert seen == [("/v1/models", 2)]
+
+
+async def test_the_first_middleware_is_the_outermost(sent: Sent) -> None:
+    order = []
+
+    def named(name: str) -> Any:
+        async def middleware(request: Request, send: Send) -> Response:
+            order.append(name)
+            return await send(request)
+
+        return middleware
+
+    async with AsyncClient(
+        base_url=BASE_URL, api_key="k", middlewares=[named("outer"), named("inner")]
+    ) as client:
+        await client.models.list()
+    assert order == ["outer", "inner"]
+
+
+async def test_the_key_is_in_no_repr(mocked_client: AsyncClient, sent: Sent) -> None:
+    shown = []
+
+    async def show(request: Request, send: Send) -> Response:
+        response = await send(request)
+        shown.append(f"{request!r} {response!r} {response.meta!r}")
+        return response
+
+    client = mocked_client.with_options(middlewares=[show])
+    await client.models.list()
+    assert "sk-test" not in "".join([*shown, repr(client), repr(client.chat.completions)])
+
+
+async def test_a_server_that_repeats_the_key_in_its_error_does_not_get_it_shown(
+    mocked: AioResponses, mocked_client: AsyncClient
+) -> None:
+    message = "Incorrect API key provided: sk-test-0123456789"
+    mocked.get(MODELS, status=401, payload={"error": {"message": message}})
+    with pytest.raises(APIStatusError) as caught:
+        await mocked_client.models.list()
+    assert "sk-test" not in f"{caught.value} {caught.value.body}"
+
+
+async def test_your_own_session_is_used_and_never_closed(sent: Sent) -> None:
+    async with aiohttp.ClientSession() as session:
+        async with AsyncClient(base_url=BASE_URL, api_key="k", session=session) as client:
+            await client.models.list()
+        assert not session.closed
+    assert len(sent.calls) == 1
+
+
+async def test_a_closed_session_of_your_own_is_named(sent: Sent) -> None:
+    async with aiohttp.ClientSession() as session:
+        client = AsyncClient(base_url=BASE_URL, api_key="k", session=session)
+    with pytest.raises(OpenAIError, match="session of this client is closed"):
+        await client.models.list()
+
+
+def test_the_signature_is_the_contract() -> None:
+    defaults = {n: p.default for n, p in inspect.signature(AsyncClient).parameters.items()}
+    assert list(defaults) == [
+        "api_key",
+        "base_url",
+        "organization",
+        "project",
+        "timeout",
+        "max_retries",
+        "retry",
+        "max_connections",
+        "default_headers",
+        "default_query",
+        "proxy",
+        "ssl",
+        "middlewares",
+        "session",
+    ]
+    assert str(defaults["timeout"]) == "Timeout(total=600.0, connect=10.0, idle=300.0)"
+    assert (defaults["max_retries"], defaults["max_connections"]) == (2, 1000)

@@ -1,0 +1,173 @@
+"""From failed responses to exceptions."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import time
+from email.utils import formatdate
+
+import pytest
+from multidict import CIMultiDict
+
+import openai_async
+from openai_async.errors import APIStatusError, object_error, retry_after, status_error
+
+TREE = {
+    "OpenAIError": "Exception",
+    "InvalidArgumentError": "OpenAIError",
+    "APIError": "OpenAIError",
+    "APIConnectionError": "APIError",
+    "APITimeoutError": "APIConnectionError",
+    "StreamInterruptedError": "APIConnectionError",
+    "APIResponseValidationError": "APIError",
+    "APIStatusError": "APIError",
+    "BadRequestError": "APIStatusError",
+    "AuthenticationError": "APIStatusError",
+    "PermissionDeniedError": "APIStatusError",
+    "NotFoundError": "APIStatusError",
+    "ConflictError": "APIStatusError",
+    "UnprocessableEntityError": "APIStatusError",
+    "RateLimitError": "APIStatusError",
+    "InsufficientQuotaError": "RateLimitError",
+    "InternalServerError": "APIStatusError",
+}
+
+
+@pytest.mark.parametrize(("name", "parent"), TREE.items())
+def test_the_tree(name: str, parent: str) -> None:
+    assert getattr(openai_async, name).__bases__[0].__name__ == parent
+
+
+def test_a_wrong_argument_is_a_value_error() -> None:
+    assert issubclass(openai_async.InvalidArgumentError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        (400, "BadRequestError"),
+        (401, "AuthenticationError"),
+        (403, "PermissionDeniedError"),
+        (404, "NotFoundError"),
+        (409, "ConflictError"),
+        (422, "UnprocessableEntityError"),
+        (429, "RateLimitError"),
+        (500, "InternalServerError"),
+        (503, "InternalServerError"),
+        (529, "InternalServerError"),
+        (418, "APIStatusError"),
+        (302, "APIStatusError"),
+    ],
+)
+def test_the_status_says_which(status: int, name: str) -> None:
+    error = status_error(status, {}, {"error": {"message": "no"}})
+    assert type(error).__name__ == name
+    assert error.status_code == status
+
+
+def test_the_fields_of_an_openai_error() -> None:
+    body = {
+        "error": {"message": "Bad n.", "type": "invalid_request_error", "param": "n", "code": "x"}
+    }
+    error = status_error(400, CIMultiDict({"X-Request-Id": "req_1"}), body)
+    assert (error.message, error.type, error.param, error.code, error.request_id, error.body) == (
+        "HTTP 400: Bad n.",
+        "invalid_request_error",
+        "n",
+        "x",
+        "req_1",
+        body,
+    )
+
+
+def test_no_credit_is_an_error_of_its_own() -> None:
+    error = status_error(429, {}, {"error": {"message": "no", "code": "insufficient_quota"}})
+    assert type(error) is openai_async.InsufficientQuotaError
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"error": "plain"}, "plain"),
+        ({"detail": "Not Found"}, "Not Found"),
+        ({"detail": [{"loc": ["body", "n"], "msg": "too large"}]}, "body.n: too large"),
+        ({"object": "error", "message": "flat", "code": 400}, "flat"),
+        ([{"error": {"message": "in a list"}}], "in a list"),
+        ("just text", "just text"),
+        (
+            "<html><head><title>502 Bad Gateway</title></head><body>x</body></html>",
+            "502 Bad Gateway",
+        ),
+        ("<!DOCTYPE html><body><h1>Down</h1> &amp; out</body>", "Down & out"),
+        ("", "no details were given"),
+        (None, "no details were given"),
+        ({"error": {"message": None}}, "no details were given"),
+        ({"error": {"message": ["a"]}}, "no details were given"),
+        ({"detail": {"any": "thing"}}, "{'any': 'thing'}"),
+    ],
+)
+def test_every_shape_of_error_body(body: object, message: str) -> None:
+    assert status_error(502, {}, body).message == f"HTTP 502: {message}."
+
+
+def test_a_large_page_makes_a_short_message() -> None:
+    error = status_error(500, {}, "<html><body>" + "word " * 5000 + "</body></html>")
+    assert len(error.message) < 350
+
+
+def test_messages_say_what_to_do() -> None:
+    assert "OPENAI_API_KEY" in status_error(401, {}, None).message
+    assert "model" in status_error(404, {}, None).message
+    assert "base_url" in status_error(308, {"location": "https://x/v1"}, None).message
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+    ],
+)
+def test_how_long_the_server_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+def test_a_date_to_wait_for() -> None:
+    wait = retry_after({"retry-after": formatdate(time.time() + 100, usegmt=True)})
+    assert wait is not None
+    assert 50 < wait <= 100
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"error": {"message": "m", "code": 400}}, "BadRequestError"),
+        ({"error": {"message": "m", "code": "429"}}, "RateLimitError"),
+        ({"error": {"message": "m", "type": "server_error"}}, "InternalServerError"),
+        ({"error": {"message": "m", "code": "insufficient_quota"}}, "InsufficientQuotaError"),
+        ({"error": {"message": "m", "code": "odd"}}, "APIError"),
+        ({"error": "text"}, "APIError"),
+    ],
+)
+def test_an_error_object_without_a_status(body: object, name: str) -> None:
+    assert type(object_error(body, {})).__name__ == name
+
+
+@pytest.mark.parametrize(
+    "again", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy]
+)
+def test_errors_survive_pickling_and_copying(again: object) -> None:
+    error = status_error(429, CIMultiDict({"retry-after": "3"}), {"error": {"message": "m"}})
+    error.attempts = 3
+    twin = again(error)  # type: ignore[operator]
+    assert isinstance(twin, APIStatusError)
+    assert vars(twin) == vars(error)
+    assert str(twin) == str(error)

@@ -1,0 +1,122 @@
+"""Options are checked when they are given."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from openai_async import AsyncClient, InvalidArgumentError, OpenAIError, RetryPolicy, Timeout
+
+BAD_SECONDS = [0, -1, math.nan, math.inf, True, "5"]
+
+
+@pytest.mark.parametrize("value", BAD_SECONDS)
+@pytest.mark.parametrize("name", ["total", "connect", "idle"])
+def test_a_broken_timeout_is_named(name: str, value: Any) -> None:
+    with pytest.raises(
+        InvalidArgumentError, match=f"{name} is .*: pass a positive number of seconds"
+    ):
+        Timeout(**{name: value})
+
+
+@pytest.mark.parametrize("value", BAD_SECONDS)
+def test_a_broken_timeout_of_a_client(value: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="timeout is"):
+        AsyncClient(api_key="k", timeout=value)
+
+
+def test_a_number_is_the_total() -> None:
+    assert Timeout.of(5) == Timeout(total=5, connect=10, idle=300)
+
+
+def test_none_waits_for_ever() -> None:
+    assert Timeout.of(None) == Timeout(total=None, connect=None, idle=None)
+
+
+def test_no_key_says_what_to_set() -> None:
+    with pytest.raises(OpenAIError, match="OPENAI_API_KEY"):
+        AsyncClient()
+
+
+@pytest.mark.parametrize(
+    "key", ["", "  ", "sk-a\nb", "sk-a\r\nX-Evil: 1", "sk a", "sk-é", "sk\x00"]
+)
+def test_a_broken_key_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        AsyncClient(api_key=key)
+    assert "sk" not in str(caught.value)
+
+
+def test_a_broken_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-a\n")
+    with pytest.raises(InvalidArgumentError, match="strip"):
+        AsyncClient()
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-env")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:8000/v1/")
+    client = AsyncClient()
+    assert client.api_key == "sk-env"
+    assert str(client.base_url) == "http://localhost:8000/v1"
+
+
+def test_an_empty_base_url_in_the_environment_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    assert str(AsyncClient(api_key="k").base_url) == "https://api.openai.com/v1"
+
+
+def test_what_is_passed_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-env")
+    assert AsyncClient(api_key="sk-own").api_key == "sk-own"
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("localhost:8000/v1", 'like "http://localhost:8000/v1"'),
+        ("api.openai.com", 'like "http://api.openai.com"'),
+        ("", "base_url"),
+        ("ftp://x/v1", "base_url"),
+        ("http://", "base_url"),
+        ("http://x y/v1", "base_url"),
+        ("http://x/v1\r\nHost: y", "base_url"),
+        ("http://x:99999/v1", "base_url"),
+        ("http://user:pw@x/v1", "default_headers"),
+        ("http://x/v1?a=b", "default_query"),
+    ],
+)
+def test_a_broken_base_url_says_how_to_write_it(url: str, hint: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=hint.replace("?", r"\?")):
+        AsyncClient(api_key="k", base_url=url)
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, "2", None])
+def test_broken_max_retries(value: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="max_retries"):
+        AsyncClient(api_key="k", max_retries=value)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True])
+def test_broken_max_connections(value: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="max_connections"):
+        AsyncClient(api_key="k", max_connections=value)
+
+
+@pytest.mark.parametrize("policy", [{"initial_delay": 0}, {"max_delay": math.nan}, {"budget": -1}])
+def test_a_broken_retry_policy(policy: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=next(iter(policy))):
+        RetryPolicy(**policy)
+
+
+@pytest.mark.parametrize("headers", [{"X": "a\r\nY: b"}, {"X Y": "a"}, {"X": 1}, {"": "a"}])
+def test_headers_that_could_inject_others_are_refused(headers: Any) -> None:
+    with pytest.raises(InvalidArgumentError):
+        AsyncClient(api_key="k", default_headers=headers)
+
+
+def test_an_organization_with_a_line_break_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="OpenAI-Organization"):
+        AsyncClient(api_key="k", organization="a\nb")

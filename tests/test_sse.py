@@ -1,0 +1,120 @@
+"""The event-stream rules of the WHATWG HTML standard, section 9.2.6, each as a case."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_async.sse import ServerSentEvent, SSEDecoder, SSEError
+
+
+def decode(data: bytes) -> list[tuple[str, bytes]]:
+    return [(event.event, event.data) for event in SSEDecoder().feed(data)]
+
+
+@pytest.mark.parametrize(
+    ("data", "events"),
+    [
+        pytest.param(b"data: a\n\n", [b"a"], id="one event"),
+        pytest.param(b"data:a\n\n", [b"a"], id="the space after the colon is optional"),
+        pytest.param(b"data:  a\n\n", [b" a"], id="only one space is removed"),
+        pytest.param(b"data: a\r\n\r\n", [b"a"], id="CRLF"),
+        pytest.param(b"data: a\r\r", [b"a"], id="CR"),
+        pytest.param(b"data: a\r\n\rdata: b\n\r\n", [b"a", b"b"], id="mixed line endings"),
+        pytest.param(b"data: a\ndata: b\n\n", [b"a\nb"], id="data lines are joined with LF"),
+        pytest.param(b"data\n\n", [b""], id="a field name alone has an empty value"),
+        pytest.param(b"data\ndata\n\n", [b"\n"], id="two empty data lines"),
+        pytest.param(b": hi\n\ndata: a\n\n", [b"a"], id="a comment makes no event"),
+        pytest.param(b"data: a\n: hi\n\n", [b"a"], id="a comment inside an event"),
+        pytest.param(b"event: x\n\ndata: a\n\n", [b"a"], id="an event without data is none"),
+        pytest.param(b"other: a\nDATA: b\ndata: c\n\n", [b"c"], id="unknown fields are ignored"),
+        pytest.param(b" data: a\ndata: b\n\n", [b"b"], id="a leading space is another name"),
+        pytest.param(b"\xef\xbb\xbfdata: a\n\n", [b"a"], id="one BOM is stripped"),
+        pytest.param(b"\xef\xbb\xbf\xef\xbb\xbfdata: a\ndata: b\n\n", [b"b"], id="only one BOM"),
+        pytest.param(b"\n\n\ndata: a\n\n\n\n", [b"a"], id="blank lines in a row"),
+        pytest.param(b"data: a:b: c\n\n", [b"a:b: c"], id="the first colon splits"),
+        pytest.param(b"data: a\n", [], id="no blank line, no event yet"),
+        pytest.param(
+            "data: é\u2028\x0b\n\n".encode(), ["é\u2028\x0b".encode()], id="only CR and LF"
+        ),
+    ],
+)
+def test_data(data: bytes, events: list[bytes]) -> None:
+    assert [event for _, event in decode(data)] == events
+
+
+def test_the_event_type_is_of_one_event() -> None:
+    assert decode(b"event: error\ndata: a\n\ndata: b\n\n") == [("error", b"a"), ("message", b"b")]
+
+
+def test_the_last_event_type_counts() -> None:
+    assert decode(b"event: x\nevent: y\ndata: a\n\n") == [("y", b"a")]
+
+
+def test_the_id_stays_for_later_events() -> None:
+    events = SSEDecoder().feed(b"id: 1\ndata: a\n\ndata: b\n\nid\ndata: c\n\n")
+    assert [event.id for event in events] == ["1", "1", ""]
+
+
+def test_an_id_with_a_null_is_ignored() -> None:
+    events = SSEDecoder().feed(b"id: 1\nid: 2\x00\ndata: a\n\n")
+    assert events[0].id == "1"
+
+
+@pytest.mark.parametrize(("value", "retry"), [(b"10", 10), (b"1.5", None), (b"x", None)])
+def test_retry_is_a_number_of_milliseconds(value: bytes, retry: int | None) -> None:
+    assert SSEDecoder().feed(b"retry: " + value + b"\ndata: a\n\n")[0].retry == retry
+
+
+def test_flush_gives_the_event_that_lacks_its_blank_line() -> None:
+    decoder = SSEDecoder()
+    assert decoder.feed(b"data: a\ndata: b") == []
+    assert decoder.flush() == [ServerSentEvent("message", b"a\nb")]
+    assert decoder.flush() == []
+
+
+def test_an_endless_line_is_refused_at_the_limit() -> None:
+    decoder = SSEDecoder(max_size=1000)
+    decoder.feed(b"data: " + b"x" * 900)
+    with pytest.raises(SSEError, match="larger than 1000 bytes"):
+        decoder.feed(b"x" * 200)
+
+
+def test_endless_data_lines_are_refused_at_the_limit() -> None:
+    decoder = SSEDecoder(max_size=1000)
+    with pytest.raises(SSEError):
+        for _ in range(1000):
+            decoder.feed(b"data: x\n")
+
+
+def test_an_event_too_large_that_comes_at_once_is_refused() -> None:
+    with pytest.raises(SSEError):
+        SSEDecoder(max_size=1000).feed(b"data: " + b"x" * 2000 + b"\n\n")
+
+
+def test_events_up_to_the_limit_are_fine() -> None:
+    decoder = SSEDecoder(max_size=1000)
+    for _ in range(10):
+        assert decoder.feed(b"data: " + b"x" * 900 + b"\n\n")[0].data == b"x" * 900
+
+
+STREAM = b"\xef\xbb\xbf:c\r\nid: 1\rdata: a\r\ndata:\xc3\xa9\n\r\nevent: x\ndata\r\rdata: z\n\n"
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=12))
+def test_any_split_gives_the_same_events(cuts: list[int]) -> None:
+    decoder, events, start = SSEDecoder(), [], 0
+    for cut in [*sorted(cuts), len(STREAM)]:
+        events += decoder.feed(STREAM[start:cut])
+        start = cut
+    assert events == SSEDecoder().feed(STREAM)
+
+
+@given(st.lists(st.binary()))
+def test_arbitrary_bytes_raise_nothing(parts: list[bytes]) -> None:
+    decoder = SSEDecoder()
+    for part in parts:
+        for event in decoder.feed(part):
+            assert isinstance(event.data, bytes)
+    decoder.flush()
