@@ -28,21 +28,28 @@ class ByteStream:
     Args:
         answer: aiohttp's response, headers read.
         idle: seconds of silence that one `read` bears; `None` for ever.
-        released: called once, when the connection is no longer in use by this stream.
+        released: called once, when this stream no longer needs its connection.
+        open_streams: where the stream stands as long as it holds a connection, so that closing the
+            client hangs up on it.
     """
 
     __slots__ = (
         "_answer",
         "_idle",
         "_loop",
+        "_open_streams",
         "_released",
         "_silent_since",
         "_timed_out",
-        "_watchdog",
+        "_timer",
     )
 
     def __init__(
-        self, answer: aiohttp.ClientResponse, idle: float | None, released: Callable[[], None]
+        self,
+        answer: aiohttp.ClientResponse,
+        idle: float | None,
+        released: Callable[[], None],
+        open_streams: set[ByteStream],
     ) -> None:
         self._answer = answer
         self._idle = idle
@@ -50,7 +57,9 @@ class ByteStream:
         self._loop = asyncio.get_running_loop()
         self._silent_since: float | None = None
         self._timed_out = False
-        self._watchdog: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._open_streams = open_streams
+        open_streams.add(self)
 
     @property
     def content_type(self) -> str:
@@ -67,8 +76,8 @@ class ByteStream:
         # One timer for the whole stream that looks, when it fires, how long this wait has lasted:
         # a timer per read costs more than reading a chunk.
         self._silent_since = self._loop.time()
-        if self._watchdog is None and self._idle is not None:
-            self._watchdog = self._loop.call_later(self._idle, self._watch)
+        if self._timer is None and self._idle is not None:
+            self._timer = self._loop.call_later(self._idle, self._watch)
         try:
             data = await self._answer.content.readany()
         except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
@@ -91,9 +100,9 @@ class ByteStream:
         """From now on bear no silence longer than this."""
         if self._idle is None or seconds < self._idle:
             self._idle = seconds
-            if self._watchdog is not None:
-                self._watchdog.cancel()
-                self._watchdog = None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
     async def finish(self) -> None:
         """After the last event: leave the connection to the pool, or close it if it is not fit."""
@@ -103,42 +112,50 @@ class ByteStream:
                 async with asyncio.timeout(FINISH_WAIT):
                     while await content.readany():
                         pass
+            except TimeoutError:
+                pass  # leave() deals with it
             except (aiohttp.ClientError, OSError, EOFError, ValueError):
-                # TimeoutError is an OSError. aiohttp hands the connection back by itself if the
-                # body ends after all; if it does not, the timer hangs up.
-                self._loop.call_later(LINGER, self._answer.close)
+                self._answer.close()
             except BaseException:
                 self.abort()
                 raise
-        self._end()
+        self.leave()
 
     def leave(self) -> None:
-        """`finish()` for who cannot wait."""
-        if not self._answer.content.at_eof():
-            self._loop.call_later(LINGER, self._answer.close)
-        self._end()
+        """`finish()` without waiting.
+
+        aiohttp hands the connection back by itself if the body ends after all. If it does not, the
+        timer hangs up.
+        """
+        self._release()
+        if self._answer.content.at_eof() or self._answer.closed:
+            self._open_streams.discard(self)
+        else:
+            self._timer = self._loop.call_later(LINGER, self.hang_up)
 
     def abort(self) -> None:
-        """Hang up now. May be called at any time, from any thread, more than once."""
-        if self._released is None or self._loop.is_closed():
+        """Hang up now. May be called from any thread, also when the loop is closed."""
+        if self._loop.is_closed():
             return
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:
             running = None
         if running is self._loop:
-            self._hang_up()
+            self.hang_up()
         else:
-            self._loop.call_soon_threadsafe(self._hang_up)
+            self._loop.call_soon_threadsafe(self.hang_up)
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """Close the connection; in the stream's own loop. Doing it twice is fine."""
+        self._release()
         self._answer.close()
-        self._end()
+        self._open_streams.discard(self)
 
-    def _end(self) -> None:
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-            self._watchdog = None
+    def _release(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._released is not None:
             self._released()
             self._released = None
@@ -153,7 +170,7 @@ class ByteStream:
             # Wakes the reader with aiohttp's "Connection closed".
             self._answer.close()
         else:
-            self._watchdog = self._loop.call_later(self._idle - silence, self._watch)
+            self._timer = self._loop.call_later(self._idle - silence, self._watch)
 
 
 def connection_error(error: BaseException, url: URL) -> APIConnectionError:

@@ -272,7 +272,8 @@ class AsyncClient:
     async def _download(self, url: str) -> bytes:
         """The bytes behind the URL of a picture. Neither key nor default headers go along."""
         try:
-            target = URL(url)
+            # As it came: a signature in the query covers the spelling.
+            target = URL(url, encoded=url.isascii() and " " not in url)
             good = target.scheme in ("http", "https") and bool(target.host)
         except ValueError:
             good = False

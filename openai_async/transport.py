@@ -114,13 +114,18 @@ class _Pool:
     """The session of one loop, and the slots that bound its connections."""
 
     session: aiohttp.ClientSession
+    owned: bool
+    """Whether the session is ours to close."""
     slots: asyncio.Semaphore
-    keeper: AsyncGenerator[None, None] | None
-    pid: int
+    streams: set[ByteStream] = field(factory=set)
+    pid: int = field(factory=os.getpid)
+    keeper: AsyncGenerator[None, None] | None = None
 
     async def close(self) -> None:
-        if self.keeper is not None:
-            await self.keeper.aclose()
+        for stream in list(self.streams):
+            stream.hang_up()
+        if self.owned:
+            await self.session.close()
 
 
 class Transport:
@@ -203,7 +208,7 @@ class Transport:
         return Response(
             status=answer.status,
             headers=answer.headers,
-            stream=ByteStream(answer, request.timeout.idle, pool.slots.release),
+            stream=ByteStream(answer, request.timeout.idle, pool.slots.release, pool.streams),
         )
 
     async def _exchange(
@@ -249,10 +254,8 @@ class Transport:
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> _Pool:
         self._sweep()
-        slots = asyncio.Semaphore(self._max_connections)
-        if self._session is not None:
-            pool = _Pool(self._session, slots, None, os.getpid())
-        else:
+        session = self._session
+        if session is None:
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
                 # The API sets no cookies that matter; Cloudflare's would tie requests together.
@@ -260,11 +263,10 @@ class Transport:
                 # All waiting is bounded by `Timeout`, above and in ByteStream.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             )
-            keeper = _keep(session, self._pools, loop)
-            pool = _Pool(session, slots, keeper, os.getpid())
-        self._pools[loop] = pool
-        if pool.keeper is not None:
-            await anext(pool.keeper)
+        slots = asyncio.Semaphore(self._max_connections)
+        pool = self._pools[loop] = _Pool(session, self._session is None, slots)
+        pool.keeper = _keep(pool, self._pools, loop)
+        await anext(pool.keeper)
         return pool
 
     def _sweep(self) -> None:
@@ -290,22 +292,22 @@ class Transport:
                 await pool.close()
             elif loop.is_running():
                 await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(pool.close(), loop))
+            # A loop that stands still cannot be asked. If it runs again, the keeper closes it.
 
     def __del__(self) -> None:
-        pools = getattr(self, "_pools", {})
-        if any(pool.keeper and pool.pid == os.getpid() for pool in pools.values()):
+        mine = [pool for pool in getattr(self, "_pools", {}).values() if pool.pid == os.getpid()]
+        if any(pool.owned for pool in mine):
             msg = "Unclosed AsyncClient: use `async with`, or `await client.close()`."
             warnings.warn(msg, ResourceWarning, source=self, stacklevel=2)
-            # Lets go of the keepers; their loops close the sessions.
-            pools.clear()
+        for pool in mine:
+            # The last reference to the keeper: its loop takes it over, and closes the session.
+            pool.keeper = None
 
 
 async def _keep(
-    session: aiohttp.ClientSession,
-    pools: dict[asyncio.AbstractEventLoop, _Pool],
-    loop: asyncio.AbstractEventLoop,
+    pool: _Pool, pools: dict[asyncio.AbstractEventLoop, _Pool], loop: asyncio.AbstractEventLoop
 ) -> AsyncGenerator[None, None]:
-    """Closes the session when its loop ends.
+    """Closes the pool when its loop ends.
 
     A loop has no "on close" hook, but `asyncio.run` and `asyncio.Runner` finish the async
     generators that are still open before they close the loop (PEP 525, `shutdown_asyncgens`).
@@ -315,7 +317,7 @@ async def _keep(
         yield
     finally:
         pools.pop(loop, None)
-        await session.close()
+        await pool.close()
 
 
 @lru_cache(maxsize=64)

@@ -30,11 +30,12 @@ class _Readable(Protocol):
 class _PILImage(Protocol):
     """`PIL.Image.Image`, known by its shape: Pillow need not be installed."""
 
-    format: str | None
-    mode: str
-
+    @property
+    def format(self) -> str | None: ...
+    @property
+    def mode(self) -> str: ...
     def save(self, fp: Any, format: str | None = None, **params: Any) -> None: ...
-    def convert(self, mode: str) -> Any: ...
+    def convert(self, mode: str, /) -> Any: ...
 
 
 ImageSource: TypeAlias = (

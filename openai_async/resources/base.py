@@ -34,10 +34,10 @@ def check_known(function: str, params: Mapping[str, Any], known: frozenset[str])
         return
     name = next(key for key in params if key not in known)
     near = get_close_matches(name, known, n=1)
-    hint = (
-        f"did you mean {near[0]!r}?" if near else "pass what the API does not know in extra_body."
-    )
-    msg = f"{function}() got an unexpected keyword argument {name!r}: {hint}"
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    if "extra_body" in known:
+        hint += "What the API does not know goes into extra_body."
+    msg = f"{function}() got an unexpected keyword argument {name!r}: {hint}".rstrip(": ")
     raise TypeError(msg)
 
 
