@@ -1,4 +1,4 @@
-"""What all tests share: a clean environment, a server and a client on real sockets, a mocked session.
+"""What all tests share: a clean environment, servers and clients on real sockets, a mock.
 
 aioresponses stands in for `ClientSession._request` where sockets do not matter; `LocalServer` and
 `RawServer` are real servers where they do.
@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from unittest.mock import Mock
 
-import aioresponses.core
 import pytest
 from aiohttp import ClientResponse
-from aioresponses import aioresponses as AioResponses
+from aioresponses import aioresponses
 
 from openai_async import AsyncClient
 from openai_async.testing import LocalServer
@@ -69,15 +68,15 @@ class _MockedResponse(ClientResponse):
 
 
 @pytest.fixture
-def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[AioResponses]:
+def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
     """No sockets: requests to `BASE_URL` get what the test lines up."""
-    monkeypatch.setattr(aioresponses.core, "ClientResponse", _MockedResponse)
-    with AioResponses() as mocked:
+    monkeypatch.setattr("aioresponses.core.ClientResponse", _MockedResponse)
+    with aioresponses() as mocked:
         yield mocked
 
 
 @pytest.fixture
-async def mocked_client(mocked: AioResponses) -> AsyncIterator[AsyncClient]:
+async def mocked_client(mocked: aioresponses) -> AsyncIterator[AsyncClient]:
     async with AsyncClient(base_url=BASE_URL, api_key="sk-test-0123456789") as client:
         yield client
 

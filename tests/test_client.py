@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
 import pytest
-from aioresponses import CallbackResult
-from aioresponses import aioresponses as AioResponses
+from aioresponses import CallbackResult, aioresponses
 from yarl import URL
 
 from openai_async import (
@@ -45,10 +43,10 @@ class Sent:
 
 
 @pytest.fixture
-def sent(mocked: AioResponses) -> Iterator[Sent]:
+def sent(mocked: aioresponses) -> Sent:
     sent = Sent()
     mocked.get(MODELS, callback=sent, repeat=True)
-    yield sent
+    return sent
 
 
 async def test_the_key_goes_into_the_authorization_header(
@@ -59,7 +57,7 @@ async def test_the_key_goes_into_the_authorization_header(
 
 
 async def test_a_key_function_is_asked_for_each_attempt(
-    mocked: AioResponses, waits: list[float]
+    mocked: aioresponses, waits: list[float]
 ) -> None:
     keys = iter(["first", "second"])
     sent = Sent()
@@ -70,7 +68,7 @@ async def test_a_key_function_is_asked_for_each_attempt(
     assert sent.headers["Authorization"] == "Bearer second"
 
 
-async def test_an_async_key_function(mocked: AioResponses, sent: Sent) -> None:
+async def test_an_async_key_function(mocked: aioresponses, sent: Sent) -> None:
     async def key() -> str:
         return "from-vault"
 
@@ -119,7 +117,7 @@ async def test_extra_headers_may_replace_the_authorization(
     assert sent.headers["Authorization"] == "Basic abc"
 
 
-async def test_queries_are_merged_and_quoted(mocked: AioResponses) -> None:
+async def test_queries_are_merged_and_quoted(mocked: aioresponses) -> None:
     mocked.get(f"{MODELS}?api-version=1&deep=true&name=a%26b", payload=LIST)
     async with AsyncClient(
         base_url=BASE_URL, api_key="k", default_query={"api-version": 1, "deep": False}
@@ -168,7 +166,7 @@ async def test_a_broken_timeout_of_a_call(
     assert sent.calls == []
 
 
-async def test_request_sends_anything(mocked: AioResponses, mocked_client: AsyncClient) -> None:
+async def test_request_sends_anything(mocked: aioresponses, mocked_client: AsyncClient) -> None:
     mocked.post(f"{BASE_URL}/embeddings", payload={"data": [1]}, headers={"x-request-id": "req_9"})
     response = await mocked_client.request("post", "/embeddings", json={"input": "Hi"})
     assert (response.status, response.json(), response.meta.request_id) == (
@@ -181,14 +179,14 @@ async def test_request_sends_anything(mocked: AioResponses, mocked_client: Async
 
 
 async def test_request_keeps_a_query_in_its_path(
-    mocked: AioResponses, mocked_client: AsyncClient
+    mocked: aioresponses, mocked_client: AsyncClient
 ) -> None:
     mocked.get(f"{BASE_URL}/files?purpose=batch", body=b"ok")
     assert (await mocked_client.request("GET", "files?purpose=batch")).text() == "ok"
 
 
 async def test_request_says_when_the_answer_is_no_json(
-    mocked: AioResponses, mocked_client: AsyncClient
+    mocked: aioresponses, mocked_client: AsyncClient
 ) -> None:
     mocked.get(f"{BASE_URL}/x", body=b"<html>")
     response = await mocked_client.request("GET", "/x")
@@ -209,7 +207,7 @@ async def test_request_refuses_a_broken_method(mocked_client: AsyncClient, metho
 
 
 async def test_a_middleware_sees_the_call_once_and_may_change_it(
-    mocked: AioResponses, waits: list[float]
+    mocked: aioresponses, waits: list[float]
 ) -> None:
     sent = Sent()
     mocked.get(MODELS, status=500)
@@ -259,7 +257,7 @@ async def test_the_key_is_in_no_repr(mocked_client: AsyncClient, sent: Sent) -> 
 
 
 async def test_a_server_that_repeats_the_key_in_its_error_does_not_get_it_shown(
-    mocked: AioResponses, mocked_client: AsyncClient
+    mocked: aioresponses, mocked_client: AsyncClient
 ) -> None:
     message = "Incorrect API key provided: sk-test-0123456789"
     mocked.get(MODELS, status=401, payload={"error": {"message": message}})

@@ -1,0 +1,219 @@
+"""The retry table: what is tried again, how often, after how long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import pytest
+from aioresponses import aioresponses
+from yarl import URL
+
+from openai_async import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncClient,
+    InsufficientQuotaError,
+    InternalServerError,
+    RateLimitError,
+    RetryPolicy,
+)
+
+from ..conftest import BASE_URL
+
+MODELS = f"{BASE_URL}/models"
+GOOD: dict[str, Any] = {"data": []}
+
+
+def sent(mocked: aioresponses) -> int:
+    return len(mocked.requests["GET", URL(MODELS)])
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
+async def test_these_statuses_are_retried(
+    mocked: aioresponses, mocked_client: AsyncClient, waits: list[float], status: int
+) -> None:
+    mocked.get(MODELS, status=status, repeat=2)
+    mocked.get(MODELS, payload=GOOD)
+    models = await mocked_client.models.list()
+    assert (models.meta.attempts, sent(mocked), len(waits)) == (3, 3, 2)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 422, 302])
+async def test_these_statuses_are_not(
+    mocked: aioresponses, mocked_client: AsyncClient, waits: list[float], status: int
+) -> None:
+    mocked.get(MODELS, status=status, repeat=True)
+    with pytest.raises(APIStatusError):
+        await mocked_client.models.list()
+    assert sent(mocked) == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (aiohttp.ServerDisconnectedError(), APIConnectionError),
+        (aiohttp.ClientPayloadError("cut"), APIConnectionError),
+        (ConnectionResetError(), APIConnectionError),
+        (aiohttp.ConnectionTimeoutError(), APITimeoutError),
+    ],
+)
+async def test_connection_errors_and_timeouts_are_retried(
+    mocked: aioresponses,
+    mocked_client: AsyncClient,
+    waits: list[float],
+    failure: Exception,
+    kind: type[APIError],
+) -> None:
+    mocked.get(MODELS, exception=failure, repeat=True)
+    with pytest.raises(kind) as caught:
+        await mocked_client.models.list()
+    assert type(caught.value) is kind
+    assert (caught.value.attempts, sent(mocked)) == (3, 3)
+
+
+async def test_no_credit_is_not_retried(
+    mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
+) -> None:
+    mocked.get(MODELS, status=429, payload={"error": {"code": "insufficient_quota"}}, repeat=True)
+    with pytest.raises(InsufficientQuotaError):
+        await mocked_client.models.list()
+    assert sent(mocked) == 1
+
+
+@pytest.mark.parametrize(("status", "word", "times"), [(400, "true", 3), (503, "false", 1)])
+async def test_x_should_retry_wins(
+    mocked: aioresponses,
+    mocked_client: AsyncClient,
+    waits: list[float],
+    status: int,
+    word: str,
+    times: int,
+) -> None:
+    mocked.get(MODELS, status=status, headers={"x-should-retry": word}, repeat=True)
+    with pytest.raises(APIStatusError):
+        await mocked_client.models.list()
+    assert sent(mocked) == times
+
+
+async def test_the_error_is_the_last_one(
+    mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
+) -> None:
+    mocked.get(MODELS, status=429, repeat=2)
+    mocked.get(MODELS, status=500)
+    with pytest.raises(InternalServerError):
+        await mocked_client.models.list()
+
+
+@pytest.mark.parametrize("retries", [0, 1, 5])
+async def test_a_call_may_set_its_own_number_of_retries(
+    mocked: aioresponses, mocked_client: AsyncClient, waits: list[float], retries: int
+) -> None:
+    mocked.get(MODELS, status=500, repeat=True)
+    with pytest.raises(InternalServerError) as caught:
+        await mocked_client.models.list(max_retries=retries)
+    assert (sent(mocked), caught.value.attempts) == (retries + 1, retries + 1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after-ms": "40", "retry-after": "7"}, 0.04),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "60"}, 60.0),
+    ],
+)
+async def test_the_servers_wait_is_kept(
+    mocked: aioresponses,
+    mocked_client: AsyncClient,
+    waits: list[float],
+    headers: dict[str, str],
+    wait: float,
+) -> None:
+    mocked.get(MODELS, status=429, headers=headers)
+    mocked.get(MODELS, payload=GOOD)
+    await mocked_client.models.list()
+    assert waits == [wait]
+
+
+async def test_a_wait_that_is_too_long_is_an_error_at_once(
+    mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
+) -> None:
+    mocked.get(MODELS, status=429, headers={"retry-after": "61"}, repeat=True)
+    with pytest.raises(RateLimitError) as caught:
+        await mocked_client.models.list()
+    assert (caught.value.retry_after, sent(mocked), waits) == (61.0, 1, [])
+
+
+async def test_without_word_from_the_server_waits_grow_to_a_ceiling(
+    mocked: aioresponses,
+    mocked_client: AsyncClient,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: high - low)
+    mocked.get(MODELS, status=500, repeat=True)
+    with pytest.raises(InternalServerError):
+        await mocked_client.models.list(max_retries=7)
+    assert waits == [0.5, 1, 2, 4, 8, 8, 8]
+
+
+async def test_waits_are_spread_from_zero(
+    mocked: aioresponses,
+    mocked_client: AsyncClient,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: low)
+    mocked.get(MODELS, status=500, repeat=True)
+    with pytest.raises(InternalServerError):
+        await mocked_client.models.list()
+    assert waits == [0, 0]
+
+
+async def test_the_budget_bounds_the_retries_of_all_calls(
+    mocked: aioresponses, waits: list[float]
+) -> None:
+    mocked.get(MODELS, status=500, repeat=True)
+    policy = RetryPolicy(budget=50)
+    async with AsyncClient(base_url=BASE_URL, api_key="k", retry=policy) as client:
+        for _ in range(100):
+            with pytest.raises(InternalServerError):
+                await client.models.list()
+    assert sent(mocked) == 100 + 50 // 5
+
+
+async def test_successes_fill_the_budget_again(mocked: aioresponses, waits: list[float]) -> None:
+    policy = RetryPolicy(budget=5)
+    async with AsyncClient(base_url=BASE_URL, api_key="k", retry=policy) as client:
+        for _ in range(3):
+            mocked.get(MODELS, status=500)
+            mocked.get(MODELS, payload=GOOD)
+            assert (await client.models.list()).meta.attempts == 2
+
+
+async def test_a_429_that_names_its_wait_costs_nothing(
+    mocked: aioresponses, waits: list[float]
+) -> None:
+    mocked.get(MODELS, status=429, headers={"retry-after": "1"}, repeat=10)
+    mocked.get(MODELS, payload=GOOD)
+    policy = RetryPolicy(budget=0)
+    async with AsyncClient(base_url=BASE_URL, api_key="k", retry=policy) as client:
+        assert (await client.models.list(max_retries=10)).meta.attempts == 11
+
+
+async def test_copies_share_the_budget_unless_they_have_a_policy_of_their_own(
+    mocked: aioresponses, waits: list[float]
+) -> None:
+    mocked.get(MODELS, status=500, repeat=True)
+    async with AsyncClient(base_url=BASE_URL, api_key="k", retry=RetryPolicy(budget=5)) as client:
+        for other in (client, client.with_options(api_key="b")):
+            with pytest.raises(InternalServerError):
+                await other.models.list()
+        assert sent(mocked) == 2 + 1
+        with pytest.raises(InternalServerError):
+            await client.with_options(retry=RetryPolicy(budget=10)).models.list()
+        assert sent(mocked) == 3 + 3

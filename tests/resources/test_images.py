@@ -1,0 +1,309 @@
+"""`client.images`, and the pictures it gives."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from PIL import Image
+
+from openai_async import (
+    APIConnectionError,
+    APIResponseValidationError,
+    AsyncClient,
+    InvalidArgumentError,
+    NotFoundError,
+    OpenAIError,
+)
+from openai_async.options import REQUEST_OPTIONS
+from openai_async.testing import Failure, LocalServer, Reply
+from openai_async.types.images import Image as GeneratedImage
+from openai_async.types.images import (
+    ImageGenCompletedEvent,
+    ImageGenerateParams,
+    ImageGenPartialImageEvent,
+    ImagesResponse,
+)
+
+from ..raw_server import Exchange, RawServer
+
+ALL_PARAMETERS: dict[str, Any] = {
+    "prompt": "An otter",
+    "model": "gpt-image-1",
+    "n": 1,
+    "size": "1024x1024",
+    "quality": "high",
+    "style": "vivid",
+    "response_format": "b64_json",
+    "output_format": "png",
+    "output_compression": 90,
+    "partial_images": 0,
+    "moderation": "low",
+    "background": "opaque",
+    "user": "u",
+    "stream": False,
+}
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+)
+
+
+async def generate(client: AsyncClient, **params: Any) -> ImagesResponse:
+    params = {"prompt": "An otter", "model": "dall-e-2", "size": "256x256"} | params
+    return await client.images.generate(stream=None, **params)
+
+
+def size_of(data: bytes) -> tuple[str | None, tuple[int, int]]:
+    image = Image.open(io.BytesIO(data))
+    return image.format, image.size
+
+
+# --- generating ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("response_format", ["url", "b64_json"])
+async def test_a_picture_comes_as_url_or_base64(client: AsyncClient, response_format: str) -> None:
+    result = await generate(client, response_format=response_format)
+    assert (result.data[0].url is None) == (response_format == "b64_json")
+    assert size_of(await result.data[0].read()) == ("PNG", (256, 256))
+
+
+async def test_the_prompt_that_was_made_of_yours(client: AsyncClient) -> None:
+    result = await generate(client, model="dall-e-3", size="1792x1024")
+    assert result.data[0].revised_prompt
+    assert size_of(await result.data[0].read())[1] == (1792, 1024)
+
+
+def test_the_14_parameters_are_typed() -> None:
+    typed = {*get_type_hints(ImageGenerateParams), "stream"} - REQUEST_OPTIONS
+    assert typed == ALL_PARAMETERS.keys()
+    assert len(typed) == 14
+
+
+async def test_every_parameter_is_sent_as_it_is(client: AsyncClient, server: LocalServer) -> None:
+    server.script(Reply(json={"created": 1, "data": []}))
+    await client.images.generate(**ALL_PARAMETERS)
+    assert server.requests[0].json == ALL_PARAMETERS
+
+
+@pytest.mark.parametrize(
+    ("params", "complaint"),
+    [
+        ({"model": "dall-e-3", "n": 2, "size": None}, "n is 2: dall-e-3 makes 1 picture"),
+        ({"model": "dall-e-3", "n": 0, "size": None}, "n is 0"),
+        (
+            {"model": "dall-e-3", "size": "256x256"},
+            "size is '256x256': dall-e-3 takes 1024x1024, 1792x1024",
+        ),
+        ({"model": "dall-e-3", "size": None, "quality": "high"}, "quality is 'high'"),
+        ({"model": "dall-e-3", "size": None, "style": "odd"}, "style is 'odd'"),
+        ({"model": "dall-e-2", "n": 11}, "n is 11: dall-e-2 makes 1 to 10"),
+        ({"model": "dall-e-2", "n": True}, "n is True"),
+        ({"model": "dall-e-2", "size": "1792x1024"}, "size is"),
+        ({"model": "dall-e-2", "quality": "standard"}, "dall-e-2 takes no quality"),
+        ({"model": "dall-e-2", "style": "vivid"}, "dall-e-2 takes no style"),
+        ({"prompt": " "}, "prompt is empty"),
+        ({"prompt": None}, "prompt is empty"),
+    ],
+)
+async def test_what_the_model_does_not_take_is_refused_before_sending(
+    client: AsyncClient, server: LocalServer, params: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=complaint):
+        await generate(client, **params)
+    assert server.requests == []
+
+
+async def test_nulls_are_the_servers_defaults(client: AsyncClient, server: LocalServer) -> None:
+    server.script(Reply(json={"data": []}))
+    await generate(client, model="dall-e-3", n=None, size=None, quality=None, style=None)
+    assert server.requests[0].json["n"] is None
+
+
+async def test_an_unknown_model_gets_what_it_is_given(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    server.script(Reply(json={"data": []}))
+    await generate(client, model="flux", n=50, size="7x7", quality="hd", style="natural")
+    assert server.requests[0].json["n"] == 50
+
+
+async def test_an_unknown_keyword_is_named(client: AsyncClient) -> None:
+    with pytest.raises(TypeError, match="'promt': did you mean 'prompt'"):
+        await client.images.generate(promt="x")  # type: ignore[call-overload]
+
+
+# --- reading and saving -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("response_format", ["url", "b64_json"])
+async def test_save(client: AsyncClient, tmp_path: Path, response_format: str) -> None:
+    image = (await generate(client, response_format=response_format)).data[0]
+    path = await image.save(tmp_path / "otter.png")
+    assert path.read_bytes() == await image.read()
+    assert [file.name for file in tmp_path.iterdir()] == ["otter.png"]
+
+
+async def test_save_replaces_a_file(client: AsyncClient, tmp_path: Path) -> None:
+    target = tmp_path / "otter.png"
+    target.write_text("old")
+    await (await generate(client)).data[0].save(str(target))
+    assert size_of(target.read_bytes())[0] == "PNG"
+
+
+async def test_a_target_that_cannot_be_is_refused_before_the_download(
+    client: AsyncClient, server: LocalServer, tmp_path: Path
+) -> None:
+    image = (await generate(client)).data[0]
+    with pytest.raises(InvalidArgumentError, match="is a directory"):
+        await image.save(tmp_path)
+    with pytest.raises(InvalidArgumentError, match="no directory"):
+        await image.save(tmp_path / "none" / "otter.png")
+    assert len(server.requests) == 1
+
+
+async def test_a_download_that_fails_leaves_nothing_on_disk(
+    client: AsyncClient, tmp_path: Path
+) -> None:
+    image = GeneratedImage(url=f"{client.base_url}/files/none.png")
+    image._download = client._download
+    with pytest.raises(NotFoundError):
+        await image.save(tmp_path / "otter.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_that_cannot_be_written_leaves_nothing_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(OpenAIError, match="Cannot write .*: No space left on device"):
+        await GeneratedImage(b64_json=PIXEL).save(tmp_path / "otter.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_download_sends_no_key_and_none_of_the_default_headers(raw: RawServer) -> None:
+    async with (
+        LocalServer() as server,
+        AsyncClient(
+            base_url=server.url,
+            api_key="sk-test-0123456789",
+            organization="org-1",
+            default_headers={"api-key": "secret"},
+        ) as client,
+    ):
+        raw.answer = lambda e: e.whole(base64.b64decode(PIXEL), content_type="image/png")
+        server.script(Reply(json={"data": [{"url": f"{raw.url}/x.png?sig=a%2Fb"}]}))
+        image = (await generate(client)).data[0]
+        assert size_of(await image.read())[1] == (1, 1)
+    (download,) = raw.exchanges
+    assert download.head.startswith("GET /v1/x.png?sig=a%2Fb ")
+    assert not {"authorization", "api-key", "openai-organization"} & download.headers.keys()
+
+
+async def test_a_download_follows_redirects(raw: RawServer, raw_client: AsyncClient) -> None:
+    async with LocalServer() as server:
+        client = raw_client.with_options(base_url=server.url)
+        image = (await generate(client)).data[0]
+        location = image.url
+        raw.answer = lambda e: e.send(
+            f"HTTP/1.1 302 Go\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+        image.url = f"{raw.url}/there"
+        assert size_of(await image.read())[0] == "PNG"
+
+
+async def test_a_download_is_retried(
+    raw: RawServer, raw_client: AsyncClient, waits: list[float]
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        failed = len(raw.exchanges) == 1
+        await exchange.whole(b"picture", status="500 Oops" if failed else "200 OK")
+
+    raw.answer = answer
+    image = GeneratedImage(url=f"{raw.url}/x.png")
+    image._download = raw_client.with_options(max_retries=1)._download
+    assert await image.read() == b"picture"
+
+
+async def test_a_download_is_bounded(client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openai_async.client.MAX_DOWNLOAD", 100)
+    image = (await generate(client)).data[0]
+    with pytest.raises(APIResponseValidationError, match="larger than 100 bytes"):
+        await image.read()
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "/x.png", "javascript:x"])
+async def test_only_http_is_downloaded(client: AsyncClient, server: LocalServer, url: str) -> None:
+    server.script(Reply(json={"data": [{"url": url}]}))
+    image = (await generate(client)).data[0]
+    with pytest.raises(APIResponseValidationError, match=r"no http\(s\) URL"):
+        await image.read()
+
+
+async def test_base64_that_is_none(client: AsyncClient, server: LocalServer) -> None:
+    server.script(Reply(json={"data": [{"b64_json": "%%%"}, {}]}))
+    result = await generate(client)
+    for image, complaint in zip(
+        result.data, ["not base64", "neither b64_json nor url"], strict=True
+    ):
+        with pytest.raises(APIResponseValidationError, match=complaint):
+            await image.read()
+
+
+# --- in a notebook ------------------------------------------------------------------------------
+
+
+async def test_a_notebook_shows_the_picture() -> None:
+    bundle = GeneratedImage(b64_json=PIXEL)._repr_mimebundle_()
+    assert bundle is not None
+    assert bundle["image/png"] == PIXEL
+
+
+async def test_a_notebook_shows_a_url_as_an_image_and_quotes_it() -> None:
+    bundle = GeneratedImage(url='http://x/?a&"b')._repr_mimebundle_()
+    assert bundle is not None
+    assert bundle["text/html"] == '<img src="http://x/?a&amp;&quot;b">'
+
+
+async def test_a_response_shows_its_first_picture(client: AsyncClient) -> None:
+    result = await generate(client, response_format="b64_json")
+    assert result._repr_mimebundle_() == result.data[0]._repr_mimebundle_()
+    assert ImagesResponse()._repr_mimebundle_() is None
+
+
+def test_the_repr_of_a_picture_is_short() -> None:
+    assert len(repr(GeneratedImage(b64_json=PIXEL * 1000))) < 120
+
+
+# --- streamed -----------------------------------------------------------------------------------
+
+
+async def test_a_picture_as_it_is_drawn(client: AsyncClient, tmp_path: Path) -> None:
+    events = [
+        event
+        async for event in client.images.generate(
+            model="gpt-image-1", prompt="An otter", partial_images=2, stream=True
+        )
+    ]
+    assert [type(event) for event in events] == [
+        ImageGenPartialImageEvent,
+        ImageGenPartialImageEvent,
+        ImageGenCompletedEvent,
+    ]
+    assert size_of((await events[-1].save(tmp_path / "x.png")).read_bytes())[0] == "PNG"
+
+
+async def test_a_stream_of_pictures_cut_short(client: AsyncClient, server: LocalServer) -> None:
+    server.script(Failure(cut_after=1))
+    stream = client.images.generate(
+        model="gpt-image-1", prompt="An otter", partial_images=2, stream=True
+    )
+    with pytest.raises(APIConnectionError):
+        _ = [event async for event in stream]

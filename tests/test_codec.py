@@ -1,0 +1,278 @@
+"""JSON in, objects out: lenient about values, strict about shape."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openai_async import APIError, APIResponseValidationError, InvalidArgumentError
+from openai_async.codec import dumps, loads, parse, structure
+from openai_async.types.base import ResponseMeta
+from openai_async.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessage
+from openai_async.types.images import ImagesResponse
+from openai_async.types.models import ModelList
+
+META = ResponseMeta(status=200)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    max_leaves=20,
+)
+
+
+def completion(value: object) -> ChatCompletion:
+    return parse(ChatCompletion, orjson.dumps(value), META)
+
+
+def test_the_bare_minimum() -> None:
+    result = completion({"choices": [{"message": {"content": "hi"}}]})
+    assert result.text == "hi"
+    assert result.choices[0].finish_reason is None
+    assert (result.id, result.created, result.usage) == ("", 0, None)
+
+
+def test_nulls_become_defaults() -> None:
+    result = completion(
+        {
+            "id": None,
+            "created": None,
+            "choices": [{"message": None, "logprobs": None}],
+            "usage": None,
+        }
+    )
+    assert (result.id, result.created, result.text) == ("", 0, "")
+
+
+def test_null_in_place_of_a_list() -> None:
+    assert completion({"choices": None}).choices == []
+    assert len(parse(ModelList, b'{"data": null}', META)) == 0
+
+
+def test_a_null_among_objects_is_left_out() -> None:
+    assert len(completion({"choices": [None, {"index": 1}]}).choices) == 1
+
+
+def test_floats_for_counts() -> None:
+    usage = completion({"choices": [], "usage": {"total_tokens": 12.0}}).usage
+    assert usage is not None
+    assert type(usage.total_tokens) is int
+
+
+def test_enum_values_of_next_year() -> None:
+    result = completion({"choices": [{"finish_reason": "bored"}], "service_tier": "warp"})
+    assert (result.choices[0].finish_reason, result.service_tier) == ("bored", "warp")
+
+
+def test_everything_the_api_describes() -> None:
+    value = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1700000000,
+        "model": "gpt-4o",
+        "service_tier": "default",
+        "system_fingerprint": "fp_1",
+        "metadata": {"a": "b"},
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "tool_calls",
+                "logprobs": {
+                    "content": [
+                        {
+                            "token": "Hi",
+                            "logprob": -0.5,
+                            "bytes": [72, 105],
+                            "top_logprobs": [{"token": "Yo", "logprob": -2.0, "bytes": None}],
+                        }
+                    ],
+                    "refusal": None,
+                },
+                "message": {
+                    "role": "assistant",
+                    "content": "Hi",
+                    "refusal": "no",
+                    "tool_calls": [
+                        {
+                            "id": "1",
+                            "type": "function",
+                            "function": {"name": "f", "arguments": "{}"},
+                        },
+                        {"id": "2", "type": "custom", "custom": {"name": "c", "input": "i"}},
+                    ],
+                    "annotations": [
+                        {
+                            "type": "url_citation",
+                            "url_citation": {
+                                "start_index": 1,
+                                "end_index": 2,
+                                "title": "t",
+                                "url": "u",
+                            },
+                        }
+                    ],
+                    "audio": {"id": "a", "data": "ZGF0YQ==", "expires_at": 1, "transcript": "t"},
+                    "function_call": {"name": "f", "arguments": "{}"},
+                },
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 1,
+            "completion_tokens": 2,
+            "total_tokens": 3,
+            "completion_tokens_details": {"reasoning_tokens": 1},
+            "prompt_tokens_details": {"cached_tokens": 1},
+        },
+        "moderation": {
+            "input": {"type": "moderation_results", "model": "m", "results": [{"flagged": True}]},
+            "output": {"type": "error", "code": "c", "message": "m"},
+        },
+    }
+    result = completion(value)
+    choice, message = result.choices[0], result.choices[0].message
+    assert choice.logprobs is not None
+    assert choice.logprobs.content is not None
+    assert choice.logprobs.content[0].top_logprobs[0].token == "Yo"
+    assert message.tool_calls is not None
+    first, second = message.tool_calls
+    assert first.type == "function"
+    assert first.function.name == "f"
+    assert second.type == "custom"
+    assert second.custom.input == "i"
+    assert message.annotations is not None
+    assert message.annotations[0].url_citation is not None
+    assert message.annotations[0].url_citation.end_index == 2
+    assert message.audio is not None
+    assert message.audio.transcript == "t"
+    assert result.usage is not None
+    assert result.usage.completion_tokens_details is not None
+    assert result.usage.completion_tokens_details.reasoning_tokens == 1
+    assert result.moderation is not None
+    assert result.moderation.input is not None
+    assert result.moderation.input.results is not None
+    assert result.moderation.input.results[0].flagged is True
+    assert result.extra == message.extra == {}
+    assert result.to_dict() == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"choices": "x"},
+        {"choices": {}},
+        {"choices": [5]},
+        {"choices": [{"message": "x"}]},
+        {"choices": [], "usage": []},
+        {"choices": [{"message": {"tool_calls": "x"}}]},
+        {"choices": [{"message": {"tool_calls": [1]}}]},
+        {},
+        {"object": "list", "data": []},
+        [],
+        None,
+        "x",
+    ],
+)
+def test_a_wrong_shape_is_a_validation_error(value: object) -> None:
+    with pytest.raises(APIResponseValidationError) as caught:
+        completion(value)
+    assert caught.value.status_code == 200
+    assert len(caught.value.message) < 250
+
+
+@given(JSON)
+def test_any_json_is_a_result_or_our_error(value: Any) -> None:
+    for cls in (ChatCompletion, ModelList, ImagesResponse):
+        for wrapped in (value, {"choices": value}, {"choices": [value]}, {"data": [value]}):
+            try:
+                parse(cls, dumps(wrapped), META)
+            except (APIError, InvalidArgumentError):
+                pass
+
+
+@given(st.binary())
+def test_any_bytes_are_a_result_or_our_error(data: bytes) -> None:
+    with pytest.raises(APIError):
+        parse(ChatCompletion, data, META)
+
+
+@pytest.mark.parametrize(
+    "deep", [b"[" * 200_000, b'{"choices":' * 200_000, b"[" * 900 + b"]" * 900]
+)
+def test_json_nested_deep(deep: bytes) -> None:
+    with pytest.raises(APIResponseValidationError):
+        parse(ChatCompletion, deep, META)
+
+
+def test_nan_and_infinity_of_python_servers() -> None:
+    value = loads(b'{"logprob": -Infinity, "other": NaN}')
+    assert value["logprob"] == -math.inf
+    assert math.isnan(value["other"])
+
+
+def test_a_lone_surrogate_of_a_split_emoji() -> None:
+    assert loads(b'"\\ud83d"') == "\ud83d"
+
+
+# --- objects ------------------------------------------------------------------------------------
+
+
+def test_fields_we_do_not_know_are_kept() -> None:
+    result = completion(
+        {"choices": [{"message": {"content": "x", "reasoning_content": "hm"}}], "v": 1}
+    )
+    assert result.extra == {"v": 1}
+    assert result.choices[0].message.extra == {"reasoning_content": "hm"}
+
+
+def test_a_field_called_meta_is_not_our_meta() -> None:
+    result = completion({"choices": [], "meta": {"api": 1}})
+    assert result.extra == {"meta": {"api": 1}}
+    assert result.meta is META
+
+
+def test_to_dict_is_a_copy_of_what_came() -> None:
+    value = {
+        "choices": [{"message": {"content": None, "x": [1.0, None]}}],
+        "usage": {"total_tokens": 1.0},
+    }
+    result = completion(value)
+    result.to_dict()["choices"].clear()
+    assert result.to_dict() == value
+    assert orjson.loads(result.to_json()) == value
+
+
+def test_an_object_built_by_hand_has_a_dict_too() -> None:
+    message = ChatCompletionMessage(content="hi")
+    assert message.to_dict() == {"role": "assistant", "content": "hi"}
+    assert message.extra == {}
+
+
+def test_objects_are_compared_by_their_fields() -> None:
+    one = structure({"choices": [{"delta": {"content": "a"}}]}, ChatCompletionChunk)
+    two = structure({"choices": [{"delta": {"content": "a"}, "index": 0}]}, ChatCompletionChunk)
+    assert one == two
+
+
+# --- requests -----------------------------------------------------------------------------------
+
+
+def test_answers_may_stand_in_requests() -> None:
+    message = structure({"role": "assistant", "content": "hi", "x": 1}, ChatCompletionMessage)
+    assert loads(dumps({"messages": [message]})) == {
+        "messages": [{"role": "assistant", "content": "hi", "x": 1}]
+    }
+
+
+def test_keys_may_be_numbers() -> None:
+    assert dumps({"logit_bias": {50256: -100}}) == b'{"logit_bias":{"50256":-100}}'
+
+
+@pytest.mark.parametrize("value", [{1, 2}, object(), b"bytes", "\ud83d", 2**70])
+def test_what_json_cannot_hold_is_named(value: object) -> None:
+    with pytest.raises(InvalidArgumentError, match="cannot be written as JSON"):
+        dumps({"x": value})

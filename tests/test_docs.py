@@ -1,0 +1,111 @@
+"""Every code block of README.md and docs/ runs, in the order of its page, against a LocalServer.
+
+A block that starts a loop of its own (`asyncio.run`) runs as a program. All others of a page share
+their names, as in a notebook, and may `await`. Shell blocks run their `openai-async` commands; what
+installs is run by .ci/run.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from PIL import Image
+
+from openai_async.testing import LocalServer
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+INSTALLS = re.compile(r"python3 -m venv|pip install")
+
+
+def blocks(page: Path, language: str) -> Iterator[tuple[int, str]]:
+    """Line number and text of the page's code blocks."""
+    text = page.read_text(encoding="utf-8")
+    for match in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        yield text[: match.start(1)].count("\n"), match[1]
+
+
+@pytest.fixture
+async def workplace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: LocalServer
+) -> dict[str, str]:
+    """A directory with a cat.png, and the environment of somebody who has set up a key."""
+    Image.open(ROOT / "openai_async" / "cli" / "cat.jpg").save(tmp_path / "cat.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "local")
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+async def test_python(page: Path, workplace: dict[str, str]) -> None:
+    names: dict[str, Any] = {"__name__": "page"}
+    for line, code in blocks(page, "python"):
+        if "asyncio.run(" in code:
+            await run([sys.executable, "-W", "error", "-c", code], workplace)
+            continue
+        # Line numbers of the page, so that a failure points into it.
+        tree = ast.parse("\n" * line + code)
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        result = eval(compile(tree, str(page), "exec", flags=flags), names)
+        if inspect.isawaitable(result):
+            await result
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+async def test_shell(page: Path, workplace: dict[str, str]) -> None:
+    for _, code in blocks(page, "bash"):
+        if not INSTALLS.search(code):
+            command = code.replace("openai-async", f"{sys.executable} -m openai_async")
+            await run(
+                [shutil.which("bash") or "bash", "-euo", "pipefail", "-c", command], workplace
+            )
+
+
+async def test_the_test_of_the_readme_passes(workplace: dict[str, str]) -> None:
+    names: dict[str, Any] = {}
+    (code,) = [
+        code for _, code in blocks(ROOT / "README.md", "python") if "async def test_" in code
+    ]
+    exec(code, names)
+    await names["test_the_answer_survives_a_busy_server"]()
+
+
+async def test_the_web_app_of_the_readme_passes_tokens_on(
+    workplace: dict[str, str], server: LocalServer
+) -> None:
+    names: dict[str, Any] = {}
+    (code,) = [
+        code for _, code in blocks(ROOT / "README.md", "python") if "web.Application" in code
+    ]
+    exec(code, names)
+    async with TestClient(TestServer(names["app"])) as browser:
+        answer = await browser.get("/", params={"q": "Why is the sky blue?"})
+        assert "Why is the sky blue?" in await answer.text()
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+async def run(command: list[str], environment: dict[str, str]) -> None:
+    """Run a program without blocking the loop, in which the server answers it."""
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, (command[-1], out.decode(), err.decode())

@@ -1,0 +1,490 @@
+"""Streams over real sockets: the three ways to read one, its end, and the ways it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import zlib
+from typing import Any
+
+import pytest
+
+from openai_async import (
+    APIError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncClient,
+    BadRequestError,
+    ChatCompletionStream,
+    InternalServerError,
+    OpenAIError,
+    RateLimitError,
+    StreamInterruptedError,
+    Timeout,
+)
+from openai_async.testing import Failure, LocalServer, Reply
+from openai_async.types.chat_params import ChatCompletionMessageParam
+
+from .raw_server import DONE, Exchange, RawServer, chunk, sse
+
+FINISH = chunk(finish="stop")
+
+
+def ask(client: AsyncClient, **params: Any) -> ChatCompletionStream:
+    hi: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
+    create: Any = client.chat.completions.create
+    stream: ChatCompletionStream = create(model="gpt-4o", messages=hi, stream=True, **params)
+    return stream
+
+
+async def texts(stream: ChatCompletionStream) -> list[str]:
+    return [text async for text in stream.text()]
+
+
+# --- the three ways -----------------------------------------------------------------------------
+
+
+async def test_iterating_sends_the_request(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Reply("one two"))
+    stream = ask(client)
+    assert server.requests == []
+    assert "".join([chunk.text async for chunk in stream]) == "one two"
+    assert server.requests[0].json["stream"] is True
+
+
+async def test_awaiting_opens_the_stream(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Reply("one two"))
+    stream = await ask(client)
+    assert stream.meta.status == 200
+    assert "".join([chunk.text async for chunk in stream]) == "one two"
+
+
+async def test_entering_opens_the_stream_and_leaving_closes_it(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Failure(stall_after=2))
+    async with ask(client) as stream:
+        first = await anext(stream)
+        assert first.choices[0].delta.role == "assistant"
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
+async def test_chunks_come_as_the_server_sends_them(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    go_on = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("first")))
+        await go_on.wait()
+        await exchange.part(sse(chunk("second")) + sse(FINISH) + DONE)
+        await exchange.end()
+
+    raw.answer = answer
+    read = []
+    async for text in ask(raw_client).text():
+        read.append(text)
+        go_on.set()  # the second is not sent before the first was read
+    assert read == ["first", "second"]
+
+
+async def test_meta_tells_how_the_stream_came(server: LocalServer, client: AsyncClient) -> None:
+    stream = ask(client)
+    with pytest.raises(OpenAIError, match="not open yet"):
+        _ = stream.meta
+    async with stream:
+        assert stream.meta.request_id
+        assert stream.meta.attempts == 1
+        assert stream.meta.rate_limits is not None
+
+
+# --- putting together ---------------------------------------------------------------------------
+
+
+async def test_completion_is_what_a_plain_request_gets(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    params: dict[str, Any] = {"n": 2, "logprobs": True, "top_logprobs": 2}
+    hi: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
+    plain = await client.chat.completions.create(model="gpt-4o", messages=hi, stream=None, **params)
+    streamed = await ask(client, stream_options={"include_usage": True}, **params).completion()
+    assert [c.message.content for c in streamed.choices] == [
+        c.message.content for c in plain.choices
+    ]
+    assert [c.logprobs for c in streamed.choices] == [c.logprobs for c in plain.choices]
+    assert [c.finish_reason for c in streamed.choices] == ["stop", "stop"]
+    assert (streamed.usage, streamed.object) == (plain.usage, "chat.completion")
+    assert streamed.meta.request_id
+
+
+async def test_completion_after_reading_holds_everything(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Reply("one two three"))
+    async with ask(client) as stream:
+        await anext(stream)
+        await anext(stream)
+        assert (await stream.completion()).text == "one two three"
+        assert (await stream.completion()).text == "one two three"
+
+
+async def test_completion_holds_tool_calls(server: LocalServer, client: AsyncClient) -> None:
+    calls = [{"name": "add", "arguments": '{"a": 1}'}, {"name": "sub", "arguments": '{"b": 22}'}]
+    server.script(Reply(tool_calls=calls))
+    message = (await ask(client).completion()).choices[0].message
+    assert message.tool_calls is not None
+    assert [
+        (call.function.name, call.function.arguments)
+        for call in message.tool_calls
+        if call.type == "function"
+    ] == [("add", '{"a": 1}'), ("sub", '{"b": 22}')]
+
+
+async def test_completion_holds_refusals_and_what_vendors_add(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Reply(refusal="I will not."), Reply("x", extra={"reasoning_content": "Hm, well"}))
+    assert (await ask(client).completion()).choices[0].message.refusal == "I will not."
+    message = (await ask(client).completion()).choices[0].message
+    assert message.extra["reasoning_content"] == "Hm, well"
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+async def test_streams_in_a_row_share_a_connection(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    for _ in range(5):
+        await ask(client).completion()
+    assert server.connections == 1
+
+
+async def test_after_done_the_iterator_ends_though_the_server_lingers(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    client_is_done = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")) + sse(FINISH) + DONE)
+        await client_is_done.wait()
+        await exchange.end()
+
+    raw.answer = answer
+    assert await texts(ask(raw_client)) == ["a"]
+    client_is_done.set()
+
+
+async def test_what_follows_done_is_ignored(raw: RawServer, raw_client: AsyncClient) -> None:
+    raw.answer = lambda e: e.stream(chunk("a"), DONE + sse(chunk("b")))
+    assert await texts(ask(raw_client)) == ["a"]
+
+
+async def test_a_stream_without_done_ends_with_its_finish_reasons(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(
+        chunk("a"), chunk("b", index=1), FINISH, chunk(finish="stop", index=1)
+    )
+    assert (await ask(raw_client, n=2).completion()).choices[1].message.content == "b"
+
+
+async def test_a_last_event_without_its_blank_line_counts(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(chunk("a"), sse(FINISH).rstrip())
+    assert await texts(ask(raw_client)) == ["a"]
+
+
+async def test_a_finished_stream_ends_again_when_read_again(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    stream = await ask(client)
+    assert [chunk async for chunk in stream]
+    assert [chunk async for chunk in stream] == []
+    assert len(server.requests) == 1
+
+
+# --- leaving early ------------------------------------------------------------------------------
+
+
+async def test_break_hangs_up_at_once(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Failure(stall_after=2))
+    async for _ in ask(client):
+        break
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
+async def test_break_hangs_up_though_the_stream_is_still_held(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Failure(stall_after=2))
+    stream = await ask(client)
+    async for _ in stream:
+        break
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+    with pytest.raises(OpenAIError, match="closed before its end"):
+        await anext(stream)
+
+
+async def test_break_from_text_hangs_up(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Failure(stall_after=2))
+    async for _ in ask(client).text():
+        break
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
+async def test_an_exception_in_the_loop_hangs_up(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Failure(stall_after=2))
+    with pytest.raises(LookupError):
+        async for _ in ask(client):
+            raise LookupError
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
+async def test_cancellation_hangs_up_and_is_passed_on(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Failure(stall_after=1))
+    waiting = asyncio.Event()
+
+    async def read() -> None:
+        async for text in ask(client).text():
+            assert text
+            waiting.set()
+
+    task = asyncio.create_task(read())
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
+async def test_close_hangs_up_and_may_be_repeated(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Failure(stall_after=2))
+    stream = await ask(client)
+    await stream.close()
+    await stream.close()
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
+async def test_a_stream_that_is_dropped_unread_is_hung_up(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Failure(stall_after=2))
+    stream = aiter(await ask(client))
+    del stream
+    gc.collect()
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
+async def test_a_stream_has_one_reader(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Failure(stall_after=1))
+    async with ask(client) as stream:
+        await anext(stream)
+        await anext(stream)
+        first = asyncio.create_task(stream.__anext__())
+        await asyncio.sleep(0)
+        with pytest.raises(OpenAIError, match="one reader"):
+            await anext(stream)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+
+async def test_a_stream_cut_short_is_an_error_with_what_came(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Failure(cut_after=3))
+    read = []
+    with pytest.raises(StreamInterruptedError, match="before the answer was complete") as caught:
+        async for text in ask(client).text():
+            read.append(text)
+    assert len(read) == 3
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "".join(read)
+    assert caught.value.request_id
+
+
+async def test_a_stream_that_just_ends_is_interrupted(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(chunk("a"))
+    with pytest.raises(StreamInterruptedError):
+        await ask(raw_client).completion()
+
+
+async def test_a_choice_without_its_finish_reason_is_interrupted(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(chunk("a"), FINISH)
+    with pytest.raises(StreamInterruptedError):
+        await ask(raw_client, n=2).completion()
+
+
+async def test_a_silent_stream_times_out(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Failure(stall_after=1))
+    with pytest.raises(APITimeoutError, match=r"silent for 0\.2 s"):
+        await ask(client, timeout=Timeout(idle=0.2)).completion()
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
+async def test_comments_keep_a_stream_alive(raw: RawServer, raw_client: AsyncClient) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")))
+        for _ in range(10):  # ten silences, of which two already would be too long
+            await asyncio.sleep(0.1)
+            await exchange.part(b": ping\n\n")
+        await exchange.part(sse(FINISH) + DONE)
+        await exchange.end()
+
+    raw.answer = answer
+    assert await texts(ask(raw_client, timeout=Timeout(idle=0.5))) == ["a"]
+
+
+async def test_a_slow_reader_does_not_time_out(raw: RawServer, raw_client: AsyncClient) -> None:
+    raw.answer = lambda e: e.stream(chunk("a"), chunk("b"), FINISH, DONE)
+    async with ask(raw_client, timeout=Timeout(idle=0.05)) as stream:
+        await asyncio.sleep(0.15)
+        assert await texts(stream) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (b'data: {"error": {"message": "m", "code": 400}}\n\n', BadRequestError),
+        (b'data: {"error": {"message": "m", "type": "server_error"}}\n\n', InternalServerError),
+        (b'event: error\ndata: {"message": "m", "type": "rate_limit_error"}\n\n', RateLimitError),
+        (b'event: error\ndata: {"error": "m"}\n\n', APIError),
+        (b"event: error\ndata: m\n\n", APIError),
+        (b'data: {"object": "error", "message": "m", "code": 400}\n\n', BadRequestError),
+        (b'data: {"choices": [{"del\n\n', APIResponseValidationError),
+        (b"data: [1]\n\n", APIResponseValidationError),
+        (b"data: null\n\n", APIResponseValidationError),
+        (b'data: {"choices": "none"}\n\n', APIResponseValidationError),
+    ],
+)
+async def test_a_broken_event_is_a_typed_error_behind_the_good_ones(
+    raw: RawServer, raw_client: AsyncClient, event: bytes, kind: type[APIError]
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")) + event)
+
+    raw.answer = answer
+    read = []
+    with pytest.raises(APIError) as caught:
+        async for piece in ask(raw_client):
+            read.append(piece.text)
+    assert type(caught.value) is kind
+    assert read == ["a"]
+    await raw.hung_up.wait()
+
+
+async def test_after_a_failure_reading_on_fails_again(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(chunk("a"), b"data: {\n\n")
+    stream = await ask(raw_client)
+    await anext(stream)
+    for _ in range(2):
+        with pytest.raises(APIResponseValidationError):
+            await anext(stream)
+
+
+@pytest.mark.parametrize("choices", [5, "x", [None], [5], [{"index": {}}], [{"delta": "x"}], [{}]])
+async def test_odd_chunks_never_escape_as_anything_but_ours(
+    raw: RawServer, raw_client: AsyncClient, choices: object
+) -> None:
+    raw.answer = lambda e: e.stream({"choices": choices}, FINISH, DONE)
+    try:
+        assert await ask(raw_client).completion()
+        raw.answer = lambda e: e.stream({"choices": choices}, FINISH, DONE)
+        assert [piece async for piece in ask(raw_client)]
+    except APIResponseValidationError:
+        pass
+
+
+async def test_a_json_answer_in_place_of_a_stream(raw: RawServer, raw_client: AsyncClient) -> None:
+    raw.answer = lambda e: e.whole(b'{"choices": []}')
+    with pytest.raises(APIResponseValidationError, match="not with an event stream"):
+        await ask(raw_client)
+
+
+async def test_an_error_object_in_place_of_a_stream(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.whole(b'{"error": {"message": "m", "code": 429}}')
+    with pytest.raises(RateLimitError):
+        await ask(raw_client)
+
+
+async def test_a_failed_status_is_raised_by_opening(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Failure(503, message="Busy."))
+    with pytest.raises(InternalServerError, match=r"HTTP 503: Busy\."):
+        await ask(client)
+
+
+async def test_a_stream_that_failed_to_open_is_not_sent_again(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Failure(400))
+    stream = ask(client)
+    with pytest.raises(APIStatusError):
+        await stream
+    with pytest.raises(OpenAIError, match="closed"):
+        await anext(stream)
+    assert len(server.requests) == 1
+
+
+async def test_a_gzipped_stream(raw: RawServer, raw_client: AsyncClient) -> None:
+    async def answer(exchange: Exchange) -> None:
+        packer = zlib.compressobj(wbits=31)
+        await exchange.start_stream("Content-Encoding: gzip\r\n")
+        for event in (sse(chunk("a")), sse(FINISH), DONE):
+            await exchange.part(packer.compress(event) + packer.flush(zlib.Z_SYNC_FLUSH))
+        await exchange.part(packer.flush())
+        await exchange.end()
+
+    raw.answer = answer
+    assert await texts(ask(raw_client)) == ["a"]
+
+
+# --- retries before the first chunk -------------------------------------------------------------
+
+
+async def test_a_failure_before_the_first_chunk_is_retried(
+    server: LocalServer, client: AsyncClient, waits: list[float]
+) -> None:
+    server.script(Failure(503), Failure(cut_after=0), Reply("ok"))
+    stream = await ask(client, max_retries=2)
+    assert await texts(stream) == ["ok"]
+    assert stream.meta.attempts == 3
+
+
+async def test_a_failure_after_the_first_chunk_is_not_retried(
+    server: LocalServer, client: AsyncClient, waits: list[float]
+) -> None:
+    server.script(Failure(cut_after=1))
+    with pytest.raises(StreamInterruptedError):
+        await ask(client, max_retries=2).completion()
+    assert len(server.requests) == 1

@@ -1,0 +1,405 @@
+"""Connections, time and loops, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aioresponses import aioresponses
+
+from openai_async import (
+    APIConnectionError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncClient,
+    NotFoundError,
+    Timeout,
+)
+from openai_async.testing import Failure, LocalServer
+
+from .conftest import BASE_URL
+from .raw_server import Exchange, RawServer
+
+LIST = b'{"data": [{"id": "gpt-4o"}]}'
+
+
+# --- connections --------------------------------------------------------------------------------
+
+
+async def test_a_client_that_is_not_used_opens_nothing(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    assert server.connections == 0
+
+
+async def test_requests_in_a_row_share_a_connection(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    for _ in range(3):
+        await client.models.list()
+    assert server.connections == 1
+
+
+async def test_copies_share_the_connections(server: LocalServer, client: AsyncClient) -> None:
+    await client.models.list()
+    await client.with_options(api_key="other", timeout=3).models.list()
+    assert server.connections == 1
+
+
+async def test_a_failed_request_leaves_its_connection_usable(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    for _ in range(3):
+        with pytest.raises(NotFoundError):
+            await client.models.retrieve("none")
+    assert server.connections == 1
+
+
+async def test_max_connections_bounds_what_is_under_way(raw: RawServer) -> None:
+    two_are_here, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) == 2:
+            two_are_here.set()
+        await go_on.wait()
+        await exchange.whole(LIST)
+
+    raw.answer = answer
+    # A connect timeout that would strike if waiting for a slot counted as connecting.
+    timeout = Timeout(connect=0.5)
+    async with AsyncClient(
+        base_url=raw.url, api_key="k", max_connections=2, timeout=timeout
+    ) as client:
+        calls = [asyncio.create_task(client.models.list()) for _ in range(6)]
+        await two_are_here.wait()
+        await asyncio.sleep(0.05)
+        assert len(raw.exchanges) == 2
+        go_on.set()
+        await asyncio.gather(*calls)
+    assert (len(raw.exchanges), raw.connections) == (6, 2)
+
+
+async def test_cancelling_while_waiting_for_a_slot_gives_it_to_the_next(raw: RawServer) -> None:
+    go_on = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await go_on.wait()
+        await exchange.whole(LIST)
+
+    raw.answer = answer
+    async with AsyncClient(base_url=raw.url, api_key="k", max_connections=1) as client:
+        first, second, third = (asyncio.create_task(client.models.list()) for _ in range(3))
+        await asyncio.sleep(0)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        go_on.set()
+        assert len(await first) == len(await third) == 1
+
+
+async def test_cancelling_a_request_hangs_up(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Failure(stall_after=0))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await client.models.list()
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
+async def test_nothing_listens(client: AsyncClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(
+        APIConnectionError, match="Cannot connect to .*: Connection refused"
+    ) as caught:
+        await client.with_options(base_url=f"http://127.0.0.1:{port}/v1").models.list()
+    assert "base_url" in caught.value.message
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+async def test_a_reset_connection(raw: RawServer, raw_client: AsyncClient) -> None:
+    async def answer(exchange: Exchange) -> None:
+        exchange.abort()
+
+    raw.answer = answer
+    with pytest.raises(APIConnectionError):
+        await raw_client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "x"}]
+        )
+
+
+async def test_a_body_cut_short(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Failure(cut_after=0))
+    with pytest.raises(APIConnectionError, match="broke off"):
+        await client.models.list()
+
+
+async def test_no_http_at_all(raw: RawServer, raw_client: AsyncClient) -> None:
+    raw.answer = lambda e: e.send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+    with pytest.raises(APIConnectionError):
+        await raw_client.models.list()
+
+
+# --- time ---------------------------------------------------------------------------------------
+
+
+async def test_no_answer_within_total(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Failure(delay=60))
+    with pytest.raises(APITimeoutError, match=r"within 0\.1 s.*timeout="):
+        await client.models.list(timeout=0.1)
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
+async def test_a_body_that_trickles_for_longer_than_total(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            await exchange.send(b" ")
+            await asyncio.sleep(0.01)
+
+    raw.answer = answer
+    with pytest.raises(APITimeoutError):
+        await raw_client.models.list(timeout=0.2)
+
+
+async def test_total_bounds_the_headers_of_a_stream_and_not_its_length(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        for _ in range(5):
+            await exchange.part(b'data: {"choices": []}\n\n')
+            await asyncio.sleep(0.1)
+        await exchange.part(b"data: [DONE]\n\n")
+        await exchange.end()
+
+    raw.answer = answer
+    stream = raw_client.chat.completions.create(
+        model="m", messages=[{"role": "user", "content": "x"}], stream=True, timeout=0.2
+    )
+    assert len([chunk async for chunk in stream]) == 5
+
+
+async def test_connecting_takes_too_long(
+    monkeypatch: pytest.MonkeyPatch, client: AsyncClient
+) -> None:
+    async def resolve(*args: object, **kwargs: object) -> list[Any]:
+        await asyncio.sleep(60)
+        return []
+
+    monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", resolve)
+    with pytest.raises(APITimeoutError, match=r"No connection to http://slow\.test within 0\.1 s"):
+        await client.with_options(base_url="http://slow.test/v1").models.list(
+            timeout=Timeout(connect=0.1)
+        )
+
+
+# --- redirects ----------------------------------------------------------------------------------
+
+
+def redirect(status: int, location: str) -> Callable[[Exchange], Any]:
+    async def answer(exchange: Exchange) -> None:
+        if exchange.head.startswith(("GET /v1/moved", "POST /v1/moved")):
+            await exchange.whole(LIST)
+        else:
+            await exchange.send(
+                f"HTTP/1.1 {status} Go\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+            )
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_get_is_redirected_within_its_origin(
+    raw: RawServer, raw_client: AsyncClient, status: int
+) -> None:
+    raw.answer = redirect(status, "/v1/moved")
+    assert len(await raw_client.models.list()) == 1
+    assert raw.exchanges[1].headers["authorization"] == "Bearer local"
+
+
+@pytest.mark.parametrize("status", [307, 308])
+async def test_a_post_is_redirected_with_its_body(
+    raw: RawServer, raw_client: AsyncClient, status: int
+) -> None:
+    raw.answer = redirect(status, "moved")
+    await raw_client.request("POST", "/x", json={"a": 1})
+    assert [exchange.body for exchange in raw.exchanges] == [b'{"a":1}', b'{"a":1}']
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+async def test_a_post_never_becomes_a_get(
+    raw: RawServer, raw_client: AsyncClient, status: int
+) -> None:
+    raw.answer = redirect(status, "/v1/moved")
+    with pytest.raises(APIStatusError, match=f"HTTP {status}.*/v1/moved.*base_url"):
+        await raw_client.request("POST", "/x", json={})
+    assert len(raw.exchanges) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_no_key_goes_to_another_origin(
+    raw: RawServer, raw_client: AsyncClient, status: int
+) -> None:
+    async with RawServer() as other:
+        raw.answer = redirect(status, f"{other.url}/moved")
+        with pytest.raises(APIStatusError, match="set base_url"):
+            await raw_client.models.list()
+        assert other.exchanges == []
+
+
+async def test_a_circle_of_redirects_ends(raw: RawServer, raw_client: AsyncClient) -> None:
+    raw.answer = redirect(307, "/v1/models")
+    with pytest.raises(APIStatusError):
+        await raw_client.models.list()
+    assert len(raw.exchanges) == 5
+
+
+# --- answers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>hi</html>", b'{"data": [', b"null", b"[]", b"5", b'""', b"", b"{}", b"\xff\xfe"],
+)
+async def test_an_answer_that_is_none(
+    mocked: aioresponses, mocked_client: AsyncClient, body: bytes
+) -> None:
+    mocked.get(f"{BASE_URL}/models", body=body, headers={"x-request-id": "req_1"})
+    with pytest.raises(APIResponseValidationError) as caught:
+        await mocked_client.models.list()
+    assert (caught.value.status_code, caught.value.request_id) == (200, "req_1")
+
+
+async def test_an_error_object_with_status_200(
+    mocked: aioresponses, mocked_client: AsyncClient
+) -> None:
+    mocked.get(f"{BASE_URL}/models", payload={"error": {"message": "m", "code": 404}})
+    with pytest.raises(NotFoundError, match="The server reported an error: m"):
+        await mocked_client.models.list()
+
+
+# --- loops, threads, processes ------------------------------------------------------------------
+
+
+def run_script(script: str) -> None:
+    """In a process of its own, where every warning is an error and nothing may be printed."""
+    code = "import asyncio, gc, sys, warnings, threading\n"
+    code += "from openai_async import AsyncClient\nfrom openai_async.testing import LocalServer\n"
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", code + script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_client_at_module_level_works_in_two_runs() -> None:
+    run_script(
+        """
+client = AsyncClient(api_key="local", base_url="http://127.0.0.1:1/v1")
+
+async def main():
+    async with LocalServer() as server:
+        assert len(await client.with_options(base_url=server.url).models.list())
+
+asyncio.run(main())
+asyncio.run(main())
+"""
+    )
+
+
+def test_a_loop_may_end_in_the_middle_of_a_stream() -> None:
+    run_script(
+        """
+client = AsyncClient(api_key="local", base_url="http://127.0.0.1:1/v1")
+
+async def main():
+    async with LocalServer(tokens_per_second=50) as server:
+        stream = client.with_options(base_url=server.url).chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "Hi"}], stream=True
+        )
+        await stream
+        return stream
+
+stream = asyncio.run(main())
+del stream
+gc.collect()
+"""
+    )
+
+
+def test_a_client_works_in_the_loops_of_several_threads_at_once(server_in_thread: str) -> None:
+    client = AsyncClient(api_key="local", base_url=server_in_thread)
+    barrier = threading.Barrier(3)
+    found: list[int] = []
+
+    def work() -> None:
+        async def main() -> None:
+            for _ in range(20):
+                found.append(len(await client.models.list()))
+
+        barrier.wait()
+        asyncio.run(main())
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 60
+
+
+@pytest.fixture
+def server_in_thread() -> Any:
+    """The URL of a LocalServer that runs in a loop of its own."""
+    started, url = threading.Event(), ""
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve() -> None:
+        nonlocal url
+        async with LocalServer() as server:
+            url = server.url
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    started.wait()
+    yield url
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+    loop.close()
+
+
+async def test_an_unclosed_client_warns_once_and_its_connections_are_closed(raw: RawServer) -> None:
+    raw.answer = lambda e: e.whole(LIST)
+    client = AsyncClient(api_key="local", base_url=raw.url)
+    await client.models.list()
+    with pytest.warns(ResourceWarning, match="Unclosed AsyncClient") as caught:
+        del client
+    assert len(caught) == 1
+    await raw.hung_up.wait()
+
+
+async def test_closing_fails_what_is_under_way(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Failure(stall_after=1))
+    async with client.chat.completions.create(
+        model="gpt-4o", messages=[{"role": "user", "content": "Hi"}], stream=True
+    ) as stream:
+        await anext(stream)
+        await client.close()
+        with pytest.raises(APIConnectionError):
+            await stream.completion()

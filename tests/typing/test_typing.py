@@ -1,0 +1,138 @@
+"""What a type checker sees, as users rely on it.
+
+`mypy --strict` checks this file: `assert_type` fails on another type, and each `type: ignore` names
+an error that must be there, since strict mode complains about those that are not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, assert_type
+
+from openai_async import AsyncClient, AsyncStream, ChatCompletionStream, image_part
+from openai_async.types.chat import ChatCompletion, ChatCompletionChunk
+from openai_async.types.chat_params import ChatCompletionMessageParam
+from openai_async.types.images import Image, ImageGenStreamEvent, ImagesResponse
+from openai_async.types.models import Model, ModelDeleted, ModelList
+
+
+def test_mypy_agrees() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", __file__],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def plain(client: AsyncClient) -> None:
+    call = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}])
+    task = asyncio.create_task(assert_type(call, Coroutine[Any, Any, ChatCompletion]))
+    result = await task
+    assert_type(result, ChatCompletion)
+    assert_type(result.text, str)
+    assert_type(result.choices[0].message.content, str | None)
+    assert_type(result.meta.request_id, str | None)
+
+
+async def streamed(client: AsyncClient) -> None:
+    stream = client.chat.completions.create(
+        model="m", messages=[{"role": "user", "content": "Hi"}], stream=True
+    )
+    assert_type(stream, ChatCompletionStream)
+    assert_type(await stream, ChatCompletionStream)
+    async with stream as entered:
+        assert_type(entered, ChatCompletionStream)
+    async for chunk in stream:
+        assert_type(chunk, ChatCompletionChunk)
+    async for text in stream.text():
+        assert_type(text, str)
+    assert_type(await stream.completion(), ChatCompletion)
+
+
+async def either(client: AsyncClient, stream: bool) -> None:
+    assert_type(
+        client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "Hi"}], stream=stream
+        ),
+        Coroutine[Any, Any, ChatCompletion] | ChatCompletionStream,
+    )
+
+
+async def conversations(client: AsyncClient) -> None:
+    messages: list[ChatCompletionMessageParam] = [
+        {"role": "system", "content": "Be brief."},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "What is this?"}, await image_part("cat.png")],
+        },
+    ]
+    result = await client.chat.completions.create(model="m", messages=messages)
+    messages.append(result.choices[0].message)
+    for call in result.choices[0].message.tool_calls or []:
+        if call.type == "function":
+            assert_type(call.function.arguments, str)
+        else:
+            assert_type(call.custom.input, str)
+        messages.append({"role": "tool", "content": "42", "tool_call_id": call.id})
+    await client.chat.completions.create(
+        model="m",
+        messages=[
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "And this?"}, await image_part(b"...")],
+            }
+        ],
+        tools=[
+            {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}},
+            {"type": "custom", "custom": {"name": "c", "format": {"type": "text"}}},
+        ],
+        tool_choice={"type": "function", "function": {"name": "add"}},
+        response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": {}}},
+        logit_bias={50256: -100},
+        stop=None,
+        timeout=5,
+        extra_headers={"X": "y"},
+    )
+
+
+async def mistakes(client: AsyncClient) -> None:
+    hi: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
+    create = client.chat.completions.create
+    await create(model="m", messages=hi, temprature=1)  # type: ignore[call-overload]
+    await create(model="m", messages=hi, temperature="hot")  # type: ignore[call-overload]
+    await create(messages=hi)  # type: ignore[call-overload]
+    await create(model="m", messages="Hi")  # type: ignore[arg-type]
+    await client.images.generate(prompt="x", style="odd")  # type: ignore[call-overload]
+    await client.models.list(time_out=1)  # type: ignore[call-arg]
+    client.with_options(max_connections=1)  # type: ignore[call-arg]
+    AsyncClient(key="k")  # type: ignore[call-arg]
+
+
+async def models(client: AsyncClient) -> None:
+    found = await client.models.list()
+    assert_type(found, ModelList)
+    assert_type([model for model in found], list[Model])  # noqa: C416
+    assert_type(await client.models.retrieve("m"), Model)
+    assert_type(await client.models.delete("m"), ModelDeleted)
+
+
+async def images(client: AsyncClient) -> None:
+    result = await client.images.generate(prompt="x")
+    assert_type(result, ImagesResponse)
+    assert_type(result.data, list[Image])
+    assert_type(await result.data[0].read(), bytes)
+    assert_type(await result.data[0].save("x.png"), Path)
+    stream: AsyncStream[ImageGenStreamEvent] = client.images.generate(prompt="x", stream=True)
+    async for event in stream:
+        assert_type(event, ImageGenStreamEvent)
+
+
+def options(client: AsyncClient) -> None:
+    assert_type(client.with_options(timeout=5, max_retries=1), AsyncClient)
