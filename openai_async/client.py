@@ -27,6 +27,7 @@ from .options import (
     RetryPolicy,
     Timeout,
     check_headers,
+    check_proxy,
     check_retries,
     find_api_key,
     find_base_url,
@@ -119,7 +120,10 @@ class AsyncClient:
             msg = "max_connections is no whole number of 1 or more."
             raise InvalidArgumentError(msg)
         self._transport = Transport(
-            max_connections=max_connections, proxy=proxy, ssl=ssl, session=session
+            max_connections=max_connections,
+            proxy=check_proxy(proxy),
+            ssl=ssl,
+            session=session,
         )
         self._retry: Retry | None = None
         self._configure(

@@ -18,7 +18,7 @@
             │   └── InsufficientQuotaError  429, code "insufficient_quota"
             └── InternalServerError         5xx
 
-No I/O and no HTTP library: a status, headers and a parsed body come in, an exception comes out.
+No I/O: a status, headers and a parsed body come in, an exception comes out.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+
+from multidict import CIMultiDict
 
 if TYPE_CHECKING:
     from .types.chat import ChatCompletion
@@ -104,7 +106,8 @@ class APIError(OpenAIError):
         self.param = param
         self.type = type
         self.request_id = request_id
-        self.headers = headers
+        # A copy: aiohttp's headers are a read-only view, which cannot be pickled.
+        self.headers = None if headers is None else CIMultiDict(headers)
         self.body = body
         self.retry_after = retry_after
         self.attempts = attempts

@@ -173,6 +173,21 @@ def find_base_url(base_url: str | URL | None) -> URL:
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
 
 
+def check_proxy(proxy: str | None) -> str | None:
+    """A proxy aiohttp can use: an http(s) URL."""
+    if proxy is None:
+        return None
+    try:
+        url = URL(proxy)
+        good = url.scheme in ("http", "https") and bool(url.host)
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        msg = 'proxy is no http(s) URL: write it like "http://proxy:3128".'
+        raise InvalidArgumentError(msg)
+    return proxy
+
+
 def find_header_value(header: str, value: str | None, variable: str) -> str | None:
     """An organization or project id, passed or from the environment; checked."""
     found = value if value is not None else os.environ.get(variable)

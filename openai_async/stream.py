@@ -16,6 +16,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from multidict import CIMultiDict
+
 from .assembly import Assembly
 from .bytestream import ByteStream
 from .codec import body_or_text, loads, structure
@@ -256,7 +258,7 @@ class AsyncStream(ABC, Generic[Event]):
             with suppress(APIResponseValidationError):  # of a stream that was odd before it broke
                 failure.partial = self._partial()
         if self._meta is not None:
-            failure.headers = self._meta.headers
+            failure.headers = CIMultiDict(self._meta.headers)
             failure.request_id = self._meta.request_id
             failure.attempts = self._meta.attempts
         failure.__cause__ = cause

@@ -120,3 +120,9 @@ def test_headers_that_could_inject_others_are_refused(headers: Any) -> None:
 def test_an_organization_with_a_line_break_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="OpenAI-Organization"):
         AsyncClient(api_key="k", organization="a\nb")
+
+
+@pytest.mark.parametrize("proxy", ["proxy:3128", "socks5://p:1", "", 5])
+def test_a_broken_proxy(proxy: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="proxy is no"):
+        AsyncClient(api_key="k", proxy=proxy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import socket
 import subprocess
 import sys
@@ -133,6 +134,13 @@ async def test_a_reset_connection(raw: RawServer, raw_client: AsyncClient) -> No
         await raw_client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": "x"}]
         )
+
+
+async def test_errors_from_the_wire_survive_pickling(client: AsyncClient) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        await client.models.retrieve("none")
+    twin = pickle.loads(pickle.dumps(caught.value))
+    assert (twin.request_id, twin.headers) == (caught.value.request_id, caught.value.headers)
 
 
 async def test_a_body_cut_short(server: LocalServer, client: AsyncClient) -> None:
@@ -337,6 +345,34 @@ async def main():
 stream = asyncio.run(main())
 del stream
 gc.collect()
+"""
+    )
+
+
+def test_a_forked_child_has_connections_of_its_own() -> None:
+    run_script(
+        """
+import os
+
+async def main():
+    async with LocalServer() as server, AsyncClient(api_key="local", base_url=server.url) as client:
+        await client.models.list()
+        child = os.fork()
+        if child == 0:
+            # A loop of its own, while the parent's, copied, seems to be in use.
+            async def in_child():
+                assert len(await client.models.list())
+                await client.close()
+            asyncio.run(in_child())
+            os._exit(0)
+        while os.waitpid(child, os.WNOHANG) == (0, 0):
+            await asyncio.sleep(0.01)  # the server answers the child meanwhile
+        await client.models.list()
+        assert server.connections == 2
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of fork() beside threads, Python 3.12
+    asyncio.run(main())
 """
     )
 

@@ -44,6 +44,7 @@ class Retry:
     async def __call__(self, request: Request, send: Send) -> Response:
         attempt = 1
         paid = 0
+        path = request.url.path  # for the log: a query may hold a vendor's key
         while True:
             try:
                 response = await send(request)
@@ -54,13 +55,13 @@ class Retry:
                     raise
                 cost = _cost(error)
                 if not self.budget.take(cost):
-                    log.info("%s %s: no retry, budget is used up", request.method, request.url)
+                    log.info("%s %s: no retry, the budget is used up", request.method, path)
                     raise
                 paid = cost
                 log.info(
                     "%s %s: %s; retry %d of %d in %.2f s",
                     request.method,
-                    request.url,
+                    path,
                     type(error).__name__,
                     attempt,
                     request.max_retries,
