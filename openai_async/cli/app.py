@@ -1,0 +1,164 @@
+"""The commands and their options, as `--help` shows them; what they do is imported when they run.
+
+Help and usage errors are there at once this way: no command pays for another.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Group, Parameter, validators
+
+from .. import __version__
+from .errors import EXPECTED, INTERRUPTED, report
+from .images import Quality, Style
+from .options import CHAT_MODEL, IMAGE_MODEL, IMAGE_SIZE, Connection, check
+from .output import Output, prepare_streams
+
+Json = Annotated[bool, Parameter(negative="", show_default=False, help="Print JSON, for machines.")]
+Model = Annotated[str, Parameter(help="The model to ask.")]
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Carry out a command line; returns the exit code."""
+    prepare_streams()
+    try:
+        result = _app()(tokens, exit_on_error=False, print_error=False)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except EXPECTED as error:
+        return report(error, as_json="--json" in tokens)
+    return result if isinstance(result, int) else 0
+
+
+def _app() -> App:
+    app = App(
+        name="openai-async",
+        help="The OpenAI API, and every server that speaks it, from the command line.",
+        version=__version__,
+        # Panels with borders are for terminals.
+        help_formatter="default" if sys.stdout.isatty() else "plain",
+        help_format="plaintext",
+        result_action="return_value",
+        # Ctrl-C is ours.
+        suppress_keyboard_interrupt=False,
+        group_parameters=Group("Options", sort_key=0),
+    )
+    for command in (demo, models, chat, image, serve):
+        app.command(command)
+    return app
+
+
+def demo(
+    *,
+    output: Annotated[
+        Path, Parameter(name=("--output", "-o"), help="The directory to save the picture in.")
+    ] = Path(),
+    json: Json = False,
+) -> None:
+    """Show everything in a few seconds, with a built-in server."""
+    from .demo import run_demo
+    from .running import run as run_loop
+
+    run_loop(run_demo(output, Output(as_json=json)))
+
+
+def models(*, json: Json = False, connection: Connection = Connection()) -> None:  # noqa: B008
+    """List the models of the server."""
+    from .models import list_models
+    from .running import run as run_loop
+
+    run_loop(list_models(connection, Output(as_json=json)))
+
+
+def chat(
+    prompt: Annotated[
+        str | None,
+        Parameter(help="What to ask. Text from a pipe is added after it. Neither: converse."),
+    ] = None,
+    /,
+    *,
+    image: Annotated[
+        list[str] | None,
+        Parameter(negative="", help="A picture to show: a path or URL. May be repeated."),
+    ] = None,
+    system: Annotated[str | None, Parameter(help="Instructions for the model.")] = None,
+    stream: Annotated[
+        bool, Parameter(show_default=False, help="Show the answer while it is written, or at once.")
+    ] = True,
+    model: Model = CHAT_MODEL,
+    max_tokens: Annotated[
+        int | None, Parameter(validator=validators.Number(gte=1), help="The longest answer.")
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        Parameter(validator=validators.Number(gte=0, lte=2), help="From 0, strict, to 2, wild."),
+    ] = None,
+    json: Json = False,
+    connection: Connection = Connection(),  # noqa: B008 - frozen
+) -> int:
+    """Ask a question; without one, hold a conversation."""
+    from .chat import ChatOptions, ask_once
+    from .prompt import read_prompt
+
+    options = ChatOptions(
+        model=model,
+        system=system,
+        images=image or (),
+        stream=stream,
+        max_tokens=max_tokens,
+        temperature=temperature,
+    )
+    output = Output(as_json=json)
+    check(connection)
+    whole = read_prompt(prompt)
+    if whole is None:
+        from .conversation import converse
+
+        return converse(options, connection, output)
+    from .running import run as run_loop
+
+    run_loop(ask_once(whole, options, connection, output))
+    return 0
+
+
+def image(
+    prompt: Annotated[str, Parameter(help="What to draw.")],
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=("--output", "-o"), help="The file to write.")],
+    model: Model = IMAGE_MODEL,
+    size: Annotated[str, Parameter(help="Width x height in pixels.")] = IMAGE_SIZE,
+    quality: Annotated[Quality | None, Parameter(help="What the model offers.")] = None,
+    style: Annotated[Style | None, Parameter(help="For dall-e-3.")] = None,
+    json: Json = False,
+    connection: Connection = Connection(),  # noqa: B008 - frozen
+) -> None:
+    """Draw a picture and save it."""
+    from .images import Drawing, draw
+    from .running import run as run_loop
+
+    drawing = Drawing(
+        prompt=prompt, path=output, model=model, size=size, quality=quality, style=style
+    )
+    run_loop(draw(drawing, connection, Output(as_json=json)))
+
+
+def serve(
+    *,
+    port: Annotated[
+        int,
+        Parameter(validator=validators.Number(gte=0, lte=65535), help="0 takes any free port."),
+    ] = 8000,
+    tokens_per_second: Annotated[
+        float | None,
+        Parameter(validator=validators.Number(gt=0), help="The pace of streamed answers."),
+    ] = None,
+) -> int:
+    """Run the built-in server until Ctrl-C."""
+    from .serve import serve as serve_until_interrupted
+
+    return serve_until_interrupted(port, tokens_per_second, Output())

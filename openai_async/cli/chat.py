@@ -1,0 +1,106 @@
+"""`openai-async chat PROMPT`: one question, one answer, as it is written or all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+
+from .. import AsyncClient, image_part
+from ..types.chat import ChatCompletion
+from ..types.chat_params import ChatCompletionParams
+from .options import Connection, connect
+from .output import Output, write_note
+
+
+@frozen(kw_only=True)
+class ChatOptions:
+    """How to ask."""
+
+    model: str
+    system: str | None = None
+    images: Sequence[str] = ()
+    stream: bool = True
+    max_tokens: int | None = None
+    temperature: float | None = None
+
+
+async def ask_once(
+    prompt: str, options: ChatOptions, connection: Connection, output: Output
+) -> None:
+    async with connect(connection) as client:
+        messages = [*opening(options), await question(prompt, options.images)]
+        await answer(client, messages, options, output)
+
+
+def opening(options: ChatOptions) -> list[Any]:
+    """The messages before the first question."""
+    return [] if options.system is None else [{"role": "system", "content": options.system}]
+
+
+async def question(prompt: str, images: Sequence[str] = ()) -> Any:
+    """What the user says, with pictures: paths or URLs."""
+    if not images:
+        return {"role": "user", "content": prompt}
+    parts = [await image_part(image) for image in images]
+    return {"role": "user", "content": [{"type": "text", "text": prompt}, *parts]}
+
+
+async def answer(
+    client: AsyncClient, messages: Sequence[Any], options: ChatOptions, output: Output
+) -> ChatCompletion:
+    """Ask, and show the answer."""
+    params: ChatCompletionParams = {"model": options.model, "messages": messages}
+    if options.max_tokens is not None:
+        params["max_tokens"] = options.max_tokens
+    if options.temperature is not None:
+        params["temperature"] = options.temperature
+    if options.stream:
+        completion = await stream_answer(client, params, output)
+    else:
+        with output.waiting("Waiting for the answer ..."):
+            completion = await client.chat.completions.create(**params)
+        if output.as_json:
+            output.json(completion.to_json())
+        output.line(completion.text)
+    if not output.as_json:
+        _explain(completion)
+    return completion
+
+
+async def stream_answer(
+    client: AsyncClient, params: ChatCompletionParams, output: Output
+) -> ChatCompletion:
+    """Show the answer while it is written."""
+    last = ""
+    try:
+        async with client.chat.completions.create(**params, stream=True) as stream:
+            async for chunk in stream:
+                if output.as_json:
+                    output.json(chunk.to_json())
+                elif chunk.text:
+                    last = chunk.text
+                    output.text(last)
+            completion = await stream.completion()
+    finally:
+        # After an error or Ctrl-C too, what follows begins on a line of its own.
+        if last and not last.endswith("\n"):
+            output.line()
+    return completion
+
+
+def _explain(completion: ChatCompletion) -> None:
+    """Say why there is less of an answer than one would think."""
+    if not completion.choices:
+        write_note("The server sent no answer.")
+        return
+    choice = completion.choices[0]
+    if choice.message.refusal:
+        write_note(f"The model refused: {' '.join(choice.message.refusal.split())}")
+    elif choice.finish_reason == "length":
+        write_note("The answer was cut off at the maximum of tokens.")
+    elif choice.finish_reason == "content_filter":
+        write_note("The answer was cut off by the content filter.")
+    elif not completion.text:
+        write_note(f"The answer holds no text (finish_reason {choice.finish_reason!r}).")

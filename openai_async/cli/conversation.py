@@ -1,0 +1,89 @@
+"""`openai-async chat` on a terminal: question and answer in turn, each answer knowing the last.
+
+Lines are read outside of the event loop, which only runs while there is an answer to wait for: a
+thread that waits in `input()` could not be stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+from .. import AsyncClient, OpenAIError
+from .chat import ChatOptions, answer, opening, question
+from .errors import UsageError, report
+from .options import Connection, check, connect
+from .output import Output
+from .running import event_loop
+
+LEAVE = "exit"
+
+
+def converse(options: ChatOptions, connection: Connection, output: Output) -> int:
+    """Ask for questions until there are no more; returns the exit code."""
+    if output.as_json or not output.terminal:
+        msg = "There is no prompt: pass it as an argument or through a pipe."
+        raise UsageError(msg)
+    check(connection)
+    with suppress(ImportError):  # there is none on Windows
+        importlib.import_module("readline")  # gives input() its arrow keys
+    output.line(f"{options.model}. Type `{LEAVE}` or press Ctrl-D to leave.", "dim")
+    with event_loop() as runner:
+        stack = AsyncExitStack()
+        client = runner.run(stack.enter_async_context(connect(connection)))
+        try:
+            return _take_turns(runner, client, options, output)
+        finally:
+            runner.run(stack.aclose())
+
+
+def _take_turns(
+    runner: asyncio.Runner, client: AsyncClient, options: ChatOptions, output: Output
+) -> int:
+    messages = opening(options)
+    images: Sequence[str] = options.images
+    while (prompt := _ask_for_prompt(output)) is not None:
+        if not prompt.strip():
+            continue
+        try:
+            turn = runner.run(_turn(client, messages, prompt, images, options, output))
+        except OpenAIError as error:
+            # The question is forgotten, so that the next one is not answered in its stead.
+            report(error, as_json=False)
+            continue
+        messages += turn
+        images = ()
+    return 0
+
+
+def _ask_for_prompt(output: Output) -> str | None:
+    """The next line, `None` at the end."""
+    try:
+        line = input("> ")
+    except EOFError:
+        output.line()
+        return None
+    except KeyboardInterrupt:
+        output.line()
+        raise
+    return None if line.strip() == LEAVE else line
+
+
+async def _turn(
+    client: AsyncClient,
+    messages: Sequence[Any],
+    prompt: str,
+    images: Sequence[str],
+    options: ChatOptions,
+    output: Output,
+) -> list[Any]:
+    """Both messages of the turn."""
+    # The loop has slept since the last answer: let it notice which connections have ended.
+    await asyncio.sleep(0)
+    asked = await question(prompt, images)
+    completion = await answer(client, [*messages, asked], options, output)
+    output.line()
+    return [asked, {"role": "assistant", "content": completion.text}]

@@ -1,0 +1,72 @@
+"""Exceptions to exit codes: 1 for what failed, 2 for wrong usage, 130 for Ctrl-C, 141 for a pipe.
+
+The codes are the shell's: 128 and the number of the signal that would have ended a C program.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from cyclopts import CycloptsError, UnusedCliTokensError
+
+from .. import APIError, OpenAIError
+from .output import (
+    OutputClosedError,
+    OutputError,
+    discard_output,
+    write_error,
+    write_error_json,
+)
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as it was written."""
+
+
+class CommandError(Exception):
+    """What was asked for did not work, for a reason that is not the API's."""
+
+
+EXPECTED = (UsageError, CommandError, CycloptsError, OpenAIError, OutputError)
+
+
+def report(error: BaseException, *, as_json: bool) -> int:
+    """Tell the user in one line, or one JSON object, on stderr; returns the exit code."""
+    if isinstance(error, OutputError):
+        # Python must not try again when it exits.
+        discard_output()
+    if isinstance(error, OutputClosedError):
+        return BROKEN_PIPE
+    with suppress(OutputError):  # then there is nobody left to tell; the exit code remains
+        if as_json:
+            write_error_json({"error": _fields(error)})
+        else:
+            request_id = getattr(error, "request_id", None)
+            write_error(_message(error) + (f" (request id: {request_id})" if request_id else ""))
+    return USAGE if isinstance(error, UsageError | CycloptsError) else FAILED
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        unexpected = " ".join(error.unused_tokens or ())
+        return f"Unexpected argument: {unexpected!r}. Put quotes around a prompt of several words."
+    # Cyclopts spreads some of its messages over several lines.
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _fields(error: BaseException) -> dict[str, Any]:
+    known = error if isinstance(error, APIError) else None
+    return {
+        "message": _message(error),
+        "type": (known and known.type) or type(error).__name__,
+        "code": known and known.code,
+        "param": known and known.param,
+        "status_code": known and known.status_code,
+        "request_id": known and known.request_id,
+    }

@@ -1,0 +1,87 @@
+"""The options that say which server to talk to: one class for all commands, and its client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Annotated
+
+from attrs import frozen
+from cyclopts import Group, Parameter, validators
+
+from .. import AsyncClient, Timeout
+from .errors import CommandError, UsageError
+
+CHAT_MODEL = "gpt-4o-mini"
+IMAGE_MODEL = "dall-e-3"
+IMAGE_SIZE = "1024x1024"
+
+# Any word does for the built-in server; a real key has no business there.
+LOCAL_KEY = "local"
+
+_DEFAULTS = Timeout()
+
+
+@Parameter(name="*", group=Group("Server", sort_key=1))
+@frozen(kw_only=True)
+class Connection:
+    """Which server, with which key, for how long."""
+
+    local: Annotated[
+        bool,
+        Parameter(
+            negative="", show_default=False, help="Use the built-in server: no key, no network."
+        ),
+    ] = False
+    base_url: Annotated[
+        str | None,
+        Parameter(help="Use another server, such as http://localhost:8000/v1."),
+    ] = None
+    api_key: Annotated[
+        str | None,
+        Parameter(help="Discouraged, as others can see it: set OPENAI_API_KEY instead."),
+    ] = None
+    timeout: Annotated[
+        float | None,
+        Parameter(
+            validator=validators.Number(gt=0),
+            help="Seconds to wait for an answer, or for the next piece of it.",
+        ),
+    ] = None
+
+
+def check(connection: Connection) -> None:
+    """Raise what is wrong before anything is read, asked or started."""
+    if connection.local and connection.base_url is not None:
+        msg = "--local and --base-url name two servers: pass one of them."
+        raise UsageError(msg)
+    if not connection.local and connection.api_key is None and "OPENAI_API_KEY" not in os.environ:
+        msg = (
+            "No API key: run `export OPENAI_API_KEY=...` (any word for a server that needs none), "
+            "or add --local to use the built-in server."
+        )
+        raise CommandError(msg)
+
+
+@asynccontextmanager
+async def connect(connection: Connection) -> AsyncIterator[AsyncClient]:
+    """The client, and with `--local` the server too, for as long as the command takes."""
+    check(connection)
+    base_url, api_key = connection.base_url, connection.api_key
+    async with AsyncExitStack() as stack:
+        if connection.local:
+            from ..testing import LocalServer
+
+            server = await stack.enter_async_context(LocalServer())
+            base_url, api_key = server.url, LOCAL_KEY
+        client = AsyncClient(base_url=base_url, api_key=api_key, timeout=_timeout(connection))
+        yield await stack.enter_async_context(client)
+
+
+def _timeout(connection: Connection) -> Timeout:
+    seconds = connection.timeout
+    if seconds is None:
+        return _DEFAULTS
+    # On a terminal there is one wait: until something comes.
+    return Timeout(total=seconds, connect=min(seconds, _DEFAULTS.connect or seconds), idle=seconds)

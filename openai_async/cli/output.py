@@ -1,0 +1,194 @@
+"""Terminal or pipe: the one place that knows which, and the one place that knows rich.
+
+A terminal gets colours and tables; a pipe gets plain text, and tabs between columns. Everything is
+flushed at once: readers of a pipe see each token as it comes, and nothing is left for the exit.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+import orjson
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Control characters, line feed and tab apart: on a terminal they are commands, and neither a model
+# nor a server is to give commands to it.
+_COMMANDS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
+# What would break a row of tab-separated columns.
+_BREAKS = str.maketrans("\t\r\n", "   ")
+
+
+class OutputError(Exception):
+    """stdout cannot be written."""
+
+
+class OutputClosedError(OutputError):
+    """Whoever read stdout has seen enough."""
+
+
+class Output:
+    """Where a command's words go. With `as_json` only `json()` says anything."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self.terminal = sys.stdout.isatty()
+        self._rich: Console | None = None
+
+    @property
+    def _console(self) -> Console:
+        if self._rich is None:
+            self._rich = _console(sys.stdout)
+        return self._rich
+
+    def text(self, text: str) -> None:
+        """A piece of text as it is, without a line break."""
+        if not self.as_json:
+            _write(sys.stdout, _printable(text) if self.terminal else text)
+
+    def line(self, text: str = "", style: str | None = None) -> None:
+        """A whole line; `style` is one of rich's, for terminals."""
+        if self.as_json:
+            return
+        if self.terminal and style is not None:
+            self._console.print(_printable(text), style=style, soft_wrap=True)
+        else:
+            self.text(f"{text}\n")
+
+    def heading(self, title: str, detail: str) -> None:
+        """The beginning of a part: its title, and in passing what it is made with."""
+        if self.as_json:
+            return
+        self.line()
+        if self.terminal:
+            from rich.text import Text
+
+            line = Text.assemble((title, "bold cyan"), "  ", (detail, "dim"))
+            self._console.print(line, soft_wrap=True)
+        else:
+            self.line(f"{title}  {detail}")
+
+    def json(self, value: str | Mapping[str, Any]) -> None:
+        """One JSON value on one line, in UTF-8 whatever the locale says (RFC 8259, section 8.1)."""
+        data = value.encode() if isinstance(value, str) else orjson.dumps(value)
+        with _output_errors():
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data + b"\n")
+            sys.stdout.buffer.flush()
+
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        numbers: Sequence[str] = (),
+        piped_header: bool = False,
+    ) -> None:
+        """Rows under columns; those named in `numbers` are aligned right.
+
+        A pipe gets the names of the columns only where people read it, not where `cut` does.
+        """
+        if self.as_json:
+            return
+        if not self.terminal:
+            for row in [columns, *rows] if piped_header else rows:
+                self.line("\t".join(cell.translate(_BREAKS) for cell in row))
+            return
+        from rich import box
+        from rich.table import Table
+
+        table = Table(box=box.SIMPLE_HEAD, header_style="bold", show_edge=False)
+        for column in columns:
+            table.add_column(column, justify="right" if column in numbers else "left")
+        for row in rows:
+            table.add_row(*(_printable(cell) for cell in row))
+        self._console.print(table)
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """A sign of life while an answer takes its time; terminals only."""
+        if self.as_json or not self.terminal:
+            yield
+            return
+        with self._console.status(what):
+            yield
+
+
+def write_error(message: str) -> None:
+    """`error: message` on stderr."""
+    _write_note("error", "bold red", message)
+
+
+def write_note(message: str) -> None:
+    """`note: message` on stderr: worth knowing, and no part of the answer."""
+    _write_note("note", "yellow", message)
+
+
+def write_error_json(value: Mapping[str, Any]) -> None:
+    """The same for machines."""
+    _write(sys.stderr, orjson.dumps(value).decode() + "\n")
+
+
+def prepare_streams() -> None:
+    """Make sure that there is a stdout and a stderr, and that they take every character."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us, as with `>&-`
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            setattr(sys, name, os.fdopen(nowhere, "w", encoding="utf-8", closefd=False))
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def discard_output() -> None:
+    """Send what is still buffered nowhere: Python writes it at exit, and complains if it cannot.
+
+    https://docs.python.org/3/library/signal.html#note-on-sigpipe
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _write_note(word: str, style: str, message: str) -> None:
+    if not sys.stderr.isatty():
+        _write(sys.stderr, f"{word}: {message}\n")
+        return
+    from rich.text import Text
+
+    line = Text.assemble((f"{word}:", style), " ", _printable(message))
+    _console(sys.stderr).print(line, soft_wrap=True)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    with _output_errors():
+        stream.write(text)
+        stream.flush()
+
+
+@contextmanager
+def _output_errors() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise OutputClosedError from error
+    except OSError as error:
+        msg = f"Cannot write the output: {error.strerror or error}."
+        raise OutputError(msg) from error
+
+
+def _printable(text: str) -> str:
+    return text.translate(_COMMANDS)
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    # Words come from servers and users: nothing in them is markup.
+    return Console(file=stream, markup=False, highlight=False, emoji=False)

@@ -1,0 +1,36 @@
+"""`openai-async serve`: the built-in server, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..testing import LocalServer
+from .errors import CommandError
+from .options import LOCAL_KEY
+from .output import Output
+
+
+def serve(port: int, tokens_per_second: float | None, output: Output) -> int:
+    """Serve; Ctrl-C is how this ends, so that it is no failure."""
+    try:
+        asyncio.run(_serve(LocalServer(port=port, tokens_per_second=tokens_per_second), output))
+    except KeyboardInterrupt:
+        if output.terminal:  # which has printed ^C
+            output.line()
+    return 0
+
+
+async def _serve(server: LocalServer, output: Output) -> None:
+    try:
+        await server.start()
+    except OSError as error:
+        msg = (
+            f"Cannot listen on port {server.port}: {error.strerror or error}. "
+            "Pass another --port, or 0 for any free one."
+        )
+        raise CommandError(msg) from error
+    async with server:
+        output.line(f"Serving at {server.url}", "bold green")
+        output.line(f"export OPENAI_BASE_URL={server.url} OPENAI_API_KEY={LOCAL_KEY}")
+        output.line("Press Ctrl-C to stop.", "dim")
+        await asyncio.Event().wait()

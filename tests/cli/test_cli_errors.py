@@ -1,0 +1,184 @@
+"""What goes wrong: one line on stderr, the right exit code, never a traceback."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from openai_async.testing import Failure, LocalServer
+
+from .cli_process import COMMAND, PATIENCE, environment, outcome, run_cli, start_cli
+
+NOWHERE = "http://127.0.0.1:9/v1"
+
+
+@pytest.mark.parametrize(
+    "command", [("models",), ("chat", "Hi"), ("image", "an otter", "-o", "otter.png")]
+)
+def test_a_missing_key_says_what_to_set(command: tuple[str, ...]) -> None:
+    done = run_cli(*command)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "export OPENAI_API_KEY=" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_missing_key_is_said_before_the_pipe_is_read() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "chat"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    ) as process:
+        assert process.wait(PATIENCE) == 1
+
+
+def test_no_server_is_one_line() -> None:
+    done = run_cli("models", "--base-url", NOWHERE, "--api-key", "k")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: Cannot connect to http://127.0.0.1:9")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_base_url_that_is_none_is_one_line() -> None:
+    done = run_cli("models", "--base-url", "localhost", "--api-key", "k")
+    assert done.returncode == 1
+    assert "is no http(s) URL" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("models", "--local", "--base-url", NOWHERE), "--local and --base-url"),
+        (("models", "--nope"), "--nope"),
+        (("nope",), '"nope"'),
+        (("image", "an otter"), "--output"),
+        (("image", "x", "-o", "x", "--style", "wild"), '"vivid", "natural"'),
+        (("chat", "Hi", "--local", "--temperature", "hot"), 'unable to convert "hot"'),
+        (("chat", "Hi", "--local", "--max-tokens", "0"), "--max-tokens"),
+        (("chat", "Hi", "--local", "--timeout", "-1"), "--timeout"),
+        (("serve", "--port", "65536"), "--port"),
+        (("serve", "--tokens-per-second", "0"), "--tokens-per-second"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(arguments: tuple[str, ...], message: str) -> None:
+    done = run_cli(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+async def test_an_error_of_the_server_comes_with_its_request_id() -> None:
+    async with LocalServer() as server:
+        server.script(Failure(401))
+        code, stdout, stderr = await outcome(await start_cli("models", "--base-url", server.url))
+    assert (code, stdout) == (1, "")
+    assert stderr.startswith("error: HTTP 401: Incorrect API key provided.")
+    assert "(request id: req_" in stderr
+    assert stderr.count("\n") == 1
+
+
+async def test_errors_are_json_for_machines() -> None:
+    async with LocalServer() as server:
+        server.script(Failure(400, message="No.", code="odd", type="invalid", param="model"))
+        code, stdout, stderr = await outcome(
+            await start_cli("models", "--base-url", server.url, "--json")
+        )
+    error = json.loads(stderr)["error"]
+    assert (code, stdout) == (1, "")
+    assert error.pop("request_id").startswith("req_")
+    assert error == {
+        "message": "HTTP 400: No.",
+        "type": "invalid",
+        "code": "odd",
+        "param": "model",
+        "status_code": 400,
+    }
+
+
+@pytest.mark.parametrize("wrong", [("--base-url", NOWHERE), ("--nope",), ()])
+def test_every_error_is_json_for_machines(wrong: tuple[str, ...]) -> None:
+    done = run_cli("models", "--json", *wrong)
+    fields = json.loads(done.stderr)["error"].keys()
+    assert fields == {"message", "type", "code", "param", "status_code", "request_id"}
+
+
+@pytest.mark.parametrize(
+    "command", [("demo", "--output"), ("models", "--local"), ("chat", "--local", "--json", "Hi")]
+)
+def test_a_reader_who_has_seen_enough_is_no_error(command: tuple[str, ...], tmp_path: Path) -> None:
+    arguments = (*command, str(tmp_path)) if command[0] == "demo" else command
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        timeout=PATIENCE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "models", "--local"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            timeout=PATIENCE,
+            check=False,
+        )
+    message = b"error: Cannot write the output: No space left on device.\n"
+    assert (done.returncode, done.stderr) == (1, message)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-"])
+def test_streams_that_were_closed_do_no_harm(closed: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, "chat", "--local", "Hi"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=environment(),
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_characters_stdout_cannot_encode_are_replaced() -> None:
+    env = environment(PYTHONIOENCODING="ascii", LC_ALL="C")
+    done = run_cli("chat", "--local", "Hi", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "You asked: ?Hi?" in done.stdout
+
+
+def test_json_is_utf8_whatever_the_locale() -> None:
+    env = environment(PYTHONIOENCODING="ascii", LC_ALL="C")
+    done = run_cli("chat", "--local", "--no-stream", "--json", "Hi", env=env)
+    assert "“Hi”" in json.loads(done.stdout)["choices"][0]["message"]["content"]
+
+
+@pytest.mark.parametrize("missing", ["cyclopts", "rich"])
+async def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from openai_async.cli import main; sys.exit(main())"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code, "models"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(),
+    )
+    install = 'The command line needs: pip install "openai_async[cli]"\n'
+    assert await outcome(process) == (1, "", install)

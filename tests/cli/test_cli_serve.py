@@ -1,0 +1,61 @@
+"""`openai-async serve`."""
+
+import asyncio
+import signal
+
+from openai_async import AsyncClient
+
+from .cli_process import outcome, start_cli
+
+
+async def served_url(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        line = (await process.stdout.readline()).decode()
+    assert line.startswith("Serving at http://127.0.0.1:")
+    return line.removeprefix("Serving at ").strip()
+
+
+async def test_it_serves_until_ctrl_c_which_is_no_failure() -> None:
+    process = await start_cli("serve", "--port", "0")
+    async with AsyncClient(base_url=await served_url(process), api_key="local") as client:
+        assert "gpt-4o" in await client.models.list()
+    process.send_signal(signal.SIGINT)
+    code, _, stderr = await outcome(process)
+    assert (code, stderr) == (0, "")
+
+
+async def test_ctrl_c_does_not_wait_for_streams() -> None:
+    process = await start_cli("serve", "--port", "0", "--tokens-per-second", "0.1")
+    async with (
+        AsyncClient(base_url=await served_url(process), api_key="local") as client,
+        client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "Hi"}], stream=True
+        ),
+    ):
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(5):
+            assert await process.wait() == 0
+    await outcome(process)
+
+
+async def test_the_second_line_can_be_pasted_into_a_shell() -> None:
+    process = await start_cli("serve", "--port", "0")
+    url = await served_url(process)
+    assert process.stdout is not None
+    line = (await process.stdout.readline()).decode()
+    assert line == f"export OPENAI_BASE_URL={url} OPENAI_API_KEY=local\n"
+    process.send_signal(signal.SIGINT)
+    await outcome(process)
+
+
+async def test_a_port_in_use_is_one_line() -> None:
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    code, stdout, stderr = await outcome(await start_cli("serve", "--port", str(port)))
+    server.close()
+    await server.wait_closed()
+    assert (code, stdout) == (1, "")
+    assert stderr.startswith(f"error: Cannot listen on port {port}: ")
+    assert "--port" in stderr
+    assert stderr.count("\n") == 1
