@@ -220,9 +220,8 @@ def redirect(status: int, location: str) -> Callable[[Exchange], Any]:
         if exchange.head.startswith(("GET /v1/moved", "POST /v1/moved")):
             await exchange.whole(LIST)
         else:
-            await exchange.send(
-                f"HTTP/1.1 {status} Go\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
-            )
+            head = f"HTTP/1.1 {status} Go\r\nLocation: {location}\r\nContent-Length: 0"
+            await exchange.send(f"{head}\r\n\r\n".encode())
 
     return answer
 

@@ -87,7 +87,7 @@ class Retry:
 
 def is_retryable(error: APIError) -> bool:
     """Whether the same request may succeed the next time."""
-    should = (error.headers or {}).get("x-should-retry", "").strip().lower()
+    should = "" if error.headers is None else error.headers.get("x-should-retry", "").lower()
     if should in ("true", "false"):
         return should == "true"
     if isinstance(error, APIConnectionError):
