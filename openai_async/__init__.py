@@ -10,6 +10,7 @@ async with AsyncClient() as client:
 """
 
 from ._version import __version__
+from .chat_stream import ChatCompletionStream
 from .client import AsyncClient
 from .errors import (
     APIConnectionError,
@@ -32,8 +33,8 @@ from .errors import (
 )
 from .middleware import Middleware, Send
 from .options import RetryPolicy, Timeout
-from .stream import AsyncStream, ChatCompletionStream
-from .transport import Request, Response
+from .request import Request, Response
+from .stream import AsyncStream
 from .vision import image_part
 
 __all__ = [

@@ -33,12 +33,13 @@ from .options import (
     find_base_url,
     find_header_value,
 )
+from .request import Request, Response
 from .resources.base import check_known, check_path, json_body
 from .resources.chat import Chat
 from .resources.images import Images
 from .resources.models import Models
 from .stream import Connect
-from .transport import SSL, Request, Response, Transport
+from .transport import SSL, Transport
 from .types.base import APIResponse
 
 R = TypeVar("R", bound=APIResponse)

@@ -18,9 +18,8 @@ from typing import Any, Generic, Self, TypeVar
 
 from multidict import CIMultiDict
 
-from .assembly import Assembly
 from .bytestream import ByteStream
-from .codec import body_or_text, loads, structure
+from .codec import body_or_text, loads
 from .errors import (
     APIConnectionError,
     APIError,
@@ -30,10 +29,10 @@ from .errors import (
     StreamInterruptedError,
     object_error,
 )
+from .request import Response
 from .sse import ServerSentEvent, SSEDecoder, SSEError
-from .transport import Response
 from .types.base import APIObject, ResponseMeta
-from .types.chat import ChatCompletion, ChatCompletionChunk
+from .types.chat import ChatCompletion
 
 T = TypeVar("T")
 Event = TypeVar("Event", bound=APIObject)
@@ -107,7 +106,7 @@ class AsyncStream(ABC, Generic[Event]):
     # --- reading ---
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        return _Reader(self, self._typed)
+        return Reader(self, self._typed)
 
     async def __anext__(self) -> Event:
         return self._typed(await self._next())
@@ -325,7 +324,7 @@ class _OneReader:
         self._stream._busy = False
 
 
-class _Reader(Generic[T]):
+class Reader(Generic[T]):
     """The iterator of one `async for`.
 
     Python does not tell an iterator that its loop was left by `break` or an exception. But nothing
@@ -352,72 +351,3 @@ class _Reader(Generic[T]):
 
     def __del__(self) -> None:
         self._stream._leave()
-
-
-class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
-    """A chat completion as it is written.
-
-    Done is `[DONE]`, or the end of the bytes when every choice has its `finish_reason`, since some
-    servers send no `[DONE]`.
-    """
-
-    def __init__(self, connect: Connect, *, n: int = 1) -> None:
-        super().__init__(connect)
-        self._n = n
-        self._assembly = Assembly(n)
-
-    def text(self) -> AsyncIterator[str]:
-        """Only the text of choice 0, piece by piece: `async for text in stream.text()`."""
-        return _Reader(self, _text_of)
-
-    async def completion(self) -> ChatCompletion:
-        """The whole answer, put together from all chunks; reads what has not been read yet.
-
-        Content, refusal, tool calls, logprobs, all `n` choices, usage (if it was asked for with
-        `stream_options={"include_usage": True}`), and the fields of vendors.
-        """
-        try:
-            while True:
-                await self._next()
-        except StopAsyncIteration:
-            pass
-        except BaseException:
-            self._leave()
-            raise
-        completion = self._assembled()
-        completion.meta = self.meta
-        return completion
-
-    def _structure(self, value: dict[str, Any]) -> ChatCompletionChunk:
-        return structure(value, ChatCompletionChunk)
-
-    def _taken(self, value: dict[str, Any]) -> None:
-        self._assembly.add(value)
-
-    async def _begin(self, response: Response) -> None:
-        self._assembly = Assembly(self._n)
-        await super()._begin(response)
-
-    @property
-    def _finished(self) -> bool:
-        return self._assembly.finished
-
-    def _assembled(self) -> ChatCompletion:
-        return structure(self._assembly.completion(), ChatCompletion)
-
-    def _partial(self) -> ChatCompletion | None:
-        return self._assembled()
-
-
-def _text_of(chunk: dict[str, Any]) -> str | None:
-    """The text a chunk adds to choice 0; `None` if none. Reads the JSON, makes no objects."""
-    choices = chunk.get("choices")
-    if not choices or not isinstance(choices, list):
-        return None
-    for choice in choices:
-        if isinstance(choice, dict) and not choice.get("index"):
-            delta = choice.get("delta")
-            content = delta.get("content") if isinstance(delta, dict) else None
-            if content and isinstance(content, str):
-                return content
-    return None

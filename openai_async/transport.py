@@ -15,18 +15,16 @@ import inspect
 import os
 import time
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator
 from functools import lru_cache
 from ssl import SSLContext
-from typing import Any
 
 import aiohttp
 from attrs import define, field
-from multidict import CIMultiDict
 from yarl import URL
 
 from .bytestream import ByteStream, connection_error
-from .codec import body_or_text, loads
+from .codec import body_or_text
 from .errors import (
     MIN_SECRET,
     APIError,
@@ -35,8 +33,8 @@ from .errors import (
     OpenAIError,
     status_error,
 )
-from .options import APIKey, Timeout, check_api_key
-from .types.base import ResponseMeta
+from .options import APIKey, check_api_key
+from .request import Request, Response
 
 # A redirect within one origin is a matter of a slash or a version prefix: one or two hops.
 MAX_REDIRECTS = 5
@@ -44,69 +42,6 @@ MAX_REDIRECTS = 5
 MAX_ERROR_BODY = 1024 * 1024
 
 SSL = SSLContext | aiohttp.Fingerprint | bool
-
-
-@define(kw_only=True)
-class Request:
-    """One call, complete but for the API key, which is asked for at each attempt.
-
-    A middleware may read and change all of it. `repr()` shows neither headers nor key nor body.
-    """
-
-    method: str
-    url: URL
-    headers: CIMultiDict[str] = field(factory=CIMultiDict, repr=False)
-    body: bytes | None = field(default=None, repr=lambda body: f"<{len(body or b'')} bytes>")
-    timeout: Timeout = field(factory=Timeout)
-    max_retries: int = 0
-    stream: bool = False
-    api_key: APIKey | None = field(default=None, repr=False)
-    """`None` sends no Authorization, and lets redirects lead to other origins."""
-    max_body: int | None = None
-    """The largest body to accept, in bytes."""
-    on_open: Callable[[Response], Awaitable[None]] | None = field(default=None, repr=False)
-    """Part of the attempt of a stream: what it raises counts as the attempt's failure."""
-    started: float = field(factory=time.perf_counter, repr=False)
-
-
-@define(kw_only=True)
-class Response:
-    """An answer of status 2xx: whole in `body`, or, for a stream, still open in `stream`."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
-    stream: ByteStream | None = None
-    attempts: int = 1
-    elapsed: float = 0.0
-
-    @property
-    def meta(self) -> ResponseMeta:
-        """Request id, status, headers, attempts, elapsed seconds, rate limits."""
-        return ResponseMeta(
-            status=self.status,
-            headers=self.headers,
-            attempts=self.attempts,
-            elapsed=self.elapsed,
-        )
-
-    def json(self) -> Any:
-        """The parsed body.
-
-        Raises:
-            APIResponseValidationError: it is not JSON.
-        """
-        try:
-            return loads(self.body)
-        except ValueError as error:
-            msg = "The answer is not JSON: its text is in .text()."
-            raise APIResponseValidationError(
-                msg, status_code=self.status, headers=self.headers, body=self.text()
-            ) from error
-
-    def text(self) -> str:
-        """The body as UTF-8 text; bytes that are none become U+FFFD."""
-        return self.body.decode("utf-8", "replace")
 
 
 @define(eq=False)

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from ..errors import APIConnectionError, APIError, APITimeoutError, InsufficientQuotaError
 from ..options import RetryPolicy
-from ..transport import Request, Response
+from ..request import Request, Response
 from . import Send
 
 log = logging.getLogger("openai_async")

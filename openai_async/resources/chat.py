@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any, Literal, Unpack, overload
 
+from ..chat_stream import ChatCompletionStream
 from ..errors import InvalidArgumentError
 from ..options import REQUEST_OPTIONS
-from ..stream import ChatCompletionStream
 from ..types.base import APIObject
 from ..types.chat import ChatCompletion
 from ..types.chat_params import ChatCompletionParams

@@ -1,0 +1,83 @@
+"""A request on its way through the middlewares, and the response that comes back.
+
+No I/O: what resources build, middlewares change and the transport sends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from attrs import define, field
+from multidict import CIMultiDict
+from yarl import URL
+
+from .bytestream import ByteStream
+from .codec import loads
+from .errors import APIResponseValidationError
+from .options import APIKey, Timeout
+from .types.base import ResponseMeta
+
+
+@define(kw_only=True)
+class Request:
+    """One call, complete but for the API key, which is asked for at each attempt.
+
+    A middleware may read and change all of it. `repr()` shows neither headers nor key nor body.
+    """
+
+    method: str
+    url: URL
+    headers: CIMultiDict[str] = field(factory=CIMultiDict, repr=False)
+    body: bytes | None = field(default=None, repr=lambda body: f"<{len(body or b'')} bytes>")
+    timeout: Timeout = field(factory=Timeout)
+    max_retries: int = 0
+    stream: bool = False
+    api_key: APIKey | None = field(default=None, repr=False)
+    """`None` sends no Authorization, and lets redirects lead to other origins."""
+    max_body: int | None = None
+    """The largest body to accept, in bytes."""
+    on_open: Callable[[Response], Awaitable[None]] | None = field(default=None, repr=False)
+    """Part of the attempt of a stream: what it raises counts as the attempt's failure."""
+    started: float = field(factory=time.perf_counter, repr=False)
+
+
+@define(kw_only=True)
+class Response:
+    """An answer of status 2xx: whole in `body`, or, for a stream, still open in `stream`."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
+    stream: ByteStream | None = None
+    attempts: int = 1
+    elapsed: float = 0.0
+
+    @property
+    def meta(self) -> ResponseMeta:
+        """Request id, status, headers, attempts, elapsed seconds, rate limits."""
+        return ResponseMeta(
+            status=self.status,
+            headers=self.headers,
+            attempts=self.attempts,
+            elapsed=self.elapsed,
+        )
+
+    def json(self) -> Any:
+        """The parsed body.
+
+        Raises:
+            APIResponseValidationError: it is not JSON.
+        """
+        try:
+            return loads(self.body)
+        except ValueError as error:
+            msg = "The answer is not JSON: its text is in .text()."
+            raise APIResponseValidationError(
+                msg, status_code=self.status, headers=self.headers, body=self.text()
+            ) from error
+
+    def text(self) -> str:
+        """The body as UTF-8 text; bytes that are none become U+FFFD."""
+        return self.body.decode("utf-8", "replace")
