@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import logging
+from collections import deque
 from contextvars import ContextVar
 from urllib.parse import unquote
 
@@ -29,6 +30,8 @@ _current: ContextVar[Exchange] = ContextVar("openai_async_exchange")
 
 _logger = logging.getLogger(__name__)
 _MODELS_PATH = "/v1/models/"
+# A test looks at few; a server that runs for days must not keep them all.
+_MAX_RECORDS = 10_000
 
 
 class Gateway:
@@ -36,7 +39,9 @@ class Gateway:
 
     def __init__(self, state: ServerState, script: Script, api_key: str | None) -> None:
         self.state = state
-        self.requests: list[RecordedRequest] = []
+        self.requests: deque[RecordedRequest] = deque(maxlen=_MAX_RECORDS)
+        self._count = 0
+        self._arrival = asyncio.Event()
         self._exchanges: set[Exchange] = set()
         self._script = script
         self._api_key = api_key
@@ -46,12 +51,31 @@ class Gateway:
         for exchange in [*self._exchanges]:
             await exchange.record.finished()
 
+    def forget(self) -> None:
+        self.requests.clear()
+        self._count = 0
+
+    async def received(self, count: int) -> RecordedRequest:
+        """Wait until `count` requests have arrived since the last `forget`."""
+        if count < 1:
+            msg = f"count must be 1 or more, not {count!r}."
+            raise ValueError(msg)
+        while self._count < count:
+            await self._arrival.wait()
+        return self.requests[-1]
+
+    def _note(self, record: RecordedRequest) -> None:
+        self.requests.append(record)
+        self._count += 1
+        self._arrival.set()  # wakes those who wait now...
+        self._arrival = asyncio.Event()  # ...and the next ones wait for the next
+
     async def handle(self, request: web.Request, handler: WebHandler) -> web.StreamResponse:
         record = RecordedRequest(request.method, request.path, dict(request.query), request.headers)
         exchange = Exchange(request, record, self.state)
         _current.set(exchange)
         self._exchanges.add(exchange)
-        self.requests.append(record)
+        self._note(record)
         response: web.StreamResponse = web.Response(status=499)  # for a client gone too early
         try:
             response = await self._answer(exchange, handler)

@@ -20,6 +20,8 @@ _MAX_BODY = 64 * 2**20
 _BACKLOG = 4096
 # How many turns of the loop connections get to end after they were closed; they need a handful.
 _TURNS_TO_END = 100
+# A connection that was accepted just now shows itself some turns later, in a task of asyncio's.
+_TURNS_TO_APPEAR = 5
 
 
 class LocalServer:
@@ -69,8 +71,8 @@ class LocalServer:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """All requests in order of their arrival."""
-        return self._gateway.requests
+        """The requests in order of their arrival; of very many, the latest 10,000."""
+        return list(self._gateway.requests)
 
     @property
     def connections(self) -> int:
@@ -88,8 +90,12 @@ class LocalServer:
 
     def reset(self) -> None:
         """Forget the requests and the script."""
-        self._gateway.requests.clear()
+        self._gateway.forget()
         self._script.clear()
+
+    async def received(self, count: int = 1) -> RecordedRequest:
+        """Wait until `count` requests have arrived in all (since `reset()`); returns the latest."""
+        return await self._gateway.received(count)
 
     async def start(self) -> None:
         if self._runner is not None:
@@ -122,16 +128,15 @@ class LocalServer:
         self._state.stopping = True
         if listener is not None:
             listener.close()
-        web_server = runner.server
-        if web_server is not None:
-            for connection in web_server.connections:
-                if connection.transport is not None:
-                    connection.transport.abort()
-            await self._gateway.idle()
-            for _ in range(_TURNS_TO_END):
-                if not web_server.connections:
+        if (web_server := runner.server) is not None:
+            for turn in range(_TURNS_TO_END):
+                for connection in web_server.connections:
+                    if connection.transport is not None:
+                        connection.transport.abort()
+                if turn > _TURNS_TO_APPEAR and not web_server.connections:
                     break
                 await asyncio.sleep(0)
+            await self._gateway.idle()
         await runner.cleanup()
 
     async def __aenter__(self) -> "LocalServer":

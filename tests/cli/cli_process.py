@@ -68,11 +68,9 @@ async def start_cli(
 
 
 async def arrival(server: LocalServer) -> RecordedRequest:
-    """Wait for the first request."""
-    async with asyncio.timeout(PATIENCE):
-        while not server.requests:  # noqa: ASYNC110 - the server has no event for this
-            await asyncio.sleep(0.01)
-    return server.requests[0]
+    """The first request, once it has arrived."""
+    async with asyncio.timeout(20):
+        return await server.received()
 
 
 async def outcome(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:

@@ -223,3 +223,35 @@ async def test_many_clients_at_once_are_all_answered(
     answers = await asyncio.gather(*(chat(server, http) for _ in range(300)))
     assert {status for status, _ in answers} == {200}
     assert len(server.requests) == 300
+
+
+async def test_received_waits_for_the_arrival_of_requests(
+    server: LocalServer, http: aiohttp.ClientSession
+) -> None:
+    waiting = asyncio.create_task(server.received(2))
+    for _ in range(2):
+        assert not waiting.done()
+        await chat(server, http)
+    assert await waiting is server.requests[-1]
+
+
+async def test_received_counts_from_the_reset(
+    server: LocalServer, http: aiohttp.ClientSession
+) -> None:
+    await chat(server, http)
+    server.reset()
+    waiting = asyncio.create_task(server.received())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await chat(server, http)
+    assert (await waiting).path == "/v1/chat/completions"
+
+
+async def test_of_very_many_requests_the_latest_are_kept(
+    monkeypatch: pytest.MonkeyPatch, http: aiohttp.ClientSession
+) -> None:
+    monkeypatch.setattr("openai_async.testing.gateway._MAX_RECORDS", 3)
+    async with LocalServer() as server:
+        for number in range(5):
+            await chat(server, http, {**HELLO, "seed": number})
+        assert [record.json["seed"] for record in server.requests] == [2, 3, 4]
