@@ -1,7 +1,6 @@
 """LocalServer's models and chat completions: what is refused, and what is answered."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -10,8 +9,8 @@ import pytest
 from openai_async.testing import LocalServer
 from openai_async.testing.tokens import tokenize
 
-QUESTION = {"role": "user", "content": "What is the weather in Paris?"}
-HELLO: dict[str, Any] = {"model": "gpt-4o", "messages": [QUESTION]}
+from .asking import QUESTION, chat, content
+
 WEATHER = {
     "type": "function",
     "function": {
@@ -41,29 +40,6 @@ ARGUMENTS = {
     "hours": [],
     "where": {"indoors": True},
 }
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[LocalServer]:
-    async with LocalServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(headers={"Authorization": "Bearer local"}) as session:
-        yield session
-
-
-async def chat(
-    server: LocalServer, http: aiohttp.ClientSession, **fields: Any
-) -> tuple[int, dict[str, Any]]:
-    async with http.post(f"{server.url}/chat/completions", json={**HELLO, **fields}) as response:
-        return response.status, await response.json()
-
-
-def content(answer: dict[str, Any], index: int = 0) -> str:
-    return str(answer["choices"][index]["message"]["content"])
 
 
 async def test_models_are_listed(server: LocalServer, http: aiohttp.ClientSession) -> None:

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -14,18 +13,6 @@ from PIL import Image
 from openai_async.testing import Failure, LocalServer
 from openai_async.testing.files import FileStore
 from openai_async.testing.pictures import colour_name
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[LocalServer]:
-    async with LocalServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(headers={"Authorization": "Bearer local"}) as session:
-        yield session
 
 
 def data_url(colour: tuple[int, int, int], size: tuple[int, int], kind: str) -> str:

@@ -3,35 +3,13 @@
 import asyncio
 import io
 import math
-from collections.abc import AsyncIterator
-from typing import Any
 
 import aiohttp
 import pytest
 
 from openai_async.testing import Failure, LocalServer
 
-HELLO: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
-STREAM = {**HELLO, "stream": True}
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[LocalServer]:
-    async with LocalServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(headers={"Authorization": "Bearer local"}) as session:
-        yield session
-
-
-async def chat(
-    server: LocalServer, http: aiohttp.ClientSession, body: dict[str, Any] = HELLO
-) -> tuple[int, Any]:
-    async with http.post(f"{server.url}/chat/completions", json=body) as response:
-        return response.status, await response.json()
+from .asking import HELLO, STREAM, chat
 
 
 async def test_start_and_stop_are_idempotent() -> None:
@@ -253,5 +231,5 @@ async def test_of_very_many_requests_the_latest_are_kept(
     monkeypatch.setattr("openai_async.testing.gateway._MAX_RECORDS", 3)
     async with LocalServer() as server:
         for number in range(5):
-            await chat(server, http, {**HELLO, "seed": number})
+            await chat(server, http, seed=number)
         assert [record.json["seed"] for record in server.requests] == [2, 3, 4]

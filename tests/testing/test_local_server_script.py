@@ -3,7 +3,6 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -11,27 +10,7 @@ import pytest
 
 from openai_async.testing import Failure, LocalServer, Reply
 
-HELLO: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
-STREAM = {**HELLO, "stream": True}
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[LocalServer]:
-    async with LocalServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(headers={"Authorization": "Bearer local"}) as session:
-        yield session
-
-
-async def chat(
-    server: LocalServer, http: aiohttp.ClientSession, body: dict[str, Any] = HELLO
-) -> tuple[int, Any]:
-    async with http.post(f"{server.url}/chat/completions", json=body) as response:
-        return response.status, await response.json()
+from .asking import HELLO, STREAM, chat
 
 
 async def read_tokens(response: aiohttp.ClientResponse, texts: list[str]) -> None:
@@ -73,7 +52,7 @@ async def test_a_json_reply_answers_any_route_with_any_value(
     server: LocalServer, http: aiohttp.ClientSession
 ) -> None:
     server.script(Reply(json=None), Reply(json=[1]))
-    assert await chat(server, http, STREAM) == (200, None)
+    assert await chat(server, http, stream=True) == (200, None)
     async with http.get(f"{server.url}/anything") as response:
         assert (response.status, await response.json()) == (200, [1])
 
@@ -93,7 +72,7 @@ async def test_a_reply_carries_extra_fields_usage_and_finish_reason(
     usage = {"total_tokens": 7}
     extra = {"reasoning_content": "Hm."}
     server.script(Reply("Hi", extra=extra, usage=usage, finish_reason="content_filter"))
-    _, answer = await chat(server, http, {"model": "any", "vendor_field": 1})
+    _, answer = await chat(server, http, model="any", vendor_field=1)
     choice = answer["choices"][0]
     assert (choice["message"]["reasoning_content"], answer["usage"]) == ("Hm.", usage)
     assert choice["finish_reason"] == "content_filter"

@@ -1,16 +1,14 @@
 """LocalServer's streamed chat completions."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-import pytest
 
 from openai_async.testing import LocalServer, Reply
 
-QUESTION = {"role": "user", "content": "What is the weather in Paris?"}
-HELLO: dict[str, Any] = {"model": "gpt-4o", "messages": [QUESTION]}
+from .asking import HELLO, chat, content
+
 WEATHER = {
     "type": "function",
     "function": {
@@ -19,25 +17,6 @@ WEATHER = {
     },
 }
 ARGUMENTS = {"city": "Paris"}
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[LocalServer]:
-    async with LocalServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(headers={"Authorization": "Bearer local"}) as session:
-        yield session
-
-
-async def chat(
-    server: LocalServer, http: aiohttp.ClientSession, **fields: Any
-) -> tuple[int, dict[str, Any]]:
-    async with http.post(f"{server.url}/chat/completions", json={**HELLO, **fields}) as response:
-        return response.status, await response.json()
 
 
 async def chunks(
@@ -49,10 +28,6 @@ async def chunks(
         *events, done, rest = (await response.text()).split("\n\n")
     assert (done, rest) == ("data: [DONE]", "")
     return [json.loads(event.removeprefix("data: ")) for event in events]
-
-
-def content(answer: dict[str, Any], index: int = 0) -> str:
-    return str(answer["choices"][index]["message"]["content"])
 
 
 async def test_a_stream_says_what_the_plain_answer_says(
