@@ -35,26 +35,6 @@ from multidict import CIMultiDict
 if TYPE_CHECKING:
     from .types.chat import ChatCompletion
 
-__all__ = [
-    "APIConnectionError",
-    "APIError",
-    "APIResponseValidationError",
-    "APIStatusError",
-    "APITimeoutError",
-    "AuthenticationError",
-    "BadRequestError",
-    "ConflictError",
-    "InsufficientQuotaError",
-    "InternalServerError",
-    "InvalidArgumentError",
-    "NotFoundError",
-    "OpenAIError",
-    "PermissionDeniedError",
-    "RateLimitError",
-    "StreamInterruptedError",
-    "UnprocessableEntityError",
-]
-
 # A message is for a terminal line or a log record; the whole answer is in `.body`.
 MAX_MESSAGE = 300
 # Shorter keys ("local", "ollama", "none") are placeholders, and words of ordinary messages.

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Iterable
-from types import TracebackType
 
 from aiohttp import web
 
@@ -143,12 +142,7 @@ class LocalServer:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: object) -> None:
         await self.stop()
 
     def _accept(self) -> asyncio.Protocol:
