@@ -180,7 +180,8 @@ def connection_error(error: BaseException, url: URL) -> APIConnectionError:
         reason = inner
     # asyncio puts the address where the system's words should be; the number says it better.
     number = getattr(reason, "errno", None)
-    text = os.strerror(number) if number else str(reason) or type(reason).__name__
+    said = getattr(reason, "message", None) or str(reason) or type(reason).__name__
+    text = os.strerror(number) if number else said
     line = " ".join(str(text).split())[:120].rstrip(".")
     where = url.origin() if url.absolute else url
     if isinstance(error, aiohttp.ClientConnectorError):

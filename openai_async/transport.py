@@ -162,6 +162,9 @@ class Transport:
                 data=request.body,
                 headers=headers,
                 allow_redirects=False,
+                # What a session of the user's own may have set otherwise.
+                raise_for_status=False,
+                auto_decompress=True,
                 timeout=_client_timeout(request.timeout.connect, self._session is None),
                 proxy=self._proxy,
                 ssl=self._ssl,

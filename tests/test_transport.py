@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import pytest
 from aioresponses import aioresponses
 
@@ -20,6 +21,7 @@ from openai_async import (
     APIStatusError,
     APITimeoutError,
     AsyncClient,
+    InternalServerError,
     NotFoundError,
     Timeout,
 )
@@ -153,6 +155,24 @@ async def test_no_http_at_all(raw: RawServer, raw_client: AsyncClient) -> None:
     raw.answer = lambda e: e.send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
     with pytest.raises(APIConnectionError):
         await raw_client.models.list()
+
+
+async def test_the_ways_of_a_session_of_your_own_do_not_matter(server: LocalServer) -> None:
+    server.script(Failure(503, message="Busy."))
+    async with (
+        aiohttp.ClientSession(
+            base_url="http://elsewhere.test/",
+            headers={"Authorization": "Bearer other"},
+            raise_for_status=True,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=0.000001),
+        ) as session,
+        AsyncClient(base_url=server.url, api_key="k", max_retries=0, session=session) as client,
+    ):
+        with pytest.raises(InternalServerError, match="Busy"):
+            await client.models.list()
+        assert len(await client.models.list())
+    assert server.requests[1].headers["authorization"] == "Bearer k"
 
 
 # --- time ---------------------------------------------------------------------------------------
