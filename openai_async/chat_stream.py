@@ -42,9 +42,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         except BaseException:
             self._leave()
             raise
-        completion = self._assembled()
-        completion.meta = self.meta
-        return completion
+        return self._assembled()
 
     def _structure(self, value: dict[str, Any]) -> ChatCompletionChunk:
         return structure(value, ChatCompletionChunk)
@@ -61,7 +59,9 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         return self._assembly.finished
 
     def _assembled(self) -> ChatCompletion:
-        return structure(self._assembly.completion(), ChatCompletion)
+        completion = structure(self._assembly.completion(), ChatCompletion)
+        completion.meta = self.meta
+        return completion
 
     def _partial(self) -> ChatCompletion | None:
         return self._assembled()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import pickle
 import zlib
 from typing import Any
 
@@ -318,6 +319,8 @@ async def test_a_stream_cut_short_is_an_error_with_what_came(
     assert len(read) == 3
     assert caught.value.partial is not None
     assert caught.value.partial.text == "".join(read)
+    assert caught.value.partial.meta.request_id == caught.value.request_id
+    assert pickle.loads(pickle.dumps(caught.value)).partial == caught.value.partial
     assert caught.value.request_id
 
 

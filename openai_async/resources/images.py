@@ -10,7 +10,7 @@ from ..errors import InvalidArgumentError
 from ..options import REQUEST_OPTIONS
 from ..stream import AsyncStream, Connect
 from ..types.images import (
-    Download,
+    Downloader,
     ImageGenCompletedEvent,
     ImageGenerateParams,
     ImageGenPartialImageEvent,
@@ -69,13 +69,14 @@ class Images(Resource):
         return ImageStream(
             self._client._connector("POST", _PATH, data, params),
             n=n if isinstance(n, int) else 1,
-            download=self._client._download,
+            download=Downloader(self._client._download),
         )
 
     async def _generate(self, data: bytes, options: Any) -> ImagesResponse:
         response = await self._client._call(ImagesResponse, "POST", _PATH, data, options)
+        download = Downloader(self._client._download)
         for image in response.data:
-            image._download = self._client._download
+            image._download = download
         return response
 
 
@@ -85,7 +86,7 @@ class ImageStream(AsyncStream[ImageGenStreamEvent]):
     Done when `n` pictures are completed; this endpoint sends no `[DONE]`.
     """
 
-    def __init__(self, connect: Connect, *, n: int, download: Download) -> None:
+    def __init__(self, connect: Connect, *, n: int, download: Downloader) -> None:
         super().__init__(connect)
         self._missing = n
         self._download = download

@@ -22,8 +22,25 @@ from ..options import RequestOptions
 from .base import APIObject, APIResponse
 from .image_format import SIGNATURE_SIZE, image_format
 
-Download: TypeAlias = Callable[[str], Awaitable[bytes]]
-"""Fetches a URL without the API key; the client gives it to the pictures it makes."""
+
+class Downloader:
+    """Fetches a URL without the API key; a client gives it to the pictures it makes.
+
+    It stays behind when a picture is pickled: a client cannot travel to another process.
+    """
+
+    def __init__(self, fetch: Callable[[str], Awaitable[bytes]]) -> None:
+        self.fetch = fetch
+
+    def __deepcopy__(self, memo: object) -> Downloader:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return _no_downloader, ()
+
+
+def _no_downloader() -> None:
+    """What a pickled `Downloader` becomes."""
 
 
 class ImageGenerateParams(RequestOptions, total=False):
@@ -72,7 +89,7 @@ class _Picture(APIObject):
     """A picture in base64 or behind a URL."""
 
     b64_json: str | None = field(default=None, repr=_short)
-    _download: Download | None = field(default=None, init=False, repr=False, eq=False)
+    _download: Downloader | None = field(default=None, init=False, repr=False, eq=False)
 
     def _url(self) -> str | None:
         return None
@@ -90,9 +107,9 @@ class _Picture(APIObject):
             msg = "This picture has neither b64_json nor url."
             raise APIResponseValidationError(msg, body=self._raw)
         if self._download is None:
-            msg = "This picture was not made by a client, which could download its url."
+            msg = "This picture has no client that could download its url: do it with your own."
             raise OpenAIError(msg)
-        return await self._download(url)
+        return await self._download.fetch(url)
 
     async def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to `path`, whole or not at all; returns the path.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import copy
 import io
+import pickle
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -20,13 +22,14 @@ from openai_async import (
 )
 from openai_async.options import REQUEST_OPTIONS
 from openai_async.testing import Failure, LocalServer, Reply
-from openai_async.types.images import Image as GeneratedImage
 from openai_async.types.images import (
+    Downloader,
     ImageGenCompletedEvent,
     ImageGenerateParams,
     ImageGenPartialImageEvent,
     ImagesResponse,
 )
+from openai_async.types.images import Image as GeneratedImage
 
 from ..raw_server import Exchange, RawServer
 
@@ -170,7 +173,7 @@ async def test_a_download_that_fails_leaves_nothing_on_disk(
     client: AsyncClient, tmp_path: Path
 ) -> None:
     image = GeneratedImage(url=f"{client.base_url}/files/none.png")
-    image._download = client._download
+    image._download = Downloader(client._download)
     with pytest.raises(NotFoundError):
         await image.save(tmp_path / "otter.png")
     assert list(tmp_path.iterdir()) == []
@@ -228,7 +231,7 @@ async def test_a_download_is_retried(
 
     raw.answer = answer
     image = GeneratedImage(url=f"{raw.url}/x.png")
-    image._download = raw_client.with_options(max_retries=1)._download
+    image._download = Downloader(raw_client.with_options(max_retries=1)._download)
     assert await image.read() == b"picture"
 
 
@@ -255,6 +258,17 @@ async def test_base64_that_is_none(client: AsyncClient, server: LocalServer) -> 
     ):
         with pytest.raises(APIResponseValidationError, match=complaint):
             await image.read()
+
+
+async def test_pictures_survive_copying_and_pickling(client: AsyncClient) -> None:
+    result = await generate(client)
+    for twin in (copy.copy(result), copy.deepcopy(result)):
+        assert twin == result
+        assert await twin.data[0].read()
+    sent_elsewhere = pickle.loads(pickle.dumps(result))
+    assert sent_elsewhere == result
+    with pytest.raises(OpenAIError, match="no client"):
+        await sent_elsewhere.data[0].read()
 
 
 # --- in a notebook ------------------------------------------------------------------------------
