@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import ssl
 from collections.abc import Callable
 
 import aiohttp
@@ -15,6 +17,8 @@ from yarl import URL
 
 from .errors import APIConnectionError, APITimeoutError
 
+# An answer that is an error is read to tell what went wrong, and no further.
+MAX_ERROR_BODY = 1024 * 1024
 # After the last event the end of the HTTP body is nearly always there or on its way, and with it
 # the connection is fit for the next request. Longer than this nobody waits for it...
 FINISH_WAIT = 0.05
@@ -40,8 +44,8 @@ class ByteStream:
         "_open_streams",
         "_released",
         "_silent_since",
-        "_timed_out",
         "_timer",
+        "_why",
     )
 
     def __init__(
@@ -56,7 +60,7 @@ class ByteStream:
         self._released: Callable[[], None] | None = released
         self._loop = asyncio.get_running_loop()
         self._silent_since: float | None = None
-        self._timed_out = False
+        self._why: APIConnectionError | None = None  # we hung up ourselves, for this reason
         self._timer: asyncio.TimerHandle | None = None
         self._open_streams = open_streams
         open_streams.add(self)
@@ -82,13 +86,7 @@ class ByteStream:
             data = await self._answer.content.readany()
         except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
             self.abort()
-            if self._timed_out:
-                msg = (
-                    f"The stream was silent for {self._idle:g} s. "
-                    "Raise Timeout(idle=...) if the server may think longer."
-                )
-                raise APITimeoutError(msg) from error
-            raise connection_error(error, self._answer.url) from error
+            raise self._why or connection_error(error, self._answer.url) from error
         except BaseException:
             self.abort()
             raise
@@ -137,17 +135,17 @@ class ByteStream:
         """Hang up now. May be called from any thread, also when the loop is closed."""
         if self._loop.is_closed():
             return
-        try:
-            running = asyncio.get_running_loop()
-        except RuntimeError:
-            running = None
-        if running is self._loop:
+        if running_loop() is self._loop:
             self.hang_up()
         else:
             self._loop.call_soon_threadsafe(self.hang_up)
 
-    def hang_up(self) -> None:
-        """Close the connection; in the stream's own loop. Doing it twice is fine."""
+    def hang_up(self, why: APIConnectionError | None = None) -> None:
+        """Close the connection; in the stream's own loop. Doing it twice is fine.
+
+        A reader that waits at this moment gets `why`.
+        """
+        self._why = self._why or why
         self._release()
         self._answer.close()
         self._open_streams.discard(self)
@@ -166,28 +164,49 @@ class ByteStream:
         since = self._silent_since
         silence = 0.0 if since is None else self._loop.time() - since
         if silence >= self._idle:
-            self._timed_out = True
+            msg = (
+                f"The stream was silent for {self._idle:g} s. "
+                "Raise Timeout(idle=...) if the server may think longer."
+            )
             # Wakes the reader with aiohttp's "Connection closed".
-            self._answer.close()
+            self.hang_up(APITimeoutError(msg))
         else:
             self._timer = self._loop.call_later(self._idle - silence, self._watch)
 
 
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs in this thread, for code that may run outside of any."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 def connection_error(error: BaseException, url: URL) -> APIConnectionError:
     """Our exception for aiohttp's: what happened, to whom, and what to check."""
-    reason = error
-    while (inner := getattr(reason, "os_error", None) or reason.__cause__) is not None:
-        reason = inner
-    # asyncio puts the address where the system's words should be; the number says it better.
-    number = getattr(reason, "errno", None)
-    said = getattr(reason, "message", None) or str(reason) or type(reason).__name__
-    text = os.strerror(number) if number else said
-    line = " ".join(str(text).split())[:120].rstrip(".")
-    where = url.origin() if url.absolute else url
-    if isinstance(error, aiohttp.ClientConnectorError):
-        msg = f"Cannot connect to {where}: {line}. Check base_url, and that the server is up."
-    elif isinstance(error, aiohttp.ClientPayloadError):
-        msg = f"The answer of {where} broke off: {line}."
+    where = str(url.origin() if url.absolute else url)
+    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
+        return APIConnectionError(f"The proxy on the way to {where} failed: {_reason(error)}.")
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
+        hint = "Check base_url, and that the server is up."
+        if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
+            hint = "The server does not speak TLS there: try http:// in base_url."
+        return APIConnectionError(f"Cannot connect to {where}: {_reason(error)}. {hint}")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return APIConnectionError(f"The answer of {where} broke off: {_reason(error)}.")
+    return APIConnectionError(f"The connection to {where} failed: {_reason(error)}.")
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, in the words of the innermost cause, on one line without a full stop."""
+    while (inner := getattr(error, "os_error", None) or error.__cause__) is not None:
+        error = inner
+    if isinstance(error, ssl.SSLError):
+        text = getattr(error, "verify_message", None) or error.reason
+    elif isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno:
+        # asyncio puts the address where the system's words should be; the number says it better.
+        text = os.strerror(error.errno)
     else:
-        msg = f"The connection to {where} failed: {line}."
-    return APIConnectionError(msg)
+        text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
+    line = " ".join(str(text or type(error).__name__).split())
+    return line[:120].rstrip(".: ")

@@ -114,10 +114,15 @@ class AsyncClient:
         middlewares: Sequence[Middleware] = (),
         session: aiohttp.ClientSession | None = None,
     ) -> None:
-        if isinstance(max_connections, bool) or not isinstance(max_connections, int):
-            max_connections = 0
-        if max_connections < 1:
-            msg = "max_connections is no whole number of 1 or more."
+        whole = isinstance(max_connections, int) and not isinstance(max_connections, bool)
+        if not whole or max_connections < 1:
+            msg = f"max_connections is {max_connections!r}: pass a whole number of 1 or more."
+            raise InvalidArgumentError(msg)
+        if ssl is not None and not isinstance(ssl, SSL):
+            msg = f"ssl is {ssl!r}: pass an ssl.SSLContext, an aiohttp.Fingerprint or False."
+            raise InvalidArgumentError(msg)
+        if session is not None and not isinstance(session, aiohttp.ClientSession):
+            msg = f"session has type {type(session).__name__}: pass an aiohttp.ClientSession."
             raise InvalidArgumentError(msg)
         self._transport = Transport(
             max_connections=max_connections,
@@ -158,11 +163,17 @@ class AsyncClient:
         self._headers.update(check_headers(options["default_headers"] or {}))
         self._query = _query(options["default_query"])
         self._urls: dict[str, URL] = {}
-        retry = options["retry"]
+        retry, middlewares = options["retry"], options["middlewares"]
+        if not isinstance(retry, RetryPolicy):
+            msg = f"retry has type {type(retry).__name__}: pass a RetryPolicy."
+            raise InvalidArgumentError(msg)
+        if not isinstance(middlewares, Sequence) or not all(map(callable, middlewares)):
+            msg = "middlewares is no list of functions: pass [middleware, ...]."
+            raise InvalidArgumentError(msg)
         # The retry budget is one with the policy: copies with the same policy share it.
         if self._retry is None or self._retry.policy is not retry:
             self._retry = Retry(retry)
-        self._send = chain([*options["middlewares"], self._retry], self._transport.send)
+        self._send = chain([*middlewares, self._retry], self._transport.send)
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """A copy with other options that shares the connections: cheap enough for every request.
@@ -298,14 +309,14 @@ class AsyncClient:
         if (extra_headers := options.get("extra_headers")) is not None:
             headers.update(check_headers(extra_headers))
         timeout = Timeout.of(options["timeout"]) if "timeout" in options else self.timeout
-        retries = options.get("max_retries")
+        retries = options.get("max_retries", self.max_retries)
         return Request(
             method=method,
             url=self._url(path, options.get("extra_query")),
             headers=headers,
             body=body,
             timeout=timeout,
-            max_retries=self.max_retries if retries is None else check_retries(retries),
+            max_retries=check_retries(retries),
             api_key=self.api_key,
         )
 

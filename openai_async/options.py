@@ -5,7 +5,6 @@ Values are checked here, when they are given, so that nothing wrong ever reaches
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,9 +21,18 @@ APIKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """The key itself, or a function (plain or async) that is asked for it before each attempt."""
 
 
+# Thirty years: more is a mistake, and overflows in the event loop's clock.
+_MAX_SECONDS = 1e9
+
+
+def _is_seconds(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 < value <= _MAX_SECONDS  # type: ignore[operator]
+
+
 def _seconds(instance: object, attribute: Attribute[Any], value: object) -> None:
     """A validator: a positive, finite number of seconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    if not _is_seconds(value):
         msg = f"{attribute.name} is {value!r}: pass a positive number of seconds."
         raise InvalidArgumentError(msg)
 
@@ -64,11 +72,7 @@ class Timeout:
             return value
         if value is None:
             return cls(total=None, connect=None, idle=None)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not 0 < value < math.inf
-        ):
+        if not _is_seconds(value):
             msg = f"timeout is {value!r}: pass a positive number of seconds or a Timeout."
             raise InvalidArgumentError(msg)
         return cls(total=value)
@@ -135,7 +139,9 @@ def find_api_key(api_key: APIKey | None) -> APIKey:
 def check_api_key(key: object) -> str:
     """A key that can stand in a header: one line, not empty, printable ASCII."""
     if not isinstance(key, str):
-        msg = f"api_key is a {type(key).__name__}: pass a string, or a function that returns one."
+        msg = (
+            f"api_key has type {type(key).__name__}: pass a string, or a function that returns one."
+        )
         raise InvalidArgumentError(msg)
     if not key.strip():
         msg = "The API key is empty: set OPENAI_API_KEY or pass api_key=..."
@@ -161,7 +167,8 @@ def find_base_url(base_url: str | URL | None) -> URL:
     except ValueError:
         good = False
     if not good or re.search(r"[\x00-\x20\x7f]", text):
-        guess = text if re.fullmatch(r"[\w.\-]+(:\d+)?(/[\w.\-/]*)?", text) else "localhost:8000/v1"
+        bare = re.fullmatch(r"[\w.\-]+(:\d+)?(/[\w.\-/]*)?", text)
+        guess = text if bare else "localhost:8000/v1"
         msg = f'base_url {text!r} is no http(s) URL: write it like "http://{guess}".'
         raise InvalidArgumentError(msg)
     if url.user is not None or url.password is not None:
@@ -199,12 +206,18 @@ def find_header_value(header: str, value: str | None, variable: str) -> str | No
 
 def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Headers that cannot break out of their line (RFC 9110, section 5.5)."""
+    if not isinstance(headers, Mapping):
+        msg = f"Headers have type {type(headers).__name__}: pass a dict of strings."
+        raise InvalidArgumentError(msg)
     for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str):
             msg = f"Header {name!r} is no text: names and values of headers are strings."
             raise InvalidArgumentError(msg)
         if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name):
             msg = f"{name!r} is no name for a header."
+            raise InvalidArgumentError(msg)
+        if name.lower() in ("content-length", "transfer-encoding"):
+            msg = f"{name!r} tells where the body ends and is set with it: leave it out."
             raise InvalidArgumentError(msg)
         if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
             msg = f"The value of {name!r} holds a line break or control character: remove it."

@@ -17,7 +17,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from multidict import CIMultiDict
 
-from .bytestream import ByteStream
+from .bytestream import MAX_ERROR_BODY, ByteStream
 from .codec import body_or_text, loads
 from .errors import (
     APIConnectionError,
@@ -44,6 +44,8 @@ Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
 FINISH_GRACE = 10.0
 # What a server sends that took a request for a stream and answered with something else.
 _NO_STREAM = ("application/json", "application/problem+json", "text/html")
+# How such an answer begins, whatever it is called; no line of an event stream does.
+_NO_EVENT = (b"{", b"[", b"<")
 
 
 class AsyncStream(ABC, Generic[Event]):
@@ -70,6 +72,7 @@ class AsyncStream(ABC, Generic[Event]):
         # Parsed events that nobody has asked for yet: a read often brings several.
         self._ready: deque[dict[str, Any]] = deque()
         self._failure: APIError | None = None
+        self._unread = True
         self._done = False
         self._closed = False
         self._busy = False
@@ -99,6 +102,10 @@ class AsyncStream(ABC, Generic[Event]):
 
     # --- reading ---
 
+    def __repr__(self) -> str:
+        state = "unopened" if self._meta is None else "closed" if self._closed else "open"
+        return f"<{type(self).__name__} {state}>"
+
     def __aiter__(self) -> AsyncIterator[Event]:
         return Reader(self, self._typed)
 
@@ -122,9 +129,8 @@ class AsyncStream(ABC, Generic[Event]):
         self._body = response.stream
         self._decoder = SSEDecoder()
         self._meta = response.meta
+        self._unread = True
         try:
-            if self._body.content_type in _NO_STREAM:
-                raise await self._no_stream(self._body)
             await self._fill()
             if self._failure is not None and not self._ready:
                 raise self._failure
@@ -166,6 +172,10 @@ class AsyncStream(ABC, Generic[Event]):
                 self._body.expect_within(FINISH_GRACE)
             try:
                 data = await self._body.read()
+                if self._unread and self._is_no_stream(data):
+                    self._fail(await self._no_stream(data))
+                    return
+                self._unread = False
                 events = self._decoder.feed(data) if data else self._decoder.flush()
             except SSEError as error:
                 self._fail(APIResponseValidationError(f"The stream is no use: {error}."), error)
@@ -259,25 +269,23 @@ class AsyncStream(ABC, Generic[Event]):
         if self._body is not None:
             self._body.abort()
 
-    async def _no_stream(self, body: ByteStream) -> APIError:
-        """The error for a whole answer where a stream was asked for."""
-        data = b""
-        while len(data) < 1024 * 1024 and (part := await body.read()):
+    def _is_no_stream(self, start: bytes) -> bool:
+        assert self._body is not None
+        return self._body.content_type in _NO_STREAM or start.lstrip().startswith(_NO_EVENT)
+
+    async def _no_stream(self, data: bytes) -> APIError:
+        """The error for a whole answer where a stream was asked for; `data` is its start."""
+        assert self._body is not None
+        while len(data) < MAX_ERROR_BODY and (part := await self._body.read()):
             data += part
         value = body_or_text(data)
         if _is_error(value):
             return object_error(value, self.meta.headers)
         msg = (
-            f"The server answered stream=True with {body.content_type}, not with an event stream. "
-            "Ask without stream, or check the base_url."
+            f"The server answered stream=True with {self._body.content_type or 'something else'}, "
+            "not with an event stream. Ask without stream, or check the base_url."
         )
-        return APIResponseValidationError(
-            msg,
-            status_code=self.meta.status,
-            request_id=self.meta.request_id,
-            headers=self.meta.headers,
-            body=value,
-        )
+        return APIResponseValidationError(msg, status_code=self.meta.status, body=value)
 
     def _leave(self) -> None:
         """Hang up without waiting; after the end of the answer the connection stays usable."""

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import io
 import os
 import time
 import warnings
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from functools import lru_cache
 from ssl import SSLContext
 
@@ -23,10 +25,11 @@ import aiohttp
 from attrs import define, field
 from yarl import URL
 
-from .bytestream import ByteStream, connection_error
+from .bytestream import MAX_ERROR_BODY, ByteStream, connection_error, running_loop
 from .codec import body_or_text
 from .errors import (
     MIN_SECRET,
+    APIConnectionError,
     APIError,
     APIResponseValidationError,
     APITimeoutError,
@@ -38,8 +41,6 @@ from .request import Request, Response
 
 # A redirect within one origin is a matter of a slash or a version prefix: one or two hops.
 MAX_REDIRECTS = 5
-# An error body is read to tell what went wrong, and no further.
-MAX_ERROR_BODY = 1024 * 1024
 
 SSL = SSLContext | aiohttp.Fingerprint | bool
 
@@ -58,7 +59,7 @@ class _Pool:
 
     async def close(self) -> None:
         for stream in list(self.streams):
-            stream.hang_up()
+            stream.hang_up(APIConnectionError("The client was closed while this stream was open."))
         if self.owned:
             await self.session.close()
 
@@ -159,7 +160,7 @@ class Transport:
             answer = await session.request(
                 request.method,
                 url,
-                data=request.body,
+                data=_payload(request.body),
                 headers=headers,
                 allow_redirects=False,
                 # What a session of the user's own may have set otherwise.
@@ -233,13 +234,28 @@ class Transport:
             # A loop that stands still cannot be asked. If it runs again, the keeper closes it.
 
     def __del__(self) -> None:
-        mine = [pool for pool in getattr(self, "_pools", {}).values() if pool.pid == os.getpid()]
-        if any(pool.owned for pool in mine):
-            msg = "Unclosed AsyncClient: use `async with`, or `await client.close()`."
-            warnings.warn(msg, ResourceWarning, source=self, stacklevel=2)
-        for pool in mine:
+        mine = [
+            (loop, pool)
+            for loop, pool in getattr(self, "_pools", {}).items()
+            if pool.owned and pool.pid == os.getpid()
+        ]
+        if not mine:
+            return
+        msg = "Unclosed AsyncClient: use `async with`, or `await client.close()`."
+        warnings.warn(msg, ResourceWarning, source=self, stacklevel=2)
+        for loop, pool in mine:
+            if loop is running_loop():
+                _close_without_waiting(pool)
             # The last reference to the keeper: its loop takes it over, and closes the session.
             pool.keeper = None
+
+
+def _close_without_waiting(pool: _Pool) -> None:
+    """Do of `pool.close()` what needs no waiting, which is all but the farewells of TLS."""
+    closing = pool.close()
+    with suppress(StopIteration):
+        closing.send(None)
+    closing.close()
 
 
 async def _keep(
@@ -280,6 +296,14 @@ async def _ask_for_key(api_key: APIKey | None) -> str | None:
         msg = f"The api_key function failed with {type(error).__name__}: see the cause."
         raise OpenAIError(msg) from error
     return check_api_key(key)
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """The body as aiohttp likes it: over 1 MiB as a file, which it sends in pieces.
+
+    Bytes it would write in one go, and says in a warning that this blocks the loop.
+    """
+    return io.BytesIO(body) if body is not None and len(body) > 2**20 else body
 
 
 def _redirect(answer: aiohttp.ClientResponse, request: Request) -> URL | None:

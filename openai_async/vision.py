@@ -7,6 +7,7 @@ import base64
 import inspect
 import io
 import os
+import re
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -71,11 +72,17 @@ async def image_part(
 
 async def _url(source: ImageSource) -> str:
     if isinstance(source, str):
-        scheme = source[:8].lower()
+        scheme = source[:20].lower()
         if scheme.startswith(("http://", "https://")):
             return _checked_http(source)
         if scheme.startswith("data:"):
             return await asyncio.to_thread(_checked_data, source)
+        if re.match(r"[a-z][a-z0-9+.\-]+://", scheme):
+            msg = f"{source[:80]!r} has a scheme no server reads: pass an http(s) or data URL."
+            raise InvalidArgumentError(msg)
+        if not source:
+            msg = "The path of the picture is empty."
+            raise InvalidArgumentError(msg)
         return await asyncio.to_thread(_from_path, source)
     if isinstance(source, os.PathLike):
         return await asyncio.to_thread(_from_path, source)
@@ -86,8 +93,8 @@ async def _url(source: ImageSource) -> str:
     if isinstance(source, _Readable):
         return await _from_file(source)
     msg = (
-        f"A {type(source).__name__} is no picture: pass a path, bytes, a URL, "
-        "an open file or a PIL image."
+        f"No picture can be made of a value of type {type(source).__name__}: "
+        "pass a path, bytes, a URL, an open file or a PIL image."
     )
     raise InvalidArgumentError(msg)
 
@@ -138,7 +145,7 @@ async def _from_file(file: _Readable) -> str:
         data = await asyncio.to_thread(file.read, MAX_IMAGE_SIZE + 1)
         if inspect.isawaitable(data):
             data = await data
-    except (OSError, ValueError) as error:  # ValueError: the file is closed
+    except (OSError, ValueError, TypeError) as error:  # closed; not for reading; no read(size)
         msg = f"Cannot read the file: {error}."
         raise InvalidArgumentError(msg) from error
     if not isinstance(data, bytes):
@@ -150,12 +157,16 @@ async def _from_file(file: _Readable) -> str:
 def _from_pil(image: _PILImage) -> str:
     """JPEG stays JPEG, everything else is kept without loss as PNG."""
     buffer = io.BytesIO()
-    if image.format == "JPEG" and image.mode in ("RGB", "L"):
-        image.save(buffer, "JPEG", quality=95)
-    else:
-        if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
-            image = image.convert("RGB")  # CMYK and the like, which PNG does not have
-        image.save(buffer, "PNG")
+    try:
+        if image.format == "JPEG" and image.mode in ("RGB", "L"):
+            image.save(buffer, "JPEG", quality=95)
+        else:
+            if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
+                image = image.convert("RGB")  # CMYK and the like, which PNG does not have
+            image.save(buffer, "PNG")
+    except Exception as error:  # Pillow's own: a file that was cut, a picture without pixels
+        msg = f"The PIL image cannot be encoded: {error}."
+        raise InvalidArgumentError(msg) from error
     return _data_url(buffer.getvalue(), "The PIL image is")
 
 

@@ -194,7 +194,10 @@ async def test_request_says_when_the_answer_is_no_json(
         response.json()
 
 
-@pytest.mark.parametrize("path", ["", "/", "https://evil.test/v1", "//evil.test/x", 5])
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "https://evil.test/", "//evil.test", "/../x", "/a/%2e%2E/x", "/a\nb", "/a#b", 5],
+)
 async def test_request_stays_below_the_base_url(mocked_client: AsyncClient, path: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="path is"):
         await mocked_client.request("GET", path)

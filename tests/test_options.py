@@ -9,7 +9,7 @@ import pytest
 
 from openai_async import AsyncClient, InvalidArgumentError, OpenAIError, RetryPolicy, Timeout
 
-BAD_SECONDS = [0, -1, math.nan, math.inf, True, "5"]
+BAD_SECONDS = [0, -1, math.nan, math.inf, 10**400, True, "5"]
 
 
 @pytest.mark.parametrize("value", BAD_SECONDS)
@@ -111,7 +111,19 @@ def test_a_broken_retry_policy(policy: Any) -> None:
         RetryPolicy(**policy)
 
 
-@pytest.mark.parametrize("headers", [{"X": "a\r\nY: b"}, {"X Y": "a"}, {"X": 1}, {"": "a"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X": "a\r\nY: b"},
+        {"X Y": "a"},
+        {"X": 1},
+        {"": "a"},
+        [("X", "a")],
+        5,
+        {"Content-Length": "5"},
+        {"transfer-encoding": "chunked"},
+    ],
+)
 def test_headers_that_could_inject_others_are_refused(headers: Any) -> None:
     with pytest.raises(InvalidArgumentError):
         AsyncClient(api_key="k", default_headers=headers)
@@ -126,3 +138,20 @@ def test_an_organization_with_a_line_break_is_refused() -> None:
 def test_a_broken_proxy(proxy: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="proxy is no"):
         AsyncClient(api_key="k", proxy=proxy)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"session": 5},
+        {"retry": None},
+        {"ssl": 5},
+        {"middlewares": None},
+        {"middlewares": [5]},
+        {"default_query": "a=b"},
+        {"organization": 5},
+    ],
+)
+def test_an_option_of_the_wrong_kind_is_named(option: Any) -> None:
+    with pytest.raises(InvalidArgumentError):
+        AsyncClient(api_key="k", **option)

@@ -280,6 +280,19 @@ async def test_close_hangs_up_and_may_be_repeated(server: LocalServer, client: A
     assert server.requests[0].disconnected
 
 
+async def test_closing_the_client_is_the_reason_its_streams_give(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Failure(stall_after=1))
+    stream = await ask(client)
+    reading = asyncio.create_task(stream.completion())
+    await server.received()
+    await asyncio.sleep(0)
+    await client.close()
+    with pytest.raises(StreamInterruptedError, match="client was closed"):
+        await reading
+
+
 async def test_a_stream_that_is_dropped_unread_is_hung_up(
     server: LocalServer, client: AsyncClient
 ) -> None:
@@ -425,8 +438,11 @@ async def test_odd_chunks_never_escape_as_anything_but_ours(
         pass
 
 
-async def test_a_json_answer_in_place_of_a_stream(raw: RawServer, raw_client: AsyncClient) -> None:
-    raw.answer = lambda e: e.whole(b'{"choices": []}')
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "text/event-stream"])
+async def test_a_json_answer_in_place_of_a_stream(
+    raw: RawServer, raw_client: AsyncClient, content_type: str
+) -> None:
+    raw.answer = lambda e: e.whole(b'{"choices": []}', content_type=content_type)
     with pytest.raises(APIResponseValidationError, match="not with an event stream"):
         await ask(raw_client)
 

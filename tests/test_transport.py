@@ -127,6 +127,31 @@ async def test_nothing_listens(client: AsyncClient) -> None:
     assert isinstance(caught.value.__cause__, OSError)
 
 
+async def test_tls_where_there_is_none(server: LocalServer, client: AsyncClient) -> None:
+    tls = client.with_options(base_url=server.url.replace("http:", "https:"))
+    with pytest.raises(APIConnectionError, match="try http://"):
+        await tls.models.list()
+
+
+async def test_an_unknown_host(raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(*args: object, **kwargs: object) -> list[Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", resolve)
+    with pytest.raises(APIConnectionError, match="nowhere.*: Name or service not known"):
+        await raw_client.with_options(base_url="http://nowhere.test/v1").models.list()
+
+
+async def test_a_proxy_that_refuses() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        proxy = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    async with AsyncClient(
+        base_url="http://x.test/v1", api_key="k", proxy=proxy, max_retries=0
+    ) as client:
+        with pytest.raises(APIConnectionError, match="proxy on the way to http://x.test"):
+            await client.models.list()
+
+
 async def test_a_reset_connection(raw: RawServer, raw_client: AsyncClient) -> None:
     async def answer(exchange: Exchange) -> None:
         exchange.abort()
@@ -344,6 +369,24 @@ async def main():
 
 asyncio.run(main())
 asyncio.run(main())
+"""
+    )
+
+
+def test_an_unclosed_client_warns_once_though_its_loop_ends() -> None:
+    run_script(
+        """
+async def main():
+    async with LocalServer() as server:
+        client = AsyncClient(api_key="local", base_url=server.url)
+        await client.models.list()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del client
+    assert [str(warning.message)[:20] for warning in caught] == ["Unclosed AsyncClient"]
+
+asyncio.run(main())
+gc.collect()
 """
     )
 

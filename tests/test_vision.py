@@ -13,9 +13,9 @@ from PIL import Image
 from openai_async import InvalidArgumentError, image_part
 
 
-def picture(kind: str, mode: str = "RGB") -> bytes:
+def picture(kind: str, mode: str = "RGB", size: tuple[int, int] = (3, 2)) -> bytes:
     buffer = io.BytesIO()
-    Image.new(mode, (3, 2)).save(buffer, kind)
+    Image.new(mode, size).save(buffer, kind)
     return buffer.getvalue()
 
 
@@ -100,8 +100,13 @@ async def test_a_pil_image_that_was_a_jpeg_stays_one() -> None:
         ("data:image/png;base64,aGVsbG8=", "no PNG"),
         ("http://", "no usable URL"),
         ("http://a b/c.png", "no usable URL"),
-        (None, "A NoneType is no picture"),
-        (5, "A int is no picture"),
+        (None, "value of type NoneType"),
+        (5, "value of type int"),
+        ("", "path of the picture is empty"),
+        ("file:///etc/hosts", "scheme"),
+        ("ftp://x.test/cat.png", "scheme"),
+        (Image.new("RGB", (0, 0)), "cannot be encoded"),
+        (Image.open(io.BytesIO(picture("JPEG", size=(99, 99))[:-99])), "cannot be encoded"),
     ],
 )
 async def test_what_is_no_picture_is_named(source: Any, message: str) -> None:
@@ -114,6 +119,15 @@ async def test_a_closed_file() -> None:
     file.close()
     with pytest.raises(InvalidArgumentError, match="Cannot read the file"):
         await image_part(file)
+
+
+async def test_an_async_file_that_reads_no_sizes() -> None:
+    class File:
+        async def read(self) -> bytes:
+            return PNG
+
+    with pytest.raises(InvalidArgumentError, match="Cannot read the file"):
+        await image_part(File())  # type: ignore[arg-type]
 
 
 async def test_an_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ..codec import dumps
 from ..errors import InvalidArgumentError
@@ -53,9 +54,14 @@ def json_body(params: Mapping[str, Any], extra_body: Mapping[str, object] | None
     body = {key: value for key, value in params.items() if key not in REQUEST_OPTIONS}
     if extra_body is not None:
         if not isinstance(extra_body, Mapping):
-            msg = f"extra_body is a {type(extra_body).__name__}: pass a dict."
+            msg = f"extra_body has type {type(extra_body).__name__}: pass a dict."
             raise InvalidArgumentError(msg)
         body.update(extra_body)
+    for key, value in body.items():
+        # orjson would write null, and the server take its default.
+        if isinstance(value, float) and not math.isfinite(value):
+            msg = f"{key} is {value!r}, which JSON cannot hold: pass a finite number."
+            raise InvalidArgumentError(msg)
     return dumps(body)
 
 
@@ -72,7 +78,13 @@ def path_segment(name: str, value: object) -> str:
 
 def check_path(path: object) -> str:
     """A path below the base URL, without its first slash."""
-    if not isinstance(path, str) or not path.strip("/") or re.match(r"[a-zA-Z][\w+.\-]*:|//", path):
+    if (
+        not isinstance(path, str)
+        or not path.strip("/")
+        or re.match(r"[a-zA-Z][\w+.\-]*:|//", path)
+        or re.search(r"[\x00-\x1f\x7f#]", path)
+        or {".", ".."} & set(map(unquote, path.partition("?")[0].split("/")))
+    ):
         msg = f'path is {path!r}: pass what comes after the base_url, like "/embeddings".'
         raise InvalidArgumentError(msg)
     return path.lstrip("/")

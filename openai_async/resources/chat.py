@@ -83,7 +83,7 @@ class Chat(Resource):
 
 def _check_messages(messages: object) -> None:
     if not isinstance(messages, list | tuple):
-        msg = f"messages is a {type(messages).__name__}: pass a list of messages."
+        msg = f"messages has type {type(messages).__name__}: pass a list of messages."
         raise InvalidArgumentError(msg)
     if not messages:
         msg = 'messages is empty: pass at least one, like {"role": "user", "content": "Hi"}.'
@@ -91,7 +91,7 @@ def _check_messages(messages: object) -> None:
     for index, message in enumerate(messages):
         if not isinstance(message, Mapping | APIObject):
             msg = (
-                f"messages[{index}] is a {type(message).__name__}: "
+                f"messages[{index}] has type {type(message).__name__}: "
                 'pass {"role": "user", "content": ...}.'
             )
             raise InvalidArgumentError(msg)

@@ -129,8 +129,8 @@ def _check_model_rules(params: Mapping[str, Any]) -> None:
     most, sizes, qualities, styles = _RULES[model]
     n = params.get("n")
     if n is not None and (isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= most):
-        allowed = "1" if most == 1 else f"1 to {most}"
-        msg = f"n is {n!r}: {model} makes {allowed} picture(s) a request."
+        allowed = "1 picture" if most == 1 else f"1 to {most} pictures"
+        msg = f"n is {n!r}: {model} makes {allowed} a request."
         raise InvalidArgumentError(msg)
     for name, choices in (("size", sizes), ("quality", qualities), ("style", styles)):
         value = params.get(name)

@@ -114,18 +114,18 @@ class _Picture(APIObject):
     async def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to `path`, whole or not at all; returns the path.
 
-        The path is looked at before anything is downloaded. An existing file is replaced.
+        The path is looked at before anything is downloaded. An existing file is replaced and keeps
+        its mode; a symbolic link is followed.
 
         Raises:
-            InvalidArgumentError: `path` is a directory, or its directory does not exist.
+            InvalidArgumentError: `path` is a directory or a device, or its directory is missing.
             OpenAIError: the file cannot be written.
             APIError: the download failed.
         """
-        target = Path(path)
-        await asyncio.to_thread(_check_target, target)
+        target = await asyncio.to_thread(_checked_target, path)
         data = await self.read()
         await asyncio.to_thread(_write, target, data)
-        return target
+        return Path(path)
 
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
@@ -216,22 +216,40 @@ def _decode(b64_json: str) -> bytes:
         raise APIResponseValidationError(msg) from error
 
 
-def _check_target(target: Path) -> None:
-    if target.is_dir():
-        msg = f"{str(target)!r} is a directory: name the file to write."
+def _checked_target(path: object) -> Path:
+    """The file that `path` leads to, if one can be written there."""
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        msg = f"path is {path!r}: name the file to write."
         raise InvalidArgumentError(msg)
-    if not target.parent.is_dir():
-        msg = f"There is no directory {str(target.parent)!r}: create it first."
-        raise InvalidArgumentError(msg)
+    try:
+        target = Path(path).resolve()  # through symbolic links, which are not to be replaced
+        if target.is_dir():
+            msg = f"{str(path)!r} is a directory: name the file to write."
+            raise InvalidArgumentError(msg)
+        if target.exists() and not target.is_file():
+            msg = f"{str(path)!r} is a device or pipe: write what .read() gives to it."
+            raise InvalidArgumentError(msg)
+        if not target.parent.is_dir():
+            msg = f"There is no directory {str(target.parent)!r}: create it first."
+            raise InvalidArgumentError(msg)
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
+        if isinstance(error, InvalidArgumentError):
+            raise
+        msg = f"{path!r} is no usable path: {getattr(error, 'strerror', None) or error}."
+        raise InvalidArgumentError(msg) from error
+    return target
 
 
 def _write(target: Path, data: bytes) -> None:
     """Write beside the target and rename: a reader sees the old file or the new one."""
+    # The name is cut so that the longest name a file may have leaves room for what is added.
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
     try:
         try:
             with temporary.open("xb") as file:
                 file.write(data)
+            if target.exists():
+                temporary.chmod(target.stat().st_mode)
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)

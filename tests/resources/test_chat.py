@@ -17,7 +17,7 @@ from openai_async import (
     image_part,
 )
 from openai_async.options import REQUEST_OPTIONS
-from openai_async.testing import LocalServer, Reply
+from openai_async.testing import Failure, LocalServer, Reply
 from openai_async.types.chat_params import ChatCompletionMessageParam, ChatCompletionParams
 
 HI: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
@@ -158,11 +158,11 @@ async def test_tool_calls(client: AsyncClient, server: LocalServer) -> None:
     [
         ([], "messages is empty"),
         ((), "messages is empty"),
-        ("Hi", "messages is a str"),
-        ({"role": "user", "content": "Hi"}, "messages is a dict"),
-        (None, "messages is a NoneType"),
-        (["Hi"], r"messages\[0\] is a str"),
-        ([HI[0], None], r"messages\[1\] is a NoneType"),
+        ("Hi", "messages has type str"),
+        ({"role": "user", "content": "Hi"}, "messages has type dict"),
+        (None, "messages has type NoneType"),
+        (["Hi"], r"messages\[0\] has type str"),
+        ([HI[0], None], r"messages\[1\] has type NoneType"),
     ],
 )
 async def test_broken_messages_are_refused_when_create_is_called(
@@ -194,6 +194,10 @@ async def test_a_missing_parameter_is_a_type_error(client: AsyncClient) -> None:
         ("timeout", -1),
         ("timeout", float("nan")),
         ("max_retries", -1),
+        ("max_retries", None),
+        ("temperature", float("nan")),
+        ("top_p", float("inf")),
+        ("extra_headers", 5),
         ("extra_headers", {"X": "a\nb"}),
         ("extra_query", "a=b"),
         ("extra_body", [1]),
@@ -229,3 +233,25 @@ async def test_a_plain_call_is_a_coroutine(client: AsyncClient) -> None:
     call = client.chat.completions.create(model="gpt-4o", messages=HI)
     assert inspect.iscoroutine(call)
     assert (await call).text
+
+
+async def test_large_requests_are_sent_without_a_warning(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    server.script(Reply("ok"))
+    text = "x" * 3_000_000
+    await client.chat.completions.create(
+        model="gpt-4o", messages=[{"role": "user", "content": text}]
+    )
+    assert server.requests[0].json["messages"][0]["content"] == text
+
+
+async def test_a_large_request_is_sent_whole_again(
+    client: AsyncClient, server: LocalServer, waits: list[float]
+) -> None:
+    server.script(Failure(500), Reply("ok"))
+    text = "x" * 3_000_000
+    await client.chat.completions.create(
+        model="gpt-4o", messages=[{"role": "user", "content": text}], max_retries=1
+    )
+    assert server.requests[0].body == server.requests[1].body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import io
+import os
 import pickle
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -96,7 +97,7 @@ async def test_every_parameter_is_sent_as_it_is(client: AsyncClient, server: Loc
 @pytest.mark.parametrize(
     ("params", "complaint"),
     [
-        ({"model": "dall-e-3", "n": 2, "size": None}, "n is 2: dall-e-3 makes 1 picture"),
+        ({"model": "dall-e-3", "n": 2, "size": None}, "n is 2: dall-e-3 makes 1 picture a request"),
         ({"model": "dall-e-3", "n": 0, "size": None}, "n is 0"),
         (
             {"model": "dall-e-3", "size": "256x256"},
@@ -104,7 +105,7 @@ async def test_every_parameter_is_sent_as_it_is(client: AsyncClient, server: Loc
         ),
         ({"model": "dall-e-3", "size": None, "quality": "high"}, "quality is 'high'"),
         ({"model": "dall-e-3", "size": None, "style": "odd"}, "style is 'odd'"),
-        ({"model": "dall-e-2", "n": 11}, "n is 11: dall-e-2 makes 1 to 10"),
+        ({"model": "dall-e-2", "n": 11}, "n is 11: dall-e-2 makes 1 to 10 pictures"),
         ({"model": "dall-e-2", "n": True}, "n is True"),
         ({"model": "dall-e-2", "size": "1792x1024"}, "size is"),
         ({"model": "dall-e-2", "quality": "standard"}, "dall-e-2 takes no quality"),
@@ -167,6 +168,34 @@ async def test_a_target_that_cannot_be_is_refused_before_the_download(
     with pytest.raises(InvalidArgumentError, match="no directory"):
         await image.save(tmp_path / "none" / "otter.png")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("path", [None, 5, b"x.png", "", "a\0b.png", "x" * 5000, io.BytesIO()])
+async def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="path"):
+        await GeneratedImage(b64_json=PIXEL).save(path)
+
+
+async def test_a_device_or_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidArgumentError, match="device or pipe"):
+        await GeneratedImage(b64_json=PIXEL).save(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+async def test_a_symbolic_link_is_followed_and_a_mode_is_kept(tmp_path: Path) -> None:
+    target, link = tmp_path / "real.png", tmp_path / "link.png"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    await GeneratedImage(b64_json=PIXEL).save(link)
+    assert link.is_symlink()
+    assert target.read_bytes() == base64.b64decode(PIXEL)
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_name_as_long_as_a_name_may_be(tmp_path: Path) -> None:
+    assert (await GeneratedImage(b64_json=PIXEL).save(tmp_path / ("x" * 255))).exists()
 
 
 async def test_a_download_that_fails_leaves_nothing_on_disk(
