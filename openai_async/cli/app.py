@@ -18,7 +18,7 @@ from .images import Quality, Style
 from .options import CHAT_MODEL, IMAGE_MODEL, IMAGE_SIZE, Connection, check
 from .output import Output, prepare_streams
 
-Json = Annotated[bool, Parameter(negative="", show_default=False, help="Print JSON, for machines.")]
+Json = Annotated[bool, Parameter(negative="", show_default=False, help="Print JSON, one value a line.")]
 Model = Annotated[str, Parameter(help="The model to ask.")]
 
 
@@ -100,7 +100,10 @@ def chat(
     json: Json = False,
     connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> int:
-    """Ask a question; without one, hold a conversation."""
+    """Ask a question; without one, hold a conversation.
+
+    With --json, one line for each chunk; with --json --no-stream, the whole answer.
+    """
     from .chat import ChatOptions, ask_once
     from .prompt import read_prompt
 

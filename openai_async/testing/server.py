@@ -1,6 +1,7 @@
 """LocalServer: its life, its routes, and the way every request takes through it."""
 
 import asyncio
+import logging
 import math
 from collections.abc import Iterable
 
@@ -13,6 +14,10 @@ from .recording import RecordedRequest
 from .script import Failure, Reply, Script
 
 _HOST = "127.0.0.1"
+# aiohttp logs a traceback for every request that is no HTTP: the client's fault, told to the client
+# in a 400, and noise in a test. Who wants to see it gives this logger a handler.
+_http_logger = logging.getLogger("openai_async.testing.http")
+_http_logger.addHandler(logging.NullHandler())
 # Pictures travel as base64 within the body; OpenAI takes up to 50 MB of them.
 _MAX_BODY = 64 * 2**20
 # Clients that fan out connect all at once; a full backlog costs each a second.
@@ -38,7 +43,12 @@ class LocalServer:
         models: Iterable[str] = DEFAULT_MODELS,
         api_key: str | None = None,
     ) -> None:
-        if tokens_per_second is not None and not 0 < tokens_per_second < math.inf:
+        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+            msg = f"port must be a number from 0 to 65535, not {port!r}."
+            raise ValueError(msg)
+        if tokens_per_second is not None and not (
+            isinstance(tokens_per_second, int | float) and 0 < tokens_per_second < math.inf
+        ):
             msg = f"tokens_per_second must be a number above 0 or None, not {tokens_per_second!r}."
             raise ValueError(msg)
         if api_key is not None and not api_key:
@@ -103,6 +113,7 @@ class LocalServer:
             make_application(self._gateway, _MAX_BODY),
             handler_cancellation=True,  # a client that hangs up ends its handler at once
             access_log=None,
+            logger=_http_logger,
             shutdown_timeout=1.0,
         )
         self._state.stopping = False

@@ -174,6 +174,23 @@ async def test_stop_ends_all_that_waits_at_once_and_leaves_no_task() -> None:
             response.close()
 
 
+@pytest.mark.parametrize("port", [-1, 70000, "80", True])
+def test_a_port_that_is_none_is_refused(port: Any) -> None:
+    with pytest.raises(ValueError, match="port must be"):
+        LocalServer(port=port)
+
+
+async def test_what_is_no_http_is_refused_without_a_traceback(
+    server: LocalServer, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"nonsense\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.0 400")
+    writer.close()
+    await writer.wait_closed()
+    assert capfd.readouterr().err == ""
+
+
 async def test_tokens_per_second_paces_a_stream(http: aiohttp.ClientSession) -> None:
     async with LocalServer(tokens_per_second=100) as server:
         loop = asyncio.get_running_loop()
