@@ -7,7 +7,11 @@ and joined once: the cost is linear in the length of the stream.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
+
+from .errors import APIResponseValidationError
+
+T = TypeVar("T", list[Any], dict[str, Any])
 
 # Strings that name something, and so replace what was there; all others are text, and add up.
 # Some servers repeat the role, or a tool call's id and name, in every chunk.
@@ -32,13 +36,14 @@ class Assembly:
         return len(choices) >= self.expected and all(c.finish_reason is not None for c in choices)
 
     def add(self, chunk: dict[str, Any]) -> None:
+        """Take in a chunk; `APIResponseValidationError` if it does not have the shape of one."""
         for key, value in chunk.items():
             if key != "choices" and value is not None:
                 self._top[key] = value
-        pieces = chunk.get("choices")
-        for piece in pieces if isinstance(pieces, list) else ():
-            if not isinstance(piece, dict):
+        for piece in _checked(chunk.get("choices"), list):
+            if piece is None:
                 continue
+            _checked(piece, dict)
             index = _index(piece) or 0
             choice = self._choices.get(index)
             if choice is None:
@@ -69,14 +74,14 @@ class _Choice:
         for key, value in piece.items():
             if value is None or key == "index":
                 continue
-            if key == "delta" and isinstance(value, dict):
-                _merge(self._message, value)
+            if key == "delta":
+                _merge(self._message, _checked(value, dict))
             elif key == "finish_reason":
                 self.finish_reason = value
-            elif key == "logprobs" and isinstance(value, dict):
+            elif key == "logprobs":
                 if self._logprobs is None:
                     self._logprobs = _Fields(content=None, refusal=None)
-                _merge(self._logprobs, value)
+                _merge(self._logprobs, _checked(value, dict))
             else:
                 self._extra[key] = value
 
@@ -87,6 +92,17 @@ class _Choice:
             "logprobs": self._logprobs and _joined(self._logprobs),
             "finish_reason": self.finish_reason,
         }
+
+
+def _checked(value: Any, kind: type[T]) -> T:
+    """The value, which `null` makes an empty one."""
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        wanted = "a list" if kind is list else "an object"
+        msg = f"The stream has a {type(value).__name__} where {wanted} belongs."
+        raise APIResponseValidationError(msg, body=value)
+    return value
 
 
 class _Fields(dict[str, Any]):

@@ -11,19 +11,38 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 
 import aiohttp
+import aiohttp.http_exceptions
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from .errors import APIConnectionError, APITimeoutError
 
 # An answer that is an error is read to tell what went wrong, and no further.
 MAX_ERROR_BODY = 1024 * 1024
+# Nor for longer than this, in seconds.
+ERROR_BODY_WAIT = 5.0
 # After the last event the end of the HTTP body is nearly always there or on its way, and with it
 # the connection is fit for the next request. Longer than this nobody waits for it...
 FINISH_WAIT = 0.05
 # ...but the connection gets this long to become free by itself before it is closed.
 LINGER = 2.0
+# How long after its time a silence is looked at once more, before it is held against the server.
+RECHECK = 0.01
+
+
+# What aiohttp, asyncio and the parsers below them raise when the wire is at fault. HttpProcessing-
+# Error comes bare from aiohttp's parser in Python; RuntimeError from a session of another loop.
+WIRE_ERRORS = (
+    aiohttp.ClientError,
+    aiohttp.http_exceptions.HttpProcessingError,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+)
 
 
 class ByteStream:
@@ -32,7 +51,7 @@ class ByteStream:
     Args:
         answer: aiohttp's response, headers read.
         idle: seconds of silence that one `read` bears; `None` for ever.
-        released: called once, when this stream no longer needs its connection.
+        released: called once, when this stream no longer counts among the requests under way.
         open_streams: where the stream stands as long as it holds a connection, so that closing the
             client hangs up on it.
     """
@@ -43,6 +62,7 @@ class ByteStream:
         "_loop",
         "_open_streams",
         "_released",
+        "_seen",
         "_silent_since",
         "_timer",
         "_why",
@@ -60,6 +80,7 @@ class ByteStream:
         self._released: Callable[[], None] | None = released
         self._loop = asyncio.get_running_loop()
         self._silent_since: float | None = None
+        self._seen = 0  # bytes that had come when this silence began
         self._why: APIConnectionError | None = None  # we hung up ourselves, for this reason
         self._timer: asyncio.TimerHandle | None = None
         self._open_streams = open_streams
@@ -77,18 +98,23 @@ class ByteStream:
             APITimeoutError: nothing came for `idle` seconds.
             APIConnectionError: the connection broke.
         """
+        content = self._answer.content
         # One timer for the whole stream that looks, when it fires, how long this wait has lasted:
         # a timer per read costs more than reading a chunk.
         self._silent_since = self._loop.time()
+        self._seen = content.total_bytes
         if self._timer is None and self._idle is not None:
             self._timer = self._loop.call_later(self._idle, self._watch)
         try:
-            data = await self._answer.content.readany()
-        except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
+            data = await content.readany()
+        except WIRE_ERRORS as error:
+            why = self._why
             self.abort()
-            raise self._why or connection_error(error, self._answer.url) from error
+            if why is not None:
+                raise why.with_traceback(None) from None
+            raise connection_error(error, self._answer.url) from error
         except BaseException:
-            self.abort()
+            self.hang_up(APIConnectionError("It was hung up on when its reader was cancelled."))
             raise
         finally:
             self._silent_since = None
@@ -112,7 +138,7 @@ class ByteStream:
                         pass
             except TimeoutError:
                 pass  # leave() deals with it
-            except (aiohttp.ClientError, OSError, EOFError, ValueError):
+            except WIRE_ERRORS:
                 self._answer.close()
             except BaseException:
                 self.abort()
@@ -120,35 +146,41 @@ class ByteStream:
         self.leave()
 
     def leave(self) -> None:
-        """`finish()` without waiting.
+        """`finish()` without waiting. May be called from any thread.
 
         aiohttp hands the connection back by itself if the body ends after all. If it does not, the
-        timer hangs up.
+        timer hangs up; until then the socket is open, though its request is no longer under way.
         """
-        self._release()
-        if self._answer.content.at_eof() or self._answer.closed:
-            self._open_streams.discard(self)
-        else:
-            self._timer = self._loop.call_later(LINGER, self.hang_up)
+        self._in_own_loop(self._linger)
 
     def abort(self) -> None:
-        """Hang up now. May be called from any thread, also when the loop is closed."""
-        if self._loop.is_closed():
-            return
-        if running_loop() is self._loop:
-            self.hang_up()
-        else:
-            self._loop.call_soon_threadsafe(self.hang_up)
+        """Hang up now. May be called from any thread."""
+        self._in_own_loop(self.hang_up)
 
     def hang_up(self, why: APIConnectionError | None = None) -> None:
         """Close the connection; in the stream's own loop. Doing it twice is fine.
 
-        A reader that waits at this moment gets `why`.
+        A reader that waits at this moment, or comes later, gets `why`.
         """
         self._why = self._why or why
         self._release()
         self._answer.close()
         self._open_streams.discard(self)
+
+    def _in_own_loop(self, callback: Callable[[], None]) -> None:
+        if running_loop() is self._loop:
+            callback()
+        else:
+            # A loop that is closed, or closes in this moment, has no connections any more.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(callback)
+
+    def _linger(self) -> None:
+        self._release()
+        if self._answer.content.at_eof() or self._answer.closed:
+            self._open_streams.discard(self)
+        else:
+            self._timer = self._loop.call_later(LINGER, self.hang_up)
 
     def _release(self) -> None:
         if self._timer is not None:
@@ -159,19 +191,33 @@ class ByteStream:
             self._released = None
 
     def _watch(self) -> None:
+        """The timer fired: has nothing come all this time?"""
         if self._idle is None:
             return
-        since = self._silent_since
-        silence = 0.0 if since is None else self._loop.time() - since
-        if silence >= self._idle:
-            msg = (
-                f"The stream was silent for {self._idle:g} s. "
-                "Raise Timeout(idle=...) if the server may think longer."
-            )
-            # Wakes the reader with aiohttp's "Connection closed".
-            self.hang_up(APITimeoutError(msg))
+        left = self._idle - self._silence()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._watch)
         else:
-            self._timer = self._loop.call_later(self._idle - silence, self._watch)
+            # A loop that was blocked runs timers that are late beside data that is not read yet.
+            self._timer = self._loop.call_later(RECHECK, self._give_up)
+
+    def _silence(self) -> float:
+        """Seconds that the reader has waited and nothing has come."""
+        if self._silent_since is None or self._answer.content.total_bytes != self._seen:
+            return 0.0
+        return self._loop.time() - self._silent_since
+
+    def _give_up(self) -> None:
+        if self._idle is None or self._silence() < self._idle:
+            self._timer = None
+            self._watch()
+            return
+        msg = (
+            f"The stream was silent for {self._idle:g} s. "
+            "Raise Timeout(idle=...) if the server may think longer."
+        )
+        # Wakes the reader with aiohttp's "Connection closed".
+        self.hang_up(APITimeoutError(msg))
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -184,6 +230,7 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 def connection_error(error: BaseException, url: URL) -> APIConnectionError:
     """Our exception for aiohttp's: what happened, to whom, and what to check."""
+    _forget_key(error)
     where = str(url.origin() if url.absolute else url)
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         return APIConnectionError(f"The proxy on the way to {where} failed: {_reason(error)}.")
@@ -195,6 +242,15 @@ def connection_error(error: BaseException, url: URL) -> APIConnectionError:
     if isinstance(error, aiohttp.ClientPayloadError):
         return APIConnectionError(f"The answer of {where} broke off: {_reason(error)}.")
     return APIConnectionError(f"The connection to {where} failed: {_reason(error)}.")
+
+
+def _forget_key(error: BaseException) -> None:
+    """Take the key out of an exception that will be our `__cause__`, and printed by reporters."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        headers = CIMultiDict(error.request_info.headers)
+        headers.popall("Authorization", None)
+        error.request_info = error.request_info._replace(headers=CIMultiDictProxy(headers))
+        error.args = (error.request_info, error.history)
 
 
 def _reason(error: BaseException) -> str:

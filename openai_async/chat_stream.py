@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from .assembly import Assembly
@@ -34,18 +35,13 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         Content, refusal, tool calls, logprobs, all `n` choices, usage (if it was asked for with
         `stream_options={"include_usage": True}`), and the fields of vendors.
         """
-        try:
+        with suppress(StopAsyncIteration):
             while True:
                 await self._next()
-        except StopAsyncIteration:
-            pass
-        except BaseException:
-            self._leave()
-            raise
         return self._assembled()
 
     def _structure(self, value: dict[str, Any]) -> ChatCompletionChunk:
-        return structure(value, ChatCompletionChunk)
+        return structure(value, ChatCompletionChunk, self._secret)
 
     def _taken(self, value: dict[str, Any]) -> None:
         self._assembly.add(value)

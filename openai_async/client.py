@@ -124,6 +124,9 @@ class AsyncClient:
         if session is not None and not isinstance(session, aiohttp.ClientSession):
             msg = f"session has type {type(session).__name__}: pass an aiohttp.ClientSession."
             raise InvalidArgumentError(msg)
+        if session is not None and session.auth is not None:
+            msg = "session has auth of its own, which takes the place of the API key: leave it out."
+            raise InvalidArgumentError(msg)
         self._transport = Transport(
             max_connections=max_connections,
             proxy=check_proxy(proxy),
@@ -148,18 +151,26 @@ class AsyncClient:
 
     def _configure(self, options: ClientOptions) -> None:
         """Check the options and make of them what every request needs."""
-        self._options = options
         self.api_key = find_api_key(options["api_key"])
         self.base_url = find_base_url(options["base_url"])
         self.timeout = Timeout.of(options["timeout"])
         self.max_retries = check_retries(options["max_retries"])
+        # As they are now: a copy must not read an environment that has changed since.
+        self._options: ClientOptions = {
+            **options,
+            "api_key": self.api_key,
+            "base_url": self.base_url,
+        }
         self._headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": "application/json"})
-        for header, value, variable in (
-            ("OpenAI-Organization", options["organization"], "OPENAI_ORG_ID"),
-            ("OpenAI-Project", options["project"], "OPENAI_PROJECT_ID"),
-        ):
-            if found := find_header_value(header, value, variable):
-                self._headers[header] = found
+        organization = find_header_value(
+            "OpenAI-Organization", options["organization"], "OPENAI_ORG_ID"
+        )
+        project = find_header_value("OpenAI-Project", options["project"], "OPENAI_PROJECT_ID")
+        if organization:
+            self._headers["OpenAI-Organization"] = organization
+        if project:
+            self._headers["OpenAI-Project"] = project
+        self._options["organization"], self._options["project"] = organization, project
         self._headers.update(check_headers(options["default_headers"] or {}))
         self._query = _query(options["default_query"])
         self._urls: dict[str, URL] = {}
@@ -264,7 +275,7 @@ class AsyncClient:
     ) -> R:
         """Send a request whose answer is a `cls`."""
         response = await self._send(self._request(method, path, body, options))
-        return codec.parse(cls, response.body, response.meta)
+        return codec.parse(cls, response.body, response.meta, response.secret)
 
     def _connector(
         self, method: str, path: str, body: bytes | None, options: RequestOptions
@@ -304,6 +315,8 @@ class AsyncClient:
         self, method: str, path: str, body: bytes | None, options: RequestOptions
     ) -> Request:
         headers = self._headers.copy()
+        if body is None and (extra_body := options.get("extra_body")) is not None:
+            body = json_body({}, extra_body)
         if body is not None:
             headers["Content-Type"] = "application/json"
         if (extra_headers := options.get("extra_headers")) is not None:
@@ -321,9 +334,11 @@ class AsyncClient:
         )
 
     def _url(self, path: str, extra_query: Mapping[str, str | int | float | bool] | None) -> URL:
-        url = self._urls.get(path)
+        url = self._urls.get(path) if isinstance(path, str) else None
         if url is None:
-            url = URL(f"{self.base_url}/{check_path(path)}").update_query(self._query)
+            url = URL(f"{self.base_url}/{check_path(path)}")
+            defaults = {k: v for k, v in self._query.items() if k not in url.query}
+            url = url.update_query(defaults)
             if len(self._urls) < MAX_URLS:
                 self._urls[path] = url
         return url if extra_query is None else url.update_query(_query(extra_query))
@@ -336,6 +351,10 @@ def _query(query: Mapping[str, str | int | float | bool] | None) -> dict[str, st
     if not isinstance(query, Mapping):
         msg = f"The query is a {type(query).__name__}: pass a dict."
         raise InvalidArgumentError(msg)
+    for key, value in query.items():
+        if not isinstance(value, str | int | float):
+            msg = f"The query's {key!r} has type {type(value).__name__}: pass a word or a number."
+            raise InvalidArgumentError(msg)
     return {
         str(key): str(value).lower() if isinstance(value, bool) else str(value)
         for key, value in query.items()

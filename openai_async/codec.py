@@ -10,13 +10,21 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, Union, get_args, get_origin
+from contextlib import suppress
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 import cattrs
 import orjson
 
-from .errors import APIError, APIResponseValidationError, InvalidArgumentError, object_error
+from .errors import (
+    APIError,
+    APIResponseValidationError,
+    InvalidArgumentError,
+    is_error,
+    object_error,
+    redacted,
+)
 from .types.base import APIObject, APIResponse, ResponseMeta
 from .types.chat import (
     ChatCompletionMessageCustomToolCall,
@@ -57,8 +65,18 @@ def dumps(value: object) -> bytes:
             # when they occur, since the option makes every call slower.
             return orjson.dumps(value, default=_default, option=orjson.OPT_NON_STR_KEYS)
         except TypeError:
+            if "surrogates" in str(error):  # of an answer that is sent back
+                return _dumps_escaped(value)
             msg = f"The request cannot be written as JSON: {error}."
             raise InvalidArgumentError(msg) from error
+
+
+def _dumps_escaped(value: object) -> bytes:
+    try:
+        return json.dumps(value, default=_default, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        msg = f"The request cannot be written as JSON: {error}."
+        raise InvalidArgumentError(msg) from error
 
 
 def _default(value: object) -> object:
@@ -79,8 +97,8 @@ def body_or_text(data: bytes) -> object:
         return data.decode("utf-8", "replace")
 
 
-def parse(cls: type[R], data: bytes, meta: ResponseMeta) -> R:
-    """The body of a 2xx answer as `cls`, with its `meta`.
+def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = None) -> R:
+    """The body of a 2xx answer as `cls`, with its `meta`; no error will show the `secret`.
 
     Raises:
         APIResponseValidationError: it is no JSON, or not an object of this kind.
@@ -89,25 +107,31 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta) -> R:
     try:
         value = loads(data)
     except ValueError as error:
-        text = data.decode("utf-8", "replace")
+        text = redacted(data.decode("utf-8", "replace"), secret)
         msg = f"The answer is not JSON: {_quote(text)}. Check the base_url."
         raise _invalid(msg, text, meta) from error
-    if isinstance(value, dict) and value.get("error"):
-        raise object_error(value, meta.headers)
+    if is_error(value):
+        raise object_error(redacted(value, secret), meta.headers)
     if not isinstance(value, dict) or cls._requires not in ("", *value):
-        msg = f"The answer is no {cls.__name__}: {_quote(data.decode('utf-8', 'replace'))}."
+        value = redacted(value, secret)
+        msg = f"The answer is no {cls.__name__}: {_quote(repr(value))}."
         raise _invalid(msg, value, meta)
     try:
-        response = converter.structure(value, cls)
+        response = structure(value, cls, secret)
     except APIResponseValidationError as error:
-        raise _invalid(error.message, value, meta) from None
+        raise _invalid(error.message, redacted(value, secret), meta) from None
     response.meta = meta
     return response
 
 
-def structure(value: object, cls: type[T]) -> T:
+def structure(value: object, cls: type[T], secret: str | None = None) -> T:
     """A parsed JSON object as `cls`; a wrong shape raises `APIResponseValidationError`."""
-    return converter.structure(value, cls)
+    try:
+        return converter.structure(value, cls)
+    except APIResponseValidationError:
+        if secret is None:
+            raise
+    return converter.structure(redacted(value, secret), cls)  # raises again, without the secret
 
 
 def _invalid(message: str, body: object, meta: ResponseMeta) -> APIError:
@@ -144,8 +168,7 @@ def _object_hook(cls: type[APIObject]) -> Callable[[Any, Any], APIObject]:
 
     def structure_object(value: Any, _: Any) -> APIObject:
         if type(value) is not dict:
-            msg = f"The answer has {_quote(repr(value))} where a {cls.__name__} belongs."
-            raise APIResponseValidationError(msg, body=value)
+            raise _misplaced(value, f"a {cls.__name__}")
         known = {}
         for name, convert in plan:
             item = value.get(name)
@@ -159,25 +182,77 @@ def _object_hook(cls: type[APIObject]) -> Callable[[Any, Any], APIObject]:
 
 
 def _convert_to(kind: Any) -> Convert | None:
-    """How a field's value becomes what its type says; `None` when it is that already."""
+    """How a field's value becomes what its type says; `None` when there is nothing to do."""
     if _is_object(kind):
         return lambda value: converter.structure(value, kind)
-    if kind is int:
-        return _whole
+    if kind in _SCALARS:
+        return _SCALARS[kind]
     if kind == ChatCompletionMessageToolCall:
         return _tool_call
-    if get_origin(kind) in (Union, types.UnionType):
-        converts = [_convert_to(arg) for arg in get_args(kind) if arg is not types.NoneType]
-        return converts[0]
-    if get_origin(kind) is list:
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        return _convert_to(next(arg for arg in get_args(kind) if arg is not types.NoneType))
+    if origin is Literal:
+        return _text
+    if origin is list:
         (item,) = get_args(kind)
         return _list_of(item, _convert_to(item))
-    return None
+    return _mapping if origin is dict else None
 
 
-def _whole(value: Any) -> Any:
-    """`12` for `12.0`: llama.cpp and some gateways send counts as floats."""
-    return int(value) if type(value) is float and value.is_integer() else value
+def _text(value: Any) -> str:
+    """Text as it is. Ids that are numbers, arguments that are an object already, and content in
+    parts (Mistral's reasoning models) become the text they stand for.
+    """
+    if type(value) is str:
+        return value
+    if type(value) is list:
+        parts = [part if isinstance(part, str) else _text_part(part) for part in value]
+        if any(part is not None for part in parts):
+            return "".join(part or "" for part in parts)
+    return json.dumps(value)
+
+
+def _text_part(part: Any) -> str | None:
+    text = part.get("text") if isinstance(part, dict) else None
+    return text if isinstance(text, str) else None
+
+
+def _whole(value: Any) -> int:
+    """`12` for `12.0` and "12": llama.cpp and some gateways send counts as floats."""
+    if type(value) is int:
+        return value
+    with suppress(ValueError, OverflowError):  # a word; NaN or Infinity for a count
+        if isinstance(value, str | int | float):
+            return int(value)
+    raise _misplaced(value, "a number")
+
+
+def _real(value: Any) -> float:
+    with suppress(ValueError, OverflowError):
+        if isinstance(value, str | int | float):
+            return float(value)
+    raise _misplaced(value, "a number")
+
+
+def _truth(value: Any) -> bool:
+    if type(value) is bool or (type(value) is int and value in (0, 1)):
+        return bool(value)
+    raise _misplaced(value, "true or false")
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if type(value) is dict:
+        return value
+    raise _misplaced(value, "an object")
+
+
+def _misplaced(value: Any, wanted: str) -> APIResponseValidationError:
+    msg = f"The answer has {_quote(repr(value))} where {wanted} belongs."
+    return APIResponseValidationError(msg, body=value)
+
+
+_SCALARS: dict[Any, Convert] = {str: _text, int: _whole, float: _real, bool: _truth}
 
 
 def _tool_call(value: Any) -> APIObject:
@@ -191,9 +266,7 @@ def _tool_call(value: Any) -> APIObject:
 def _list_of(item: Any, convert: Convert | None) -> Convert:
     def convert_list(value: Any) -> list[Any]:
         if type(value) is not list:
-            name = getattr(item, "__name__", str(item))
-            msg = f"The answer has {_quote(repr(value))} where a list of {name} belongs."
-            raise APIResponseValidationError(msg, body=value)
+            raise _misplaced(value, f"a list of {getattr(item, '__name__', 'objects')}")
         if convert is None:
             return value
         # A null among the objects says nothing: it stays in to_dict(), and out of the typed list.

@@ -28,7 +28,7 @@ import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from multidict import CIMultiDict
 
@@ -201,7 +201,7 @@ def object_error(body: object, headers: Mapping[str, str]) -> APIError:
     if status is not None:
         return _status_error(prefix, status, headers, body)
     return APIError(
-        _sentence(f"{prefix}: {said.get('message', _NO_DETAILS)}"),
+        _sentence(f"{prefix}: {said.get('message') or _NO_DETAILS}"),
         code=code,
         param=said.get("param"),
         type=said.get("type"),
@@ -254,11 +254,33 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def redact(text: str, secret: str | None) -> str:
-    """`text` without the API key: some servers repeat the key in their error messages."""
+def is_error(value: object) -> bool:
+    """Whether a JSON value is OpenAI's error object, or the flat one of old vLLM."""
+    return isinstance(value, Mapping) and bool(value.get("error") or value.get("object") == "error")
+
+
+def redacted(value: Any, secret: str | None) -> Any:
+    """A parsed body without the API key, which some servers repeat in what they answer.
+
+    Done on parsed values, where no JSON escape hides the key, and before anything is shortened,
+    which could leave half of it.
+    """
     if secret is None or len(secret) < MIN_SECRET:
-        return text
-    return text.replace(secret, "[api_key]")
+        return value
+    try:
+        return _without(value, secret)
+    except RecursionError:
+        return "(nested too deep to show)"
+
+
+def _without(value: Any, secret: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(secret, "[api_key]")
+    if isinstance(value, Mapping):
+        return {_without(key, secret): _without(item, secret) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without(item, secret) for item in value]
+    return value
 
 
 def _said(body: object) -> dict[str, str]:
@@ -267,28 +289,36 @@ def _said(body: object) -> dict[str, str]:
     OpenAI: `{"error": {...}}`. Others: `{"error": "text"}`, FastAPI's `{"detail": ...}`, a flat
     `{"message": ...}` (old vLLM), a list around one of them (Google), plain text, HTML.
     """
-    if isinstance(body, list) and body:
-        body = body[0]
-    if isinstance(body, Mapping) and body.get("error"):
-        body = body["error"]
+    for _ in range(3):  # {"detail": {"error": {...}}} is as deep as it gets
+        if isinstance(body, list) and body:
+            body = body[0]
+        if not isinstance(body, Mapping):
+            break
+        inner = body.get("error") or body.get("errors") or body.get("detail")
+        named = isinstance(inner, list | str) and "detail" not in body
+        if isinstance(inner, Mapping) or (named and "message" not in body):
+            body = inner
     if isinstance(body, str):
         return {"message": _shorten(_visible(body))}
     if not isinstance(body, Mapping):
         return {}
     said = {
         key: str(value)
-        for key in ("message", "code", "param", "type")
+        for key in ("code", "param", "type")
         if isinstance(value := body.get(key), str | int) and not isinstance(value, bool)
     }
-    if "message" not in said and (detail := body.get("detail", body.get("error_description"))):
-        said["message"] = _detail(detail)
-    if "message" in said:
-        said["message"] = _shorten(said["message"])
+    message = body.get("message") or body.get("detail") or body.get("error_description")
+    if not message:
+        # Nothing we know the name of: better shown as it is than not at all.
+        rest = {k: v for k, v in body.items() if v and k not in said}
+        message = body if "msg" in rest else str(rest) if rest else None
+    if message:
+        said["message"] = _shorten(_detail(message))
     return said
 
 
 def _detail(detail: object) -> str:
-    """FastAPI's `detail`: a text, or a list of `{"loc": [...], "msg": ...}`."""
+    """A text, or a list of texts or of FastAPI's `{"loc": [...], "msg": ...}`."""
     if isinstance(detail, list):
         return "; ".join(_detail(item) for item in detail[:3])
     if isinstance(detail, Mapping) and "msg" in detail:
@@ -309,7 +339,9 @@ def _visible(text: str) -> str:
 
 
 def _shorten(text: str) -> str:
-    line = " ".join(text[: 10 * MAX_MESSAGE].split())
+    # Control characters would reach the terminal the message is printed on.
+    printable = re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text[: 10 * MAX_MESSAGE])
+    line = " ".join(printable.split())
     return line if len(line) <= MAX_MESSAGE else line[: MAX_MESSAGE - 1] + "…"
 
 

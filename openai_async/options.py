@@ -112,9 +112,9 @@ class RetryPolicy:
 class RequestOptions(TypedDict, total=False):
     """What every call takes besides the parameters of the API."""
 
-    extra_headers: Mapping[str, str]
-    extra_query: Mapping[str, str | int | float | bool]
-    extra_body: Mapping[str, object]
+    extra_headers: Mapping[str, str] | None
+    extra_query: Mapping[str, str | int | float | bool] | None
+    extra_body: Mapping[str, object] | None
     """Merged into the JSON body last: a vendor's own parameters."""
     timeout: Timeout | float | None
     max_retries: int
@@ -195,11 +195,9 @@ def check_proxy(proxy: str | None) -> str | None:
     return proxy
 
 
-def find_header_value(header: str, value: str | None, variable: str) -> str | None:
-    """An organization or project id, passed or from the environment; checked."""
-    found = value if value is not None else os.environ.get(variable)
-    if not found:
-        return None
+def find_header_value(header: str, value: str | None, variable: str) -> str:
+    """An organization or project id, passed or from the environment; checked. "" is none."""
+    found = os.environ.get(variable, "") if value is None else value
     check_headers({header: found})
     return found
 

@@ -53,6 +53,8 @@ class Response:
     stream: ByteStream | None = None
     attempts: int = 1
     elapsed: float = 0.0
+    secret: str | None = field(default=None, repr=False)
+    """The key that was sent, which no error made of this answer may show."""
 
     @property
     def meta(self) -> ResponseMeta:

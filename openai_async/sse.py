@@ -9,8 +9,6 @@ handed out by `flush()`, since some servers end without one.
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 from attrs import define, frozen
 
 # One event at most. A base64 picture of 4096 x 4096 pixels is about 30 MB, and no server sends
@@ -54,6 +52,7 @@ class SSEDecoder:
     _held: int  # bytes in _parts
     _at_start: bool
     _after_cr: bool  # a CR ended the last line: an LF right behind it belongs to it
+    _too_large: bool
     _event: str
     _data: list[bytes]
     _data_size: int
@@ -66,11 +65,16 @@ class SSEDecoder:
         self._held = 0
         self._at_start = True
         self._after_cr = False
+        self._too_large = False
         self._id = ""
         self._reset()
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """The events that `chunk` completes; raises `SSEError` at an event that is too large."""
+        """The events that `chunk` completes.
+
+        Raises:
+            SSEError: an event is too large. What came before it has been returned.
+        """
         if self._at_start:
             chunk = self._without_bom(chunk)
         if self._after_cr and chunk:
@@ -91,8 +95,11 @@ class SSEDecoder:
             self._parts = [last]
             self._held = len(last)
         if self._held + self._data_size > self._max_size:
-            self._too_large()
-        return events
+            self._too_large = True
+        if self._too_large and not events:
+            msg = f"an event is larger than {self._max_size} bytes"
+            raise SSEError(msg)
+        return events  # first what came whole; the next call raises
 
     def flush(self) -> list[ServerSentEvent]:
         """The event that the end of the stream cut off from its blank line, if there is one."""
@@ -115,10 +122,6 @@ class SSEDecoder:
         self._at_start = False
         return chunk.removeprefix(_BOM)
 
-    def _too_large(self) -> NoReturn:
-        msg = f"an event is larger than {self._max_size} bytes"
-        raise SSEError(msg)
-
     def _line(self, line: bytes, events: list[ServerSentEvent]) -> None:
         # Most lines are "data: {...}": looked for first, with its usual one space.
         if line.startswith(b"data: "):
@@ -126,8 +129,8 @@ class SSEDecoder:
             self._data_size += len(line)
         elif not line:
             if self._data_size > self._max_size:
-                self._too_large()
-            if self._data:
+                self._too_large = True
+            if self._data and not self._too_large:
                 # "If the data buffer is an empty string, return": but a `data:` line alone makes
                 # the buffer a line feed, so an event with empty data is one.
                 events.append(

@@ -9,6 +9,8 @@ connection is back in the pool or closed at that moment.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -17,7 +19,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from multidict import CIMultiDict
 
-from .bytestream import MAX_ERROR_BODY, ByteStream
+from .bytestream import ERROR_BODY_WAIT, MAX_ERROR_BODY, ByteStream
 from .codec import body_or_text, loads
 from .errors import (
     APIConnectionError,
@@ -26,7 +28,9 @@ from .errors import (
     APITimeoutError,
     OpenAIError,
     StreamInterruptedError,
+    is_error,
     object_error,
+    redacted,
 )
 from .request import Response
 from .sse import ServerSentEvent, SSEDecoder, SSEError
@@ -72,7 +76,9 @@ class AsyncStream(ABC, Generic[Event]):
         # Parsed events that nobody has asked for yet: a read often brings several.
         self._ready: deque[dict[str, Any]] = deque()
         self._failure: APIError | None = None
+        self._secret: str | None = None
         self._unread = True
+        self._patience_ends: float | None = None
         self._done = False
         self._closed = False
         self._busy = False
@@ -113,23 +119,39 @@ class AsyncStream(ABC, Generic[Event]):
         return self._typed(await self._next())
 
     async def _open(self) -> Self:
-        if self._meta is None and not self._closed:
-            with self._one_reader():
-                try:
-                    response = await self._connect(self._begin)
-                except BaseException:
-                    self._closed = True  # a stream sends its request once
-                    raise
-            self._meta = response.meta
+        if self._meta is not None:
+            return self
+        self._check_open()
+        with self._one_reader():
+            try:
+                response = await self._connect(self._begin)
+                if self._body is None:
+                    msg = "A middleware has answered this stream without sending it."
+                    raise OpenAIError(msg)
+                self._check_open()
+            except BaseException:
+                self._closed = True  # a stream sends its request once
+                if self._body is not None:
+                    self._body.abort()
+                raise
+        self._meta = response.meta
+        if self._failure is not None:
+            self._failure.attempts = response.attempts
         return self
 
     async def _begin(self, response: Response) -> None:
         """Read up to the first event; part of the attempt, so that its failure is retried."""
+        self._check_open()
+        if self._body is not None:  # a middleware sends again
+            self._body.abort()
         assert response.stream is not None
         self._body = response.stream
+        self._secret = response.secret
         self._decoder = SSEDecoder()
+        self._ready.clear()
+        self._failure = None
+        self._unread, self._done, self._patience_ends = True, False, None
         self._meta = response.meta
-        self._unread = True
         try:
             await self._fill()
             if self._failure is not None and not self._ready:
@@ -137,6 +159,11 @@ class AsyncStream(ABC, Generic[Event]):
         except BaseException:
             self._meta = self._failure = None
             raise
+
+    def _check_open(self) -> None:
+        if self._closed and not self._done:
+            msg = "This stream was closed before its end: nothing more can be read from it."
+            raise OpenAIError(msg)
 
     async def _next(self) -> dict[str, Any]:
         """The next event as parsed JSON; StopAsyncIteration at the end of a whole answer."""
@@ -148,16 +175,15 @@ class AsyncStream(ABC, Generic[Event]):
         return self._ready.popleft()
 
     async def _more(self) -> None:
-        if self._closed and not self._done:
-            msg = "This stream was closed before its end: nothing more can be read from it."
-            raise OpenAIError(msg)
+        self._check_open()
         with self._one_reader():
             if not self._done and self._failure is None:
                 await self._fill()
             if self._ready:
                 return
             if self._failure is not None:
-                raise self._failure
+                # Raised anew, else each reading would make its traceback longer.
+                raise self._failure.with_traceback(None)
             if not self._closed and self._body is not None:
                 self._closed = True
                 await self._body.finish()
@@ -167,10 +193,8 @@ class AsyncStream(ABC, Generic[Event]):
         """Read until there is an event, the end, or a failure; failures wait behind events."""
         assert self._body is not None
         while not (self._ready or self._done or self._failure):
-            if self._finished:
-                # All that is missing is [DONE] or usage: worth a moment, not the whole of `idle`.
-                self._body.expect_within(FINISH_GRACE)
             try:
+                self._bound_the_end()
                 data = await self._body.read()
                 if self._unread and self._is_no_stream(data):
                     self._fail(await self._no_stream(data))
@@ -181,16 +205,29 @@ class AsyncStream(ABC, Generic[Event]):
                 self._fail(APIResponseValidationError(f"The stream is no use: {error}."), error)
                 return
             except APIConnectionError as error:
+                self._check_open()  # if we closed it ourselves, that is what to say
                 self._cut(error)
                 return
             for event in events:
-                self._take(event)
+                self._take(event, torn=not data)
                 if self._done or self._failure is not None:
                     return
             if not data:
                 self._cut(None)
 
-    def _take(self, event: ServerSentEvent) -> None:
+    def _bound_the_end(self) -> None:
+        """Once all that is missing is `[DONE]` or usage: a moment is enough, not all of `idle`."""
+        if not self._finished or self._body is None:
+            return
+        now = time.monotonic()
+        if self._patience_ends is None:
+            self._patience_ends = now + FINISH_GRACE
+        if now >= self._patience_ends:
+            raise APITimeoutError("The stream is complete but does not end.")
+        self._body.expect_within(self._patience_ends - now)
+
+    def _take(self, event: ServerSentEvent, *, torn: bool) -> None:
+        """One event; `torn` if the bytes ended before its blank line, perhaps in its middle."""
         data = event.data
         if data.startswith(b"[DONE]"):
             self._done = True
@@ -200,22 +237,27 @@ class AsyncStream(ABC, Generic[Event]):
         try:
             value = loads(data)
         except ValueError as error:
+            if torn:
+                return  # what follows is the end of the bytes, which says it all
+            text = redacted(data.decode("utf-8", "replace"), self._secret)
             if event.event == "error":
-                self._fail(object_error(body_or_text(data), self.meta.headers))
-                return
-            text = data[:80].decode("utf-8", "replace")
-            self._fail(
-                APIResponseValidationError(f"The stream holds broken JSON: {text!r}."), error
-            )
+                self._fail(object_error(text, self.meta.headers))
+            else:
+                msg = f"The stream holds broken JSON: {text[:80]!r}."
+                self._fail(APIResponseValidationError(msg), error)
             return
-        if event.event == "error" or _is_error(value):
-            self._fail(object_error(value, self.meta.headers))
+        if event.event == "error" or is_error(value):
+            self._fail(object_error(redacted(value, self._secret), self.meta.headers))
         elif not isinstance(value, dict):
-            text = data[:80].decode("utf-8", "replace")
-            self._fail(APIResponseValidationError(f"The stream holds {text!r}, not an object."))
+            text = repr(redacted(value, self._secret))
+            self._fail(APIResponseValidationError(f"The stream holds {text[:80]}, no object."))
         else:
+            try:
+                self._taken(value)
+            except APIResponseValidationError as error:
+                self._fail(error)
+                return
             self._ready.append(value)
-            self._taken(value)
 
     # --- what a kind of stream adds ---
 
@@ -276,10 +318,12 @@ class AsyncStream(ABC, Generic[Event]):
     async def _no_stream(self, data: bytes) -> APIError:
         """The error for a whole answer where a stream was asked for; `data` is its start."""
         assert self._body is not None
-        while len(data) < MAX_ERROR_BODY and (part := await self._body.read()):
-            data += part
-        value = body_or_text(data)
-        if _is_error(value):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ERROR_BODY_WAIT):
+                while len(data) < MAX_ERROR_BODY and (part := await self._body.read()):
+                    data += part
+        value = redacted(body_or_text(data), self._secret)
+        if is_error(value):
             return object_error(value, self.meta.headers)
         msg = (
             f"The server answered stream=True with {self._body.content_type or 'something else'}, "
@@ -302,10 +346,8 @@ class AsyncStream(ABC, Generic[Event]):
     def _one_reader(self) -> _OneReader:
         return _OneReader(self)
 
-
-def _is_error(value: object) -> bool:
-    """OpenAI's error object, or the flat one of old vLLM."""
-    return isinstance(value, dict) and bool(value.get("error") or value.get("object") == "error")
+    def __del__(self) -> None:
+        self._leave()  # nobody can read on
 
 
 class _OneReader:
@@ -333,13 +375,14 @@ class Reader(Generic[T]):
     else holds this object, so that it is deleted at that moment, and hangs up.
     """
 
-    __slots__ = ("_convert", "_stream")
+    __slots__ = ("_begun", "_convert", "_stream")
 
     def __init__(
         self, stream: AsyncStream[Any], convert: Callable[[dict[str, Any]], T | None]
     ) -> None:
         self._stream = stream
         self._convert = convert
+        self._begun = False
 
     def __aiter__(self) -> Self:
         return self
@@ -347,9 +390,12 @@ class Reader(Generic[T]):
     async def __anext__(self) -> T:
         """The next event that `convert` makes something of."""
         while True:
-            converted = self._convert(await self._stream._next())
+            value = await self._stream._next()
+            self._begun = True
+            converted = self._convert(value)
             if converted is not None:
                 return converted
 
     def __del__(self) -> None:
-        self._stream._leave()
+        if self._begun:  # who has read nothing (another task is reading) ends nothing
+            self._stream._leave()

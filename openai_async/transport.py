@@ -23,17 +23,25 @@ from ssl import SSLContext
 
 import aiohttp
 from attrs import define, field
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from .bytestream import MAX_ERROR_BODY, ByteStream, connection_error, running_loop
+from .bytestream import (
+    ERROR_BODY_WAIT,
+    MAX_ERROR_BODY,
+    WIRE_ERRORS,
+    ByteStream,
+    connection_error,
+    running_loop,
+)
 from .codec import body_or_text
 from .errors import (
-    MIN_SECRET,
     APIConnectionError,
     APIError,
     APIResponseValidationError,
     APITimeoutError,
     OpenAIError,
+    redacted,
     status_error,
 )
 from .options import APIKey, check_api_key
@@ -42,26 +50,39 @@ from .request import Request, Response
 # A redirect within one origin is a matter of a slash or a version prefix: one or two hops.
 MAX_REDIRECTS = 5
 
+_CLOSED = "This client is closed: create a new AsyncClient."
+
 SSL = SSLContext | aiohttp.Fingerprint | bool
 
 
 @define(eq=False)
 class _Pool:
-    """The session of one loop, and the slots that bound its connections."""
+    """The session of one loop, the slots that bound its requests, and what is open."""
 
     session: aiohttp.ClientSession
     owned: bool
     """Whether the session is ours to close."""
     slots: asyncio.Semaphore
     streams: set[ByteStream] = field(factory=set)
+    answers: set[aiohttp.ClientResponse] = field(factory=set)
+    """Plain answers whose body is being read."""
     pid: int = field(factory=os.getpid)
     keeper: AsyncGenerator[None, None] | None = None
 
     async def close(self) -> None:
         for stream in list(self.streams):
             stream.hang_up(APIConnectionError("The client was closed while this stream was open."))
+        for answer in list(self.answers):
+            answer.close()  # a closed connector would leave the reader of the body waiting
         if self.owned:
             await self.session.close()
+
+    def close_without_waiting(self) -> None:
+        """Do of `close()` what needs no waiting, which is all but the farewells of TLS."""
+        closing = self.close()
+        with suppress(StopIteration):
+            closing.send(None)
+        closing.close()
 
 
 class Transport:
@@ -79,7 +100,9 @@ class Transport:
         self._proxy = proxy
         self._ssl: SSL = True if ssl is None else ssl
         self._session = session
-        self._pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
+        # By loop, and whether the session is our own. With a session of the user's, one of our own
+        # is opened for what must not carry that session's default headers: downloads.
+        self._pools: dict[tuple[asyncio.AbstractEventLoop, bool], _Pool] = {}
         self._of_parent: list[_Pool] = []
         self.closed = False
 
@@ -92,7 +115,7 @@ class Transport:
             APIConnectionError: there was no complete answer.
             OpenAIError: the client is closed, or has no usable API key.
         """
-        pool = await self._pool()
+        pool = await self._pool(own=self._session is None or request.api_key is None)
         # Our own slots instead of the connector's limit: there, waiting for a free connection
         # counts against the connect timeout, which fails the tail of every large fan-out.
         await pool.slots.acquire()
@@ -116,13 +139,7 @@ class Transport:
         deadline = asyncio.timeout(request.timeout.total)
         try:
             async with deadline:
-                key = await _ask_for_key(request.api_key)
-                answer = await self._exchange(pool.session, request, key)
-                if answer.status >= 300:
-                    raise await _failure(answer, key)
-                if not request.stream:
-                    body = await _read(answer, request.max_body)
-                    return Response(status=answer.status, headers=answer.headers, body=body)
+                return await self._exchange(pool, request)
         except aiohttp.ConnectionTimeoutError as error:
             msg = (
                 f"No connection to {request.url.origin()} within {request.timeout.connect:g} s. "
@@ -137,27 +154,47 @@ class Transport:
                 "Raise timeout=... if it may take longer."
             )
             raise APITimeoutError(msg) from error
-        except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
+        except WIRE_ERRORS as error:
             if isinstance(error, OpenAIError):
                 raise
+            if self.closed:
+                raise OpenAIError(_CLOSED) from error
             raise connection_error(error, request.url) from error
-        return Response(
-            status=answer.status,
-            headers=answer.headers,
-            stream=ByteStream(answer, request.timeout.idle, pool.slots.release, pool.streams),
-        )
 
-    async def _exchange(
-        self, session: aiohttp.ClientSession, request: Request, key: str | None
-    ) -> aiohttp.ClientResponse:
-        """Send the request and wait for the headers, following redirects where that is safe."""
+    async def _exchange(self, pool: _Pool, request: Request) -> Response:
+        """Send the request; read the answer, or for a stream its headers."""
         headers = request.headers
+        key = await _ask_for_key(request.api_key)
         if key is not None and "Authorization" not in headers:
             headers = headers.copy()
             headers["Authorization"] = f"Bearer {key}"
+        secret = headers.get("Authorization", "").rpartition(" ")[2] or None
+        answer = await self._send(pool, request, headers)
+        if answer.status >= 300:
+            raise await _failure(answer, secret)
+        response = Response(status=answer.status, headers=answer.headers, secret=secret)
+        if request.stream:
+            response.stream = ByteStream(
+                answer, request.timeout.idle, pool.slots.release, pool.streams
+            )
+        else:
+            pool.answers.add(answer)
+            try:
+                response.body = await _read(answer, request.max_body)
+            finally:
+                pool.answers.discard(answer)
+        return response
+
+    async def _send(
+        self, pool: _Pool, request: Request, headers: CIMultiDict[str]
+    ) -> aiohttp.ClientResponse:
+        """The answer, its headers read; redirects are followed where that is safe."""
         url = request.url
         for _ in range(MAX_REDIRECTS):
-            answer = await session.request(
+            # Looked at here, where no await stands between: the client may have been closed while
+            # this request waited for its slot or its key.
+            self._check_open(pool)
+            answer = await pool.session.request(
                 request.method,
                 url,
                 data=_payload(request.body),
@@ -166,34 +203,36 @@ class Transport:
                 # What a session of the user's own may have set otherwise.
                 raise_for_status=False,
                 auto_decompress=True,
-                timeout=_client_timeout(request.timeout.connect, self._session is None),
+                timeout=_client_timeout(request.timeout.connect, pool.owned),
                 proxy=self._proxy,
                 ssl=self._ssl,
             )
-            target = _redirect(answer, request)
+            target = _redirect(answer, url, request)
             if target is None:
                 break
             answer.release()
             url = target
         return answer
 
-    async def _pool(self) -> _Pool:
-        """The pool of the running loop, opened at its first use."""
+    def _check_open(self, pool: _Pool | None) -> None:
         if self.closed:
-            msg = "This client is closed: create a new AsyncClient."
-            raise OpenAIError(msg)
-        loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is None or pool.pid != os.getpid():
-            pool = await self._open(loop)
-        if pool.session.closed:
+            raise OpenAIError(_CLOSED)
+        if pool is not None and pool.session.closed:
             msg = "The aiohttp session of this client is closed: create a new one."
             raise OpenAIError(msg)
+
+    async def _pool(self, *, own: bool) -> _Pool:
+        """The pool of the running loop, opened at its first use."""
+        self._check_open(None)
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get((loop, own))
+        if pool is None or pool.pid != os.getpid():
+            pool = await self._open(loop, own)
         return pool
 
-    async def _open(self, loop: asyncio.AbstractEventLoop) -> _Pool:
+    async def _open(self, loop: asyncio.AbstractEventLoop, own: bool) -> _Pool:
         self._sweep()
-        session = self._session
+        session = None if own else self._session
         if session is None:
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
@@ -203,8 +242,8 @@ class Transport:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             )
         slots = asyncio.Semaphore(self._max_connections)
-        pool = self._pools[loop] = _Pool(session, self._session is None, slots)
-        pool.keeper = _keep(pool, self._pools, loop)
+        pool = self._pools[loop, own] = _Pool(session, own, slots)
+        pool.keeper = _keep(pool, self._pools, (loop, own))
         await anext(pool.keeper)
         return pool
 
@@ -214,11 +253,12 @@ class Transport:
         Closing a parent's connections in its forked child would take them out of the epoll
         instance that both share.
         """
-        for loop, pool in list(self._pools.items()):
+        for place, pool in list(self._pools.items()):
             if pool.pid != os.getpid():
-                self._of_parent.append(self._pools.pop(loop))
-            elif loop.is_closed():
-                del self._pools[loop]
+                self._of_parent.append(pool)
+            elif not place[0].is_closed():
+                continue
+            self._pools.pop(place, None)
 
     async def close(self) -> None:
         """Close the sessions of all loops; what is still under way fails."""
@@ -226,17 +266,18 @@ class Transport:
         self._sweep()
         here = asyncio.get_running_loop()
         while self._pools:
-            loop, pool = self._pools.popitem()
+            (loop, _), pool = self._pools.popitem()
             if loop is here:
                 await pool.close()
-            elif loop.is_running():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(pool.close(), loop))
-            # A loop that stands still cannot be asked. If it runs again, the keeper closes it.
+            else:
+                # Told, not waited for: it may be busy, stand still, or end at this moment.
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(pool.close_without_waiting)
 
     def __del__(self) -> None:
         mine = [
-            (loop, pool)
-            for loop, pool in getattr(self, "_pools", {}).items()
+            (place[0], pool)
+            for place, pool in getattr(self, "_pools", {}).items()
             if pool.owned and pool.pid == os.getpid()
         ]
         if not mine:
@@ -245,21 +286,15 @@ class Transport:
         warnings.warn(msg, ResourceWarning, source=self, stacklevel=2)
         for loop, pool in mine:
             if loop is running_loop():
-                _close_without_waiting(pool)
+                pool.close_without_waiting()
             # The last reference to the keeper: its loop takes it over, and closes the session.
             pool.keeper = None
 
 
-def _close_without_waiting(pool: _Pool) -> None:
-    """Do of `pool.close()` what needs no waiting, which is all but the farewells of TLS."""
-    closing = pool.close()
-    with suppress(StopIteration):
-        closing.send(None)
-    closing.close()
-
-
 async def _keep(
-    pool: _Pool, pools: dict[asyncio.AbstractEventLoop, _Pool], loop: asyncio.AbstractEventLoop
+    pool: _Pool,
+    pools: dict[tuple[asyncio.AbstractEventLoop, bool], _Pool],
+    place: tuple[asyncio.AbstractEventLoop, bool],
 ) -> AsyncGenerator[None, None]:
     """Closes the pool when its loop ends.
 
@@ -270,7 +305,7 @@ async def _keep(
     try:
         yield
     finally:
-        pools.pop(loop, None)
+        pools.pop(place, None)
         await pool.close()
 
 
@@ -306,8 +341,8 @@ def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
     return io.BytesIO(body) if body is not None and len(body) > 2**20 else body
 
 
-def _redirect(answer: aiohttp.ClientResponse, request: Request) -> URL | None:
-    """Where to go on, if this is a redirect that keeps method, body and origin.
+def _redirect(answer: aiohttp.ClientResponse, url: URL, request: Request) -> URL | None:
+    """Where to go on from `url`, if this is a redirect that keeps method, body and origin.
 
     RFC 9110, section 15.4: only 307 and 308 keep the method. A POST that 301 or 302 would turn
     into a GET is an error to report, and so is leaving for another origin with the key and the
@@ -319,10 +354,12 @@ def _redirect(answer: aiohttp.ClientResponse, request: Request) -> URL | None:
         or (answer.status in (301, 302, 303) and request.method in ("GET", "HEAD"))
     ):
         return None
-    target = request.url.join(URL(location))
-    if request.api_key is not None and target.origin() != request.url.origin():
+    try:
+        target = url.join(URL(location))
+        safe = request.api_key is None or target.origin() == request.url.origin()
+    except ValueError:  # no URL, or one without an origin
         return None
-    return target if target.scheme in ("http", "https") else None
+    return target if safe and target.scheme in ("http", "https") and target.host else None
 
 
 async def _read(answer: aiohttp.ClientResponse, limit: int | None) -> bytes:
@@ -343,20 +380,23 @@ async def _read(answer: aiohttp.ClientResponse, limit: int | None) -> bytes:
     return b"".join(parts)
 
 
-async def _failure(answer: aiohttp.ClientResponse, key: str | None) -> APIError:
+async def _failure(answer: aiohttp.ClientResponse, secret: str | None) -> APIError:
     """The exception for an answer of status 300 or above; closes the answer."""
     data = b""
     try:
-        while len(data) < MAX_ERROR_BODY and (part := await answer.content.readany()):
-            data += part
-    except (aiohttp.ClientError, OSError):
-        # The status is what counts; a body that was cut short still says something.
-        pass
+        # The status is what counts: a body that stalls or breaks off still says something.
+        with suppress(TimeoutError, *WIRE_ERRORS):
+            async with asyncio.timeout(ERROR_BODY_WAIT):
+                while len(data) < MAX_ERROR_BODY and (part := await answer.content.readany()):
+                    data += part
     finally:
         if answer.content.at_eof():
             answer.release()
         else:
             answer.close()
-    if key is not None and len(key) >= MIN_SECRET:
-        data = data.replace(key.encode(), b"[api_key]")
-    return status_error(answer.status, answer.headers, body_or_text(data))
+    headers = answer.headers
+    if secret is not None and any(secret in value for value in headers.values()):
+        headers = CIMultiDictProxy(
+            CIMultiDict((k, redacted(v, secret)) for k, v in headers.items())
+        )
+    return status_error(answer.status, headers, redacted(body_or_text(data), secret))

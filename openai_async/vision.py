@@ -37,6 +37,7 @@ class _PILImage(Protocol):
     def mode(self) -> str: ...
     def save(self, fp: Any, format: str | None = None, **params: Any) -> None: ...
     def convert(self, mode: str, /) -> Any: ...
+    def getexif(self) -> Any: ...
 
 
 ImageSource: TypeAlias = (
@@ -120,8 +121,8 @@ def _checked_data(url: str) -> str:
     except ValueError as error:
         msg = "The data URL does not hold valid base64."
         raise InvalidArgumentError(msg) from error
-    _format(decoded, "The data URL is")
-    return url
+    # With the type that the bytes have, whatever the URL called it.
+    return f"data:image/{_format(decoded, 'The data URL is')};base64,{data}"
 
 
 def _from_path(path: str | os.PathLike[str]) -> str:
@@ -139,31 +140,48 @@ def _from_path(path: str | os.PathLike[str]) -> str:
 
 
 async def _from_file(file: _Readable) -> str:
+    data = b""
     try:
-        # In a thread: it may be a pipe or a file on a slow disk. An async file's read() only
-        # makes a coroutine there, which belongs to this loop.
-        data = await asyncio.to_thread(file.read, MAX_IMAGE_SIZE + 1)
-        if inspect.isawaitable(data):
-            data = await data
-    except (OSError, ValueError, TypeError) as error:  # closed; not for reading; no read(size)
+        # A pipe or a stream gives less than it is asked for, so it is read until it has no more.
+        while len(data) <= MAX_IMAGE_SIZE and (part := await _read_some(file)):
+            data += part
+    except (OSError, ValueError, TypeError) as error:  # closed; not for reading; text; no sizes
         msg = f"Cannot read the file: {error}."
+        if isinstance(error, _NoBytesError):
+            msg = 'The file gives no bytes: open it with mode "rb".'
         raise InvalidArgumentError(msg) from error
-    if not isinstance(data, bytes):
-        msg = 'The file gives text, not bytes: open it with mode "rb".'
-        raise InvalidArgumentError(msg)
     return _data_url(data, "The file is")
 
 
+class _NoBytesError(TypeError):
+    pass
+
+
+async def _read_some(file: _Readable) -> bytes:
+    # In a thread: it may be a pipe or a file on a slow disk. An async file's read() only makes a
+    # coroutine there, which belongs to this loop.
+    part = await asyncio.to_thread(file.read, MAX_IMAGE_SIZE + 1)
+    if inspect.isawaitable(part):
+        part = await part
+    if not isinstance(part, bytes):
+        raise _NoBytesError
+    return part
+
+
 def _from_pil(image: _PILImage) -> str:
-    """JPEG stays JPEG, everything else is kept without loss as PNG."""
+    """JPEG stays JPEG, everything else becomes PNG; the camera's orientation goes along."""
     buffer = io.BytesIO()
     try:
+        exif = image.getexif()
         if image.format == "JPEG" and image.mode in ("RGB", "L"):
-            image.save(buffer, "JPEG", quality=95)
+            image.save(buffer, "JPEG", quality=95, exif=exif)
         else:
-            if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
-                image = image.convert("RGB")  # CMYK and the like, which PNG does not have
-            image.save(buffer, "PNG")
+            # PNG has these modes; transparency is kept in the others that have it.
+            if image.mode in ("PA", "La", "RGBa"):
+                image = image.convert("RGBA")
+            elif image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"):
+                image = image.convert("RGB")
+            image.save(buffer, "PNG", exif=exif)
     except Exception as error:  # Pillow's own: a file that was cut, a picture without pixels
         msg = f"The PIL image cannot be encoded: {error}."
         raise InvalidArgumentError(msg) from error

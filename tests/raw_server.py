@@ -95,7 +95,8 @@ class RawServer:
         task.add_done_callback(self._tasks.discard)
         self.connections += 1
         try:
-            with suppress(ConnectionError):
+            # asyncio's server logs a traceback for a task that ends by our own cancel().
+            with suppress(ConnectionError, asyncio.CancelledError):
                 while head := await _read_head(reader):
                     exchange = Exchange(head, b"", writer)
                     size = int(exchange.headers.get("content-length", 0))
@@ -105,7 +106,7 @@ class RawServer:
         finally:
             self.hung_up.set()
             writer.close()
-            with suppress(ConnectionError):
+            with suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
 
 

@@ -168,6 +168,11 @@ def test_everything_the_api_describes() -> None:
         {"choices": [5]},
         {"choices": [{"message": "x"}]},
         {"choices": [], "usage": []},
+        {"choices": [], "created": "soon"},
+        {"choices": [], "created": []},
+        {"choices": [], "metadata": []},
+        {"choices": [{"logprobs": {"content": [{"logprob": {}}]}}]},
+        {"choices": [], "moderation": {"input": {"results": [{"flagged": "perhaps"}]}}},
         {"choices": [{"message": {"tool_calls": "x"}}]},
         {"choices": [{"message": {"tool_calls": [1]}}]},
         {},
@@ -258,6 +263,43 @@ def test_objects_are_compared_by_their_fields() -> None:
     assert one == two
 
 
+def test_a_changed_attribute_is_in_the_json_also_of_its_parents() -> None:
+    result = completion({"choices": [{"message": {"content": "secret", "x": 1}}]})
+    result.choices[0].message.content = "[removed]"
+    assert result.choices[0].message.to_dict() == {"content": "[removed]", "x": 1}
+    assert result.to_dict() == {"choices": [{"message": {"content": "[removed]", "x": 1}}]}
+
+
+def test_extra_is_a_copy() -> None:
+    result = completion({"choices": [], "x": [1]})
+    result.extra["x"].append(2)
+    assert result.to_dict() == {"choices": [], "x": [1]}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "thinking", "thinking": []}, {"type": "text", "text": "Hi"}, "!"], "Hi!"),
+        (5, "5"),
+    ],
+)
+def test_content_in_parts_is_their_text(content: object, text: str) -> None:
+    assert completion({"choices": [{"message": {"content": content}}]}).text == text
+
+
+def test_arguments_that_are_an_object_are_its_json() -> None:
+    call = {"function": {"name": "f", "arguments": {"a": 1}}}
+    message = completion({"choices": [{"message": {"tool_calls": [call]}}]}).choices[0].message
+    assert message.tool_calls is not None
+    assert message.tool_calls[0].type == "function"
+    assert message.tool_calls[0].function.arguments == '{"a": 1}'
+
+
+def test_numbers_in_words() -> None:
+    result = completion({"choices": [{"index": "1"}], "created": "1700000000"})
+    assert result.choices[0].index == 1
+
+
 # --- requests -----------------------------------------------------------------------------------
 
 
@@ -268,11 +310,17 @@ def test_answers_may_stand_in_requests() -> None:
     }
 
 
+def test_a_lone_surrogate_of_an_answer_may_go_back() -> None:
+    message = structure({"content": "\ud83d"}, ChatCompletionMessage)
+    assert dumps({"messages": [message]}) == b'{"messages": [{"content": "\\ud83d"}]}'
+    assert message.to_json() == '{"content":"\\ud83d"}'
+
+
 def test_keys_may_be_numbers() -> None:
     assert dumps({"logit_bias": {50256: -100}}) == b'{"logit_bias":{"50256":-100}}'
 
 
-@pytest.mark.parametrize("value", [{1, 2}, object(), b"bytes", "\ud83d", 2**70])
+@pytest.mark.parametrize("value", [{1, 2}, object(), b"bytes", 2**70, ["\ud83d", {1}]])
 def test_what_json_cannot_hold_is_named(value: object) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot be written as JSON"):
         dumps({"x": value})

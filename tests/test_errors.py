@@ -103,8 +103,13 @@ def test_no_credit_is_an_error_of_its_own() -> None:
         ("", "no details were given"),
         (None, "no details were given"),
         ({"error": {"message": None}}, "no details were given"),
-        ({"error": {"message": ["a"]}}, "no details were given"),
-        ({"detail": {"any": "thing"}}, "{'any': 'thing'}"),
+        ({"error": {"message": ["a", "b"]}}, "a; b"),
+        ({"message": ["model must be a string"], "error": "Bad Request"}, "model must be a string"),
+        ({"detail": {"error": {"message": "Loading", "code": "loading"}}}, "Loading"),
+        ({"errors": [{"message": "in a list"}]}, "in a list"),
+        ({"error": {"message": "", "code": "x"}}, "no details were given"),
+        ({"reason": "odd"}, "{'reason': 'odd'}"),
+        ("\x1b[2Jboom\x07", "[2Jboom"),
     ],
 )
 def test_every_shape_of_error_body(body: object, message: str) -> None:

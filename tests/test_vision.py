@@ -45,10 +45,24 @@ async def test_bytes_and_open_files(wrap: Any) -> None:
     assert decoded(await image_part(wrap(PNG))) == ("data:image/png;base64", PNG)
 
 
+async def test_a_file_that_gives_little_at_a_time_is_read_to_its_end() -> None:
+    class Pipe(io.RawIOBase):
+        rest = PNG
+
+        def read(self, size: int = -1, /) -> bytes:
+            part, self.rest = self.rest[:7], self.rest[7:]
+            return part
+
+    assert decoded(await image_part(Pipe()))[1] == PNG
+
+
 async def test_an_async_file() -> None:
     class File:
+        rest = PNG
+
         async def read(self, size: int) -> bytes:
-            return PNG[:size]
+            part, self.rest = self.rest[:size], self.rest[size:]
+            return part
 
     assert decoded(await image_part(File()))[1] == PNG
 
@@ -63,6 +77,12 @@ async def test_a_data_url_is_passed_on() -> None:
     assert (await image_part(url))["image_url"]["url"] == url
 
 
+async def test_a_data_url_gets_the_type_its_bytes_have() -> None:
+    data = base64.b64encode(PNG).decode()
+    part = await image_part(f"data:image/gif;base64,{data}")
+    assert part["image_url"]["url"] == f"data:image/png;base64,{data}"
+
+
 async def test_detail() -> None:
     assert (await image_part(PNG, detail="low"))["image_url"]["detail"] == "low"
     with pytest.raises(InvalidArgumentError, match="detail"):
@@ -74,6 +94,19 @@ async def test_a_pil_image_becomes_a_png(mode: str) -> None:
     head, data = decoded(await image_part(Image.new(mode, (3, 2))))
     assert head == "data:image/png;base64"
     assert Image.open(io.BytesIO(data)).size == (3, 2)
+
+
+async def test_transparency_of_a_pil_image_is_kept() -> None:
+    _, data = decoded(await image_part(Image.new("RGBa", (3, 2), (9, 9, 9, 9))))
+    assert Image.open(io.BytesIO(data)).mode == "RGBA"
+
+
+async def test_the_orientation_of_a_photo_is_kept() -> None:
+    photo, file = Image.new("RGB", (3, 2)), io.BytesIO()
+    photo.getexif()[274] = 6
+    photo.save(file, "JPEG", exif=photo.getexif())
+    _, data = decoded(await image_part(Image.open(file)))
+    assert Image.open(io.BytesIO(data)).getexif()[274] == 6
 
 
 async def test_a_pil_image_that_was_a_jpeg_stays_one() -> None:

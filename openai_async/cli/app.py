@@ -18,7 +18,9 @@ from .images import Quality, Style
 from .options import CHAT_MODEL, IMAGE_MODEL, IMAGE_SIZE, Connection, check
 from .output import Output, prepare_streams
 
-Json = Annotated[bool, Parameter(negative="", show_default=False, help="Print JSON, one value a line.")]
+Json = Annotated[
+    bool, Parameter(negative="", show_default=False, help="Print JSON, one value a line.")
+]
 Model = Annotated[str, Parameter(help="The model to ask.")]
 
 

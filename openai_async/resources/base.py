@@ -73,7 +73,11 @@ def path_segment(name: str, value: object) -> str:
     if value in (".", ".."):
         msg = f"{name} is {value!r}, which is no id."
         raise InvalidArgumentError(msg)
-    return quote(value, safe="")
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError as error:
+        msg = f"{name} is {value!r}, which is no text."
+        raise InvalidArgumentError(msg) from error
 
 
 def check_path(path: object) -> str:

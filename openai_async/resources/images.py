@@ -94,9 +94,9 @@ class ImageStream(AsyncStream[ImageGenStreamEvent]):
     def _structure(self, value: dict[str, Any]) -> ImageGenStreamEvent:
         event: ImageGenStreamEvent
         if value.get("type") == "image_generation.partial_image":
-            event = structure(value, ImageGenPartialImageEvent)
+            event = structure(value, ImageGenPartialImageEvent, self._secret)
         else:
-            event = structure(value, ImageGenCompletedEvent)
+            event = structure(value, ImageGenCompletedEvent, self._secret)
         event._download = self._download
         return event
 

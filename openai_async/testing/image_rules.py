@@ -8,24 +8,6 @@ import attrs
 from . import checks
 from .answers import invalid
 
-_KNOWN_PARAMETERS = frozenset(
-    (
-        "background",
-        "model",
-        "moderation",
-        "n",
-        "output_compression",
-        "output_format",
-        "partial_images",
-        "prompt",
-        "quality",
-        "response_format",
-        "size",
-        "stream",
-        "style",
-        "user",
-    )
-)
 _ONLY_GPT_IMAGE = (
     "background",
     "moderation",
@@ -90,9 +72,6 @@ def _family_name(model: str) -> str | None:
 
 def read_image_request(body: Mapping[str, Any]) -> ImageRequest:
     """The request, every field of it checked against the rules of its model."""
-    for name in body:
-        if name not in _KNOWN_PARAMETERS:
-            raise invalid(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
     model = "dall-e-2" if body.get("model") is None else checks.required_string(body, "model")
     family_name = _family_name(model)
     if family_name is None:

@@ -4,8 +4,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-# A schema may refer to itself; a required reference can only be satisfied so far.
+import attrs
+
+# A schema may refer to itself, also several times: a required reference can only be satisfied so
+# far. The second bound keeps the width in check, which grows as a power of the first.
 _MAX_DEPTH = 16
+_MAX_VALUES = 1000
 
 _FORMATS = {
     "date": "2024-01-01",
@@ -19,31 +23,39 @@ _FORMATS = {
 
 def minimal_instance(schema: object, word: str) -> Any:
     """A value with nothing but what `schema` requires; its strings are `word`."""
-    return _instance(schema, word, schema, 0)
+    return _instance(schema, _Build(word, schema), 0)
 
 
-def _instance(schema: object, word: str, root: object, depth: int) -> Any:
-    if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
+@attrs.define
+class _Build:
+    word: str
+    root: object
+    left: int = _MAX_VALUES
+
+
+def _instance(schema: object, build: _Build, depth: int) -> Any:
+    build.left -= 1
+    if not isinstance(schema, Mapping) or depth > _MAX_DEPTH or build.left < 0:
         return {} if schema is True else None
     if "const" in schema:
         return schema["const"]
     if isinstance(schema.get("enum"), list) and schema["enum"]:
         return schema["enum"][0]
     if isinstance(schema.get("$ref"), str):
-        return _instance(_resolve(schema["$ref"], root), word, root, depth + 1)
+        return _instance(_resolve(schema["$ref"], build.root), build, depth + 1)
     for several in ("anyOf", "oneOf"):
         if isinstance(schema.get(several), list) and schema[several]:
-            return _instance(schema[several][0], word, root, depth + 1)
+            return _instance(schema[several][0], build, depth + 1)
     if isinstance(schema.get("allOf"), list):
-        return _instance(_merged(schema, root), word, root, depth + 1)
+        return _instance(_merged(schema, build.root), build, depth + 1)
     match _type_of(schema):
         case "object":
-            return _object(schema, word, root, depth)
+            return _object(schema, build, depth)
         case "array":
             count = _bound(schema, "minItems", 0)
-            return [_instance(schema.get("items"), word, root, depth + 1) for _ in range(count)]
+            return [_instance(schema.get("items"), build, depth + 1) for _ in range(count)]
         case "string":
-            return _string(schema, word)
+            return _string(schema, build.word)
         case "integer" | "number":
             return _number(schema)
         case "boolean":
@@ -60,13 +72,13 @@ def _type_of(schema: Mapping[str, Any]) -> object:
     return "object" if kind is None and "properties" in schema else kind
 
 
-def _object(schema: Mapping[str, Any], word: str, root: object, depth: int) -> dict[str, Any]:
+def _object(schema: Mapping[str, Any], build: _Build, depth: int) -> dict[str, Any]:
     properties = schema.get("properties")
     required = schema.get("required")
     if not isinstance(properties, Mapping) or not isinstance(required, list):
         return {}
     return {
-        name: _instance(properties.get(name, {}), word, root, depth + 1)
+        name: _instance(properties.get(name, {}), build, depth + 1)
         for name in required
         if isinstance(name, str)
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
+import orjson
 
 
 class _Unset:
@@ -35,12 +36,19 @@ class Reply:
     json: Any = attrs.field(default=UNSET, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if self.content is not None and not isinstance(self.content, str):
+        if self.content is not None and not (
+            isinstance(self.content, str) and _is_json(self.content)
+        ):
             msg = f"Reply content must be a string or None, not {self.content!r}."
             raise ValueError(msg)
         for call in self.tool_calls or ():
-            if not isinstance(call, Mapping) or not (call.keys() & {"name", "function", "custom"}):
+            if not _is_call(call):
                 msg = f"A tool call needs a `name` (and `arguments`) or a `function`: {call!r}."
+                raise ValueError(msg)
+        for name in ("tool_calls", "usage", "extra", "json"):
+            value = getattr(self, name)
+            if value is not UNSET and not _is_json(value):
+                msg = f"Reply {name} is no JSON: {value!r}."
                 raise ValueError(msg)
         if self.is_json and any((self.content, self.tool_calls, self.refusal, self.extra)):
             msg = "A Reply is either `json` or a chat message, not both."
@@ -84,6 +92,12 @@ class Failure:
         told = (self.message, self.code, self.type, self.param, self.headers, self.body)
         if self.status is None and any(value is not None for value in told):
             return "Failure needs a status to answer with a message, code, headers or body."
+        if not all(_is_header(*item) for item in (self.headers or {}).items()):
+            return f"Failure headers must be strings on one line, not {self.headers!r}."
+        if not isinstance(self.body, str | bytes | dict | None) or not (
+            isinstance(self.body, bytes) or _is_json(self.body)
+        ):
+            return f"Failure body must be text, bytes or a JSON object, not {self.body!r}."
         if not _is_number(self.delay) or not 0 <= self.delay < math.inf:
             return f"Failure delay must be seconds, 0 or more, not {self.delay!r}."
         for name in ("cut_after", "stall_after"):
@@ -126,6 +140,30 @@ class Script:
 
     def clear(self) -> None:
         self._steps.clear()
+
+
+def _is_call(call: object) -> bool:
+    """`{"name": ...}`, or the API's own form with a `function` or `custom` that has one."""
+    if not isinstance(call, Mapping):
+        return False
+    inner = call.get("function") or call.get("custom") or call
+    return isinstance(inner, Mapping) and isinstance(inner.get("name"), str)
+
+
+def _is_json(value: object) -> bool:
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_header(name: object, value: object) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(value, str)
+        and not {"\r", "\n", "\0"} & set(name + value)
+    )
 
 
 def _is_int(value: object) -> bool:

@@ -47,12 +47,14 @@ class LocalServer:
             msg = f"port must be a number from 0 to 65535, not {port!r}."
             raise ValueError(msg)
         if tokens_per_second is not None and not (
-            isinstance(tokens_per_second, int | float) and 0 < tokens_per_second < math.inf
+            isinstance(tokens_per_second, int | float)
+            and tokens_per_second is not True
+            and 0 < tokens_per_second < math.inf
         ):
             msg = f"tokens_per_second must be a number above 0 or None, not {tokens_per_second!r}."
             raise ValueError(msg)
-        if api_key is not None and not api_key:
-            msg = "api_key must not be empty; None accepts any key."
+        if api_key is not None and (not isinstance(api_key, str) or not api_key):
+            msg = "api_key must be a string that is not empty; None accepts any key."
             raise ValueError(msg)
         self._port = port
         self._state = ServerState(ModelStore(models), tokens_per_second)

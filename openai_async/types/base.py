@@ -7,6 +7,7 @@ An object is the parsed JSON plus typed attributes over it. The JSON is kept, no
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -17,7 +18,14 @@ from attrs import define, field, frozen
 from multidict import CIMultiDict
 
 
-@define(kw_only=True)
+def note_change(instance: APIObject, attribute: attrs.Attribute[Any], value: Any) -> Any:
+    """An attribute that is set later changes the JSON beside it, also as its parents see it."""
+    if instance._raw is not None:
+        instance._raw[attribute.name] = _plain(value)
+    return value
+
+
+@define(kw_only=True, on_setattr=note_change)
 class APIObject:
     """A JSON object of the API. Attributes hold what is known, `.extra` the rest.
 
@@ -28,12 +36,14 @@ class APIObject:
     # The key without which a top-level answer is something else; "" where any object will do.
     _requires: ClassVar[str] = ""
 
-    _raw: dict[str, Any] | None = field(default=None, init=False, repr=False, eq=False)
+    _raw: dict[str, Any] | None = field(
+        default=None, init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object that came, as a copy; for an object built by hand, its fields."""
         if self._raw is not None:
-            return copy.deepcopy(self._raw)
+            return _copied(self._raw)
         return {
             name: _plain(value)
             for name in _known(type(self))
@@ -43,13 +53,16 @@ class APIObject:
     def to_json(self) -> str:
         """`to_dict()` as JSON text."""
         data = self._raw if self._raw is not None else self.to_dict()
-        return orjson.dumps(data).decode()
+        try:
+            return orjson.dumps(data).decode()
+        except TypeError:  # lone surrogates, of a server that splits emoji; very deep nesting
+            return json.dumps(data, separators=(",", ":"))
 
     @property
     def extra(self) -> dict[str, Any]:
         """The fields that came and have no attribute here, such as `reasoning_content`."""
         known = _known(type(self))
-        return {key: value for key, value in (self._raw or {}).items() if key not in known}
+        return _copied({k: v for k, v in (self._raw or {}).items() if k not in known})
 
 
 @frozen(kw_only=True)
@@ -134,11 +147,13 @@ def _rebuild_meta(fields: dict[str, Any]) -> ResponseMeta:
     return ResponseMeta(**fields)
 
 
-@define(kw_only=True)
+@define(kw_only=True, on_setattr=note_change)
 class APIResponse(APIObject):
     """The object at the top of an answer; `.meta` tells how it came."""
 
-    meta: ResponseMeta = field(factory=ResponseMeta, init=False, repr=False, eq=False)
+    meta: ResponseMeta = field(
+        factory=ResponseMeta, init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP
+    )
 
 
 def _known(cls: type[APIObject]) -> list[str]:
@@ -147,8 +162,16 @@ def _known(cls: type[APIObject]) -> list[str]:
 
 
 def _plain(value: object) -> object:
+    """A value as JSON has it."""
     if isinstance(value, APIObject):
         return value.to_dict()
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value
+
+
+def _copied(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return copy.deepcopy(value)
+    except RecursionError:  # deeper than anybody reads
+        return dict(value)

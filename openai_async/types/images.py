@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import html
 import os
 import secrets
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ClassVar, Literal, Required, TypeAlias
 
-from attrs import Factory, define, field
+from attrs import Factory, define, field, setters
 
 from ..errors import APIResponseValidationError, InvalidArgumentError, OpenAIError
 from ..options import RequestOptions
-from .base import APIObject, APIResponse
+from .base import APIObject, APIResponse, note_change
 from .image_format import SIGNATURE_SIZE, image_format
 
 
@@ -65,7 +65,7 @@ def _short(data: str | None) -> str:
     return "None" if data is None else f"<{len(data)} characters>"
 
 
-@define(kw_only=True)
+@define(kw_only=True, on_setattr=note_change)
 class ImagesTokensDetails(APIObject):
     """Tokens by kind."""
 
@@ -73,7 +73,7 @@ class ImagesTokensDetails(APIObject):
     image_tokens: int = 0
 
 
-@define(kw_only=True)
+@define(kw_only=True, on_setattr=note_change)
 class ImagesUsage(APIObject):
     """Tokens used by a GPT image model."""
 
@@ -84,12 +84,14 @@ class ImagesUsage(APIObject):
     output_tokens_details: ImagesTokensDetails | None = None
 
 
-@define(kw_only=True)
+@define(kw_only=True, on_setattr=note_change)
 class _Picture(APIObject):
     """A picture in base64 or behind a URL."""
 
     b64_json: str | None = field(default=None, repr=_short)
-    _download: Downloader | None = field(default=None, init=False, repr=False, eq=False)
+    _download: Downloader | None = field(
+        default=None, init=False, repr=False, eq=False, on_setattr=setters.NO_OP
+    )
 
     def _url(self) -> str | None:
         return None
@@ -124,7 +126,12 @@ class _Picture(APIObject):
         """
         target = await asyncio.to_thread(_checked_target, path)
         data = await self.read()
-        await asyncio.to_thread(_write, target, data)
+        abandoned = threading.Event()
+        try:
+            await asyncio.to_thread(_write, target, data, abandoned)
+        except asyncio.CancelledError:
+            abandoned.set()  # the thread goes on, but must not replace the file any more
+            raise
         return Path(path)
 
     def _repr_mimebundle_(
@@ -135,7 +142,7 @@ class _Picture(APIObject):
             try:
                 # Four characters of base64 hold three bytes.
                 head = base64.b64decode(self.b64_json[: SIGNATURE_SIZE // 3 * 4])
-            except binascii.Error:
+            except ValueError:
                 return None
             kind = image_format(head)
             return {f"image/{kind}": self.b64_json, "text/plain": repr(self)} if kind else None
@@ -144,7 +151,7 @@ class _Picture(APIObject):
         return None
 
 
-@define(kw_only=True)
+@define(kw_only=True, on_setattr=note_change)
 class Image(_Picture):
     """A generated picture."""
 
@@ -157,7 +164,7 @@ class Image(_Picture):
         return self.url
 
 
-@define(kw_only=True)
+@define(kw_only=True, on_setattr=note_change)
 class ImagesResponse(APIResponse):
     """The pictures of one call."""
 
@@ -179,7 +186,7 @@ class ImagesResponse(APIResponse):
         return self.data[0]._repr_mimebundle_(include, exclude) if self.data else None
 
 
-@define(kw_only=True)
+@define(kw_only=True, on_setattr=note_change)
 class _ImageEvent(_Picture):
     created_at: int = 0
     """Unix time, in seconds."""
@@ -189,7 +196,7 @@ class _ImageEvent(_Picture):
     output_format: str = ""
 
 
-@define(kw_only=True)
+@define(kw_only=True, on_setattr=note_change)
 class ImageGenPartialImageEvent(_ImageEvent):
     """A picture in the making."""
 
@@ -197,7 +204,7 @@ class ImageGenPartialImageEvent(_ImageEvent):
     partial_image_index: int = 0
 
 
-@define(kw_only=True)
+@define(kw_only=True, on_setattr=note_change)
 class ImageGenCompletedEvent(_ImageEvent):
     """The finished picture."""
 
@@ -240,7 +247,7 @@ def _checked_target(path: object) -> Path:
     return target
 
 
-def _write(target: Path, data: bytes) -> None:
+def _write(target: Path, data: bytes, abandoned: threading.Event) -> None:
     """Write beside the target and rename: a reader sees the old file or the new one."""
     # The name is cut so that the longest name a file may have leaves room for what is added.
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
@@ -250,7 +257,10 @@ def _write(target: Path, data: bytes) -> None:
                 file.write(data)
             if target.exists():
                 temporary.chmod(target.stat().st_mode)
-            temporary.replace(target)
+            if abandoned.is_set():
+                temporary.unlink()
+            else:
+                temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from attrs import Factory, define
 
-from .base import APIResponse
+from .base import APIResponse, note_change
 
 
-@define(kw_only=True)
+@define(kw_only=True, on_setattr=note_change)
 class Model(APIResponse):
     """A model that can be asked."""
 
@@ -25,7 +25,7 @@ class Model(APIResponse):
     """ISO 8601 date, once announced."""
 
 
-@define(kw_only=True)
+@define(kw_only=True, on_setattr=note_change)
 class ModelList(APIResponse):
     """The models of a server: `len()`, iteration and `in` (by id) work on `.data`."""
 
@@ -44,7 +44,7 @@ class ModelList(APIResponse):
         return any(model in (known, known.id) for known in self.data)
 
 
-@define(kw_only=True)
+@define(kw_only=True, on_setattr=note_change)
 class ModelDeleted(APIResponse):
     """What `models.delete()` answers."""
 

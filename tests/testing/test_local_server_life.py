@@ -3,6 +3,7 @@
 import asyncio
 import io
 import math
+from typing import Any
 
 import aiohttp
 import pytest
