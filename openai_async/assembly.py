@@ -156,9 +156,13 @@ def _merge(into: _Fields, delta: dict[str, Any], depth: int = 0) -> None:
 
 def _index(piece: dict[str, Any]) -> int | None:
     index = piece.get("index")
-    if isinstance(index, float) and index.is_integer():
-        return int(index)
-    return index if isinstance(index, int) else None
+    if index is None or type(index) is int:
+        return index
+    try:
+        return int(index)  # 0.0 and "0"
+    except (TypeError, ValueError, OverflowError) as error:
+        msg = f"The stream has a {type(index).__name__} where an index belongs."
+        raise APIResponseValidationError(msg, body=piece) from error
 
 
 def _merge_call(calls: _Calls, piece: dict[str, Any]) -> None:

@@ -255,6 +255,7 @@ class AsyncStream(ABC, Generic[Event]):
             try:
                 self._taken(value)
             except APIResponseValidationError as error:
+                error.body = redacted(error.body, self._secret)
                 self._fail(error)
                 return
             self._ready.append(value)

@@ -11,6 +11,7 @@ from aioresponses import CallbackResult, aioresponses
 from yarl import URL
 
 from openai_async import (
+    APIError,
     APIResponseValidationError,
     APIStatusError,
     AsyncClient,
@@ -259,14 +260,82 @@ async def test_the_key_is_in_no_repr(mocked_client: AsyncClient, sent: Sent) -> 
     assert "sk-test" not in "".join([*shown, repr(client), repr(client.chat.completions)])
 
 
-async def test_a_server_that_repeats_the_key_in_its_error_does_not_get_it_shown(
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, b'{"error": {"message": "Incorrect API key provided: sk-test/0123456789"}}'),
+        (401, b'{"error": {"message": "Incorrect API key provided: sk-test\\/0123456789"}}'),
+        (401, b"sk-test/0123456789 is no key"),
+        (500, b'{"error": {"message": "' + b"x" * 290 + b'sk-test/0123456789"}}'),
+        (200, b'{"error": {"message": "bad sk-test/0123456789"}}'),
+        (200, b"bad sk-test/0123456789"),
+        (200, b'["sk-test/0123456789"]'),
+        (200, b'{"data": "sk-test/0123456789"}'),
+        (200, b'{"data": [{"id": [], "created": "sk-test/0123456789"}]}'),
+    ],
+)
+@pytest.mark.parametrize("as_header", [False, True])
+async def test_no_error_shows_the_key_that_the_server_repeats(
+    mocked: aioresponses, mocked_client: AsyncClient, status: int, body: bytes, as_header: bool
+) -> None:
+    key = "sk-test/0123456789"
+    mocked.get(MODELS, status=status, body=body, headers={"location": f"/?key={key}"})
+    client = mocked_client.with_options(api_key="other" if as_header else key, max_retries=0)
+    headers = {"Authorization": f"Bearer {key}"} if as_header else None
+    with pytest.raises(APIError) as caught:
+        await client.models.list(extra_headers=headers)
+    error = caught.value
+    assert "sk-test" not in f"{error} {error.body!r} {error.code} {error.__cause__!r}"
+
+
+async def test_a_redirect_does_not_show_the_key(
     mocked: aioresponses, mocked_client: AsyncClient
 ) -> None:
-    message = "Incorrect API key provided: sk-test-0123456789"
-    mocked.get(MODELS, status=401, payload={"error": {"message": message}})
-    with pytest.raises(APIStatusError) as caught:
+    location = "https://elsewhere.test/?key=sk-test-0123456789"
+    mocked.get(MODELS, status=307, headers={"location": location})
+    with pytest.raises(APIStatusError, match="elsewhere.test") as caught:
         await mocked_client.models.list()
-    assert "sk-test" not in f"{caught.value} {caught.value.body}"
+    assert "sk-test" not in f"{caught.value} {caught.value.headers}"
+
+
+async def test_copies_keep_what_the_environment_said(
+    monkeypatch: pytest.MonkeyPatch, sent: Sent
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "first")
+    monkeypatch.setenv("OPENAI_BASE_URL", BASE_URL)
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    async with AsyncClient() as client:
+        monkeypatch.setenv("OPENAI_BASE_URL", "http://evil.test/v1")
+        monkeypatch.setenv("OPENAI_ORG_ID", "org-2")
+        monkeypatch.delenv("OPENAI_API_KEY")
+        await client.with_options(timeout=5).models.list()
+    assert sent.headers["Authorization"] == "Bearer first"
+    assert sent.headers["OpenAI-Organization"] == "org-1"
+
+
+async def test_a_query_in_the_path_wins_over_the_default(mocked: aioresponses) -> None:
+    mocked.get(f"{BASE_URL}/x?a=path&b=2", body=b"ok")
+    async with AsyncClient(
+        base_url=BASE_URL, api_key="k", default_query={"a": "default", "b": 2}
+    ) as client:
+        assert (await client.request("GET", "/x?a=path")).text() == "ok"
+
+
+@pytest.mark.parametrize("query", [{"a": None}, {"a": [1, 2]}, [("a", 1)], "a=1"])
+async def test_a_query_of_the_wrong_kind_is_refused(
+    mocked_client: AsyncClient, sent: Sent, query: Any
+) -> None:
+    with pytest.raises(InvalidArgumentError, match="query"):
+        await mocked_client.models.list(extra_query=query)
+    assert sent.calls == []
+
+
+async def test_extra_body_alone_is_a_body(mocked: aioresponses, mocked_client: AsyncClient) -> None:
+    mocked.post(f"{BASE_URL}/x", body=b"ok")
+    await mocked_client.request("POST", "/x", extra_body={"a": 1})
+    (call,) = mocked.requests["POST", URL(f"{BASE_URL}/x")]
+    assert call.kwargs["data"] == b'{"a":1}'
+    assert call.kwargs["headers"]["Content-Type"] == "application/json"
 
 
 async def test_your_own_session_is_used_and_never_closed(sent: Sent) -> None:

@@ -93,6 +93,13 @@ def test_an_event_too_large_that_comes_at_once_is_refused() -> None:
         SSEDecoder(max_size=1000).feed(b"data: " + b"x" * 2000 + b"\n\n")
 
 
+def test_events_before_one_too_large_are_not_lost() -> None:
+    decoder = SSEDecoder(max_size=100)
+    assert [e.data for e in decoder.feed(b"data: a\n\ndata: " + b"x" * 200)] == [b"a"]
+    with pytest.raises(SSEError):
+        decoder.feed(b"y")
+
+
 def test_events_up_to_the_limit_are_fine() -> None:
     decoder = SSEDecoder(max_size=1000)
     for _ in range(10):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import pickle
+import time
 import zlib
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -21,10 +22,14 @@ from openai_async import (
     InternalServerError,
     OpenAIError,
     RateLimitError,
+    Request,
+    Response,
+    Send,
     StreamInterruptedError,
     Timeout,
 )
 from openai_async.testing import Failure, LocalServer, Reply
+from openai_async.types.chat import ChatCompletionChunk
 from openai_async.types.chat_params import ChatCompletionMessageParam
 
 from .raw_server import DONE, Exchange, RawServer, chunk, sse
@@ -41,6 +46,10 @@ def ask(client: AsyncClient, **params: Any) -> ChatCompletionStream:
 
 async def texts(stream: ChatCompletionStream) -> list[str]:
     return [text async for text in stream.text()]
+
+
+async def chunks(stream: ChatCompletionStream) -> list[ChatCompletionChunk]:
+    return [piece async for piece in stream]
 
 
 # --- the three ways -----------------------------------------------------------------------------
@@ -293,29 +302,124 @@ async def test_closing_the_client_is_the_reason_its_streams_give(
         await reading
 
 
-async def test_a_stream_that_is_dropped_unread_is_hung_up(
-    server: LocalServer, client: AsyncClient
+@pytest.mark.parametrize("read", [0, 1])
+async def test_a_stream_that_is_dropped_is_hung_up(
+    server: LocalServer, client: AsyncClient, read: int
 ) -> None:
     server.script(Failure(stall_after=2))
-    stream = aiter(await ask(client))
+    stream = await ask(client)
+    for _ in range(read):
+        await anext(stream)
     del stream
-    gc.collect()
     await server.requests[0].finished()
     assert server.requests[0].disconnected
 
 
-async def test_a_stream_has_one_reader(server: LocalServer, client: AsyncClient) -> None:
+async def test_a_stream_has_one_reader_who_is_not_disturbed_by_others(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    go_on = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")))
+        await go_on.wait()
+        await exchange.part(sse(chunk("b")) + sse(FINISH) + DONE)
+        await exchange.end()
+
+    raw.answer = answer
+    stream = await ask(raw_client)
+    first = asyncio.create_task(texts(stream))
+    await asyncio.sleep(0)
+    with pytest.raises(OpenAIError, match="one reader"):
+        await anext(stream)
+    with pytest.raises(OpenAIError, match="one reader"):
+        await texts(stream)
+    with pytest.raises(OpenAIError, match="one reader"):
+        await stream.completion()
+    go_on.set()
+    assert await first == ["a", "b"]
+
+
+@pytest.mark.parametrize("headers", [False, True])
+async def test_closing_a_stream_while_it_opens_ends_the_opening(
+    raw: RawServer, raw_client: AsyncClient, headers: bool
+) -> None:
+    """Before its headers are there, and between them and the first event."""
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        if headers:
+            await exchange.start_stream()
+        arrived.set()
+        await go_on.wait()
+        await exchange.stream(chunk("a"), FINISH, DONE)
+
+    raw.answer = answer
+    stream = ask(raw_client, max_retries=2)
+    opening = asyncio.create_task(stream.completion())
+    await arrived.wait()
+    if headers:
+        await asyncio.sleep(0.05)  # the headers are on their way, and nothing tells of them
+    await stream.close()
+    go_on.set()
+    with pytest.raises(OpenAIError, match="closed before its end") as caught:
+        await opening
+    assert type(caught.value) is OpenAIError
+    assert len(raw.exchanges) == 1
+
+
+async def test_a_cancelled_read_is_what_the_next_one_tells(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Failure(stall_after=0))
+    stream = ask(client)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await stream
     server.script(Failure(stall_after=1))
-    async with ask(client) as stream:
-        await anext(stream)
-        await anext(stream)
-        first = asyncio.create_task(stream.__anext__())
-        await asyncio.sleep(0)
-        with pytest.raises(OpenAIError, match="one reader"):
+    stream = await ask(client)
+    await anext(stream)
+    await anext(stream)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
             await anext(stream)
-        first.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await first
+    with pytest.raises(StreamInterruptedError, match="reader was cancelled"):
+        await anext(stream)
+
+
+async def test_a_middleware_that_fails_behind_an_open_stream_leaves_none(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    async def fail(request: Request, send: Send) -> Response:
+        await send(request)
+        raise LookupError
+
+    server.script(Failure(stall_after=1))
+    with pytest.raises(LookupError):
+        await ask(client.with_options(middlewares=[fail]))
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
+async def test_a_middleware_may_send_a_stream_again(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    async def twice(request: Request, send: Send) -> Response:
+        await send(request)
+        return await send(request)
+
+    server.script(Reply("first"), Reply("second"))
+    stream = await ask(client.with_options(middlewares=[twice]))
+    assert (await stream.completion()).text == "second"
+
+
+async def test_a_middleware_cannot_answer_a_stream_by_itself(client: AsyncClient) -> None:
+    async def answer(request: Request, send: Send) -> Response:
+        return Response(status=200, headers={})
+
+    with pytest.raises(OpenAIError, match="middleware"):
+        await ask(client.with_options(middlewares=[answer]))
 
 
 # --- faults -------------------------------------------------------------------------------------
@@ -343,6 +447,40 @@ async def test_a_stream_that_just_ends_is_interrupted(
     raw.answer = lambda e: e.stream(chunk("a"))
     with pytest.raises(StreamInterruptedError):
         await ask(raw_client).completion()
+
+
+@pytest.mark.parametrize("torn", [b'data: {"choices": [{"ind', b"data: {"])
+async def test_a_stream_that_ends_inside_an_event_is_interrupted(
+    raw: RawServer, raw_client: AsyncClient, torn: bytes
+) -> None:
+    raw.answer = lambda e: e.stream(chunk("a"), torn)
+    with pytest.raises(StreamInterruptedError) as caught:
+        await ask(raw_client).completion()
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "a"
+
+
+async def test_a_torn_done_after_the_finish_reason_is_the_end(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(chunk("a"), FINISH, b"data: [DON")
+    assert await texts(ask(raw_client)) == ["a"]
+
+
+async def test_pings_after_the_end_of_the_answer_do_not_keep_it_open(
+    raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openai_async.stream.FINISH_GRACE", 0.2)
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")) + sse(FINISH))
+        while True:
+            await exchange.part(b": ping\n\n")
+            await asyncio.sleep(0.02)
+
+    raw.answer = answer
+    assert await texts(ask(raw_client)) == ["a"]
 
 
 async def test_a_choice_without_its_finish_reason_is_interrupted(
@@ -376,10 +514,61 @@ async def test_comments_keep_a_stream_alive(raw: RawServer, raw_client: AsyncCli
 
 
 async def test_a_slow_reader_does_not_time_out(raw: RawServer, raw_client: AsyncClient) -> None:
-    raw.answer = lambda e: e.stream(chunk("a"), chunk("b"), FINISH, DONE)
-    async with ask(raw_client, timeout=Timeout(idle=0.05)) as stream:
-        await asyncio.sleep(0.15)
-        assert await texts(stream) == ["a", "b"]
+    go_on = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")))
+        await go_on.wait()
+        await exchange.part(sse(chunk("b")) + sse(FINISH) + DONE)
+        await exchange.end()
+
+    raw.answer = answer
+    async with ask(raw_client, timeout=Timeout(idle=0.1)) as stream:
+        await anext(stream)
+        await asyncio.sleep(0.3)  # nobody reads: this is no silence
+        go_on.set()
+        assert await texts(stream) == ["b"]
+
+
+async def test_a_blocked_loop_is_not_the_servers_silence(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")))
+        await exchange.part(sse(chunk("b")))
+        asyncio.get_running_loop().call_soon(time.sleep, 0.3)
+        await asyncio.sleep(0)
+        await exchange.part(sse(chunk("c")) + sse(FINISH) + DONE)
+        await exchange.end()
+
+    raw.answer = answer
+    assert await texts(ask(raw_client, timeout=Timeout(idle=0.2))) == ["a", "b", "c"]
+
+
+async def test_a_slow_reader_holds_the_server_back(raw: RawServer, raw_client: AsyncClient) -> None:
+    sent = 0
+    stuck = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        nonlocal sent
+        exchange.writer.transport.set_write_buffer_limits(0)
+        await exchange.start_stream()
+        while True:
+            sending = asyncio.create_task(exchange.part(sse(chunk("x" * 100_000))))
+            done, _ = await asyncio.wait([sending], timeout=0.3)
+            if not done:
+                stuck.set()
+            await sending
+            sent += 100_000
+
+    raw.answer = answer
+    async with ask(raw_client) as stream:
+        await anext(stream)
+        await stuck.wait()
+        assert sent < 20_000_000
+        await anext(stream)
 
 
 @pytest.mark.parametrize(
@@ -414,6 +603,27 @@ async def test_a_broken_event_is_a_typed_error_behind_the_good_ones(
     await raw.hung_up.wait()
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'data: {"error": {"message": "bad key sk-secret\\/123456"}}\n\n',
+        b"data: bad sk-secret/123456\n\n",
+        b'data: ["sk-secret/123456"]\n\n',
+        b'data: {"choices": "sk-secret/123456"}\n\n',
+        b'data: {"choices": [], "usage": "sk-secret/123456"}\n\n',
+        b"event: error\ndata: sk-secret/123456\n\n",
+    ],
+)
+async def test_no_error_of_a_stream_shows_the_key(
+    raw: RawServer, raw_client: AsyncClient, event: bytes
+) -> None:
+    raw.answer = lambda e: e.stream(event)
+    client = raw_client.with_options(api_key="sk-secret/123456")
+    with pytest.raises(APIError) as caught:
+        _ = [piece async for piece in ask(client)]
+    assert "sk-secret" not in f"{caught.value} {caught.value.body!r}"
+
+
 async def test_after_a_failure_reading_on_fails_again(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
@@ -426,16 +636,18 @@ async def test_after_a_failure_reading_on_fails_again(
 
 
 @pytest.mark.parametrize("choices", [5, "x", [None], [5], [{"index": {}}], [{"delta": "x"}], [{}]])
-async def test_odd_chunks_never_escape_as_anything_but_ours(
+async def test_odd_chunks_are_results_or_typed_errors_whichever_way_they_are_read(
     raw: RawServer, raw_client: AsyncClient, choices: object
 ) -> None:
     raw.answer = lambda e: e.stream({"choices": choices}, FINISH, DONE)
-    try:
-        assert await ask(raw_client).completion()
-        raw.answer = lambda e: e.stream({"choices": choices}, FINISH, DONE)
-        assert [piece async for piece in ask(raw_client)]
-    except APIResponseValidationError:
-        pass
+    good = choices in ([None], [{}])
+    for read in (
+        lambda: ask(raw_client).completion(),
+        lambda: texts(ask(raw_client)),
+        lambda: chunks(ask(raw_client)),
+    ):
+        with nullcontext() if good else pytest.raises(APIResponseValidationError):
+            await read()
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "text/event-stream"])
@@ -498,6 +710,21 @@ async def test_a_failure_before_the_first_chunk_is_retried(
     stream = await ask(client, max_retries=2)
     assert await texts(stream) == ["ok"]
     assert stream.meta.attempts == 3
+
+
+async def test_a_failure_in_the_first_read_knows_the_attempts(
+    raw: RawServer, raw_client: AsyncClient, waits: list[float]
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) == 1:
+            await exchange.whole(b"", status="503 Busy")
+        else:
+            await exchange.stream(sse(chunk("a")) + b"data: {\n\n")
+
+    raw.answer = answer
+    with pytest.raises(APIResponseValidationError) as caught:
+        await ask(raw_client, max_retries=1).completion()
+    assert caught.value.attempts == 2
 
 
 async def test_a_failure_after_the_first_chunk_is_not_retried(

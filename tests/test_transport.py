@@ -17,12 +17,17 @@ from aioresponses import aioresponses
 
 from openai_async import (
     APIConnectionError,
+    APIError,
     APIResponseValidationError,
     APIStatusError,
     APITimeoutError,
     AsyncClient,
+    AuthenticationError,
+    ChatCompletionStream,
     InternalServerError,
+    InvalidArgumentError,
     NotFoundError,
+    OpenAIError,
     Timeout,
 )
 from openai_async.testing import Failure, LocalServer
@@ -75,14 +80,14 @@ async def test_max_connections_bounds_what_is_under_way(raw: RawServer) -> None:
         await exchange.whole(LIST)
 
     raw.answer = answer
-    # A connect timeout that would strike if waiting for a slot counted as connecting.
-    timeout = Timeout(connect=0.5)
+    # A connect timeout that strikes if waiting for a slot counts as connecting.
+    timeout = Timeout(connect=0.1)
     async with AsyncClient(
         base_url=raw.url, api_key="k", max_connections=2, timeout=timeout
     ) as client:
         calls = [asyncio.create_task(client.models.list()) for _ in range(6)]
         await two_are_here.wait()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
         assert len(raw.exchanges) == 2
         go_on.set()
         await asyncio.gather(*calls)
@@ -200,6 +205,42 @@ async def test_the_ways_of_a_session_of_your_own_do_not_matter(server: LocalServ
     assert server.requests[1].headers["authorization"] == "Bearer k"
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # BasicAuth, since aiohttp 3.14
+async def test_a_session_that_authorizes_by_itself_is_refused() -> None:
+    async with aiohttp.ClientSession(auth=aiohttp.BasicAuth("a", "b")) as session:
+        with pytest.raises(InvalidArgumentError, match="auth"):
+            AsyncClient(api_key="k", session=session)
+
+
+async def test_a_download_carries_nothing_of_a_session_of_your_own(raw: RawServer) -> None:
+    raw.answer = lambda e: e.whole(b"picture")
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": "Bearer other"}) as session,
+        AsyncClient(base_url=raw.url, api_key="k", session=session) as client,
+    ):
+        assert await client._download(f"{raw.url}/x.png") == b"picture"
+    assert "authorization" not in raw.exchanges[0].headers
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 10_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx",
+    ],
+)
+async def test_the_cause_of_an_error_does_not_hold_the_key(
+    raw: RawServer, raw_client: AsyncClient, answer: bytes
+) -> None:
+    raw.answer = lambda e: e.send(answer)
+    with pytest.raises(APIConnectionError) as caught:
+        await raw_client.with_options(api_key="sk-secret-123456").models.list()
+    cause = caught.value.__cause__
+    assert isinstance(cause, aiohttp.ClientError)
+    assert "sk-secret" not in f"{cause!r} {cause.args!r}"
+
+
 # --- time ---------------------------------------------------------------------------------------
 
 
@@ -257,6 +298,20 @@ async def test_connecting_takes_too_long(
         )
 
 
+async def test_an_error_whose_body_stalls_is_still_that_error(
+    raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openai_async.transport.ERROR_BODY_WAIT", 0.1)
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 401 No\r\nContent-Length: 100\r\n\r\n")
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    with pytest.raises(AuthenticationError):
+        await raw_client.models.list()
+
+
 # --- redirects ----------------------------------------------------------------------------------
 
 
@@ -278,6 +333,33 @@ async def test_a_get_is_redirected_within_its_origin(
     raw.answer = redirect(status, "/v1/moved")
     assert len(await raw_client.models.list()) == 1
     assert raw.exchanges[1].headers["authorization"] == "Bearer local"
+
+
+async def test_a_relative_redirect_starts_where_the_last_one_led(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        path = exchange.head.split()[1]
+        if path == "/v2/there/again":
+            await exchange.whole(LIST)
+        else:
+            location = {"/v1/models": "/v2/there/"}.get(path, "again")
+            head = f"HTTP/1.1 307 Go\r\nLocation: {location}\r\nContent-Length: 0"
+            await exchange.send(f"{head}\r\n\r\n".encode())
+
+    raw.answer = answer
+    assert len(await raw_client.models.list()) == 1
+
+
+@pytest.mark.parametrize(
+    "location", ["mailto:a@b", "http://[::1", "http://", "//", "http://h:99999/x", "ftp://h/x"]
+)
+async def test_a_redirect_to_nowhere_is_an_error_of_its_status(
+    raw: RawServer, raw_client: AsyncClient, location: str
+) -> None:
+    raw.answer = redirect(307, location)
+    with pytest.raises(APIStatusError, match="HTTP 307"):
+        await raw_client.models.list()
 
 
 @pytest.mark.parametrize("status", [307, 308])
@@ -492,12 +574,111 @@ async def test_an_unclosed_client_warns_once_and_its_connections_are_closed(raw:
     await raw.hung_up.wait()
 
 
-async def test_closing_fails_what_is_under_way(server: LocalServer, client: AsyncClient) -> None:
+async def test_closing_fails_an_open_stream(server: LocalServer, client: AsyncClient) -> None:
     server.script(Failure(stall_after=1))
     async with client.chat.completions.create(
         model="gpt-4o", messages=[{"role": "user", "content": "Hi"}], stream=True
     ) as stream:
         await anext(stream)
         await client.close()
-        with pytest.raises(APIConnectionError):
+        with pytest.raises(APIConnectionError, match="client was closed"):
             await stream.completion()
+
+
+@pytest.mark.parametrize("half", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
+async def test_closing_fails_a_call_that_waits_for_its_answer(
+    raw: RawServer, raw_client: AsyncClient, half: bytes
+) -> None:
+    arrived = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(half)
+        arrived.set()
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    call = asyncio.create_task(raw_client.models.list())
+    await arrived.wait()
+    await asyncio.sleep(0.05)
+    await raw_client.close()
+    async with asyncio.timeout(5):
+        with pytest.raises(OpenAIError, match="client is closed"):
+            await call
+
+
+async def test_closing_fails_calls_that_wait_for_a_slot_or_a_key(raw: RawServer) -> None:
+    go_on = asyncio.Event()
+
+    async def key() -> str:
+        await go_on.wait()
+        return "k"
+
+    async with AsyncClient(base_url=raw.url, api_key=key, max_connections=1) as client:
+        calls = [asyncio.create_task(client.models.list()) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        await client.close()
+        go_on.set()
+        for call in calls:
+            with pytest.raises(OpenAIError, match="client is closed"):
+                await call
+    assert raw.exchanges == []
+
+
+def test_closing_from_another_loop_waits_for_nobody() -> None:
+    run_script(
+        """
+in_use, closed = threading.Event(), threading.Event()
+
+async def other(url):
+    await client.with_options(base_url=url).models.list()
+    in_use.set()
+    closed.wait(20)  # a loop that is busy
+
+async def main():
+    async with LocalServer() as server:
+        thread = threading.Thread(target=lambda: asyncio.run(other(server.url)))
+        thread.start()
+        while not in_use.is_set():
+            await asyncio.sleep(0.01)
+        await client.close()
+        closed.set()
+        while thread.is_alive():
+            await asyncio.sleep(0.01)
+        thread.join()
+
+import logging
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # of the loop that was kept busy
+client = AsyncClient(api_key="local", base_url="http://127.0.0.1:1/v1")
+asyncio.run(main())
+"""
+    )
+
+
+async def test_every_slot_comes_back_whatever_happens(
+    server: LocalServer, client: AsyncClient, waits: list[float]
+) -> None:
+    """With one slot, the call after each of these would wait for ever if it did not."""
+    async with AsyncClient(
+        base_url=server.url, api_key="k", max_connections=1, max_retries=1
+    ) as one:
+
+        def stream() -> ChatCompletionStream:
+            return one.chat.completions.create(
+                model="gpt-4o", messages=[{"role": "user", "content": "x"}], stream=True
+            )
+
+        server.script(Failure(500), Failure(500), Failure(cut_after=0), Failure(cut_after=0))
+        for call in (one.models.list(), one.models.list()):
+            with pytest.raises(APIError):
+                await call
+        server.script(
+            Failure(400), Failure(cut_after=0), Failure(cut_after=0), Failure(cut_after=1)
+        )
+        for _ in range(3):
+            with pytest.raises(APIError):
+                await stream().completion()
+        await stream().completion()
+        async for _ in stream():
+            break
+        async with asyncio.timeout(5):
+            assert len(await one.models.list())

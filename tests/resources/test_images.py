@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 import io
 import os
 import pickle
+import threading
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -23,6 +25,7 @@ from openai_async import (
 )
 from openai_async.options import REQUEST_OPTIONS
 from openai_async.testing import Failure, LocalServer, Reply
+from openai_async.types import images as images_module
 from openai_async.types.images import (
     Downloader,
     ImageGenCompletedEvent,
@@ -196,6 +199,32 @@ async def test_a_symbolic_link_is_followed_and_a_mode_is_kept(tmp_path: Path) ->
 
 async def test_a_name_as_long_as_a_name_may_be(tmp_path: Path) -> None:
     assert (await GeneratedImage(b64_json=PIXEL).save(tmp_path / ("x" * 255))).exists()
+
+
+async def test_a_cancelled_save_does_not_replace_the_file_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "otter.png"
+    target.write_text("old")
+    writing, go_on, done = threading.Event(), threading.Event(), threading.Event()
+    write = images_module._write
+
+    def slow(*args: Any) -> None:
+        writing.set()
+        go_on.wait(20)
+        write(*args)
+        done.set()
+
+    monkeypatch.setattr(images_module, "_write", slow)
+    saving = asyncio.create_task(GeneratedImage(b64_json=PIXEL).save(target))
+    await asyncio.to_thread(writing.wait)
+    saving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await saving
+    go_on.set()
+    await asyncio.to_thread(done.wait)
+    assert target.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["otter.png"]
 
 
 async def test_a_download_that_fails_leaves_nothing_on_disk(

@@ -49,7 +49,7 @@ async def test_an_id_with_a_slash_is_found(client: AsyncClient, server: LocalSer
     assert model.id == "meta/llama-3"
 
 
-@pytest.mark.parametrize("model", ["", " ", ".", "..", None, 5])
+@pytest.mark.parametrize("model", ["", " ", ".", "..", "\udc80", None, 5])
 async def test_what_is_no_id_is_refused(
     client: AsyncClient, server: LocalServer, model: Any
 ) -> None:

@@ -1,5 +1,6 @@
 """LocalServer's models and chat completions: what is refused, and what is answered."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -106,7 +107,6 @@ async def test_only_models_of_a_user_can_be_deleted(
         ({"tools": [{"type": "function"}]}, "tools[0].function.name"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"response_format": {"type": "xml"}}, "response_format"),
-        ({"foo": 1}, "foo"),
     ],
 )
 async def test_an_invalid_field_is_named(
@@ -239,3 +239,25 @@ async def test_json_formats_are_answered_with_json(
     response_format = {"type": "json_schema", "json_schema": schema}
     _, answer = await chat(server, http, response_format=response_format)
     assert json.loads(content(answer)) == ARGUMENTS
+
+
+async def test_parameters_of_other_servers_are_let_through(
+    server: LocalServer, http: aiohttp.ClientSession
+) -> None:
+    assert (await chat(server, http, top_k=3, guided_json={}))[0] == 200
+
+
+async def test_a_schema_that_refers_to_itself_many_times_is_answered_soon(
+    server: LocalServer, http: aiohttp.ClientSession
+) -> None:
+    node = {
+        "type": "object",
+        "properties": {name: {"$ref": "#"} for name in "abcdef"},
+        "required": [*"abcdef"],
+    }
+    tool = {"type": "function", "function": {"name": "tree", "parameters": node}}
+    async with asyncio.timeout(5):
+        status, answer = await chat(server, http, tools=[tool], tool_choice="required")
+    assert status == 200
+    call = answer["choices"][0]["message"]["tool_calls"][0]
+    assert json.loads(call["function"]["arguments"]).keys() == set("abcdef")

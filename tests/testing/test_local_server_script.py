@@ -226,3 +226,27 @@ async def test_a_client_that_hangs_up_ends_a_delay(server: LocalServer) -> None:
             await asyncio.wait_for(chat(server, http), 0.1)
     await asyncio.wait_for(server.requests[0].finished(), 5)
     assert server.requests[0].disconnected
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"tool_calls": [{"function": {}}]},
+        {"tool_calls": ["f"]},
+        {"json": {"a": {1}}},
+        {"extra": {"a": object()}},
+        {"content": "\ud83d"},
+    ],
+)
+def test_a_reply_that_cannot_be_sent_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Reply|tool call"):
+        Reply(**values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"headers": {"x": 5}}, {"headers": {"x": "a\r\nb"}}, {"body": [1]}, {"body": {"a": {1}}}],
+)
+def test_a_failure_that_cannot_be_sent_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Failure"):
+        Failure(500, **values)
