@@ -13,8 +13,8 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, Self, TypeVar
 
 from multidict import CIMultiDict
@@ -344,29 +344,20 @@ class AsyncStream(ABC, Generic[Event]):
             else:
                 self._body.abort()
 
-    def _one_reader(self) -> _OneReader:
-        return _OneReader(self)
+    @contextmanager
+    def _one_reader(self) -> Iterator[None]:
+        """Two tasks reading at once would tear events apart."""
+        if self._busy:
+            msg = "Another task is reading this stream: give each stream one reader."
+            raise OpenAIError(msg)
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
 
     def __del__(self) -> None:
         self._leave()  # nobody can read on
-
-
-class _OneReader:
-    """Guards a stream against two tasks reading at once, which would tear events apart."""
-
-    __slots__ = ("_stream",)
-
-    def __init__(self, stream: AsyncStream[Any]) -> None:
-        self._stream = stream
-
-    def __enter__(self) -> None:
-        if self._stream._busy:
-            msg = "Another task is reading this stream: give each stream one reader."
-            raise OpenAIError(msg)
-        self._stream._busy = True
-
-    def __exit__(self, *exc: object) -> None:
-        self._stream._busy = False
 
 
 class Reader(Generic[T]):

@@ -1,11 +1,7 @@
-"""The pooled aiohttp session, and one attempt of one request through it.
+"""One attempt of one request, through the aiohttp session of its loop.
 
-This is the only module that talks to aiohttp: a `Request` goes in, a `Response` comes out, and
-whatever goes wrong between is one of our exceptions. It knows nothing of retries or JSON shapes.
-
-There is one session per event loop and process. aiohttp's connections belong to the loop they were
-opened in, so a client that is used in two loops needs two sets of them, and a forked child must
-leave its parent's alone.
+A `Request` goes in, a `Response` comes out, and what goes wrong between is one of our exceptions.
+Nothing here knows of retries or of the shapes of JSON.
 """
 
 from __future__ import annotations
@@ -13,16 +9,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
-import os
 import time
-import warnings
-from collections.abc import AsyncGenerator
 from contextlib import suppress
 from functools import lru_cache
 from ssl import SSLContext
 
 import aiohttp
-from attrs import define, field
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
@@ -32,11 +24,9 @@ from .bytestream import (
     WIRE_ERRORS,
     ByteStream,
     connection_error,
-    running_loop,
 )
 from .codec import body_or_text
 from .errors import (
-    APIConnectionError,
     APIError,
     APIResponseValidationError,
     APITimeoutError,
@@ -45,44 +35,13 @@ from .errors import (
     status_error,
 )
 from .options import APIKey, check_api_key
+from .pool import CLOSED, Pool, Pools
 from .request import Request, Response
 
 # A redirect within one origin is a matter of a slash or a version prefix: one or two hops.
 MAX_REDIRECTS = 5
 
-_CLOSED = "This client is closed: create a new AsyncClient."
-
 SSL = SSLContext | aiohttp.Fingerprint | bool
-
-
-@define(eq=False)
-class _Pool:
-    """The session of one loop, the slots that bound its requests, and what is open."""
-
-    session: aiohttp.ClientSession
-    owned: bool
-    """Whether the session is ours to close."""
-    slots: asyncio.Semaphore
-    streams: set[ByteStream] = field(factory=set)
-    answers: set[aiohttp.ClientResponse] = field(factory=set)
-    """Plain answers whose body is being read."""
-    pid: int = field(factory=os.getpid)
-    keeper: AsyncGenerator[None, None] | None = None
-
-    async def close(self) -> None:
-        for stream in list(self.streams):
-            stream.hang_up(APIConnectionError("The client was closed while this stream was open."))
-        for answer in list(self.answers):
-            answer.close()  # a closed connector would leave the reader of the body waiting
-        if self.owned:
-            await self.session.close()
-
-    def close_without_waiting(self) -> None:
-        """Do of `close()` what needs no waiting, which is all but the farewells of TLS."""
-        closing = self.close()
-        with suppress(StopIteration):
-            closing.send(None)
-        closing.close()
 
 
 class Transport:
@@ -96,15 +55,18 @@ class Transport:
         ssl: SSL | None,
         session: aiohttp.ClientSession | None,
     ) -> None:
-        self._max_connections = max_connections
         self._proxy = proxy
         self._ssl: SSL = True if ssl is None else ssl
-        self._session = session
-        # By loop, and whether the session is our own. With a session of the user's, one of our own
-        # is opened for what must not carry that session's default headers: downloads.
-        self._pools: dict[tuple[asyncio.AbstractEventLoop, bool], _Pool] = {}
-        self._of_parent: list[_Pool] = []
-        self.closed = False
+        self._pools = Pools(max_connections, session)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has been called."""
+        return self._pools.closed
+
+    async def close(self) -> None:
+        """Close the sessions of all loops; what is still under way fails."""
+        await self._pools.close()
 
     async def send(self, request: Request) -> Response:
         """One attempt.
@@ -115,7 +77,7 @@ class Transport:
             APIConnectionError: there was no complete answer.
             OpenAIError: the client is closed, or has no usable API key.
         """
-        pool = await self._pool(own=self._session is None or request.api_key is None)
+        pool = await self._pools.get(own=request.api_key is None)
         # Our own slots instead of the connector's limit: there, waiting for a free connection
         # counts against the connect timeout, which fails the tail of every large fan-out.
         await pool.slots.acquire()
@@ -135,7 +97,7 @@ class Transport:
         response.elapsed = time.perf_counter() - request.started
         return response
 
-    async def _attempt(self, pool: _Pool, request: Request) -> Response:
+    async def _attempt(self, pool: Pool, request: Request) -> Response:
         deadline = asyncio.timeout(request.timeout.total)
         try:
             async with deadline:
@@ -158,10 +120,10 @@ class Transport:
             if isinstance(error, OpenAIError):
                 raise
             if self.closed:
-                raise OpenAIError(_CLOSED) from error
+                raise OpenAIError(CLOSED) from error
             raise connection_error(error, request.url) from error
 
-    async def _exchange(self, pool: _Pool, request: Request) -> Response:
+    async def _exchange(self, pool: Pool, request: Request) -> Response:
         """Send the request; read the answer, or for a stream its headers."""
         headers = request.headers
         key = await _ask_for_key(request.api_key)
@@ -186,14 +148,14 @@ class Transport:
         return response
 
     async def _send(
-        self, pool: _Pool, request: Request, headers: CIMultiDict[str]
+        self, pool: Pool, request: Request, headers: CIMultiDict[str]
     ) -> aiohttp.ClientResponse:
         """The answer, its headers read; redirects are followed where that is safe."""
         url = request.url
         for _ in range(MAX_REDIRECTS):
             # Looked at here, where no await stands between: the client may have been closed while
             # this request waited for its slot or its key.
-            self._check_open(pool)
+            self._pools.check_open(pool)
             answer = await pool.session.request(
                 request.method,
                 url,
@@ -213,100 +175,6 @@ class Transport:
             answer.release()
             url = target
         return answer
-
-    def _check_open(self, pool: _Pool | None) -> None:
-        if self.closed:
-            raise OpenAIError(_CLOSED)
-        if pool is not None and pool.session.closed:
-            msg = "The aiohttp session of this client is closed: create a new one."
-            raise OpenAIError(msg)
-
-    async def _pool(self, *, own: bool) -> _Pool:
-        """The pool of the running loop, opened at its first use."""
-        self._check_open(None)
-        loop = asyncio.get_running_loop()
-        pool = self._pools.get((loop, own))
-        if pool is None or pool.pid != os.getpid():
-            pool = await self._open(loop, own)
-        return pool
-
-    async def _open(self, loop: asyncio.AbstractEventLoop, own: bool) -> _Pool:
-        self._sweep()
-        session = None if own else self._session
-        if session is None:
-            session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
-                # The API sets no cookies that matter; Cloudflare's would tie requests together.
-                cookie_jar=aiohttp.DummyCookieJar(),
-                # All waiting is bounded by `Timeout`, above and in ByteStream.
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            )
-        slots = asyncio.Semaphore(self._max_connections)
-        pool = self._pools[loop, own] = _Pool(session, own, slots)
-        pool.keeper = _keep(pool, self._pools, (loop, own))
-        await anext(pool.keeper)
-        return pool
-
-    def _sweep(self) -> None:
-        """Forget the pools of closed loops; set those of a parent process aside, untouched.
-
-        Closing a parent's connections in its forked child would take them out of the epoll
-        instance that both share.
-        """
-        for place, pool in list(self._pools.items()):
-            if pool.pid != os.getpid():
-                self._of_parent.append(pool)
-            elif not place[0].is_closed():
-                continue
-            self._pools.pop(place, None)
-
-    async def close(self) -> None:
-        """Close the sessions of all loops; what is still under way fails."""
-        self.closed = True
-        self._sweep()
-        here = asyncio.get_running_loop()
-        while self._pools:
-            (loop, _), pool = self._pools.popitem()
-            if loop is here:
-                await pool.close()
-            else:
-                # Told, not waited for: it may be busy, stand still, or end at this moment.
-                with suppress(RuntimeError):
-                    loop.call_soon_threadsafe(pool.close_without_waiting)
-
-    def __del__(self) -> None:
-        mine = [
-            (place[0], pool)
-            for place, pool in getattr(self, "_pools", {}).items()
-            if pool.owned and pool.pid == os.getpid()
-        ]
-        if not mine:
-            return
-        msg = "Unclosed AsyncClient: use `async with`, or `await client.close()`."
-        warnings.warn(msg, ResourceWarning, source=self, stacklevel=2)
-        for loop, pool in mine:
-            if loop is running_loop():
-                pool.close_without_waiting()
-            # The last reference to the keeper: its loop takes it over, and closes the session.
-            pool.keeper = None
-
-
-async def _keep(
-    pool: _Pool,
-    pools: dict[tuple[asyncio.AbstractEventLoop, bool], _Pool],
-    place: tuple[asyncio.AbstractEventLoop, bool],
-) -> AsyncGenerator[None, None]:
-    """Closes the pool when its loop ends.
-
-    A loop has no "on close" hook, but `asyncio.run` and `asyncio.Runner` finish the async
-    generators that are still open before they close the loop (PEP 525, `shutdown_asyncgens`).
-    So a client at module level needs no closing between one `asyncio.run` and the next.
-    """
-    try:
-        yield
-    finally:
-        pools.pop(place, None)
-        await pool.close()
 
 
 @lru_cache(maxsize=64)
