@@ -29,6 +29,8 @@ ERROR_BODY_WAIT = 5.0
 FINISH_WAIT = 0.05
 # ...but the connection gets this long to become free by itself before it is closed.
 LINGER = 2.0
+# How often a wait is looked at, in seconds: whether the connection is still there.
+TICK = 1.0
 # How long after its time a silence is looked at once more, before it is held against the server.
 RECHECK = 0.01
 
@@ -51,7 +53,8 @@ class ByteStream:
     Args:
         answer: aiohttp's response, headers read.
         idle: seconds of silence that one `read` bears; `None` for ever.
-        released: called once, when this stream no longer counts among the requests under way.
+        released: called once, when this stream no longer counts among the requests under way, if
+            that is not known otherwise.
         open_streams: where the stream stands as long as it holds a connection, so that closing the
             client hangs up on it.
     """
@@ -72,12 +75,12 @@ class ByteStream:
         self,
         answer: aiohttp.ClientResponse,
         idle: float | None,
-        released: Callable[[], None],
+        released: Callable[[], None] | None,
         open_streams: set[ByteStream],
     ) -> None:
         self._answer = answer
         self._idle = idle
-        self._released: Callable[[], None] | None = released
+        self._released = released
         self._loop = asyncio.get_running_loop()
         self._silent_since: float | None = None
         self._seen = 0  # bytes that had come when this silence began
@@ -99,12 +102,12 @@ class ByteStream:
             APIConnectionError: the connection broke.
         """
         content = self._answer.content
-        # One timer for the whole stream that looks, when it fires, how long this wait has lasted:
-        # a timer per read costs more than reading a chunk.
+        # One timer for many reads that looks, when it fires, how long this wait has lasted: a timer
+        # per read costs more than reading a chunk.
         self._silent_since = self._loop.time()
         self._seen = content.total_bytes
-        if self._timer is None and self._idle is not None:
-            self._timer = self._loop.call_later(self._idle, self._watch)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._until_next_look(0.0), self._watch)
         try:
             data = await content.readany()
         except WIRE_ERRORS as error:
@@ -191,33 +194,56 @@ class ByteStream:
             self._released = None
 
     def _watch(self) -> None:
-        """The timer fired: has nothing come all this time?"""
-        if self._idle is None:
-            return
-        left = self._idle - self._silence()
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._watch)
-        else:
+        """The timer fired: is there anything to wait for?"""
+        self._timer = None
+        silence = self._silence()
+        if silence is None:
+            return  # nobody waits; the next read sets the timer again
+        if self._is_lost() or (self._idle is not None and silence >= self._idle):
             # A loop that was blocked runs timers that are late beside data that is not read yet.
             self._timer = self._loop.call_later(RECHECK, self._give_up)
+        else:
+            self._timer = self._loop.call_later(self._until_next_look(silence), self._watch)
 
-    def _silence(self) -> float:
-        """Seconds that the reader has waited and nothing has come."""
-        if self._silent_since is None or self._answer.content.total_bytes != self._seen:
+    def _until_next_look(self, silence: float) -> float:
+        return TICK if self._idle is None else min(TICK, self._idle - silence)
+
+    def _silence(self) -> float | None:
+        """Seconds that the reader has waited and nothing has come; `None` if nobody waits."""
+        if self._silent_since is None:
+            return None
+        if self._answer.content.total_bytes != self._seen:
             return 0.0
         return self._loop.time() - self._silent_since
 
+    def _is_lost(self) -> bool:
+        """Whether the connection is gone, and the reader has not been told.
+
+        At a malformed chunk aiohttp's C parser closes the connection, and sets the error on the
+        protocol where nobody waits any more, not on the body (seen in 3.12 to 3.14; the parser in
+        Python raises in the body, as in https://github.com/aio-libs/aiohttp/issues/4581).
+        """
+        connection, content = self._answer.connection, self._answer.content
+        if connection is None or content.is_eof() or content.exception() is not None:
+            return False
+        transport = connection.transport
+        return transport is None or transport.is_closing()
+
     def _give_up(self) -> None:
-        if self._idle is None or self._silence() < self._idle:
-            self._timer = None
+        silence = self._silence()
+        if silence and self._is_lost():
+            where = self._answer.url.origin()
+            msg = f"The answer of {where} broke off: it is not coded as HTTP wants it."
+            self.hang_up(APIConnectionError(msg))
+        elif silence is not None and self._idle is not None and silence >= self._idle:
+            msg = (
+                f"The stream was silent for {self._idle:g} s. "
+                "Raise Timeout(idle=...) if the server may think longer."
+            )
+            # Wakes the reader with aiohttp's "Connection closed".
+            self.hang_up(APITimeoutError(msg))
+        else:
             self._watch()
-            return
-        msg = (
-            f"The stream was silent for {self._idle:g} s. "
-            "Raise Timeout(idle=...) if the server may think longer."
-        )
-        # Wakes the reader with aiohttp's "Connection closed".
-        self.hang_up(APITimeoutError(msg))
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

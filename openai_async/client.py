@@ -7,6 +7,7 @@ transport it may share with its copies.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Self, TypedDict, TypeVar, Unpack
 
@@ -16,7 +17,7 @@ from yarl import URL
 
 from . import codec
 from ._version import __version__
-from .errors import APIResponseValidationError, InvalidArgumentError
+from .errors import MIN_SECRET, APIResponseValidationError, InvalidArgumentError
 from .middleware import Middleware, chain
 from .middleware.retry import Retry
 from .options import (
@@ -79,7 +80,8 @@ class AsyncClient:
         api_key: the key, or a function (plain or async) that is asked for it before each attempt;
             `OPENAI_API_KEY` if left out.
         base_url: where the API is, with scheme and version, like "http://localhost:8000/v1";
-            `OPENAI_BASE_URL` or OpenAI's if left out.
+            `OPENAI_BASE_URL` or OpenAI's if left out. With plain http to another machine a key of
+            8 characters and more earns one `UserWarning`.
         organization, project: ids for accounts with several; `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID`.
         timeout: a `Timeout`, or a number of seconds for its `total`. `None` waits for ever.
         max_retries: how often a failed request is sent again.
@@ -134,6 +136,7 @@ class AsyncClient:
             session=session,
         )
         self._retry: Retry | None = None
+        self._warned = False
         self._configure(
             {
                 "api_key": api_key,
@@ -155,6 +158,7 @@ class AsyncClient:
         self.base_url = find_base_url(options["base_url"])
         self.timeout = Timeout.of(options["timeout"])
         self.max_retries = check_retries(options["max_retries"])
+        self._warn_of_plain_http()
         # As they are now: a copy must not read an environment that has changed since.
         self._options: ClientOptions = {
             **options,
@@ -185,6 +189,19 @@ class AsyncClient:
         if self._retry is None or self._retry.policy is not retry:
             self._retry = Retry(retry)
         self._send = chain([*middlewares, self._retry], self._transport.send)
+
+    def _warn_of_plain_http(self) -> None:
+        """A key that goes over the network in clear is worth one warning; a placeholder is not."""
+        secret = callable(self.api_key) or len(self.api_key) >= MIN_SECRET
+        if self._warned or not secret or self.base_url.scheme != "http":
+            return
+        host = self.base_url.host or ""
+        if host == "localhost" or host.endswith(".localhost") or host.startswith("127."):
+            return
+        if host != "::1":
+            self._warned = True
+            msg = f"The API key goes to {self.base_url.origin()} unencrypted: use https."
+            warnings.warn(msg, UserWarning, stacklevel=4)
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """A copy with other options that shares the connections: cheap enough for every request.

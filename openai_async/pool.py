@@ -35,21 +35,23 @@ class Pool:
     """Whether the session is ours to close."""
     slots: asyncio.Semaphore
     streams: set[ByteStream] = field(factory=set)
-    answers: set[aiohttp.ClientResponse] = field(factory=set)
-    """Plain answers whose body is being read."""
+    """Also plain answers whose body is on its way."""
     pid: int = field(factory=os.getpid)
     keeper: AsyncGenerator[None, None] | None = None
 
     async def close(self) -> None:
+        # First: a closed connector would leave the readers of bodies waiting.
         for stream in list(self.streams):
             stream.hang_up(APIConnectionError("The client was closed while this stream was open."))
-        for answer in list(self.answers):
-            answer.close()  # a closed connector would leave the reader of the body waiting
         if self.owned:
             await self.session.close()
 
     def close_without_waiting(self) -> None:
-        """Do of `close()` what needs no waiting, which is all but the farewells of TLS."""
+        """Do of `close()` what needs no waiting, which is all but the farewells of TLS.
+
+        In a loop that was closed without `shutdown_asyncgens` too: the sockets it has left open are
+        then closed, with asyncio's own warning, when they are collected.
+        """
         closing = self.close()
         with suppress(StopIteration):
             closing.send(None)
@@ -112,7 +114,9 @@ class Pools:
         for place, pool in list(self._pools.items()):
             if pool.pid != os.getpid():
                 self._of_parent.append(pool)
-            elif not place[0].is_closed():
+            elif place[0].is_closed():
+                pool.close_without_waiting()
+            else:
                 continue
             self._pools.pop(place, None)
 
@@ -141,7 +145,7 @@ class Pools:
         msg = "Unclosed AsyncClient: use `async with`, or `await client.close()`."
         warnings.warn(msg, ResourceWarning, source=self, stacklevel=2)
         for loop, pool in mine:
-            if loop is running_loop():
+            if loop is running_loop() or loop.is_closed():
                 pool.close_without_waiting()
             # The last reference to the keeper: its loop takes it over, and closes the session.
             pool.keeper = None

@@ -36,8 +36,8 @@ class Request:
     stream: bool = False
     api_key: APIKey | None = field(default=None, repr=False)
     """`None` sends no Authorization, and lets redirects lead to other origins."""
-    max_body: int | None = None
-    """The largest body to accept, in bytes."""
+    max_body: int = 512 * 1024 * 1024
+    """The largest plain answer to accept, in bytes: ten pictures of 4096 x 4096 fit twice over."""
     on_open: Callable[[Response], Awaitable[None]] | None = field(default=None, repr=False)
     """Part of the attempt of a stream: what it raises counts as the attempt's failure."""
     started: float = field(factory=time.perf_counter, repr=False)

@@ -27,6 +27,7 @@ from .bytestream import (
 )
 from .codec import body_or_text
 from .errors import (
+    APIConnectionError,
     APIError,
     APIResponseValidationError,
     APITimeoutError,
@@ -116,6 +117,10 @@ class Transport:
                 "Raise timeout=... if it may take longer."
             )
             raise APITimeoutError(msg) from error
+        except APIConnectionError as error:
+            if self.closed:
+                raise OpenAIError(CLOSED) from error
+            raise
         except WIRE_ERRORS as error:
             if isinstance(error, OpenAIError):
                 raise
@@ -140,11 +145,7 @@ class Transport:
                 answer, request.timeout.idle, pool.slots.release, pool.streams
             )
         else:
-            pool.answers.add(answer)
-            try:
-                response.body = await _read(answer, request.max_body)
-            finally:
-                pool.answers.discard(answer)
+            response.body = await _read(answer, request.max_body, pool)
         return response
 
     async def _send(
@@ -230,22 +231,22 @@ def _redirect(answer: aiohttp.ClientResponse, url: URL, request: Request) -> URL
     return target if safe and target.scheme in ("http", "https") and target.host else None
 
 
-async def _read(answer: aiohttp.ClientResponse, limit: int | None) -> bytes:
+async def _read(answer: aiohttp.ClientResponse, limit: int, pool: Pool) -> bytes:
     """The whole body, unless it is larger than `limit` bytes."""
-    if limit is None:
-        return await answer.read()
+    body = ByteStream(answer, None, None, pool.streams)
     parts, size = [], 0
     try:
-        while part := await answer.content.readany():
+        while part := await body.read():
             parts.append(part)
             size += len(part)
             if size > limit:
                 msg = f"The answer of {answer.url.origin()} is larger than {limit} bytes."
                 raise APIResponseValidationError(msg, status_code=answer.status)
     except BaseException:
-        answer.close()
+        body.abort()
         raise
-    return b"".join(parts)
+    body.leave()
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def _failure(answer: aiohttp.ClientResponse, secret: str | None) -> APIError:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import logging
+import warnings
 from typing import Any
 
 import aiohttp
@@ -21,6 +24,7 @@ from openai_async import (
     Response,
     Send,
 )
+from openai_async.testing import Failure, LocalServer
 
 from .conftest import BASE_URL
 
@@ -373,3 +377,40 @@ def test_the_signature_is_the_contract() -> None:
     ]
     assert str(defaults["timeout"]) == "Timeout(total=600.0, connect=10.0, idle=300.0)"
     assert (defaults["max_retries"], defaults["max_connections"]) == (2, 1000)
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "warned"),
+    [
+        ("http://10.1.2.3:8000/v1", "sk-test-0123456789", True),
+        ("http://gpu-box/v1", lambda: "k", True),
+        ("http://gpu-box/v1", "none", False),
+        ("https://gpu-box/v1", "sk-test-0123456789", False),
+        ("http://localhost:8000/v1", "sk-test-0123456789", False),
+        ("http://127.0.0.2/v1", "sk-test-0123456789", False),
+        ("http://[::1]:8000/v1", "sk-test-0123456789", False),
+        ("http://localhost.evil.test/v1", "sk-test-0123456789", True),
+    ],
+)
+def test_a_key_that_travels_in_clear_earns_one_warning(url: str, key: Any, warned: bool) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        client = AsyncClient(base_url=url, api_key=key)
+        client.with_options(timeout=5)
+    assert [str(warning.message)[:11] for warning in caught] == ["The API key"] * warned
+    assert [warning.filename for warning in caught] == [__file__] * warned
+
+
+async def test_the_key_is_in_no_log_record(
+    server: LocalServer, caplog: pytest.LogCaptureFixture, waits: list[float]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    asyncio.get_running_loop().set_debug(True)
+    server.script(Failure(503), Failure(429), Failure(401, message="sk-test-0123456789"))
+    async with AsyncClient(base_url=server.url, api_key="sk-test-0123456789") as client:
+        with pytest.raises(APIStatusError):
+            await client.models.list()
+        hi: Any = [{"role": "user", "content": "Hi"}]
+        await client.chat.completions.create(model="gpt-4o", messages=hi, stream=True).completion()
+    assert "retry 1 of 2" in caplog.text
+    assert "sk-test" not in caplog.text

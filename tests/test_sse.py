@@ -125,3 +125,36 @@ def test_arbitrary_bytes_raise_nothing(parts: list[bytes]) -> None:
         for event in decoder.feed(part):
             assert isinstance(event.data, bytes)
     decoder.flush()
+
+
+FIELD = st.text(
+    st.characters(blacklist_characters="\r\n\0", blacklist_categories=["Cs"]), max_size=9
+)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[list[tuple[str, bytes]], bytes]:
+    """A list of events, and one of the many ways to write it."""
+    events, written = [], b"\xef\xbb\xbf" * draw(st.booleans())
+    for lines in draw(st.lists(st.lists(FIELD, min_size=1, max_size=3), max_size=4)):
+        end = draw(st.sampled_from([b"\n", b"\r\n", b"\r"]))
+        name = draw(FIELD)
+        written += b": comment" + end + b"event: " + name.encode() + end
+        for line in lines:
+            written += b"data: " + line.encode() + end
+        written += end
+        events.append((name or "message", "\n".join(lines).encode()))
+    return events, written
+
+
+@given(streams(), st.data())
+def test_any_list_of_events_survives_any_spelling_and_any_split(
+    stream: tuple[list[tuple[str, bytes]], bytes], data: st.DataObject
+) -> None:
+    events, written = stream
+    decoder, decoded = SSEDecoder(), []
+    while written:
+        size = data.draw(st.integers(1, len(written)))
+        decoded += decoder.feed(written[:size])
+        written = written[size:]
+    assert [(event.event, event.data) for event in decoded] == events
