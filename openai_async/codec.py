@@ -164,18 +164,23 @@ def _object_hook(cls: type[APIObject]) -> Callable[[Any, Any], APIObject]:
     what makes every attribute's type true whatever the server left out.
     """
     attrs.resolve_types(cls)
-    plan = [(a.name, _convert_to(a.type)) for a in attrs.fields(cls) if a.init]
+    # Name, the type that needs no converting, and the converter for all others.
+    plan = []
+    for a in attrs.fields(cls):
+        if a.init:
+            convert = _convert_to(a.type)
+            plan.append((a.name, _PLAIN.get(convert), convert))
 
     def structure_object(value: Any, _: Any) -> APIObject:
         if type(value) is not dict:
             raise _misplaced(value, f"a {cls.__name__}")
         known = {}
-        for name, convert in plan:
+        for name, plain, convert in plan:
             item = value.get(name)
             if item is not None:
-                known[name] = item if convert is None else convert(item)
+                known[name] = item if type(item) is plain or convert is None else convert(item)
         instance = cls(**known)
-        instance._raw = value
+        _set_raw(instance, value)
         return instance
 
     return structure_object
@@ -253,6 +258,9 @@ def _misplaced(value: Any, wanted: str) -> APIResponseValidationError:
 
 
 _SCALARS: dict[Any, Convert] = {str: _text, int: _whole, float: _real, bool: _truth}
+_PLAIN: dict[Convert | None, type] = {convert: kind for kind, convert in _SCALARS.items()}
+# Past the hook that notes changes of attributes, which this is none of.
+_set_raw = APIObject.__dict__["_raw"].__set__
 
 
 def _tool_call(value: Any) -> APIObject:
