@@ -35,6 +35,10 @@ class Assembly:
         choices = self._choices.values()
         return len(choices) >= self.expected and all(c.finish_reason is not None for c in choices)
 
+    @property
+    def has_usage(self) -> bool:
+        return "usage" in self._top
+
     def add(self, chunk: dict[str, Any]) -> None:
         """Take in a chunk; `APIResponseValidationError` if it does not have the shape of one."""
         for key, value in chunk.items():

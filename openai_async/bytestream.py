@@ -290,5 +290,7 @@ def _reason(error: BaseException) -> str:
         text = os.strerror(error.errno)
     else:
         text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
-    line = " ".join(str(text or type(error).__name__).split())
+    # aiohttp's parser quotes what it could not read below an empty line: it may be the answer.
+    said = str(text or type(error).__name__).strip().split("\n\n")[0]
+    line = " ".join(said.split())
     return line[:120].rstrip(".: ")

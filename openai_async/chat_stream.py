@@ -17,12 +17,14 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     """A chat completion as it is written.
 
     Done is `[DONE]`, or the end of the bytes when every choice has its `finish_reason`, since some
-    servers send no `[DONE]`.
+    servers send no `[DONE]`. A connection that breaks before the usage has come, where it was asked
+    for, is an interruption all the same.
     """
 
-    def __init__(self, connect: Connect, *, n: int = 1) -> None:
+    def __init__(self, connect: Connect, *, n: int = 1, include_usage: bool = False) -> None:
         super().__init__(connect)
         self._n = n
+        self._include_usage = include_usage
         self._assembly = Assembly(n)
 
     def text(self) -> AsyncIterator[str]:
@@ -53,6 +55,10 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     @property
     def _finished(self) -> bool:
         return self._assembly.finished
+
+    @property
+    def _expects_more(self) -> bool:
+        return self._include_usage and not self._assembly.has_usage
 
     def _assembled(self) -> ChatCompletion:
         completion = structure(self._assembly.completion(), ChatCompletion)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 import warnings
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import aiohttp
 from attrs import define, field
@@ -20,10 +21,28 @@ from attrs import define, field
 from .bytestream import ByteStream, running_loop
 from .errors import APIConnectionError, OpenAIError
 
+# Seconds that an idle connection is kept; servers commonly close it after 60 or 75.
+KEEPALIVE = 15.0
 CLOSED = "This client is closed: create a new AsyncClient."
 
 Place: TypeAlias = tuple[asyncio.AbstractEventLoop, bool]
 """A loop, and whether the session is our own."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Never hands out an idle connection on which something has come unasked.
+
+    aiohttp checks that when a connection is returned, not when it is taken again: what a confused
+    server sends in between would be read as the answer to the next request. `_get` and `_conns`
+    are not public: the fault "a second answer later, unasked" fails when they change.
+    """
+
+    async def _get(self, key: Any, traces: Any) -> Any:
+        if idle := self._conns.get(key):
+            oldest_good = time.monotonic() - KEEPALIVE
+            while idle and (idle[0][0].should_close or idle[0][1] < oldest_good):
+                idle.popleft()[0].close()
+        return await super()._get(key, traces)
 
 
 @define(eq=False)
@@ -93,12 +112,16 @@ class Pools:
         session = None if place[1] else self._session
         if session is None:
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=_Connector(limit=0, keepalive_timeout=KEEPALIVE),
                 # The API sets no cookies that matter; Cloudflare's would tie requests together.
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # All waiting is bounded by `Timeout`, in Transport and ByteStream.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             )
+            # Not public: else aiohttp sends a GET that failed once more by itself, which neither
+            # `max_retries` nor `attempts` nor the budget know of. The fault "closed before the
+            # header" counts the requests.
+            session._retry_connection = False
         slots = asyncio.Semaphore(self._max_connections)
         pool = self._pools[place] = Pool(session, place[1], slots)
         pool.keeper = _keep(pool, self._pools, place)

@@ -274,6 +274,11 @@ class AsyncStream(ABC, Generic[Event]):
     def _finished(self) -> bool:
         """Whether the answer is whole, though the server did not say `[DONE]`."""
 
+    @property
+    def _expects_more(self) -> bool:
+        """Whether something that was asked for has not come, though the answer is whole."""
+        return False
+
     def _partial(self) -> ChatCompletion | None:
         """The answer as far as it has come, for `StreamInterruptedError`."""
         return None
@@ -289,7 +294,8 @@ class AsyncStream(ABC, Generic[Event]):
 
     def _cut(self, error: APIConnectionError | None) -> None:
         """The bytes have ended: that is the end of the answer, or it was interrupted."""
-        if self._finished:
+        broken = error is not None and not isinstance(error, APITimeoutError)
+        if self._finished and not (broken and self._expects_more):
             self._done = True
         elif isinstance(error, APITimeoutError):
             self._fail(error)

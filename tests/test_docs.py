@@ -109,3 +109,11 @@ async def run(command: list[str], environment: dict[str, str]) -> None:
     )
     out, err = await process.communicate()
     assert process.returncode == 0, (command[-1], out.decode(), err.decode())
+
+
+def test_the_tests_that_the_docs_name_exist() -> None:
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(named) > 30
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"

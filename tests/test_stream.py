@@ -483,6 +483,26 @@ async def test_pings_after_the_end_of_the_answer_do_not_keep_it_open(
     assert await texts(ask(raw_client)) == ["a"]
 
 
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_stream_that_breaks_before_the_usage_that_was_asked_for(
+    raw: RawServer, raw_client: AsyncClient, asked: bool
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")) + sse(FINISH))
+        exchange.writer.close()
+
+    raw.answer = answer
+    reading = ask(raw_client, stream_options={"include_usage": asked}).completion()
+    if asked:
+        with pytest.raises(StreamInterruptedError) as caught:
+            await reading
+        assert caught.value.partial is not None
+        assert caught.value.partial.text == "a"
+    else:
+        assert (await reading).text == "a"
+
+
 async def test_a_choice_without_its_finish_reason_is_interrupted(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:

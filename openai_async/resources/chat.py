@@ -65,9 +65,12 @@ class Completions(Resource):
         data = json_body(body, params.get("extra_body"))
         if not stream:
             return self._client._call(ChatCompletion, "POST", _PATH, data, params)
-        n = params.get("n")
+        n, stream_options = params.get("n"), params.get("stream_options")
         return ChatCompletionStream(
-            self._client._connector("POST", _PATH, data, params), n=n if isinstance(n, int) else 1
+            self._client._connector("POST", _PATH, data, params),
+            n=n if isinstance(n, int) else 1,
+            include_usage=isinstance(stream_options, Mapping)
+            and bool(stream_options.get("include_usage")),
         )
 
 

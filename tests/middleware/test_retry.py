@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,7 @@ from openai_async import (
     RateLimitError,
     RetryPolicy,
 )
+from openai_async.testing import Failure, LocalServer
 
 from ..conftest import BASE_URL
 
@@ -217,3 +219,20 @@ async def test_copies_share_the_budget_unless_they_have_a_policy_of_their_own(
         with pytest.raises(InternalServerError):
             await client.with_options(retry=RetryPolicy(budget=10)).models.list()
         assert sent(mocked) == 3 + 3
+
+
+async def test_an_outage_under_a_thousand_tasks_and_the_recovery_after_it(
+    server: LocalServer, waits: list[float]
+) -> None:
+    async with AsyncClient(base_url=server.url, api_key="k") as client:
+        server.script(Failure(503), times=3000)
+        failed = await asyncio.gather(
+            *(client.models.list() for _ in range(1000)), return_exceptions=True
+        )
+        assert {type(error) for error in failed} == {InternalServerError}
+        sent = 3000 - server.pending
+        assert 1000 < sent < 1200
+        server.reset()
+        assert all(await asyncio.gather(*(client.models.list() for _ in range(100))))
+        server.script(Failure(503))  # what succeeded has filled the budget again
+        assert (await client.models.list()).meta.attempts == 2

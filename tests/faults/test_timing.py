@@ -1,0 +1,178 @@
+"""Time limits under load, and `asyncio.timeout` around whatever a call may be waiting for."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from openai_async import APITimeoutError, AsyncClient, RateLimitError, Timeout
+
+from ..raw_server import Exchange, RawServer, chunk, sse
+from .fault_server import hang
+from .parts import events, good, raw
+from .test_faults import ask, check_clean, no_complaints, plain_list
+
+# Two cores that others use as well: what is checked is that no call is late by its own doing.
+GENEROUS = 4.0
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[RawServer]:
+    """A server that takes requests and says nothing."""
+    async with RawServer() as server:
+        server.answer = hang
+        yield server
+
+
+async def timed(call: Any) -> tuple[BaseException | None, float]:
+    """How a call ended, and after how many seconds."""
+    started = time.perf_counter()
+    try:
+        await call
+    except Exception as error:
+        return error, time.perf_counter() - started
+    return None, time.perf_counter() - started
+
+
+async def check_no_tasks(before: set[asyncio.Task[Any]]) -> None:
+    async with asyncio.timeout(5):
+        while left := asyncio.all_tasks() - before:
+            await asyncio.wait(left, timeout=0.05)
+
+
+async def test_a_thousand_calls_without_an_answer() -> None:
+    before = asyncio.all_tasks()
+    timeout = Timeout(total=1.0, connect=5, idle=5)
+    with no_complaints():
+        async with RawServer() as server:
+            server.answer = hang
+            async with AsyncClient(
+                base_url=server.url, api_key="local", max_retries=0, timeout=timeout
+            ) as client:
+                ends = await asyncio.gather(*(timed(client.models.list()) for _ in range(1000)))
+                assert {type(error) for error, _ in ends} == {APITimeoutError}
+                assert min(took for _, took in ends) >= 0.99
+                assert max(took for _, took in ends) < 1.0 * GENEROUS
+                await check_clean(client)
+        await check_no_tasks(before)
+
+
+async def test_three_hundred_stalled_streams() -> None:
+    before = asyncio.all_tasks()
+    timeout = Timeout(total=10, connect=5, idle=0.5)
+    with no_complaints():
+        async with RawServer() as server:
+            server.answer = events(sse(chunk("h")), then=hang)
+            async with AsyncClient(
+                base_url=server.url, api_key="local", max_retries=0, timeout=timeout
+            ) as client:
+                ends = await asyncio.gather(*(timed(ask(client).completion()) for _ in range(300)))
+                assert {type(error) for error, _ in ends} == {APITimeoutError}
+                assert min(took for _, took in ends) >= 0.49
+                assert max(took for _, took in ends) < 0.5 * GENEROUS + 1
+                await check_clean(client)
+        await check_no_tasks(before)
+
+
+async def test_timeout_around_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(*args: object, **kwargs: object) -> list[Any]:
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", resolve)
+    before = asyncio.all_tasks()
+    with no_complaints():
+        async with AsyncClient(base_url="https://slow.test/v1", api_key="local") as client:
+            error, took = await timed(within(0.2, client.models.list()))
+            assert type(error) is TimeoutError
+            assert 0.19 <= took < 1
+            await check_clean(client)
+        await check_no_tasks(before)
+
+
+async def within(seconds: float, call: Any) -> None:
+    async with asyncio.timeout(seconds):
+        await call
+
+
+async def test_timeout_around_a_retry_wait() -> None:
+    before = asyncio.all_tasks()
+    busy = b"HTTP/1.1 429 No\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n"
+    with no_complaints():
+        async with RawServer() as server:
+            server.answer = raw(busy)
+            async with AsyncClient(base_url=server.url, api_key="local") as client:
+                error, took = await timed(within(0.3, client.models.list()))
+                assert type(error) is TimeoutError
+                assert 0.29 <= took < 1.3
+                await check_clean(client)
+                assert len(server.exchanges) == 1
+                with pytest.raises(RateLimitError):
+                    await client.models.list(max_retries=0)
+        await check_no_tasks(before)
+
+
+async def test_timeout_around_waiting_for_the_pool(silent: RawServer) -> None:
+    before = asyncio.all_tasks()
+    with no_complaints():
+        async with AsyncClient(
+            base_url=silent.url, api_key="local", max_connections=1, max_retries=0
+        ) as client:
+            arrived = asyncio.Event()
+
+            async def answer(exchange: Exchange) -> None:
+                arrived.set()
+                await hang(exchange)
+
+            silent.answer = answer
+            first = asyncio.create_task(plain_list(client))
+            async with asyncio.timeout(5):
+                await arrived.wait()
+            error, took = await timed(within(0.2, client.models.list()))
+            assert type(error) is TimeoutError
+            assert 0.19 <= took < 1
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            await check_clean(client)
+            assert len(silent.exchanges) == 1
+            silent.answer = good
+            assert (await plain_list(client))[0] == "hi"
+        await check_no_tasks(before | silent._tasks)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_timeout_around_an_answer(silent: RawServer, streamed: bool) -> None:
+    with no_complaints():
+        async with AsyncClient(base_url=silent.url, api_key="local") as client:
+            call = ask(client).completion() if streamed else client.models.list()
+            error, took = await timed(within(0.2, call))
+            assert type(error) is TimeoutError
+            assert 0.19 <= took < 1
+            await check_clean(client)
+            async with asyncio.timeout(1):
+                await silent.hung_up.wait()
+
+
+async def test_timeout_around_a_tls_handshake() -> None:
+    """The port takes connections and never says hello."""
+    before = asyncio.all_tasks()
+    with no_complaints(), socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"https://127.0.0.1:{mute.getsockname()[1]}/v1"
+        timeout = Timeout(total=5, connect=0.3, idle=5)
+        async with AsyncClient(
+            base_url=url, api_key="local", max_retries=0, timeout=timeout
+        ) as client:
+            error, took = await timed(within(0.2, client.models.list()))
+            assert type(error) is TimeoutError
+            assert took < 1
+            error, took = await timed(client.models.list())
+            assert type(error) is APITimeoutError
+            assert 0.29 <= took < 1.3
+            await check_clean(client)
+        await check_no_tasks(before)
