@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import aiohttp
 import aiohttp.http_exceptions
@@ -105,7 +107,7 @@ class ByteStream:
         # One timer for many reads that looks, when it fires, how long this wait has lasted: a timer
         # per read costs more than reading a chunk.
         self._silent_since = self._loop.time()
-        self._seen = content.total_bytes
+        self._seen = _bytes_so_far(content)
         if self._timer is None:
             self._timer = self._loop.call_later(self._until_next_look(0.0), self._watch)
         try:
@@ -166,9 +168,10 @@ class ByteStream:
         A reader that waits at this moment, or comes later, gets `why`.
         """
         self._why = self._why or why
-        self._release()
-        self._answer.close()
         self._open_streams.discard(self)
+        if not self._loop.is_closed():  # else there is no connection, and nobody to wake
+            self._release()
+            self._answer.close()
 
     def _in_own_loop(self, callback: Callable[[], None]) -> None:
         if running_loop() is self._loop:
@@ -212,8 +215,9 @@ class ByteStream:
         """Seconds that the reader has waited and nothing has come; `None` if nobody waits."""
         if self._silent_since is None:
             return None
-        if self._answer.content.total_bytes != self._seen:
-            return 0.0
+        so_far = _bytes_so_far(self._answer.content)
+        if so_far != self._seen:  # of a packed body nothing may be there to read yet
+            self._seen, self._silent_since = so_far, self._loop.time()
         return self._loop.time() - self._silent_since
 
     def _is_lost(self) -> bool:
@@ -246,6 +250,11 @@ class ByteStream:
             self._watch()
 
 
+def _bytes_so_far(content: aiohttp.StreamReader) -> int:
+    """What has come over the wire; before aiohttp 3.14, what it was unpacked to."""
+    return getattr(content, "total_raw_bytes", content.total_bytes)
+
+
 def running_loop() -> asyncio.AbstractEventLoop | None:
     """The loop that runs in this thread, for code that may run outside of any."""
     try:
@@ -270,13 +279,29 @@ def connection_error(error: BaseException, url: URL) -> APIConnectionError:
     return APIConnectionError(f"The connection to {where} failed: {_reason(error)}.")
 
 
-def _forget_key(error: BaseException) -> None:
-    """Take the key out of an exception that will be our `__cause__`, and printed by reporters."""
-    if isinstance(error, aiohttp.ClientResponseError):
-        headers = CIMultiDict(error.request_info.headers)
-        headers.popall("Authorization", None)
-        error.request_info = error.request_info._replace(headers=CIMultiDictProxy(headers))
-        error.args = (error.request_info, error.history)
+def _forget_key(error: BaseException | None) -> None:
+    """Take the key out of an exception that will be our `__cause__`, and printed by reporters.
+
+    aiohttp keeps the request's headers in it, and its parser quotes what the server sent and it
+    could not read (as `b'...'`, or below an empty line): that may repeat the key, or be an answer.
+    """
+    while error is not None:
+        if isinstance(error, aiohttp.ClientResponseError):
+            headers = CIMultiDict(error.request_info.headers)
+            headers.popall("Authorization", None)
+            error.request_info = error.request_info._replace(headers=CIMultiDictProxy(headers))
+            error.args = (error.request_info, error.history)
+        else:
+            error.args = tuple(map(_unquoted, error.args))
+        if hasattr(error, "message"):
+            error.message = _unquoted(error.message)
+        error = error.__cause__ or error.__context__
+
+
+def _unquoted(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"""\bb(['"]).*\1""", "(bytes)", value.split("\n\n")[0], flags=re.DOTALL)
 
 
 def _reason(error: BaseException) -> str:
@@ -290,7 +315,5 @@ def _reason(error: BaseException) -> str:
         text = os.strerror(error.errno)
     else:
         text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
-    # aiohttp's parser quotes what it could not read below an empty line: it may be the answer.
-    said = str(text or type(error).__name__).strip().split("\n\n")[0]
-    line = " ".join(said.split())
+    line = " ".join(_unquoted(str(text or type(error).__name__).strip()).split())
     return line[:120].rstrip(".: ")

@@ -32,6 +32,7 @@ from .options import (
     find_api_key,
     find_base_url,
     find_header_value,
+    is_loopback,
 )
 from .request import Request, Response
 from .resources.base import check_known, check_path, json_body
@@ -136,7 +137,6 @@ class AsyncClient:
             session=session,
         )
         self._retry: Retry | None = None
-        self._warned = False
         self._configure(
             {
                 "api_key": api_key,
@@ -193,13 +193,13 @@ class AsyncClient:
     def _warn_of_plain_http(self) -> None:
         """A key that goes over the network in clear is worth one warning; a placeholder is not."""
         secret = callable(self.api_key) or len(self.api_key) >= MIN_SECRET
-        if self._warned or not secret or self.base_url.scheme != "http":
-            return
-        host = self.base_url.host or ""
-        if host == "localhost" or host.endswith(".localhost") or host.startswith("127."):
-            return
-        if host != "::1":
-            self._warned = True
+        if (
+            secret
+            and self.base_url.scheme == "http"
+            and not is_loopback(self.base_url.host or "")
+            and not self._transport.warned_of_plain_http
+        ):
+            self._transport.warned_of_plain_http = True
             msg = f"The API key goes to {self.base_url.origin()} unencrypted: use https."
             warnings.warn(msg, UserWarning, stacklevel=4)
 

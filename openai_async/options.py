@@ -5,6 +5,7 @@ Values are checked here, when they are given, so that nothing wrong ever reaches
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -178,6 +179,14 @@ def find_base_url(base_url: str | URL | None) -> URL:
         msg = f"base_url {text!r} has a query or fragment: pass the query as default_query."
         raise InvalidArgumentError(msg)
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: an address of the loopback net, or localhost (RFC 6761)."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def check_proxy(proxy: str | None) -> str | None:

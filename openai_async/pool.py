@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -24,6 +25,14 @@ from .errors import APIConnectionError, OpenAIError
 # Seconds that an idle connection is kept; servers commonly close it after 60 or 75.
 KEEPALIVE = 15.0
 CLOSED = "This client is closed: create a new AsyncClient."
+
+reused: ContextVar[bool] = ContextVar("openai_async_reused", default=False)
+"""Whether the request that this task sends goes out on a connection that has served before."""
+
+# Pools of a parent process, in its forked child. Kept for ever: when their connections were
+# collected, aiohttp would close them, and so take them out of the epoll instance that parent and
+# child share. The parent would wait for answers that nobody tells it of.
+_of_parents: list[Pool] = []
 
 Place: TypeAlias = tuple[asyncio.AbstractEventLoop, bool]
 """A loop, and whether the session is our own."""
@@ -40,9 +49,15 @@ class _Connector(aiohttp.TCPConnector):
     async def _get(self, key: Any, traces: Any) -> Any:
         if idle := self._conns.get(key):
             oldest_good = time.monotonic() - KEEPALIVE
-            while idle and (idle[0][0].should_close or idle[0][1] < oldest_good):
+            while idle and not _is_fit(*idle[0], oldest_good):
                 idle.popleft()[0].close()
-        return await super()._get(key, traces)
+        connection = await super()._get(key, traces)
+        reused.set(connection is not None)
+        return connection
+
+
+def _is_fit(protocol: Any, since: float, oldest_good: float) -> bool:
+    return protocol.is_connected() and not protocol.should_close and since >= oldest_good
 
 
 @define(eq=False)
@@ -72,7 +87,7 @@ class Pool:
         then closed, with asyncio's own warning, when they are collected.
         """
         closing = self.close()
-        with suppress(StopIteration):
+        with suppress(StopIteration, RuntimeError):
             closing.send(None)
         closing.close()
 
@@ -86,7 +101,6 @@ class Pools:
         self._max_connections = max_connections
         self._session = session
         self._pools: dict[Place, Pool] = {}
-        self._of_parent: list[Pool] = []
         self.closed = False
 
     def check_open(self, pool: Pool | None = None) -> None:
@@ -135,13 +149,13 @@ class Pools:
         instance that both share.
         """
         for place, pool in list(self._pools.items()):
-            if pool.pid != os.getpid():
-                self._of_parent.append(pool)
-            elif place[0].is_closed():
-                pool.close_without_waiting()
-            else:
+            if pool.pid == os.getpid() and not place[0].is_closed():
                 continue
             self._pools.pop(place, None)
+            if pool.pid != os.getpid():
+                _of_parents.append(pool)
+            else:
+                pool.close_without_waiting()
 
     async def close(self) -> None:
         """Close the sessions of all loops; what is still under way fails."""
@@ -158,9 +172,11 @@ class Pools:
                     loop.call_soon_threadsafe(pool.close_without_waiting)
 
     def __del__(self) -> None:
+        pools = getattr(self, "_pools", {})
+        _of_parents.extend(pool for pool in pools.values() if pool.pid != os.getpid())
         mine = [
             (place[0], pool)
-            for place, pool in getattr(self, "_pools", {}).items()
+            for place, pool in pools.items()
             if pool.owned and pool.pid == os.getpid()
         ]
         if not mine:

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import io
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from ssl import SSLContext
@@ -36,9 +37,11 @@ from .errors import (
     status_error,
 )
 from .options import APIKey, check_api_key
-from .pool import CLOSED, Pool, Pools
+from .pool import CLOSED, Pool, Pools, reused
 from .request import Request, Response
 
+# How many stale connections in a row are put up with; after that it is an error like any other.
+MAX_STALE = 4
 # A redirect within one origin is a matter of a slash or a version prefix: one or two hops.
 MAX_REDIRECTS = 5
 
@@ -59,6 +62,7 @@ class Transport:
         self._proxy = proxy
         self._ssl: SSL = True if ssl is None else ssl
         self._pools = Pools(max_connections, session)
+        self.warned_of_plain_http = False
 
     @property
     def closed(self) -> bool:
@@ -138,8 +142,12 @@ class Transport:
         secret = headers.get("Authorization", "").rpartition(" ")[2] or None
         answer = await self._send(pool, request, headers)
         if answer.status >= 300:
-            raise await _failure(answer, secret)
-        response = Response(status=answer.status, headers=answer.headers, secret=secret)
+            failure = await _failure(answer, pool, secret)
+            self._pools.check_open(pool)
+            raise failure
+        response = Response(
+            status=answer.status, headers=_clean_headers(answer, secret), secret=secret
+        )
         if request.stream:
             response.stream = ByteStream(
                 answer, request.timeout.idle, pool.slots.release, pool.streams
@@ -154,28 +162,47 @@ class Transport:
         """The answer, its headers read; redirects are followed where that is safe."""
         url = request.url
         for _ in range(MAX_REDIRECTS):
-            # Looked at here, where no await stands between: the client may have been closed while
-            # this request waited for its slot or its key.
-            self._pools.check_open(pool)
-            answer = await pool.session.request(
-                request.method,
-                url,
-                data=_payload(request.body),
-                headers=headers,
-                allow_redirects=False,
-                # What a session of the user's own may have set otherwise.
-                raise_for_status=False,
-                auto_decompress=True,
-                timeout=_client_timeout(request.timeout.connect, pool.owned),
-                proxy=self._proxy,
-                ssl=self._ssl,
-            )
+            answer = await self._send_to(url, pool, request, headers)
             target = _redirect(answer, url, request)
             if target is None:
                 break
             answer.release()
             url = target
         return answer
+
+    async def _send_to(
+        self, url: URL, pool: Pool, request: Request, headers: CIMultiDict[str]
+    ) -> aiohttp.ClientResponse:
+        """The answer of one URL, on a connection that is alive.
+
+        A server may close an idle connection in the moment a request goes out on it. That is
+        nobody's failure: the request is sent again at once, as RFC 9112 (section 9.3.1) allows
+        where no byte of an answer has come, and uses up neither retries nor budget.
+        """
+        for stale in range(MAX_STALE, -1, -1):
+            # Looked at here, where no await stands between: the client may have been closed while
+            # this request waited for its slot or its key.
+            self._pools.check_open(pool)
+            reused.set(False)
+            try:
+                return await pool.session.request(
+                    request.method,
+                    url,
+                    data=_payload(request.body),
+                    headers=headers,
+                    allow_redirects=False,
+                    # What a session of the user's own may have set otherwise.
+                    raise_for_status=False,
+                    auto_decompress=True,
+                    timeout=_client_timeout(request.timeout.connect, pool.owned),
+                    proxy=self._proxy,
+                    ssl=self._ssl,
+                )
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                began = not isinstance(getattr(error, "message", ""), str)  # half a header came
+                if not stale or began or not reused.get():
+                    raise
+        raise AssertionError  # the last round returns or raises
 
 
 @lru_cache(maxsize=64)
@@ -249,23 +276,26 @@ async def _read(answer: aiohttp.ClientResponse, limit: int, pool: Pool) -> bytes
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _failure(answer: aiohttp.ClientResponse, secret: str | None) -> APIError:
+async def _failure(answer: aiohttp.ClientResponse, pool: Pool, secret: str | None) -> APIError:
     """The exception for an answer of status 300 or above; closes the answer."""
+    body = ByteStream(answer, None, None, pool.streams)
     data = b""
-    try:
-        # The status is what counts: a body that stalls or breaks off still says something.
-        with suppress(TimeoutError, *WIRE_ERRORS):
-            async with asyncio.timeout(ERROR_BODY_WAIT):
-                while len(data) < MAX_ERROR_BODY and (part := await answer.content.readany()):
-                    data += part
-    finally:
-        if answer.content.at_eof():
-            answer.release()
-        else:
-            answer.close()
+    # The status is what counts: a body that stalls or breaks off still says something.
+    with suppress(TimeoutError, APIConnectionError):
+        async with asyncio.timeout(ERROR_BODY_WAIT):
+            while len(data) < MAX_ERROR_BODY and (part := await body.read()):
+                data += part
+    if answer.content.at_eof():
+        body.leave()
+    else:
+        body.abort()
+    said = redacted(body_or_text(data), secret)
+    return status_error(answer.status, _clean_headers(answer, secret), said)
+
+
+def _clean_headers(answer: aiohttp.ClientResponse, secret: str | None) -> Mapping[str, str]:
+    """The headers of an answer, without the key that some servers send back in one."""
     headers = answer.headers
-    if secret is not None and any(secret in value for value in headers.values()):
-        headers = CIMultiDictProxy(
-            CIMultiDict((k, redacted(v, secret)) for k, v in headers.items())
-        )
-    return status_error(answer.status, headers, redacted(body_or_text(data), secret))
+    if secret is None or not any(secret in value for value in headers.values()):
+        return headers
+    return CIMultiDictProxy(CIMultiDict((k, redacted(v, secret)) for k, v in headers.items()))

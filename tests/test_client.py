@@ -390,15 +390,26 @@ def test_the_signature_is_the_contract() -> None:
         ("http://127.0.0.2/v1", "sk-test-0123456789", False),
         ("http://[::1]:8000/v1", "sk-test-0123456789", False),
         ("http://localhost.evil.test/v1", "sk-test-0123456789", True),
+        ("http://127.evil.test/v1", "sk-test-0123456789", True),
     ],
 )
 def test_a_key_that_travels_in_clear_earns_one_warning(url: str, key: Any, warned: bool) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         client = AsyncClient(base_url=url, api_key=key)
-        client.with_options(timeout=5)
+        client.with_options(timeout=5).with_options(timeout=6)
+        client.with_options(base_url=url)
     assert [str(warning.message)[:11] for warning in caught] == ["The API key"] * warned
     assert [warning.filename for warning in caught] == [__file__] * warned
+
+
+async def test_a_key_that_comes_back_in_a_header_is_not_kept(
+    mocked: aioresponses, mocked_client: AsyncClient
+) -> None:
+    echo = {"x-echo": "sk-test-0123456789", "x-request-id": "sk-test-0123456789"}
+    mocked.get(MODELS, payload=LIST, headers=echo)
+    models = await mocked_client.models.list()
+    assert "sk-test" not in f"{models.meta.headers} {models.meta.request_id}"
 
 
 async def test_the_key_is_in_no_log_record(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import pickle
 import time
 import zlib
@@ -718,6 +719,22 @@ async def test_a_gzipped_stream(raw: RawServer, raw_client: AsyncClient) -> None
 
     raw.answer = answer
     assert await texts(ask(raw_client)) == ["a"]
+
+
+async def test_a_packed_stream_that_trickles_is_not_silent(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    packed = gzip.compress(sse(chunk("a")) + sse(FINISH) + DONE)
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream("Content-Encoding: gzip\r\n")
+        for at in range(0, len(packed), 10):  # a second or more, and nothing to read before its end
+            await exchange.part(packed[at : at + 10])
+            await asyncio.sleep(0.07)
+        await exchange.end()
+
+    raw.answer = answer
+    assert await texts(ask(raw_client, timeout=Timeout(idle=0.5))) == ["a"]
 
 
 # --- retries before the first chunk -------------------------------------------------------------

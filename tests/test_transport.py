@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,7 @@ from openai_async.testing import Failure, LocalServer
 from .conftest import BASE_URL
 from .raw_server import Exchange, RawServer
 
+SECRET = "sk-secret-123456"
 LIST = b'{"data": [{"id": "gpt-4o"}]}'
 
 
@@ -227,6 +229,8 @@ async def test_a_download_carries_nothing_of_a_session_of_your_own(raw: RawServe
     [
         b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 10_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Echo: Bearer " + SECRET.encode() + b"\0\r\n\r\n",
+        b"nonsense Bearer " + SECRET.encode() + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx",
     ],
 )
@@ -235,10 +239,11 @@ async def test_the_cause_of_an_error_does_not_hold_the_key(
 ) -> None:
     raw.answer = lambda e: e.send(answer)
     with pytest.raises(APIConnectionError) as caught:
-        await raw_client.with_options(api_key="sk-secret-123456").models.list()
+        await raw_client.with_options(api_key=SECRET).models.list()
     cause = caught.value.__cause__
     assert isinstance(cause, aiohttp.ClientError)
-    assert "sk-secret" not in f"{cause!r} {cause.args!r}"
+    assert SECRET not in f"{cause!r} {cause.args!r}"
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 # --- time ---------------------------------------------------------------------------------------
@@ -296,6 +301,49 @@ async def test_connecting_takes_too_long(
         await client.with_options(base_url="http://slow.test/v1").models.list(
             timeout=Timeout(connect=0.1)
         )
+
+
+async def test_closing_ends_the_wait_for_the_body_of_an_error(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    arrived = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 400 No\r\nContent-Length: 100\r\n\r\nsaid")
+        arrived.set()
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    call = asyncio.create_task(raw_client.models.list())
+    await arrived.wait()
+    await asyncio.sleep(0.05)
+    await raw_client.close()
+    async with asyncio.timeout(2):
+        with pytest.raises(OpenAIError, match="client is closed"):
+            await call
+
+
+async def test_connections_that_went_stale_all_at_once_fail_nobody(raw: RawServer) -> None:
+    """Though no retries are allowed: each is sent again at once, on a connection that lives."""
+    wave: list[Exchange] = []
+    full = asyncio.Event()
+
+    async def together(exchange: Exchange) -> None:
+        wave.append(exchange)
+        if len(wave) == 50:
+            full.set()
+        await full.wait()
+        await exchange.whole(LIST)
+
+    raw.answer = together
+    async with AsyncClient(base_url=raw.url, api_key="k", max_retries=0) as client:
+        await asyncio.gather(*(client.models.list() for _ in range(50)))
+        raw.answer = lambda e: e.whole(LIST)
+        for exchange in wave:
+            exchange.writer.close()
+        await asyncio.sleep(0)
+        answers = await asyncio.gather(*(client.models.list() for _ in range(50)))
+    assert {answer.meta.attempts for answer in answers} == {1}
 
 
 async def test_an_error_whose_body_stalls_is_still_that_error(
@@ -517,6 +565,70 @@ async def main():
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # of fork() beside threads, Python 3.12
     asyncio.run(main())
+"""
+    )
+
+
+def test_a_forked_child_that_drops_the_client_leaves_the_parent_its_connections() -> None:
+    run_script(
+        """
+import os
+
+async def main():
+    async with LocalServer() as server:
+        client = AsyncClient(api_key="local", base_url=server.url, max_retries=0, timeout=10)
+        await client.models.list()
+        child = os.fork()
+        if child == 0:
+            client = AsyncClient(api_key="local", base_url=server.url)
+            gc.collect()
+            os._exit(0)
+        while os.waitpid(child, os.WNOHANG) == (0, 0):
+            await asyncio.sleep(0.01)
+        await client.models.list()
+        assert server.connections == 1
+        await client.close()
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of fork() beside threads, Python 3.12
+    asyncio.run(main())
+"""
+    )
+
+
+def test_a_loop_that_was_closed_in_the_middle_of_everything_does_no_harm_to_the_next() -> None:
+    run_script(
+        """
+import logging
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # of the tasks that were left behind
+warnings.simplefilter("ignore")
+client = AsyncClient(
+    api_key="local", base_url="http://127.0.0.1:1/v1", max_connections=1, max_retries=0
+)
+hi = [{"role": "user", "content": "Hi"}]
+
+async def begin():
+    server = LocalServer(tokens_per_second=5)
+    await server.start()
+    mine = client.with_options(base_url=server.url)
+    stream = await mine.chat.completions.create(model="gpt-4o", messages=hi, stream=True)
+    waiting = [asyncio.ensure_future(mine.models.list()) for _ in range(3)]
+    waiting.append(asyncio.ensure_future(stream.completion()))
+    await asyncio.sleep(0.05)
+    return stream, waiting, server
+
+loop = asyncio.new_event_loop()
+left = loop.run_until_complete(begin())
+loop.close()
+
+async def again():
+    async with LocalServer() as server:
+        for _ in range(2):
+            await client.with_options(base_url=server.url).models.list()
+        await client.close()
+
+asyncio.run(again())
+sys.stderr.close()  # what asyncio says of tasks that were pending when their loop was closed
 """
     )
 

@@ -298,6 +298,8 @@ async def test_a_download_is_bounded(client: AsyncClient, monkeypatch: pytest.Mo
     image = (await generate(client)).data[0]
     with pytest.raises(APIResponseValidationError, match="larger than 100 bytes"):
         await image.read()
+    (pool,) = client._transport._pools._pools.values()
+    assert pool.streams == set()
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "/x.png", "javascript:x"])
