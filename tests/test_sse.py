@@ -81,6 +81,14 @@ def test_an_endless_line_is_refused_at_the_limit() -> None:
         decoder.feed(b"x" * 200)
 
 
+def test_an_endless_line_is_refused_at_64_mib() -> None:
+    decoder, mebibyte = SSEDecoder(), b"x" * 2**20
+    for _ in range(64):
+        assert decoder.feed(mebibyte) == []
+    with pytest.raises(SSEError, match="67108864 bytes"):
+        decoder.feed(b"x")
+
+
 def test_endless_data_lines_are_refused_at_the_limit() -> None:
     decoder = SSEDecoder(max_size=1000)
     with pytest.raises(SSEError):
