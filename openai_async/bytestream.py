@@ -33,7 +33,7 @@ FINISH_WAIT = 0.05
 LINGER = 2.0
 # How often a wait is looked at, in seconds: whether the connection is still there.
 TICK = 1.0
-# How long after its time a silence is looked at once more, before it is held against the server.
+# How long after the first look a silence or a lost connection is looked at once more, in seconds.
 RECHECK = 0.01
 
 
@@ -203,7 +203,8 @@ class ByteStream:
         if silence is None:
             return  # nobody waits; the next read sets the timer again
         if self._is_lost() or (self._idle is not None and silence >= self._idle):
-            # A loop that was blocked runs timers that are late beside data that is not read yet.
+            # Not yet: a connection that closes at this moment tells its reader a turn of the loop
+            # later, and a loop that was blocked may run a late timer before it reads what has come.
             self._timer = self._loop.call_later(RECHECK, self._give_up)
         else:
             self._timer = self._loop.call_later(self._until_next_look(silence), self._watch)
