@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 from .assembly import Assembly
-from .codec import structure
 from .request import Response
 from .stream import AsyncStream, Connect, Reader
+from .structuring import structurer
 from .types.chat import ChatCompletion, ChatCompletionChunk
 
 
@@ -27,6 +27,10 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         self._include_usage = include_usage
         self._assembly = Assembly(n)
 
+    def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
+        # All chunks are of one kind: nothing stands between the reader and what makes them.
+        return Reader(self, structurer(ChatCompletionChunk))
+
     def text(self) -> AsyncIterator[str]:
         """Only the text of choice 0, piece by piece: `async for text in stream.text()`."""
         return Reader(self, _text_of)
@@ -39,11 +43,12 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         """
         with suppress(StopAsyncIteration):
             while True:
-                await self._next()
+                self._ready.clear()
+                await self._more()
         return self._assembled()
 
-    def _structure(self, value: dict[str, Any]) -> ChatCompletionChunk:
-        return structure(value, ChatCompletionChunk, self._secret)
+    def _kind(self, value: dict[str, Any]) -> type[ChatCompletionChunk]:
+        return ChatCompletionChunk
 
     def _taken(self, value: dict[str, Any]) -> None:
         self._assembly.add(value)
@@ -61,7 +66,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         return self._include_usage and not self._assembly.has_usage
 
     def _assembled(self) -> ChatCompletion:
-        completion = structure(self._assembly.completion(), ChatCompletion)
+        completion = structurer(ChatCompletion)(self._assembly.completion())
         completion.meta = self.meta
         return completion
 

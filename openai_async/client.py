@@ -331,34 +331,44 @@ class AsyncClient:
     def _request(
         self, method: str, path: str, body: bytes | None, options: RequestOptions
     ) -> Request:
-        headers = self._headers.copy()
         if body is None and (extra_body := options.get("extra_body")) is not None:
             body = json_body({}, extra_body)
+        headers = self._headers.copy()
         if body is not None:
             headers["Content-Type"] = "application/json"
-        if (extra_headers := options.get("extra_headers")) is not None:
-            headers.update(check_headers(extra_headers))
-        timeout = Timeout.of(options["timeout"]) if "timeout" in options else self.timeout
-        retries = options.get("max_retries", self.max_retries)
-        return Request(
+        request = Request(
             method=method,
-            url=self._url(path, options.get("extra_query")),
+            url=self._url(path),
             headers=headers,
             body=body,
-            timeout=timeout,
-            max_retries=check_retries(retries),
+            timeout=self.timeout,
+            max_retries=self.max_retries,
             api_key=self.api_key,
         )
+        if not REQUEST_OPTIONS.isdisjoint(options):
+            self._apply(options, request)
+        return request
 
-    def _url(self, path: str, extra_query: Mapping[str, str | int | float | bool] | None) -> URL:
-        url = self._urls.get(path) if isinstance(path, str) else None
-        if url is None:
+    def _apply(self, options: RequestOptions, request: Request) -> None:
+        if (extra_headers := options.get("extra_headers")) is not None:
+            request.headers.update(check_headers(extra_headers))
+        if (extra_query := options.get("extra_query")) is not None:
+            request.url = request.url.update_query(_query(extra_query))
+        if "timeout" in options:
+            request.timeout = Timeout.of(options["timeout"])
+        if "max_retries" in options:
+            request.max_retries = check_retries(options["max_retries"])
+
+    def _url(self, path: str) -> URL:
+        try:
+            return self._urls[path]
+        except (KeyError, TypeError):  # not seen yet, or no string at all
             url = URL(f"{self.base_url}/{check_path(path)}")
-            defaults = {k: v for k, v in self._query.items() if k not in url.query}
-            url = url.update_query(defaults)
-            if len(self._urls) < MAX_URLS:
-                self._urls[path] = url
-        return url if extra_query is None else url.update_query(_query(extra_query))
+        defaults = {k: v for k, v in self._query.items() if k not in url.query}
+        url = url.update_query(defaults)
+        if len(self._urls) < MAX_URLS:
+            self._urls[path] = url
+        return url
 
 
 def _query(query: Mapping[str, str | int | float | bool] | None) -> dict[str, str]:

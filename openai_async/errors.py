@@ -256,7 +256,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def is_error(value: object) -> bool:
     """Whether a JSON value is OpenAI's error object, or the flat one of old vLLM."""
-    return isinstance(value, Mapping) and bool(value.get("error") or value.get("object") == "error")
+    # A parsed JSON object is a dict; asking whether it is a Mapping would cost three times as much.
+    return type(value) is dict and bool(value.get("error") or value.get("object") == "error")
 
 
 def redacted(value: Any, secret: str | None) -> Any:

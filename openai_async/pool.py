@@ -20,7 +20,9 @@ import aiohttp
 from attrs import define, field
 
 from .bytestream import ByteStream, running_loop
+from .deadlines import Deadlines
 from .errors import APIConnectionError, OpenAIError
+from .slots import Slots
 
 # Seconds that an idle connection is kept; servers commonly close it after 60 or 75.
 KEEPALIVE = 15.0
@@ -46,18 +48,19 @@ class _Connector(aiohttp.TCPConnector):
     are not public: the fault "a second answer later, unasked" fails when they change.
     """
 
-    async def _get(self, key: Any, traces: Any) -> Any:
-        if idle := self._conns.get(key):
+    def _get(self, key: Any, traces: Any) -> Any:
+        idle = self._conns.get(key)
+        if idle:
             oldest_good = time.monotonic() - KEEPALIVE
-            while idle and not _is_fit(*idle[0], oldest_good):
-                idle.popleft()[0].close()
-        connection = await super()._get(key, traces)
-        reused.set(connection is not None)
-        return connection
-
-
-def _is_fit(protocol: Any, since: float, oldest_good: float) -> bool:
-    return protocol.is_connected() and not protocol.should_close and since >= oldest_good
+            while idle:
+                protocol, since = idle[0]
+                if protocol.is_connected() and not protocol.should_close and since >= oldest_good:
+                    reused.set(True)
+                    break
+                idle.popleft()
+                protocol.close()
+        # The coroutine itself, not one around it.
+        return super()._get(key, traces)
 
 
 @define(eq=False)
@@ -67,7 +70,8 @@ class Pool:
     session: aiohttp.ClientSession
     owned: bool
     """Whether the session is ours to close."""
-    slots: asyncio.Semaphore
+    slots: Slots
+    deadlines: Deadlines
     streams: set[ByteStream] = field(factory=set)
     """Also plain answers whose body is on its way."""
     pid: int = field(factory=os.getpid)
@@ -111,17 +115,18 @@ class Pools:
             msg = "The aiohttp session of this client is closed: create a new one."
             raise OpenAIError(msg)
 
-    async def get(self, *, own: bool) -> Pool:
-        """The pool of the running loop, opened at its first use."""
+    def get(self, *, own: bool) -> Pool | None:
+        """The pool of the running loop; `None` before its first use, which has to `open()` it."""
         self.check_open()
-        own = own or self._session is None
-        place = (asyncio.get_running_loop(), own)
-        pool = self._pools.get(place)
-        if pool is None or pool.pid != os.getpid():
-            pool = await self._open(place)
-        return pool
+        pool = self._pools.get(self._place(own))
+        return None if pool is None or pool.pid != os.getpid() else pool
 
-    async def _open(self, place: Place) -> Pool:
+    def _place(self, own: bool) -> Place:
+        return asyncio.get_running_loop(), own or self._session is None
+
+    async def open(self, *, own: bool) -> Pool:
+        """A new pool for the running loop."""
+        place = self._place(own)
         self._sweep()
         session = None if place[1] else self._session
         if session is None:
@@ -136,8 +141,8 @@ class Pools:
             # `max_retries` nor `attempts` nor the budget know of. The fault "closed before the
             # header" counts the requests.
             session._retry_connection = False
-        slots = asyncio.Semaphore(self._max_connections)
-        pool = self._pools[place] = Pool(session, place[1], slots)
+        slots = Slots(self._max_connections)
+        pool = self._pools[place] = Pool(session, place[1], slots, Deadlines(place[0]))
         pool.keeper = _keep(pool, self._pools, place)
         await anext(pool.keeper)
         return pool

@@ -34,6 +34,7 @@ from .errors import (
 )
 from .request import Response
 from .sse import ServerSentEvent, SSEDecoder, SSEError
+from .structuring import misread, structurer
 from .types.base import APIObject, ResponseMeta
 from .types.chat import ChatCompletion
 
@@ -113,10 +114,16 @@ class AsyncStream(ABC, Generic[Event]):
         return f"<{type(self).__name__} {state}>"
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        return Reader(self, self._typed)
+        return Reader(self, self._structure)
 
     async def __anext__(self) -> Event:
-        return self._typed(await self._next())
+        while not self._ready:
+            await self._more()
+        value = self._ready.popleft()
+        try:
+            return self._structure(value)
+        except APIResponseValidationError:
+            raise self._misread(value) from None
 
     async def _open(self) -> Self:
         if self._meta is not None:
@@ -165,16 +172,12 @@ class AsyncStream(ABC, Generic[Event]):
             msg = "This stream was closed before its end: nothing more can be read from it."
             raise OpenAIError(msg)
 
-    async def _next(self) -> dict[str, Any]:
-        """The next event as parsed JSON; StopAsyncIteration at the end of a whole answer."""
-        if not self._ready:
-            if self._meta is None:
-                await self._open()
-            if not self._ready:
-                await self._more()
-        return self._ready.popleft()
-
     async def _more(self) -> None:
+        """See to it that an event is ready; StopAsyncIteration at the end of a whole answer."""
+        if self._meta is None:
+            await self._open()
+            if self._ready:
+                return
         self._check_open()
         with self._one_reader():
             if not self._done and self._failure is None:
@@ -228,7 +231,7 @@ class AsyncStream(ABC, Generic[Event]):
 
     def _take(self, event: ServerSentEvent, *, torn: bool) -> None:
         """One event; `torn` if the bytes ended before its blank line, perhaps in its middle."""
-        data = event.data
+        kind, data, _, _ = event
         if data.startswith(b"[DONE]"):
             self._done = True
             return
@@ -240,13 +243,13 @@ class AsyncStream(ABC, Generic[Event]):
             if torn:
                 return  # what follows is the end of the bytes, which says it all
             text = redacted(data.decode("utf-8", "replace"), self._secret)
-            if event.event == "error":
+            if kind == "error":
                 self._fail(object_error(text, self.meta.headers))
             else:
                 msg = f"The stream holds broken JSON: {text[:80]!r}."
                 self._fail(APIResponseValidationError(msg), error)
             return
-        if event.event == "error" or is_error(value):
+        if kind == "error" or is_error(value):
             self._fail(object_error(redacted(value, self._secret), self.meta.headers))
         elif not isinstance(value, dict):
             text = repr(redacted(value, self._secret))
@@ -263,8 +266,12 @@ class AsyncStream(ABC, Generic[Event]):
     # --- what a kind of stream adds ---
 
     @abstractmethod
+    def _kind(self, value: dict[str, Any]) -> type[Event]:
+        """The class of an event."""
+
     def _structure(self, value: dict[str, Any]) -> Event:
         """The typed event."""
+        return structurer(self._kind(value))(value)
 
     def _taken(self, value: dict[str, Any]) -> None:
         """An event has come."""
@@ -285,12 +292,11 @@ class AsyncStream(ABC, Generic[Event]):
 
     # --- the ways it goes wrong ---
 
-    def _typed(self, value: dict[str, Any]) -> Event:
-        try:
-            return self._structure(value)
-        except APIResponseValidationError as error:
-            self._fail(error)
-            raise error from None
+    def _misread(self, value: dict[str, Any]) -> APIError:
+        """The failure of an event whose parts have the wrong shape."""
+        error = misread(self._kind(value), value, self._secret)
+        self._fail(error)
+        return error
 
     def _cut(self, error: APIConnectionError | None) -> None:
         """The bytes have ended: that is the end of the answer, or it was interrupted."""
@@ -387,10 +393,18 @@ class Reader(Generic[T]):
 
     async def __anext__(self) -> T:
         """The next event that `convert` makes something of."""
+        stream = self._stream
+        ready = stream._ready
         while True:
-            value = await self._stream._next()
+            if not ready:
+                await stream._more()
+                continue
             self._begun = True
-            converted = self._convert(value)
+            value = ready.popleft()
+            try:
+                converted = self._convert(value)
+            except APIResponseValidationError:
+                raise stream._misread(value) from None
             if converted is not None:
                 return converted
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_async import APIError, APIResponseValidationError, InvalidArgumentError
-from openai_async.codec import dumps, loads, parse, structure
+from openai_async.codec import dumps, loads, parse
+from openai_async.structuring import structurer
 from openai_async.types.base import ResponseMeta
 from openai_async.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessage
 from openai_async.types.images import ImagesResponse
@@ -258,8 +259,8 @@ def test_an_object_built_by_hand_has_a_dict_too() -> None:
 
 
 def test_objects_are_compared_by_their_fields() -> None:
-    one = structure({"choices": [{"delta": {"content": "a"}}]}, ChatCompletionChunk)
-    two = structure({"choices": [{"delta": {"content": "a"}, "index": 0}]}, ChatCompletionChunk)
+    one = structurer(ChatCompletionChunk)({"choices": [{"delta": {"content": "a"}}]})
+    two = structurer(ChatCompletionChunk)({"choices": [{"delta": {"content": "a"}, "index": 0}]})
     assert one == two
 
 
@@ -304,14 +305,14 @@ def test_numbers_in_words() -> None:
 
 
 def test_answers_may_stand_in_requests() -> None:
-    message = structure({"role": "assistant", "content": "hi", "x": 1}, ChatCompletionMessage)
+    message = structurer(ChatCompletionMessage)({"role": "assistant", "content": "hi", "x": 1})
     assert loads(dumps({"messages": [message]})) == {
         "messages": [{"role": "assistant", "content": "hi", "x": 1}]
     }
 
 
 def test_a_lone_surrogate_of_an_answer_may_go_back() -> None:
-    message = structure({"content": "\ud83d"}, ChatCompletionMessage)
+    message = structurer(ChatCompletionMessage)({"content": "\ud83d"})
     assert dumps({"messages": [message]}) == b'{"messages": [{"content": "\\ud83d"}]}'
     assert message.to_json() == '{"content":"\\ud83d"}'
 

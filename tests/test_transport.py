@@ -32,6 +32,7 @@ from openai_async import (
     Timeout,
 )
 from openai_async.testing import Failure, LocalServer
+from openai_async.transport import MAX_REDIRECTS
 
 from .conftest import BASE_URL
 from .raw_server import Exchange, RawServer
@@ -424,7 +425,7 @@ async def test_a_circle_of_redirects_ends(raw: RawServer, raw_client: AsyncClien
     raw.answer = redirect(307, "/v1/models")
     with pytest.raises(APIStatusError):
         await raw_client.models.list()
-    assert len(raw.exchanges) == 5
+    assert len(raw.exchanges) == 1 + MAX_REDIRECTS
 
 
 # --- answers ------------------------------------------------------------------------------------

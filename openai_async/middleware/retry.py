@@ -44,7 +44,6 @@ class Retry:
     async def __call__(self, request: Request, send: Send) -> Response:
         attempt = 1
         paid = 0
-        path = request.url.path  # for the log: a query may hold a vendor's key
         while True:
             try:
                 response = await send(request)
@@ -54,6 +53,7 @@ class Retry:
                 if delay is None:
                     raise
                 cost = _cost(error)
+                path = request.url.path  # for the log: a query may hold a vendor's key
                 if not self.budget.take(cost):
                     log.info("%s %s: no retry, the budget is used up", request.method, path)
                     raise

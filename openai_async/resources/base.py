@@ -26,14 +26,23 @@ class Resource:
         self._client = client
 
 
-def check_known(function: str, params: Mapping[str, Any], known: frozenset[str]) -> None:
-    """An unknown keyword is a TypeError that names it, as for any Python function.
+def check_known(
+    function: str,
+    params: Mapping[str, Any],
+    known: frozenset[str],
+    required: frozenset[str] = frozenset(),
+) -> None:
+    """An unknown or missing keyword is a TypeError that names it, as for any Python function.
 
     The parameters come as `**params`, typed by a TypedDict, which Python itself does not check.
     """
-    if params.keys() <= known:
+    if required <= params.keys() <= known:
         return
-    name = next(key for key in params if key not in known)
+    name = next((key for key in params if key not in known), None)
+    if name is None:
+        missing = min(required - params.keys())
+        msg = f"{function}() missing 1 required keyword-only argument: {missing!r}"
+        raise TypeError(msg)
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if "extra_body" in known:
@@ -42,21 +51,22 @@ def check_known(function: str, params: Mapping[str, Any], known: frozenset[str])
     raise TypeError(msg)
 
 
-def check_required(function: str, params: Mapping[str, Any], *names: str) -> None:
-    for name in names:
-        if name not in params:
-            msg = f"{function}() missing 1 required keyword-only argument: {name!r}"
-            raise TypeError(msg)
-
-
-def json_body(params: Mapping[str, Any], extra_body: Mapping[str, object] | None) -> bytes:
+def json_body(
+    params: Mapping[str, Any],
+    extra_body: Mapping[str, object] | None = None,
+    stream: bool | None = None,
+) -> bytes:
     """The parameters as JSON, without the options of the call, `extra_body` merged in last."""
-    body = {key: value for key, value in params.items() if key not in REQUEST_OPTIONS}
-    if extra_body is not None:
-        if not isinstance(extra_body, Mapping):
-            msg = f"extra_body has type {type(extra_body).__name__}: pass a dict."
-            raise InvalidArgumentError(msg)
-        body.update(extra_body)
+    body = params
+    if stream is not None or extra_body is not None or not REQUEST_OPTIONS.isdisjoint(params):
+        body = {key: value for key, value in params.items() if key not in REQUEST_OPTIONS}
+        if stream is not None:
+            body["stream"] = stream
+        if extra_body is not None:
+            if not isinstance(extra_body, Mapping):
+                msg = f"extra_body has type {type(extra_body).__name__}: pass a dict."
+                raise InvalidArgumentError(msg)
+            body.update(extra_body)
     for key, value in body.items():
         # orjson would write null, and the server take its default.
         if isinstance(value, float) and not math.isfinite(value):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any, Literal, Unpack, overload
 
-from ..codec import structure
 from ..errors import InvalidArgumentError
 from ..options import REQUEST_OPTIONS
 from ..stream import AsyncStream, Connect
@@ -17,10 +16,11 @@ from ..types.images import (
     ImageGenStreamEvent,
     ImagesResponse,
 )
-from .base import Resource, check_known, check_required, json_body
+from .base import Resource, check_known, json_body
 
 _PATH = "/images/generations"
 _KNOWN = frozenset(ImageGenerateParams.__annotations__) | REQUEST_OPTIONS
+_REQUIRED = frozenset({"prompt"})
 
 
 class Images(Resource):
@@ -53,16 +53,12 @@ class Images(Resource):
             TypeError: a parameter is missing or unknown.
             APIError: see `openai_async.errors`.
         """
-        check_known("generate", params, _KNOWN)
-        check_required("generate", params, "prompt")
+        check_known("generate", params, _KNOWN, _REQUIRED)
         if not isinstance(params["prompt"], str) or not params["prompt"].strip():
             msg = "prompt is empty: say what to draw."
             raise InvalidArgumentError(msg)
         _check_model_rules(params)
-        body: dict[str, Any] = dict(params)
-        if stream is not None:
-            body["stream"] = stream
-        data = json_body(body, params.get("extra_body"))
+        data = json_body(params, params.get("extra_body"), stream)
         if not stream:
             return self._generate(data, params)
         n = params.get("n")
@@ -91,12 +87,13 @@ class ImageStream(AsyncStream[ImageGenStreamEvent]):
         self._missing = n
         self._download = download
 
-    def _structure(self, value: dict[str, Any]) -> ImageGenStreamEvent:
-        event: ImageGenStreamEvent
+    def _kind(self, value: dict[str, Any]) -> type[ImageGenStreamEvent]:
         if value.get("type") == "image_generation.partial_image":
-            event = structure(value, ImageGenPartialImageEvent, self._secret)
-        else:
-            event = structure(value, ImageGenCompletedEvent, self._secret)
+            return ImageGenPartialImageEvent
+        return ImageGenCompletedEvent
+
+    def _structure(self, value: dict[str, Any]) -> ImageGenStreamEvent:
+        event = super()._structure(value)
         event._download = self._download
         return event
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import attrs
 import orjson
 from attrs import define, field, frozen
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 
 
 def note_change(instance: APIObject, attribute: attrs.Attribute[Any], value: Any) -> Any:
@@ -124,7 +124,7 @@ class ResponseMeta:
     """
 
     status: int = 0
-    headers: Mapping[str, str] = field(factory=CIMultiDict, repr=False)
+    headers: Mapping[str, str] = field(default=CIMultiDictProxy(CIMultiDict()), repr=False)
     attempts: int = 1
     elapsed: float = 0.0
 
@@ -152,7 +152,7 @@ class APIResponse(APIObject):
     """The object at the top of an answer; `.meta` tells how it came."""
 
     meta: ResponseMeta = field(
-        factory=ResponseMeta, init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP
+        default=ResponseMeta(), init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP
     )
 
 

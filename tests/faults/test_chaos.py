@@ -204,7 +204,7 @@ async def settled(client: AsyncClient) -> None:
     pools = list(client._transport._pools._pools.values())
     assert len(pools) == 1
     [pool] = pools
-    assert pool.slots._value == AT_ONCE  # at once: a slot does not wait for a connection
+    assert pool.slots.free == AT_ONCE  # at once: a slot does not wait for a connection
     deadline = asyncio.get_running_loop().time() + SETTLING
     while pool.streams:
         assert asyncio.get_running_loop().time() < deadline, pool.streams

@@ -279,7 +279,7 @@ def check_counts(fault: Fault, server: RawServer) -> None:
 async def check_clean(client: AsyncClient) -> None:
     """No slot is taken; at most `LINGER` later no stream is open, and no connection in use."""
     (pool,) = client._transport._pools._pools.values()
-    assert pool.slots._value == client._transport._pools._max_connections, "a slot is taken"
+    assert pool.slots.free == client._transport._pools._max_connections, "a slot is taken"
     connector: Any = pool.session.connector
     async with asyncio.timeout(1):
         while pool.streams or connector._acquired:  # noqa: ASYNC110 - aiohttp has no event

@@ -1,0 +1,158 @@
+"""Many time limits, one timer: each call still gets its own TimeoutError, and only its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from openai_async.deadlines import MAX_IDLE, Deadlines
+
+
+@pytest.fixture
+async def deadlines() -> Deadlines:
+    return Deadlines(asyncio.get_running_loop())
+
+
+@pytest.fixture
+def timers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[asyncio.TimerHandle]]:
+    """The timers that are set while a test runs."""
+    made: list[asyncio.TimerHandle] = []
+    original = asyncio.BaseEventLoop.call_at
+
+    def call_at(self: Any, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+        made.append(original(self, *args, **kwargs))
+        return made[-1]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "call_at", call_at)
+    yield made
+    for timer in made:
+        timer.cancel()
+
+
+async def test_what_takes_too_long_is_a_timeout(deadlines: Deadlines) -> None:
+    deadline = deadlines.within(0.01)
+    with pytest.raises(TimeoutError) as caught, deadline:
+        await asyncio.Event().wait()
+    assert deadline.expired
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+
+
+async def test_what_is_done_in_time_is_left_alone(deadlines: Deadlines) -> None:
+    with deadlines.within(60) as deadline:
+        await asyncio.sleep(0)
+    assert not deadline.expired
+
+
+async def test_no_limit(deadlines: Deadlines, timers: list[asyncio.TimerHandle]) -> None:
+    with deadlines.within(None):
+        await asyncio.sleep(0)
+    assert timers == []
+
+
+async def test_a_cancellation_from_elsewhere_stays_one(deadlines: Deadlines) -> None:
+    entered = asyncio.Event()
+
+    async def wait() -> None:
+        with deadlines.within(60):
+            entered.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_cancelled_while_the_time_runs_out(deadlines: Deadlines) -> None:
+    async def wait() -> None:
+        with deadlines.within(60) as deadline:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                deadline.expire()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_error_of_the_body_is_not_hidden(deadlines: Deadlines) -> None:
+    with pytest.raises(KeyError), deadlines.within(60):
+        raise KeyError
+
+
+async def test_the_next_await_after_a_timeout_is_not_cancelled(deadlines: Deadlines) -> None:
+    with pytest.raises(TimeoutError), deadlines.within(0.01):
+        await asyncio.Event().wait()
+    await asyncio.sleep(0)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_calls_run_out_in_the_order_they_began(deadlines: Deadlines) -> None:
+    order: list[int] = []
+
+    async def wait(number: int) -> None:
+        with pytest.raises(TimeoutError), deadlines.within(0.01):
+            await asyncio.Event().wait()
+        order.append(number)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(5):
+            group.create_task(wait(number))
+            await asyncio.sleep(0.001)
+    assert order == [0, 1, 2, 3, 4]
+
+
+async def test_the_first_that_ends_in_time_does_not_save_the_second(deadlines: Deadlines) -> None:
+    with deadlines.within(0.02):
+        await asyncio.sleep(0.01)
+    with pytest.raises(TimeoutError), deadlines.within(0.02):
+        await asyncio.Event().wait()
+
+
+async def test_one_inside_another(deadlines: Deadlines) -> None:
+    with (
+        pytest.raises(TimeoutError),
+        deadlines.within(0.01) as outer,
+        deadlines.within(60) as inner,
+    ):
+        await asyncio.Event().wait()
+    assert (outer.expired, inner.expired) == (True, False)
+
+
+async def test_a_thousand_calls_set_one_timer(
+    deadlines: Deadlines, timers: list[asyncio.TimerHandle]
+) -> None:
+    async def call() -> None:
+        with deadlines.within(600):
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(call() for _ in range(1000)))
+    assert len(timers) == 1
+
+
+async def test_limits_that_differ_each_time_leave_no_timers_behind(
+    deadlines: Deadlines, timers: list[asyncio.TimerHandle]
+) -> None:
+    for number in range(100):
+        with deadlines.within(600 + number):
+            await asyncio.sleep(0)
+    assert sum(not timer.cancelled() for timer in timers) <= MAX_IDLE
+
+
+async def test_after_an_idle_time_no_timer_is_set(
+    deadlines: Deadlines, timers: list[asyncio.TimerHandle]
+) -> None:
+    with deadlines.within(0.01):
+        pass
+    await asyncio.sleep(0.03)
+    waiting = [timer for timer in timers if timer.when() > asyncio.get_running_loop().time()]
+    assert waiting == []
