@@ -21,19 +21,15 @@ _NAMES = frozenset({"role", "id", "type", "name", "format", "signature"})
 class Assembly:
     """Takes in chunks; gives the completion as far as it has come."""
 
-    __slots__ = ("_choices", "_top", "expected")
+    __slots__ = ("_choices", "_top", "expected", "finished")
 
     def __init__(self, expected: int = 1) -> None:
         self.expected = expected
         """How many choices were asked for (`n`)."""
+        self.finished = False
+        """Whether every choice that was asked for, or has begun, has its finish_reason."""
         self._top: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
-
-    @property
-    def finished(self) -> bool:
-        """Whether every choice that was asked for, or has begun, has its finish_reason."""
-        choices = self._choices.values()
-        return len(choices) >= self.expected and all(c.finish_reason is not None for c in choices)
 
     @property
     def has_usage(self) -> bool:
@@ -57,6 +53,8 @@ class Assembly:
             if choice is None:
                 choice = self._choices[index] = _Choice()
             choice.add(piece)
+        ended = [choice.finish_reason is not None for choice in self._choices.values()]
+        self.finished = len(ended) >= self.expected and all(ended)
 
     def _add_text(self, piece: Any) -> bool:
         """Take in a piece that only continues a text, as nearly all do; `False` for all others.

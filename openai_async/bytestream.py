@@ -63,9 +63,11 @@ class ByteStream:
 
     __slots__ = (
         "_answer",
+        "_content",
         "_idle",
         "_loop",
         "_open_streams",
+        "_packed",
         "_released",
         "_seen",
         "_silent_since",
@@ -81,6 +83,8 @@ class ByteStream:
         open_streams: set[ByteStream],
     ) -> None:
         self._answer = answer
+        self._content = answer.content
+        self._packed = "Content-Encoding" in answer.headers
         self._idle = idle
         self._released = released
         self._loop = asyncio.get_running_loop()
@@ -103,11 +107,12 @@ class ByteStream:
             APITimeoutError: nothing came for `idle` seconds.
             APIConnectionError: the connection broke.
         """
-        content = self._answer.content
+        content = self._content
         # One timer for many reads that looks, when it fires, how long this wait has lasted: a timer
         # per read costs more than reading a chunk.
         self._silent_since = self._loop.time()
-        self._seen = _bytes_so_far(content)
+        if self._packed:
+            self._seen = _bytes_so_far(content)
         if self._timer is None:
             self._timer = self._loop.call_later(self._until_next_look(0.0), self._watch)
         try:
@@ -135,7 +140,7 @@ class ByteStream:
 
     async def finish(self) -> None:
         """After the last event: leave the connection to the pool, or close it if it is not fit."""
-        content = self._answer.content
+        content = self._content
         if not content.at_eof():
             try:
                 async with asyncio.timeout(FINISH_WAIT):
@@ -183,7 +188,7 @@ class ByteStream:
 
     def _linger(self) -> None:
         self._release()
-        if self._answer.content.at_eof() or self._answer.closed:
+        if self._content.at_eof() or self._answer.closed:
             self._open_streams.discard(self)
         else:
             self._timer = self._loop.call_later(LINGER, self.hang_up)
@@ -216,9 +221,10 @@ class ByteStream:
         """Seconds that the reader has waited and nothing has come; `None` if nobody waits."""
         if self._silent_since is None:
             return None
-        so_far = _bytes_so_far(self._answer.content)
-        if so_far != self._seen:  # of a packed body nothing may be there to read yet
-            self._seen, self._silent_since = so_far, self._loop.time()
+        if self._packed:  # bytes may have come of which there is nothing to read yet
+            so_far = _bytes_so_far(self._content)
+            if so_far != self._seen:
+                self._seen, self._silent_since = so_far, self._loop.time()
         return self._loop.time() - self._silent_since
 
     def _is_lost(self) -> bool:
@@ -228,7 +234,7 @@ class ByteStream:
         protocol where nobody waits any more, not on the body (3.12 to 3.14; no upstream issue is
         known to us). The faults named "a bad chunk size" in tests/faults/ pin it.
         """
-        connection, content = self._answer.connection, self._answer.content
+        connection, content = self._answer.connection, self._content
         if connection is None or content.is_eof() or content.exception() is not None:
             return False
         transport = connection.transport

@@ -13,8 +13,8 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import suppress
 from typing import Any, Generic, Self, TypeVar
 
 from multidict import CIMultiDict
@@ -129,18 +129,20 @@ class AsyncStream(ABC, Generic[Event]):
         if self._meta is not None:
             return self
         self._check_open()
-        with self._one_reader():
-            try:
-                response = await self._connect(self._begin)
-                if self._body is None:
-                    msg = "A middleware has answered this stream without sending it."
-                    raise OpenAIError(msg)
-                self._check_open()
-            except BaseException:
-                self._closed = True  # a stream sends its request once
-                if self._body is not None:
-                    self._body.abort()
-                raise
+        self._one_reader()
+        try:
+            response = await self._connect(self._begin)
+            if self._body is None:
+                msg = "A middleware has answered this stream without sending it."
+                raise OpenAIError(msg)
+            self._check_open()
+        except BaseException:
+            self._closed = True  # a stream sends its request once
+            if self._body is not None:
+                self._body.abort()
+            raise
+        finally:
+            self._busy = False
         self._meta = response.meta
         if self._failure is not None:
             self._failure.attempts = response.attempts
@@ -179,7 +181,8 @@ class AsyncStream(ABC, Generic[Event]):
             if self._ready:
                 return
         self._check_open()
-        with self._one_reader():
+        self._one_reader()
+        try:
             if not self._done and self._failure is None:
                 await self._fill()
             if self._ready:
@@ -190,6 +193,8 @@ class AsyncStream(ABC, Generic[Event]):
             if not self._closed and self._body is not None:
                 self._closed = True
                 await self._body.finish()
+        finally:
+            self._busy = False
         raise StopAsyncIteration
 
     async def _fill(self) -> None:
@@ -356,17 +361,12 @@ class AsyncStream(ABC, Generic[Event]):
             else:
                 self._body.abort()
 
-    @contextmanager
-    def _one_reader(self) -> Iterator[None]:
+    def _one_reader(self) -> None:
         """Two tasks reading at once would tear events apart."""
         if self._busy:
             msg = "Another task is reading this stream: give each stream one reader."
             raise OpenAIError(msg)
         self._busy = True
-        try:
-            yield
-        finally:
-            self._busy = False
 
     def __del__(self) -> None:
         self._leave()  # nobody can read on

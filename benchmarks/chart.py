@@ -1,0 +1,117 @@
+"""The picture: CPU time per operation as horizontal bars on a log axis, in SVG.
+
+Brings its own light background, so that it reads the same on white and on dark pages.
+"""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+from figures import Figures
+from peers import PEERS
+from works import WORKS
+
+_TITLE = "CPU time of one operation (logarithmic scale; shorter is better)"
+_GROUPS = ("chat", "stream", "models", "image")
+_COLOURS = {
+    "official-httpx": "#c2703d",
+    "official-aiohttp": "#dd9f72",
+    "ours": "#1a7f64",
+    "by-hand": "#66758a",
+    "raw": "#a9b4c2",
+}
+_WIDTH, _LEFT, _RIGHT = 860, 150, 90
+_BAR, _STEP, _HEADING, _TOP, _BOTTOM = 17, 22, 32, 52, 36
+_INK, _PALE, _LINE, _PAPER = "#1f2933", "#5b6775", "#dde3ea", "#ffffff"
+
+
+def draw(figures: Figures) -> str:
+    """The whole picture."""
+    bars = {
+        group: [
+            (peer, value)
+            for peer in _COLOURS
+            if (value := figures.median((group, peer))) is not None
+        ]
+        for group in _GROUPS
+    }
+    bars = {group: some for group, some in bars.items() if some}
+    values = [value for some in bars.values() for _, value in some]
+    if not values:
+        return ""
+    low = math.floor(math.log10(min(values)))
+    decades = max(1, math.ceil(math.log10(max(values))) - low)
+    plot = _WIDTH - _LEFT - _RIGHT
+
+    def x(value: float) -> float:
+        return _LEFT + plot * (math.log10(value) - low) / decades
+
+    rows = sum(map(len, bars.values()))
+    height = _TOP + len(bars) * _HEADING + rows * _STEP + _BOTTOM
+    parts = [
+        _text(
+            20,
+            30,
+            "CPU time of one operation (logarithmic scale; shorter is better)",
+            size=16,
+            weight=600,
+        )
+    ]
+    for decade in range(decades + 1):
+        at = x(10.0 ** (low + decade))
+        parts.append(
+            f'<line x1="{at:.1f}" y1="{_TOP}" x2="{at:.1f}" y2="{height - _BOTTOM + 4}" '
+            f'stroke="{_LINE}"/>'
+        )
+        label = micros(10.0 ** (low + decade))
+        parts.append(_text(at, height - 14, label, anchor="middle", colour=_PALE))
+    y = float(_TOP)
+    for group, some in bars.items():
+        parts.append(_text(20, y + 22, WORKS[group].label, weight=600))
+        y += _HEADING
+        for peer, value in some:
+            weight = 600 if peer == "ours" else 400
+            parts.append(_text(_LEFT - 10, y + 13, PEERS[peer].label, anchor="end", weight=weight))
+            parts.append(
+                f'<rect x="{_LEFT}" y="{y:.0f}" width="{max(1.0, x(value) - _LEFT):.1f}" '
+                f'height="{_BAR}" rx="2" fill="{_COLOURS[peer]}"/>'
+            )
+            parts.append(_text(x(value) + 6, y + 13, micros(value), weight=weight))
+            y += _STEP
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
+            f'width="{_WIDTH}" height="{height}" role="img" '
+            'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif">',
+            f"<title>{_TITLE}</title>",
+            f'<rect x="0.5" y="0.5" width="{_WIDTH - 1}" height="{height - 1}" rx="6" '
+            f'fill="{_PAPER}" stroke="{_LINE}"/>',
+            *parts,
+            "</svg>\n",
+        ]
+    )
+
+
+def micros(value: float) -> str:
+    """Microseconds as one reads them: three digits, and milliseconds when there are thousands."""
+    value, unit = (value / 1000, "ms") if value >= 1000 else (value, "µs")
+    digits = 0 if value >= 100 or value == round(value) else 1
+    return f"{value:,.{digits}f} {unit}"
+
+
+def _text(
+    x: float,
+    y: float,
+    text: str,
+    *,
+    anchor: str = "start",
+    size: int = 13,
+    weight: int = 400,
+    colour: str = _INK,
+) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" '
+        f'text-anchor="{anchor}" fill="{colour}" stroke="{_PAPER}" stroke-width="4" '
+        f'paint-order="stroke">{escape(text)}</text>'
+    )

@@ -1,0 +1,51 @@
+"""What an open stream keeps in memory, and what an image takes while it is fetched.
+
+Both look at the resident memory of this process, so each runs in a fresh one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import canned
+import machine
+from peers import HangUp, Peer
+
+OPENING_AT_ONCE = 100
+WARM_UP = 50
+
+
+async def open_streams(peer: Peer, streams: int) -> float:
+    """Bytes for each of so many streams that are open at the same time."""
+    # What is made once, for all streams, is not to be counted; nor is it to be left for later.
+    for _ in range(2):
+        await (await peer.hold())()
+    gc.collect()
+    before = machine.memory()
+    held: list[HangUp] = []
+    turns = iter(range(streams))
+
+    async def opening() -> None:
+        for _ in turns:
+            held.append(await peer.hold())
+
+    await asyncio.gather(*(opening() for _ in range(OPENING_AT_ONCE)))
+    gc.collect()
+    grown = machine.memory() - before
+    assert len(held) == streams
+    for hang_up in held:
+        await hang_up()
+    return grown / streams
+
+
+async def image_peak(peer: Peer) -> float:
+    """How often the picture's size the memory grows, at most, while one is fetched."""
+    for _ in range(WARM_UP):
+        await peer.chat()
+    gc.collect()
+    before = machine.memory()
+    machine.reset_peak()
+    size = await peer.image()
+    assert size == canned.IMAGE_SIZE
+    return (machine.peak_memory() - before) / canned.IMAGE_SIZE

@@ -1,0 +1,106 @@
+"""The clients that are compared: each does the same work, as its users would write it.
+
+Every method reads what a program would read, and returns how much that was, so that the worker can
+see whether it was all. Defaults everywhere, but for limits below the 5,000 streams that are opened.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from attrs import frozen
+
+KEY = "sk-benchmark-0123456789"
+MODEL = "gpt-4o-mini"
+PROMPT = "An otter in a beret, sitting at a desk"
+# Any: each client has types of its own for messages.
+MESSAGES: list[Any] = [
+    {"role": "system", "content": "You are a patient teacher. Answer in a few short sentences."},
+    {"role": "user", "content": "Why is the sky blue, and why is it red in the evening?"},
+]
+
+HangUp = Callable[[], Awaitable[None]]
+
+
+@frozen
+class Read:
+    """What has been read of a stream."""
+
+    pieces: int
+    characters: int
+
+
+class Peer(ABC):
+    """A client with its pool, for one event loop. What it cannot do is not asked of it."""
+
+    @abstractmethod
+    def __init__(self, url: str) -> None:
+        """`url` is the base URL: http://127.0.0.1:1234/v1."""
+
+    @abstractmethod
+    async def chat(self) -> int:
+        """Ask; the length of the answer."""
+
+    async def stream(self, tokens: int, model: str) -> Read:
+        """Read the content of every chunk."""
+        raise NotImplementedError
+
+    async def text(self, tokens: int, model: str) -> Read:
+        """Read the text, in the shortest way there is."""
+        return await self.stream(tokens, model)
+
+    async def completion(self, tokens: int) -> Read:
+        """Stream, and put the whole answer together."""
+        raise NotImplementedError
+
+    async def models(self) -> int:
+        """How many models there are."""
+        raise NotImplementedError
+
+    async def image(self) -> int:
+        """Draw a picture; the length of its base64."""
+        raise NotImplementedError
+
+    async def hold(self) -> HangUp:
+        """Open a stream and read its first chunk; returns what closes it."""
+        raise NotImplementedError
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+
+@frozen
+class Kind:
+    """Where a peer is written, and what it needs."""
+
+    label: str
+    where: str
+    needs: tuple[str, ...] = ()
+    uvloop: bool = False
+
+    @property
+    def missing(self) -> list[str]:
+        """The packages it needs that are not installed."""
+        needs = (*self.needs, "uvloop") if self.uvloop else self.needs
+        return [name for name in needs if find_spec(name) is None]
+
+    def make(self, url: str) -> Peer:
+        module, _, name = self.where.partition(":")
+        peer: Peer = getattr(import_module(f"peers.{module}"), name)(url)
+        return peer
+
+
+PEERS = {
+    "ours": Kind("openai_async", "ours:Ours"),
+    "by-hand": Kind("by hand", "by_hand:ByHand"),
+    "official-aiohttp": Kind("official, aiohttp", "official:OverAiohttp", ("openai", "aiohttp")),
+    "official-httpx": Kind("official, httpx", "official:Official", ("openai",)),
+    "ours-uvloop": Kind("openai_async, uvloop", "ours:Ours", uvloop=True),
+    "by-hand-uvloop": Kind("by hand, uvloop", "by_hand:ByHand", uvloop=True),
+    "by-hand-tuned": Kind("by hand, tuned", "by_hand:Tuned"),
+    "raw": Kind("raw protocol", "raw:Raw"),
+}

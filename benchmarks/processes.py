@@ -1,0 +1,63 @@
+"""The server and the workers as processes, which end with the script that starts them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_HERE = Path(__file__).parent
+
+
+class WorkerError(Exception):
+    """A process has ended before it answered; why, it has written on standard error."""
+
+
+@contextmanager
+def running_server() -> Iterator[str]:
+    """The canned server; gives its base URL."""
+    with _process("server.py") as process:
+        yield f"http://127.0.0.1:{int(_line(process))}/v1"
+
+
+class Worker:
+    """One peer, in its process."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def ask(self, **command: object) -> Any:
+        assert self._process.stdin is not None
+        self._process.stdin.write(orjson.dumps(command) + b"\n")
+        self._process.stdin.flush()
+        return orjson.loads(_line(self._process))
+
+
+@contextmanager
+def running_worker(peer: str, url: str) -> Iterator[Worker]:
+    with _process("worker.py", peer, url) as process:
+        yield Worker(process)
+
+
+@contextmanager
+def _process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+    script, *arguments = command
+    pipe = subprocess.PIPE
+    line = [sys.executable, str(_HERE / script), *arguments]
+    # Leaving closes its standard input, which is how it learns that it is over, and waits for it.
+    with subprocess.Popen(line, stdin=pipe, stdout=pipe) as process:
+        yield process
+
+
+def _line(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        msg = f"it has ended before its time: {process.args!r}"
+        raise WorkerError(msg)
+    return line

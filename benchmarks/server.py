@@ -1,0 +1,146 @@
+"""The canned server: one `asyncio.Protocol`, as little work as possible, in a process of its own.
+
+    python benchmarks/server.py
+
+Prints its port, and ends when its standard input does, so that nothing outlives who started it.
+How a stream is written is said by the request's model: "one" (an event a write), "burst" (20 a
+write), "flood" (as fast as the client takes it), "hold" (two events, and then silence). How long it
+is, by `max_tokens`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Iterator
+from typing import cast
+
+import canned
+import machine
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_STREAM = re.compile(rb'"stream": *true')
+_TOKENS = re.compile(rb'"max_tokens": *(\d+)')
+_MODEL = re.compile(rb'"model": *"([^"]*)"')
+_NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+# Model: events in a write, and seconds to the next. Without a pause the server is always ahead, and
+# a client finds a whole stream in one read. With these, nearly each read is one write, for 32
+# streams of "burst" and for 8 of "one" at once. A client that cannot keep up reads more at once,
+# which is to its advantage.
+_MANNERS = {b"one": (1, 0.001), b"burst": (20, 0.010), b"flood": (20, 0.0)}
+
+
+class Connection(asyncio.Protocol):
+    """Answers the requests of one connection, one after another."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._received = bytearray()
+        self._writes: Iterator[bytes] | None = None  # of the stream under way
+        self._turn: asyncio.Handle | None = None
+        self._paused = False
+        self._pause = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        self._answer_all()
+
+    def _answer_all(self) -> None:
+        while self._writes is None and (request := self._request()) is not None:
+            self._answer(*request)
+
+    def _request(self) -> tuple[bytes, bytes] | None:
+        """The next whole request: its line and its body."""
+        end = self._received.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        length = _LENGTH.search(self._received, 0, end)
+        start = end + 4
+        stop = start + (int(length[1]) if length is not None else 0)
+        if len(self._received) < stop:
+            return None
+        line = bytes(self._received[: self._received.find(b"\r\n")])
+        body = bytes(self._received[start:stop])
+        del self._received[:stop]
+        return line, body
+
+    def _answer(self, line: bytes, body: bytes) -> None:
+        if line.startswith(b"POST /v1/chat/completions "):
+            if _STREAM.search(body):
+                self._begin_stream(body)
+            else:
+                self._transport.write(canned.chat())
+        elif line.startswith(b"GET /v1/models "):
+            self._transport.write(canned.models())
+        elif line.startswith(b"POST /v1/images/generations "):
+            self._transport.write(canned.image())
+        else:
+            self._transport.write(_NOT_FOUND)
+
+    def _begin_stream(self, body: bytes) -> None:
+        model, tokens = _MODEL.search(body), _TOKENS.search(body)
+        assert model is not None
+        if model[1] == b"hold":
+            self._writes = iter(())  # under way until the client hangs up
+            self._transport.write(canned.held_stream())
+            return
+        per_write, self._pause = _MANNERS[model[1]]
+        self._writes = iter(canned.stream(int(tokens[1]) if tokens is not None else 200, per_write))
+        self._take_turn()
+
+    def _take_turn(self) -> None:
+        """Each write in a turn of the loop of its own, else they all would leave as one."""
+        if self._turn is None and not self._paused:
+            self._turn = self._loop.call_later(self._pause, self._write)
+
+    def _write(self) -> None:
+        self._turn = None
+        if self._paused or self._writes is None:
+            return
+        data = next(self._writes, None)
+        if data is not None:
+            self._transport.write(data)
+            self._take_turn()
+        else:
+            self._writes = None
+            self._answer_all()
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._writes is not None:
+            self._take_turn()
+
+
+async def serve() -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Connection, "127.0.0.1", 0, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    server.close()
+
+
+def main() -> None:
+    machine.pin(-1)
+    machine.allow_many_files()
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(serve())
+    else:
+        uvloop.run(serve())
+
+
+if __name__ == "__main__":
+    main()
