@@ -176,6 +176,8 @@ class AsyncClient:
             self._headers["OpenAI-Project"] = project
         self._options["organization"], self._options["project"] = organization, project
         self._headers.update(check_headers(options["default_headers"] or {}))
+        self._json_headers = self._headers.copy()
+        self._json_headers["Content-Type"] = "application/json"
         self._query = _query(options["default_query"])
         self._urls: dict[str, URL] = {}
         retry, middlewares = options["retry"], options["middlewares"]
@@ -333,13 +335,10 @@ class AsyncClient:
     ) -> Request:
         if body is None and (extra_body := options.get("extra_body")) is not None:
             body = json_body({}, extra_body)
-        headers = self._headers.copy()
-        if body is not None:
-            headers["Content-Type"] = "application/json"
         request = Request(
             method=method,
             url=self._url(path),
-            headers=headers,
+            headers=(self._headers if body is None else self._json_headers).copy(),
             body=body,
             timeout=self.timeout,
             max_retries=self.max_retries,

@@ -24,17 +24,13 @@ class Deadlines:
         self._loop = loop
         self._queues: dict[float, _Queue] = {}
 
-    def within(self, seconds: float | None) -> Deadline:
-        """A limit for the body of a `with`; `None` is no limit.
-
-        It cancels the task, and makes that a `TimeoutError` where the body ends, as
-        `asyncio.timeout` does. A cancellation from elsewhere stays one.
-        """
-        return Deadline(self, seconds)
-
 
 class Deadline:
-    """One limit; `expired` tells whether it ran out."""
+    """A limit of so many seconds for the body of a `with`; `None` is no limit.
+
+    It cancels the task, and makes that a `TimeoutError` where the body ends, as `asyncio.timeout`
+    does. A cancellation from elsewhere stays one. `expired` tells whether the time ran out.
+    """
 
     __slots__ = ("_all", "_cancelling", "_queue", "_seconds", "_task", "expired")
 

@@ -274,6 +274,13 @@ def redacted(value: Any, secret: str | None) -> Any:
         return "(nested too deep to show)"
 
 
+def without_secret(headers: Mapping[str, str], secret: str | None) -> Mapping[str, str]:
+    """Headers without the API key; most are as they came."""
+    if secret is None or secret not in "\n".join(headers.values()):
+        return headers
+    return CIMultiDict((name, redacted(value, secret)) for name, value in headers.items())
+
+
 def _without(value: Any, secret: str) -> Any:
     if isinstance(value, str):
         return value.replace(secret, "[api_key]")

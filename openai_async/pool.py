@@ -17,7 +17,9 @@ from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 import aiohttp
+from aiohttp import hdrs
 from attrs import define, field
+from multidict import CIMultiDict
 
 from .bytestream import ByteStream, running_loop
 from .deadlines import Deadlines
@@ -61,6 +63,39 @@ class _Connector(aiohttp.TCPConnector):
                 protocol.close()
         # The coroutine itself, not one around it.
         return super()._get(key, traces)
+
+
+class _ClientRequest(aiohttp.ClientRequest):
+    """Prepares what nearly every request of ours is, JSON bytes and a few headers, at less cost.
+
+    aiohttp looks up how to send a body by its type, makes headers for it and merges them, and adds
+    headers one by one: 5 % of a chat request. What goes over the wire is the same, which is what
+    tests/test_pool.py holds against aiohttp's own class.
+    """
+
+    def update_headers(self, headers: Any) -> None:
+        if not isinstance(headers, CIMultiDict) or hdrs.HOST in headers:
+            super().update_headers(headers)
+            return
+        self.headers = CIMultiDict({hdrs.HOST: self.url.host_port_subcomponent or ""})
+        self.headers.extend(headers)
+
+    def update_body_from_data(self, body: Any, *args: Any, **kwargs: Any) -> None:
+        if type(body) is not bytes or hdrs.CONTENT_TYPE not in self.headers:
+            super().update_body_from_data(body, *args, **kwargs)
+            return
+        self._body = _JSONPayload(body)
+        self.headers[hdrs.CONTENT_LENGTH] = str(len(body))
+
+
+class _JSONPayload(aiohttp.BytesPayload):
+    """Bytes whose headers are set already."""
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+        self._size = len(value)
+        self._headers = CIMultiDict()
+        self._encoding = self._filename = None
 
 
 @define(eq=False)
@@ -107,31 +142,30 @@ class Pools:
         self._pools: dict[Place, Pool] = {}
         self.closed = False
 
-    def check_open(self, pool: Pool | None = None) -> None:
+    def check_open(self, pool: Pool) -> None:
         """`OpenAIError` if the client is closed, or the session of the pool."""
         if self.closed:
             raise OpenAIError(CLOSED)
-        if pool is not None and pool.session.closed:
+        if pool.session.closed:
             msg = "The aiohttp session of this client is closed: create a new one."
             raise OpenAIError(msg)
 
     def get(self, *, own: bool) -> Pool | None:
         """The pool of the running loop; `None` before its first use, which has to `open()` it."""
-        self.check_open()
-        pool = self._pools.get(self._place(own))
+        if self.closed:
+            raise OpenAIError(CLOSED)
+        pool = self._pools.get((asyncio.get_running_loop(), own or self._session is None))
         return None if pool is None or pool.pid != os.getpid() else pool
-
-    def _place(self, own: bool) -> Place:
-        return asyncio.get_running_loop(), own or self._session is None
 
     async def open(self, *, own: bool) -> Pool:
         """A new pool for the running loop."""
-        place = self._place(own)
+        place = (asyncio.get_running_loop(), own or self._session is None)
         self._sweep()
         session = None if place[1] else self._session
         if session is None:
             session = aiohttp.ClientSession(
                 connector=_Connector(limit=0, keepalive_timeout=KEEPALIVE),
+                request_class=_ClientRequest,
                 # The API sets no cookies that matter; Cloudflare's would tie requests together.
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # All waiting is bounded by `Timeout`, in Transport and ByteStream.

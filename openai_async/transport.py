@@ -10,13 +10,13 @@ import asyncio
 import inspect
 import io
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import lru_cache
 from ssl import SSLContext
 
 import aiohttp
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 from yarl import URL
 
 from .bytestream import (
@@ -27,6 +27,7 @@ from .bytestream import (
     connection_error,
 )
 from .codec import body_or_text
+from .deadlines import Deadline
 from .errors import (
     APIConnectionError,
     APIError,
@@ -35,6 +36,7 @@ from .errors import (
     OpenAIError,
     redacted,
     status_error,
+    without_secret,
 )
 from .options import check_api_key
 from .pool import CLOSED, Pool, Pools, reused
@@ -44,6 +46,9 @@ from .request import Request, Response
 MAX_STALE = 4
 # A redirect within one origin is a matter of a slash or a version prefix: one or two hops.
 MAX_REDIRECTS = 5
+# Larger bodies go to aiohttp as a file, which it sends in pieces. Bytes it would write in one go,
+# and say in a warning that this blocks the loop.
+MAX_AT_ONCE = 1024 * 1024
 
 SSL = SSLContext | aiohttp.Fingerprint | bool
 
@@ -105,7 +110,7 @@ class Transport:
         return response
 
     async def _attempt(self, pool: Pool, request: Request) -> Response:
-        deadline = pool.deadlines.within(request.timeout.total)
+        deadline = Deadline(pool.deadlines, request.timeout.total)
         try:
             with deadline:
                 return await self._exchange(pool, request)
@@ -152,9 +157,7 @@ class Transport:
             failure = await _failure(answer, pool, secret)
             self._pools.check_open(pool)
             raise failure
-        response = Response(
-            status=answer.status, headers=_clean_headers(answer, secret), secret=secret
-        )
+        response = Response(status=answer.status, headers=answer.headers, secret=secret)
         if request.stream:
             response.stream = ByteStream(
                 answer, request.timeout.idle, pool.slots.give_back, pool.streams
@@ -164,7 +167,8 @@ class Transport:
             # nothing to watch, which is worth 8 % of a chat request.
             whole = answer.content.is_eof()
             body = answer.content.read_nowait() if whole else await _read(answer, limit, pool)
-            _check_size(answer, len(body), limit)
+            if len(body) > limit:
+                raise _too_large(answer, limit)
             response.body = body
         return response
 
@@ -195,7 +199,10 @@ class Transport:
         nobody's failure: the request is sent again at once, as RFC 9112 (section 9.3.1) allows
         where no byte of an answer has come, and uses up neither retries nor budget.
         """
+        body: bytes | io.BytesIO | None = request.body
         for stale in range(MAX_STALE, -1, -1):
+            if request.body is not None and len(request.body) > MAX_AT_ONCE:
+                body = io.BytesIO(request.body)
             # Looked at here, where no await stands between: the client may have been closed while
             # this request waited for its slot or its key.
             self._pools.check_open(pool)
@@ -204,7 +211,7 @@ class Transport:
                 return await pool.session.request(
                     request.method,
                     url,
-                    data=_payload(request.body),
+                    data=body,
                     headers=headers,
                     allow_redirects=False,
                     # What a session of the user's own may have set otherwise.
@@ -243,14 +250,6 @@ async def _ask_for_key(api_key: Callable[[], str | Awaitable[str]]) -> str:
     return check_api_key(key)
 
 
-def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
-    """The body as aiohttp likes it: over 1 MiB as a file, which it sends in pieces.
-
-    Bytes it would write in one go, and says in a warning that this blocks the loop.
-    """
-    return io.BytesIO(body) if body is not None and len(body) > 2**20 else body
-
-
 def _redirect(answer: aiohttp.ClientResponse, url: URL, request: Request) -> URL | None:
     """Where to go on from `url`, if this is a redirect that keeps method, body and origin.
 
@@ -280,7 +279,8 @@ async def _read(answer: aiohttp.ClientResponse, limit: int, pool: Pool) -> bytes
         while part := await body.read():
             parts.append(part)
             size += len(part)
-            _check_size(answer, size, limit)
+            if size > limit:
+                raise _too_large(answer, limit)
     except BaseException:
         body.abort()
         raise
@@ -288,10 +288,9 @@ async def _read(answer: aiohttp.ClientResponse, limit: int, pool: Pool) -> bytes
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _check_size(answer: aiohttp.ClientResponse, size: int, limit: int) -> None:
-    if size > limit:
-        msg = f"The answer of {answer.url.origin()} is larger than {limit} bytes."
-        raise APIResponseValidationError(msg, status_code=answer.status)
+def _too_large(answer: aiohttp.ClientResponse, limit: int) -> APIResponseValidationError:
+    msg = f"The answer of {answer.url.origin()} is larger than {limit} bytes."
+    return APIResponseValidationError(msg, status_code=answer.status)
 
 
 async def _failure(answer: aiohttp.ClientResponse, pool: Pool, secret: str | None) -> APIError:
@@ -308,12 +307,4 @@ async def _failure(answer: aiohttp.ClientResponse, pool: Pool, secret: str | Non
     else:
         body.abort()
     said = redacted(body_or_text(data), secret)
-    return status_error(answer.status, _clean_headers(answer, secret), said)
-
-
-def _clean_headers(answer: aiohttp.ClientResponse, secret: str | None) -> Mapping[str, str]:
-    """The headers of an answer, without the key that some servers send back in one."""
-    headers = answer.headers
-    if secret is None or secret not in "\n".join(headers.values()):
-        return headers
-    return CIMultiDictProxy(CIMultiDict((k, redacted(v, secret)) for k, v in headers.items()))
+    return status_error(answer.status, without_secret(answer.headers, secret), said)

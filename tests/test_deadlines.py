@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openai_async.deadlines import MAX_IDLE, Deadlines
+from openai_async.deadlines import MAX_IDLE, Deadline, Deadlines
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def timers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[asyncio.TimerHandle
 
 
 async def test_what_takes_too_long_is_a_timeout(deadlines: Deadlines) -> None:
-    deadline = deadlines.within(0.01)
+    deadline = Deadline(deadlines, 0.01)
     with pytest.raises(TimeoutError) as caught, deadline:
         await asyncio.Event().wait()
     assert deadline.expired
@@ -41,13 +41,13 @@ async def test_what_takes_too_long_is_a_timeout(deadlines: Deadlines) -> None:
 
 
 async def test_what_is_done_in_time_is_left_alone(deadlines: Deadlines) -> None:
-    with deadlines.within(60) as deadline:
+    with Deadline(deadlines, 60) as deadline:
         await asyncio.sleep(0)
     assert not deadline.expired
 
 
 async def test_no_limit(deadlines: Deadlines, timers: list[asyncio.TimerHandle]) -> None:
-    with deadlines.within(None):
+    with Deadline(deadlines, None):
         await asyncio.sleep(0)
     assert timers == []
 
@@ -56,7 +56,7 @@ async def test_a_cancellation_from_elsewhere_stays_one(deadlines: Deadlines) -> 
     entered = asyncio.Event()
 
     async def wait() -> None:
-        with deadlines.within(60):
+        with Deadline(deadlines, 60):
             entered.set()
             await asyncio.Event().wait()
 
@@ -69,7 +69,7 @@ async def test_a_cancellation_from_elsewhere_stays_one(deadlines: Deadlines) -> 
 
 async def test_cancelled_while_the_time_runs_out(deadlines: Deadlines) -> None:
     async def wait() -> None:
-        with deadlines.within(60) as deadline:
+        with Deadline(deadlines, 60) as deadline:
             try:
                 await asyncio.Event().wait()
             finally:
@@ -83,12 +83,12 @@ async def test_cancelled_while_the_time_runs_out(deadlines: Deadlines) -> None:
 
 
 async def test_an_error_of_the_body_is_not_hidden(deadlines: Deadlines) -> None:
-    with pytest.raises(KeyError), deadlines.within(60):
+    with pytest.raises(KeyError), Deadline(deadlines, 60):
         raise KeyError
 
 
 async def test_the_next_await_after_a_timeout_is_not_cancelled(deadlines: Deadlines) -> None:
-    with pytest.raises(TimeoutError), deadlines.within(0.01):
+    with pytest.raises(TimeoutError), Deadline(deadlines, 0.01):
         await asyncio.Event().wait()
     await asyncio.sleep(0)
     task = asyncio.current_task()
@@ -100,7 +100,7 @@ async def test_calls_run_out_in_the_order_they_began(deadlines: Deadlines) -> No
     order: list[int] = []
 
     async def wait(number: int) -> None:
-        with pytest.raises(TimeoutError), deadlines.within(0.01):
+        with pytest.raises(TimeoutError), Deadline(deadlines, 0.01):
             await asyncio.Event().wait()
         order.append(number)
 
@@ -112,17 +112,17 @@ async def test_calls_run_out_in_the_order_they_began(deadlines: Deadlines) -> No
 
 
 async def test_the_first_that_ends_in_time_does_not_save_the_second(deadlines: Deadlines) -> None:
-    with deadlines.within(0.02):
+    with Deadline(deadlines, 0.02):
         await asyncio.sleep(0.01)
-    with pytest.raises(TimeoutError), deadlines.within(0.02):
+    with pytest.raises(TimeoutError), Deadline(deadlines, 0.02):
         await asyncio.Event().wait()
 
 
 async def test_one_inside_another(deadlines: Deadlines) -> None:
     with (
         pytest.raises(TimeoutError),
-        deadlines.within(0.01) as outer,
-        deadlines.within(60) as inner,
+        Deadline(deadlines, 0.01) as outer,
+        Deadline(deadlines, 60) as inner,
     ):
         await asyncio.Event().wait()
     assert (outer.expired, inner.expired) == (True, False)
@@ -132,7 +132,7 @@ async def test_a_thousand_calls_set_one_timer(
     deadlines: Deadlines, timers: list[asyncio.TimerHandle]
 ) -> None:
     async def call() -> None:
-        with deadlines.within(600):
+        with Deadline(deadlines, 600):
             await asyncio.sleep(0)
 
     await asyncio.gather(*(call() for _ in range(1000)))
@@ -143,7 +143,7 @@ async def test_limits_that_differ_each_time_leave_no_timers_behind(
     deadlines: Deadlines, timers: list[asyncio.TimerHandle]
 ) -> None:
     for number in range(100):
-        with deadlines.within(600 + number):
+        with Deadline(deadlines, 600 + number):
             await asyncio.sleep(0)
     assert sum(not timer.cancelled() for timer in timers) <= MAX_IDLE
 
@@ -151,7 +151,7 @@ async def test_limits_that_differ_each_time_leave_no_timers_behind(
 async def test_after_an_idle_time_no_timer_is_set(
     deadlines: Deadlines, timers: list[asyncio.TimerHandle]
 ) -> None:
-    with deadlines.within(0.01):
+    with Deadline(deadlines, 0.01):
         pass
     await asyncio.sleep(0.03)
     waiting = [timer for timer in timers if timer.when() > asyncio.get_running_loop().time()]

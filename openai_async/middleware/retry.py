@@ -69,7 +69,8 @@ class Retry:
                 )
             else:
                 response.attempts = attempt
-                self.budget.give(paid or SUCCESS_REFUND)
+                if self.budget.tokens < self.budget.capacity:
+                    self.budget.give(paid or SUCCESS_REFUND)
                 return response
             await asyncio.sleep(delay)
             attempt += 1

@@ -17,12 +17,25 @@ import orjson
 from attrs import define, field, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from ..errors import without_secret
+
 
 def note_change(instance: APIObject, attribute: attrs.Attribute[Any], value: Any) -> Any:
     """An attribute that is set later changes the JSON beside it, also as its parents see it."""
     if instance._raw is not None:
         instance._raw[attribute.name] = _plain(value)
     return value
+
+
+def without_hooks(cls: type) -> type:
+    """A class whose instances may become a `cls`: the same base, the same slots, plain setting.
+
+    For code that makes many objects: it fills one of these in and sets its `__class__`. Python
+    allows that where the layouts are the same ("object layout differs" is a TypeError at once), for
+    which a class may inherit a slot for weak references, but not have one of its own.
+    """
+    space = {"__slots__": cls.__dict__["__slots__"], "__setattr__": object.__setattr__}
+    return type(cls.__name__, cls.__bases__, space)
 
 
 @define(kw_only=True, on_setattr=note_change)
@@ -110,7 +123,7 @@ def parse_duration(text: str) -> float | None:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, weakref_slot=False)
 class ResponseMeta:
     """How an answer came: everything that is not in its JSON.
 
@@ -124,9 +137,15 @@ class ResponseMeta:
     """
 
     status: int = 0
-    headers: Mapping[str, str] = field(default=CIMultiDictProxy(CIMultiDict()), repr=False)
+    _headers: Mapping[str, str] = field(default=CIMultiDictProxy(CIMultiDict()), repr=False)
     attempts: int = 1
     elapsed: float = 0.0
+    _secret: str | None = field(default=None, repr=False, eq=False)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        # Looked through when asked for, which is rare: it would be 2 % of a chat request.
+        return without_secret(self._headers, self._secret)
 
     @property
     def request_id(self) -> str | None:
@@ -139,12 +158,11 @@ class ResponseMeta:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # aiohttp's headers are a read-only view, which cannot be pickled.
-        fields = attrs.asdict(self, recurse=False) | {"headers": CIMultiDict(self.headers)}
-        return _rebuild_meta, (fields,)
+        return _meta, (self.status, CIMultiDict(self.headers), self.attempts, self.elapsed)
 
 
-def _rebuild_meta(fields: dict[str, Any]) -> ResponseMeta:
-    return ResponseMeta(**fields)
+def _meta(status: int, headers: Mapping[str, str], attempts: int, elapsed: float) -> ResponseMeta:
+    return ResponseMeta(status=status, headers=headers, attempts=attempts, elapsed=elapsed)
 
 
 @define(kw_only=True, on_setattr=note_change)
