@@ -9,33 +9,38 @@ async with AsyncClient() as client:
     print(result.text)
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from ._version import __version__
-from .chat_stream import ChatCompletionStream
-from .client import AsyncClient
-from .errors import (
-    APIConnectionError,
-    APIError,
-    APIResponseValidationError,
-    APIStatusError,
-    APITimeoutError,
-    AuthenticationError,
-    BadRequestError,
-    ConflictError,
-    InsufficientQuotaError,
-    InternalServerError,
-    InvalidArgumentError,
-    NotFoundError,
-    OpenAIError,
-    PermissionDeniedError,
-    RateLimitError,
-    StreamInterruptedError,
-    UnprocessableEntityError,
-)
-from .middleware import Middleware, Send
-from .options import RetryPolicy, Timeout
-from .request import Request, Response
-from .stream import AsyncStream
-from .vision import image_part
+
+if TYPE_CHECKING:
+    from .chat_stream import ChatCompletionStream
+    from .client import AsyncClient
+    from .errors import (
+        APIConnectionError,
+        APIError,
+        APIResponseValidationError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        ConflictError,
+        InsufficientQuotaError,
+        InternalServerError,
+        InvalidArgumentError,
+        NotFoundError,
+        OpenAIError,
+        PermissionDeniedError,
+        RateLimitError,
+        StreamInterruptedError,
+        UnprocessableEntityError,
+    )
+    from .middleware import Middleware, Send
+    from .options import RetryPolicy, Timeout
+    from .request import Request, Response
+    from .stream import AsyncStream
+    from .vision import image_part
 
 __all__ = [
     "APIConnectionError",
@@ -67,3 +72,50 @@ __all__ = [
     "__version__",
     "image_part",
 ]
+
+# Nothing is imported before it is used (PEP 562): whatever is below this package runs this file
+# first, and `openai-async --help` would pay for aiohttp and cattrs, which it has no use for.
+# @@GAIN@@
+_MODULES = {
+    "chat_stream": ("ChatCompletionStream",),
+    "client": ("AsyncClient",),
+    "errors": (
+        "APIConnectionError",
+        "APIError",
+        "APIResponseValidationError",
+        "APIStatusError",
+        "APITimeoutError",
+        "AuthenticationError",
+        "BadRequestError",
+        "ConflictError",
+        "InsufficientQuotaError",
+        "InternalServerError",
+        "InvalidArgumentError",
+        "NotFoundError",
+        "OpenAIError",
+        "PermissionDeniedError",
+        "RateLimitError",
+        "StreamInterruptedError",
+        "UnprocessableEntityError",
+    ),
+    "middleware": ("Middleware", "Send"),
+    "options": ("RetryPolicy", "Timeout"),
+    "request": ("Request", "Response"),
+    "stream": ("AsyncStream",),
+    "vision": ("image_part",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+if not TYPE_CHECKING:  # a type checker would take any name for one that `__getattr__` knows
+
+    def __getattr__(name: str) -> object:
+        """Import a public name at its first use, and keep it."""
+        if name not in _HOMES:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, TypeVar, Unpack
 
 import aiohttp
 from multidict import CIMultiDict
@@ -37,11 +37,13 @@ from .options import (
 from .request import Request, Response
 from .resources.base import check_known, check_path, json_body
 from .resources.chat import Chat
-from .resources.images import Images
-from .resources.models import Models
 from .stream import Connect
 from .transport import SSL, Transport
 from .types.base import APIResponse
+
+if TYPE_CHECKING:
+    from .resources.images import Images
+    from .resources.models import Models
 
 R = TypeVar("R", bound=APIResponse)
 
@@ -219,11 +221,15 @@ class AsyncClient:
         copied._configure({**self._options, **changes})
         return copied
 
-    # --- resources: made when asked for, so that they and the client are no reference cycle ---
+    # --- resources ---
+    # Made when asked for, so that they and the client are no reference cycle; and imported then,
+    # where not every program needs them: their types are a sixth of the time of the import.
 
     @property
     def models(self) -> Models:
         """List, retrieve and delete models."""
+        from .resources.models import Models
+
         return Models(self)
 
     @property
@@ -234,6 +240,8 @@ class AsyncClient:
     @property
     def images(self) -> Images:
         """Generate images."""
+        from .resources.images import Images
+
         return Images(self)
 
     async def request(

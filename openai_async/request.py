@@ -22,7 +22,7 @@ from .types.base import ResponseMeta, without_hooks
 _Meta: Any = without_hooks(ResponseMeta)
 
 
-@define(kw_only=True)
+@define(kw_only=True, eq=False)
 class Request:
     """One call, complete but for the API key, which is asked for at each attempt.
 
@@ -45,7 +45,7 @@ class Request:
     started: float = field(factory=time.perf_counter, repr=False)
 
 
-@define(kw_only=True)
+@define(kw_only=True, eq=False)
 class Response:
     """An answer of status 2xx: whole in `body`, or, for a stream, still open in `stream`."""
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from attrs import define
-
 # One event at most. A base64 picture of 4096 x 4096 pixels is about 30 MB, and no server sends
 # larger events; without a bound an endless line would fill the memory.
 MAX_EVENT_SIZE = 64 * 1024 * 1024
@@ -41,7 +39,6 @@ class ServerSentEvent(NamedTuple):
     retry: int | None = None
 
 
-@define(init=False)
 class SSEDecoder:
     """Feed it bytes as they come; it returns the events they complete.
 
@@ -49,27 +46,34 @@ class SSEDecoder:
     [ServerSentEvent(event='message', data=b'hi', id='', retry=None)]
     """
 
-    _max_size: int
-    _parts: list[bytes]  # pieces of a line whose end has not come; joined once: stays linear
-    _held: int  # bytes in _parts
-    _at_start: bool
-    _after_cr: bool  # a CR ended the last line: an LF right behind it belongs to it
-    _too_large: bool
-    _event: str
-    _data: list[bytes]
-    _data_size: int
-    _id: str
-    _retry: int | None
+    __slots__ = (
+        "_after_cr",
+        "_at_start",
+        "_data",
+        "_data_size",
+        "_event",
+        "_held",
+        "_id",
+        "_max_size",
+        "_parts",
+        "_retry",
+        "_too_large",
+    )
 
     def __init__(self, max_size: int = MAX_EVENT_SIZE) -> None:
         self._max_size = max_size
-        self._parts = []
+        # Pieces of a line whose end has not come, and their bytes; joined once: stays linear.
+        self._parts: list[bytes] = []
         self._held = 0
         self._at_start = True
-        self._after_cr = False
+        self._after_cr = False  # a CR ended the last line: an LF right behind it belongs to it
         self._too_large = False
-        self._id = ""
-        self._reset()
+        # The event in the making.
+        self._event = ""
+        self._data: list[bytes] = []
+        self._data_size = 0
+        self._id = ""  # which stays from event to event
+        self._retry: int | None = None
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that `chunk` completes.

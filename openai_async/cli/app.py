@@ -1,6 +1,7 @@
 """The commands and their options, as `--help` shows them; what they do is imported when they run.
 
-Help and usage errors are there at once this way: no command pays for another.
+Help and usage errors are there at once this way: no command pays for another. In what every command
+imports, the package is `openai_async`, whose names cost nothing before they are used.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from typing import Annotated
 
 from cyclopts import App, Group, Parameter, validators
 
-from .. import __version__
+import openai_async
+
 from .errors import EXPECTED, INTERRUPTED, report
-from .images import Quality, Style
-from .options import CHAT_MODEL, IMAGE_MODEL, IMAGE_SIZE, Connection, check
+from .options import CHAT_MODEL, IMAGE_MODEL, IMAGE_SIZE, Connection, Quality, Style, check
 from .output import Output, prepare_streams
 
 Json = Annotated[
@@ -33,6 +34,8 @@ def run(tokens: Sequence[str]) -> int:
         return INTERRUPTED
     except EXPECTED as error:
         return report(error, as_json="--json" in tokens)
+    except openai_async.OpenAIError as error:  # looked up last, and only after an error
+        return report(error, as_json="--json" in tokens)
     return result if isinstance(result, int) else 0
 
 
@@ -40,7 +43,7 @@ def _app() -> App:
     app = App(
         name="openai-async",
         help="The OpenAI API, and every server that speaks it, from the command line.",
-        version=__version__,
+        version=openai_async.__version__,
         # Panels with borders are for terminals.
         help_formatter="default" if sys.stdout.isatty() else "plain",
         help_format="plaintext",

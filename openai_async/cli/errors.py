@@ -10,7 +10,8 @@ from typing import Any
 
 from cyclopts import CycloptsError, UnusedCliTokensError
 
-from .. import APIError, OpenAIError
+import openai_async
+
 from .output import (
     OutputClosedError,
     OutputError,
@@ -33,7 +34,8 @@ class CommandError(Exception):
     """What was asked for did not work, for a reason that is not the API's."""
 
 
-EXPECTED = (UsageError, CommandError, CycloptsError, OpenAIError, OutputError)
+# Besides `OpenAIError`.
+EXPECTED = (UsageError, CommandError, CycloptsError, OutputError)
 
 
 def report(error: BaseException, *, as_json: bool) -> int:
@@ -61,7 +63,7 @@ def _message(error: BaseException) -> str:
 
 
 def _fields(error: BaseException) -> dict[str, Any]:
-    known = error if isinstance(error, APIError) else None
+    known = error if isinstance(error, openai_async.APIError) else None
     return {
         "message": _message(error),
         "type": (known and known.type) or type(error).__name__,

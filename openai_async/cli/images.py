@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from attrs import frozen
 
 from .. import APIResponseValidationError
 from ..types.images import ImageGenerateParams
 from .errors import UsageError
-from .options import Connection, connect
+from .options import Connection, Quality, Style, connect
 from .output import Output
-
-Quality: TypeAlias = Literal["standard", "hd", "low", "medium", "high", "auto"]
-Style: TypeAlias = Literal["vivid", "natural"]
 
 
 @frozen(kw_only=True)

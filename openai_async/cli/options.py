@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 from attrs import frozen
 from cyclopts import Group, Parameter, validators
 
-from .. import AsyncClient, Timeout
+import openai_async
+
 from .errors import CommandError, UsageError
 
 CHAT_MODEL = "gpt-4o-mini"
 IMAGE_MODEL = "dall-e-3"
 IMAGE_SIZE = "1024x1024"
 
+Quality: TypeAlias = Literal["standard", "hd", "low", "medium", "high", "auto"]
+Style: TypeAlias = Literal["vivid", "natural"]
+
 # Any word does for the built-in server; a real key has no business there.
 LOCAL_KEY = "local"
-
-_DEFAULTS = Timeout()
 
 
 @Parameter(name="*", group=Group("Server", sort_key=1))
@@ -65,7 +67,7 @@ def check(connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def connect(connection: Connection) -> AsyncIterator[AsyncClient]:
+async def connect(connection: Connection) -> AsyncIterator[openai_async.AsyncClient]:
     """The client, and with `--local` the server too, for as long as the command takes."""
     check(connection)
     base_url, api_key = connection.base_url, connection.api_key
@@ -75,13 +77,18 @@ async def connect(connection: Connection) -> AsyncIterator[AsyncClient]:
 
             server = await stack.enter_async_context(LocalServer())
             base_url, api_key = server.url, LOCAL_KEY
-        client = AsyncClient(base_url=base_url, api_key=api_key, timeout=_timeout(connection))
+        client = openai_async.AsyncClient(
+            base_url=base_url, api_key=api_key, timeout=_timeout(connection)
+        )
         yield await stack.enter_async_context(client)
 
 
-def _timeout(connection: Connection) -> Timeout:
+def _timeout(connection: Connection) -> openai_async.Timeout:
+    defaults = openai_async.Timeout()
     seconds = connection.timeout
     if seconds is None:
-        return _DEFAULTS
+        return defaults
     # On a terminal there is one wait: until something comes.
-    return Timeout(total=seconds, connect=min(seconds, _DEFAULTS.connect or seconds), idle=seconds)
+    return openai_async.Timeout(
+        total=seconds, connect=min(seconds, defaults.connect or seconds), idle=seconds
+    )

@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-import orjson
-
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -76,7 +74,7 @@ class Output:
 
     def json(self, value: str | Mapping[str, Any]) -> None:
         """One JSON value on one line, in UTF-8 whatever the locale says (RFC 8259, section 8.1)."""
-        data = value.encode() if isinstance(value, str) else orjson.dumps(value)
+        data = value.encode() if isinstance(value, str) else _dumps(value)
         with _output_errors():
             sys.stdout.flush()
             sys.stdout.buffer.write(data + b"\n")
@@ -132,7 +130,7 @@ def write_note(message: str) -> None:
 
 def write_error_json(value: Mapping[str, Any]) -> None:
     """The same for machines."""
-    _write(sys.stderr, orjson.dumps(value).decode() + "\n")
+    _write(sys.stderr, _dumps(value).decode() + "\n")
 
 
 def prepare_streams() -> None:
@@ -181,6 +179,12 @@ def _output_errors() -> Iterator[None]:
     except OSError as error:
         msg = f"Cannot write the output: {error.strerror or error}."
         raise OutputError(msg) from error
+
+
+def _dumps(value: Mapping[str, Any]) -> bytes:
+    import orjson  # here, as help has no use for it
+
+    return orjson.dumps(value)
 
 
 def _printable(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -43,6 +42,8 @@ def check_known(
         missing = min(required - params.keys())
         msg = f"{function}() missing 1 required keyword-only argument: {missing!r}"
         raise TypeError(msg)
+    from difflib import get_close_matches  # 1 ms, for mistakes only
+
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if "extra_body" in known:

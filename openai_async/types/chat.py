@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, TypeAlias
 
-from attrs import Factory, define
+from attrs import Factory
 
-from .base import APIObject, APIResponse, note_change
+from .base import APIObject, APIResponse, api_object
 
 FinishReason: TypeAlias = (
     Literal["stop", "length", "tool_calls", "content_filter", "function_call"] | str
@@ -19,7 +19,7 @@ FinishReason: TypeAlias = (
 # --- usage and logprobs, the same whole and streamed --------------------------------------------
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class CompletionTokensDetails(APIObject):
     """Where completion tokens went."""
 
@@ -30,7 +30,7 @@ class CompletionTokensDetails(APIObject):
     text_tokens: int | None = None
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class PromptTokensDetails(APIObject):
     """Where prompt tokens went."""
 
@@ -41,7 +41,7 @@ class PromptTokensDetails(APIObject):
     text_tokens: int | None = None
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class CompletionUsage(APIObject):
     """Tokens used by a request."""
 
@@ -52,7 +52,7 @@ class CompletionUsage(APIObject):
     prompt_tokens_details: PromptTokensDetails | None = None
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class TopLogprob(APIObject):
     """One of the likeliest tokens at a position."""
 
@@ -61,7 +61,7 @@ class TopLogprob(APIObject):
     bytes: list[int] | None = None
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChatCompletionTokenLogprob(APIObject):
     """A token and how likely it was."""
 
@@ -73,7 +73,7 @@ class ChatCompletionTokenLogprob(APIObject):
     top_logprobs: list[TopLogprob] = Factory(list)
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChoiceLogprobs(APIObject):
     """Log probabilities of the tokens of a choice."""
 
@@ -84,7 +84,7 @@ class ChoiceLogprobs(APIObject):
 # --- the message --------------------------------------------------------------------------------
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class Function(APIObject):
     """The function a model calls."""
 
@@ -93,7 +93,7 @@ class Function(APIObject):
     """JSON text as the model wrote it, which need not be valid."""
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class Custom(APIObject):
     """The custom tool a model calls."""
 
@@ -101,7 +101,7 @@ class Custom(APIObject):
     input: str = ""
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChatCompletionMessageFunctionToolCall(APIObject):
     """A call of a function tool."""
 
@@ -110,7 +110,7 @@ class ChatCompletionMessageFunctionToolCall(APIObject):
     function: Function = Factory(Function)
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChatCompletionMessageCustomToolCall(APIObject):
     """A call of a custom tool."""
 
@@ -124,7 +124,7 @@ ChatCompletionMessageToolCall: TypeAlias = (
 )
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class AnnotationURLCitation(APIObject):
     """A web page that was cited; the indexes count characters of the message."""
 
@@ -134,7 +134,7 @@ class AnnotationURLCitation(APIObject):
     url: str = ""
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class Annotation(APIObject):
     """A remark on a part of the message."""
 
@@ -142,7 +142,7 @@ class Annotation(APIObject):
     url_citation: AnnotationURLCitation | None = None
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChatCompletionAudio(APIObject):
     """The spoken answer."""
 
@@ -154,7 +154,7 @@ class ChatCompletionAudio(APIObject):
     transcript: str = ""
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChatCompletionMessage(APIObject):
     """What the model said. It may stand in the `messages` of the next request as it is."""
 
@@ -171,7 +171,7 @@ class ChatCompletionMessage(APIObject):
 # --- moderation ---------------------------------------------------------------------------------
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ModerationResult(APIObject):
     """What a moderation model found."""
 
@@ -183,7 +183,7 @@ class ModerationResult(APIObject):
     category_applied_input_types: dict[str, list[str]] = Factory(dict)
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ModerationOutcome(APIObject):
     """Results (`type` "moderation_results") or, with `type` "error", why there are none."""
 
@@ -194,7 +194,7 @@ class ModerationOutcome(APIObject):
     message: str | None = None
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChatCompletionModeration(APIObject):
     """Moderation of what went in and what came out, when it was asked for."""
 
@@ -205,7 +205,7 @@ class ChatCompletionModeration(APIObject):
 # --- whole --------------------------------------------------------------------------------------
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class Choice(APIObject):
     """One answer; there are `n` of them."""
 
@@ -215,7 +215,7 @@ class Choice(APIObject):
     logprobs: ChoiceLogprobs | None = None
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChatCompletion(APIResponse):
     """A whole answer."""
 
@@ -243,7 +243,7 @@ class ChatCompletion(APIResponse):
 # --- streamed -----------------------------------------------------------------------------------
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChoiceDeltaFunction(APIObject):
     """A piece of a function call."""
 
@@ -251,7 +251,7 @@ class ChoiceDeltaFunction(APIObject):
     arguments: str | None = None
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChoiceDeltaCustom(APIObject):
     """A piece of a custom tool call."""
 
@@ -259,7 +259,7 @@ class ChoiceDeltaCustom(APIObject):
     input: str | None = None
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChoiceDeltaToolCall(APIObject):
     """A piece of a tool call; pieces of one call share its `index`."""
 
@@ -270,7 +270,7 @@ class ChoiceDeltaToolCall(APIObject):
     custom: ChoiceDeltaCustom | None = None
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChoiceDelta(APIObject):
     """What a chunk adds to the message."""
 
@@ -281,7 +281,7 @@ class ChoiceDelta(APIObject):
     function_call: ChoiceDeltaFunction | None = None
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChunkChoice(APIObject):
     """What a chunk adds to one choice."""
 
@@ -291,7 +291,7 @@ class ChunkChoice(APIObject):
     logprobs: ChoiceLogprobs | None = None
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ChatCompletionChunk(APIObject):
     """One event of a streamed answer."""
 

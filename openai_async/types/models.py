@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from attrs import Factory, define
+from attrs import Factory
 
-from .base import APIResponse, note_change
+from .base import APIResponse, api_object
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class Model(APIResponse):
     """A model that can be asked."""
 
@@ -25,7 +25,7 @@ class Model(APIResponse):
     """ISO 8601 date, once announced."""
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ModelList(APIResponse):
     """The models of a server: `len()`, iteration and `in` (by id) work on `.data`."""
 
@@ -44,7 +44,7 @@ class ModelList(APIResponse):
         return any(model in (known, known.id) for known in self.data)
 
 
-@define(kw_only=True, on_setattr=note_change)
+@api_object
 class ModelDeleted(APIResponse):
     """What `models.delete()` answers."""
 

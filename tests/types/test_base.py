@@ -8,7 +8,8 @@ import pickle
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from openai_async.types.base import RateLimits, ResponseMeta, parse_duration
+from openai_async.types.base import ResponseMeta
+from openai_async.types.rate_limits import RateLimits, parse_duration
 
 
 @pytest.mark.parametrize(

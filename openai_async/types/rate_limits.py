@@ -1,0 +1,54 @@
+"""What a server says of its limits in the headers of each answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class RateLimits:
+    """The server's own account of its limits, from the `x-ratelimit-*` headers.
+
+    Attributes:
+        limit_requests, limit_tokens: how many the window allows.
+        remaining_requests, remaining_tokens: how many of them are left.
+        reset_requests, reset_tokens: seconds until the window is full again.
+
+    https://platform.openai.com/docs/guides/rate-limits
+    """
+
+    limit_requests: int | None = None
+    limit_tokens: int | None = None
+    remaining_requests: int | None = None
+    remaining_tokens: int | None = None
+    reset_requests: float | None = None
+    reset_tokens: float | None = None
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str]) -> RateLimits | None:
+        """What the headers say; `None` if they say nothing."""
+        found: dict[str, Any] = {}
+        for what in ("requests", "tokens"):
+            for part in ("limit", "remaining"):
+                if (count := headers.get(f"x-ratelimit-{part}-{what}", "")).isdecimal():
+                    found[f"{part}_{what}"] = int(count)
+            if (wait := parse_duration(headers.get(f"x-ratelimit-reset-{what}", ""))) is not None:
+                found[f"reset_{what}"] = wait
+        return cls(**found) if found else None
+
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
+
+
+def parse_duration(text: str) -> float | None:
+    """Seconds in `1s`, `6m0s`, `120ms`, `1h2m3s` (Go's duration format) or a bare number."""
+    if re.fullmatch(r"\d{1,12}(\.\d+)?", text):
+        return float(text)
+    if not re.fullmatch(r"(\d{1,12}(\.\d+)?(ms|us|ns|[dhms]))+", text):
+        return None
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|us|ns|[dhms])", text)
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
