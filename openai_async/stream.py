@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import Any, Generic, Self, TypeVar
@@ -70,12 +69,14 @@ class AsyncStream(ABC, Generic[Event]):
     """
 
     def __init__(self, connect: Connect) -> None:
-        self._connect = connect
+        # Let go once it has been used: it holds the request, whose body alone is 4 kB and more.
+        self._connect: Connect | None = connect
         self._body: ByteStream | None = None
         self._meta: ResponseMeta | None = None
         self._decoder = SSEDecoder()
-        # Parsed events that nobody has asked for yet: a read often brings several.
-        self._ready: deque[dict[str, Any]] = deque()
+        # Parsed events that nobody has asked for yet, the next one last: a read often brings
+        # several. (A deque would do as well, but takes 700 bytes even when it is empty.)
+        self._ready: list[dict[str, Any]] = []
         self._failure: APIError | None = None
         self._secret: str | None = None
         self._unread = True
@@ -119,7 +120,7 @@ class AsyncStream(ABC, Generic[Event]):
     async def __anext__(self) -> Event:
         while not self._ready:
             await self._more()
-        value = self._ready.popleft()
+        value = self._ready.pop()
         try:
             return self._structure(value)
         except APIResponseValidationError:
@@ -130,6 +131,7 @@ class AsyncStream(ABC, Generic[Event]):
             return self
         self._check_open()
         self._one_reader()
+        assert self._connect is not None
         try:
             response = await self._connect(self._begin)
             if self._body is None:
@@ -143,6 +145,7 @@ class AsyncStream(ABC, Generic[Event]):
             raise
         finally:
             self._busy = False
+            self._connect = None
         self._meta = response.meta
         if self._failure is not None:
             self._failure.attempts = response.attempts
@@ -219,7 +222,10 @@ class AsyncStream(ABC, Generic[Event]):
             for event in events:
                 self._take(event, torn=not data)
                 if self._done or self._failure is not None:
-                    return
+                    break
+            self._ready.reverse()
+            if self._done or self._failure is not None:
+                return
             if not data:
                 self._cut(None)
 
@@ -400,7 +406,7 @@ class Reader(Generic[T]):
                 await stream._more()
                 continue
             self._begun = True
-            value = ready.popleft()
+            value = ready.pop()
             try:
                 converted = self._convert(value)
             except APIResponseValidationError:
