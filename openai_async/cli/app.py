@@ -32,9 +32,7 @@ def run(tokens: Sequence[str]) -> int:
         result = _app()(tokens, exit_on_error=False, print_error=False)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except EXPECTED as error:
-        return report(error, as_json="--json" in tokens)
-    except openai_async.OpenAIError as error:  # looked up last, and only after an error
+    except (*EXPECTED, openai_async.OpenAIError) as error:  # evaluated after an error, not before
         return report(error, as_json="--json" in tokens)
     return result if isinstance(result, int) else 0
 

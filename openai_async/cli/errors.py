@@ -34,7 +34,7 @@ class CommandError(Exception):
     """What was asked for did not work, for a reason that is not the API's."""
 
 
-# Besides `OpenAIError`.
+# `OpenAIError` is expected too: who catches these names it, as help would else have to import it.
 EXPECTED = (UsageError, CommandError, CycloptsError, OutputError)
 
 

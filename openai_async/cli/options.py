@@ -18,6 +18,7 @@ CHAT_MODEL = "gpt-4o-mini"
 IMAGE_MODEL = "dall-e-3"
 IMAGE_SIZE = "1024x1024"
 
+# Said again, not taken from `types.images`, which help has no use for.
 Quality: TypeAlias = Literal["standard", "hd", "low", "medium", "high", "auto"]
 Style: TypeAlias = Literal["vivid", "natural"]
 

@@ -1,0 +1,125 @@
+"""The names of the package: imported at their first use, and the same for Python and type checkers.
+
+Some tests need an interpreter that has not imported anything yet.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import openai_async
+
+SOURCE = Path(openai_async.__file__)
+# Imported at once.
+EAGER = {"__version__"}
+LAZY = sorted({*openai_async.__all__} - EAGER)
+
+
+def fresh(code: str, stdin: bytes = b"") -> str:
+    """What the code prints in an interpreter of its own."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        input=stdin,
+        capture_output=True,
+        cwd=SOURCE.parents[1],
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+    return done.stdout.decode()
+
+
+def imports_for_type_checkers() -> list[tuple[str | None, str]]:
+    """Module and name of each import below `if TYPE_CHECKING:`."""
+    block = next(
+        statement
+        for statement in ast.parse(SOURCE.read_text(encoding="utf-8")).body
+        if isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
+    )
+    imports = [statement for statement in block.body if isinstance(statement, ast.ImportFrom)]
+    assert len(imports) == len(block.body)
+    assert all(statement.level == 1 for statement in imports)
+    names = [(statement.module, alias) for statement in imports for alias in statement.names]
+    assert not [alias.name for _, alias in names if alias.asname]
+    return [(module, alias.name) for module, alias in names]
+
+
+def test_python_and_type_checkers_see_the_same_names_in_the_same_modules() -> None:
+    table = [(module, name) for module, names in openai_async._MODULES.items() for name in names]
+    assert sorted(table) == sorted(imports_for_type_checkers())
+    assert sorted(name for _, name in table) == LAZY
+
+
+def test_all_is_a_sorted_list_of_literals() -> None:
+    values = [
+        statement.value
+        for statement in ast.parse(SOURCE.read_text(encoding="utf-8")).body
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__"
+    ]
+    assert [ast.literal_eval(value) for value in values] == [openai_async.__all__]
+    assert openai_async.__all__ == sorted({*openai_async.__all__})
+
+
+@pytest.mark.parametrize(("module", "name"), imports_for_type_checkers())
+def test_every_name_is_imported_at_its_first_use_and_kept(
+    module: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(vars(openai_async), name, raising=False)
+    there: dict[str, object] = {}
+    exec(f"from openai_async import {name}", there)
+    assert there[name] is getattr(importlib.import_module(f"openai_async.{module}"), name)
+    assert vars(openai_async)[name] is there[name]
+
+
+def test_the_import_alone_loads_no_dependency() -> None:
+    loaded = fresh("import sys, openai_async; print(*sys.modules)").split()
+    assert "openai_async" in loaded
+    heavy = {"aiohttp", "yarl", "multidict", "cattrs", "attrs", "attr", "orjson", "asyncio"}
+    assert not heavy.intersection(loaded)
+
+
+def test_dir_shows_every_name_and_imports_none() -> None:
+    shown = fresh("import sys, openai_async; print(*dir(openai_async), 'aiohttp' in sys.modules)")
+    *names, loaded = shown.split()
+    assert {*openai_async.__all__} <= {*names}
+    assert loaded == "False"
+
+
+def test_star_imports_every_name() -> None:
+    shown = fresh("from openai_async import *; print(*globals())")
+    assert {*openai_async.__all__} <= {*shown.split()}
+
+
+def test_an_unknown_name_is_the_usual_error() -> None:
+    with pytest.raises(AttributeError) as caught:
+        # Unless type checkers complain here too, they believe in every name.
+        _ = openai_async.no_such_name  # type: ignore[attr-defined]
+    assert str(caught.value) == "module 'openai_async' has no attribute 'no_such_name'"
+    assert not hasattr(openai_async, "__wrapped__")
+    with pytest.raises(ImportError, match=r"^cannot import name 'no_such_name'"):
+        exec("from openai_async import no_such_name")
+
+
+@pytest.mark.parametrize("module", ["errors", "middleware", "resources", "testing", "types.chat"])
+def test_modules_are_imported_as_ever(module: str) -> None:
+    name = f"openai_async.{module}"
+    assert fresh(f"import {name}; print({name}.__name__)").strip() == name
+    package, _, last = name.rpartition(".")
+    assert fresh(f"from {package} import {last}; print({last}.__name__)").strip() == name
+
+
+def test_pickles_are_read_where_nothing_has_been_imported_yet() -> None:
+    data = pickle.dumps(
+        (openai_async.NotFoundError("Gone.", status_code=404), openai_async.Timeout(total=3))
+    )
+    code = "import pickle, sys; error, timeout = pickle.load(sys.stdin.buffer); " + (
+        "print(type(error).__name__, error.status_code, timeout.total)"
+    )
+    assert fresh(code, data).split() == ["NotFoundError", "404", "3"]
