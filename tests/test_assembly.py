@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from openai_async.assembly import Assembly
 
 from .raw_server import chunk
@@ -116,3 +120,36 @@ def test_finished_means_every_choice_that_was_asked_for() -> None:
     assert not assembly.finished
     assembly.add(chunk(finish="stop", index=1))
     assert assembly.finished
+
+
+PIECES = st.fixed_dictionaries(
+    {"index": st.sampled_from([0, 1, 0.0, None, "0"])},
+    optional={
+        "delta": st.none()
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "content": st.none() | st.sampled_from(["", "a", "bc"]),
+                "role": st.none() | st.just("assistant"),
+                "reasoning_content": st.none() | st.just("hm"),
+                "refusal": st.none() | st.just("no"),
+            },
+        ),
+        "finish_reason": st.none() | st.just("stop"),
+        "logprobs": st.none() | st.just({"content": [{"token": "a"}]}),
+        "stop_reason": st.none() | st.just(7),
+    },
+)
+
+
+@given(st.lists(st.fixed_dictionaries({"choices": st.lists(PIECES, max_size=2)}), max_size=8))
+def test_the_short_way_of_a_text_ends_where_the_long_one_does(chunks: list[Any]) -> None:
+    short, long = Assembly(), Assembly()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Assembly, "_add_text", lambda self, piece: False)
+        for chunk in chunks:
+            long.add(chunk)
+    for chunk in chunks:
+        short.add(chunk)
+    assert short.completion() == long.completion()
+    assert short.finished == long.finished
