@@ -50,13 +50,7 @@ def draw(figures: Figures) -> str:
     rows = sum(map(len, bars.values()))
     height = _TOP + len(bars) * _HEADING + rows * _STEP + _BOTTOM
     parts = [
-        _text(
-            20,
-            30,
-            "CPU time of one operation (logarithmic scale; shorter is better)",
-            size=16,
-            weight=600,
-        )
+        _text(20, 30, _TITLE, size=16, weight=600),
     ]
     for decade in range(decades + 1):
         at = x(10.0 ** (low + decade))

@@ -32,13 +32,18 @@ async def measure(peer: Peer, work: str, operations: int, concurrency: int) -> A
     # Connections that were dropped while this peer waited for its turn are no part of the work.
     await _repeat(peer.chat, concurrency, concurrency)
     gc.collect()
+    threshold = gc.get_threshold()
+    if plan.gc_threshold is not None:
+        gc.set_threshold(plan.gc_threshold)
     clock, cpu = time.perf_counter(), machine.cpu_seconds()
     await _repeat(lambda: plan.call(peer), calls, concurrency)
-    return {
+    answer = {
         "cpu": machine.cpu_seconds() - cpu,
         "wall": time.perf_counter() - clock,
         "operations": calls * plan.size,
     }
+    gc.set_threshold(*threshold)
+    return answer
 
 
 async def _repeat(call: Callable[[], Awaitable[object]], times: int, concurrency: int) -> None:

@@ -35,6 +35,8 @@ class Work:
         group: the works it shares its rounds with.
         concurrency: how many calls run at once.
         size: how many operations one call is.
+        gc_threshold: how many new objects there must be before Python looks for garbage; `None` is
+            its default.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Work:
     group: str
     concurrency: int = 32
     size: int = 1
+    gc_threshold: int | None = None
 
 
 def _check(came: object, wanted: object) -> None:
@@ -101,6 +104,15 @@ _ALL = (
         peers=BY_HAND,
         group="chat",
         concurrency=1000,
+    ),
+    Work(
+        name="chat-1000-gc",
+        label="the same, with `gc.set_threshold(100_000)`",
+        call=_chat,
+        peers=BY_HAND,
+        group="chat",
+        concurrency=1000,
+        gc_threshold=100_000,
     ),
     Work(
         name="stream",
