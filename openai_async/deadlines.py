@@ -18,11 +18,19 @@ MAX_IDLE = 8
 class Deadlines:
     """The time limits of one event loop."""
 
-    __slots__ = ("_loop", "_queues")
+    __slots__ = ("_loop", "_max_idle", "_queues")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._queues: dict[float, _Queue] = {}
+        self._max_idle = MAX_IDLE
+
+    def close(self) -> None:
+        """Leave no timer behind: not now, and not when what is under way has ended."""
+        self._max_idle = 0
+        for queue in list(self._queues.values()):
+            if not queue.under_way:
+                queue.drop()
 
 
 class Deadline:
@@ -64,7 +72,7 @@ class Deadline:
         elif (queue := self._queue) is not None:
             del queue.under_way[self]
             # Else the timer stays for the calls to come; when it fires and finds none, it is gone.
-            if not queue.under_way and len(self._all._queues) > MAX_IDLE:
+            if not queue.under_way and len(self._all._queues) > self._all._max_idle:
                 queue.drop()
 
     def expire(self) -> None:

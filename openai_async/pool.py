@@ -116,6 +116,7 @@ class Pool:
         # First: a closed connector would leave the readers of bodies waiting.
         for stream in list(self.streams):
             stream.hang_up(APIConnectionError("The client was closed while this stream was open."))
+        self.deadlines.close()
         if self.owned:
             await self.session.close()
 

@@ -156,3 +156,14 @@ async def test_after_an_idle_time_no_timer_is_set(
     await asyncio.sleep(0.03)
     waiting = [timer for timer in timers if timer.when() > asyncio.get_running_loop().time()]
     assert waiting == []
+
+
+async def test_closing_leaves_no_timer_behind(
+    deadlines: Deadlines, timers: list[asyncio.TimerHandle]
+) -> None:
+    with Deadline(deadlines, 600):
+        pass
+    with Deadline(deadlines, 700):
+        deadlines.close()
+        assert [timer.cancelled() for timer in timers] == [True, False]  # one is needed still
+    assert all(timer.cancelled() for timer in timers)
