@@ -1,8 +1,8 @@
 """Every code block of README.md and docs/ runs, in the order of its page, against a LocalServer.
 
-A block that starts a loop of its own (`asyncio.run`, `asyncio.Runner`) runs as a program. All others
-of a page share their names, as in a notebook, and may `await`. Shell blocks run their `openai-async`
-commands; what installs is run by .ci/run.
+A block that starts a loop of its own (`asyncio.run`, `asyncio.Runner`) runs as a program. All
+others of a page share their names, as in a notebook, and may `await`. Shell blocks run their
+`openai-async` commands; what installs is run by .ci/run.
 """
 
 from __future__ import annotations
