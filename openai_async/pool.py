@@ -81,20 +81,21 @@ class _ClientRequest(aiohttp.ClientRequest):
         self.headers.extend(headers)
 
     def update_body_from_data(self, body: Any, *args: Any, **kwargs: Any) -> None:
-        if type(body) is not bytes or hdrs.CONTENT_TYPE not in self.headers:
-            super().update_body_from_data(body, *args, **kwargs)
-            return
-        self._body = _JSONPayload(body)
-        self.headers[hdrs.CONTENT_LENGTH] = str(len(body))
+        if type(body) is bytes and hdrs.CONTENT_TYPE in self.headers:
+            body = _JSONPayload(body)
+        super().update_body_from_data(body, *args, **kwargs)
 
 
 class _JSONPayload(aiohttp.BytesPayload):
-    """Bytes whose headers are set already."""
+    """Bytes with nothing to find out about them."""
+
+    # Of no use where the request has a content type of its own, but aiohttp wants some.
+    _no_headers = CIMultiDict({hdrs.CONTENT_TYPE: "application/json"})
 
     def __init__(self, value: bytes) -> None:
         self._value = value
         self._size = len(value)
-        self._headers = CIMultiDict()
+        self._headers = self._no_headers
         self._encoding = self._filename = None
 
 
