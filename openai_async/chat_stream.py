@@ -7,8 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 from .assembly import Assembly
+from .reader import Reader
 from .request import Response
-from .stream import AsyncStream, Connect, Reader
+from .stream import AsyncStream, Connect
 from .structuring import structurer
 from .types.chat import ChatCompletion, ChatCompletionChunk
 

@@ -31,13 +31,13 @@ from .errors import (
     object_error,
     redacted,
 )
+from .reader import Reader
 from .request import Response
 from .sse import ServerSentEvent, SSEDecoder, SSEError
 from .structuring import misread, structurer
 from .types.base import APIObject, ResponseMeta
 from .types.chat import ChatCompletion
 
-T = TypeVar("T")
 Event = TypeVar("Event", bound=APIObject)
 
 Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
@@ -376,44 +376,3 @@ class AsyncStream(ABC, Generic[Event]):
 
     def __del__(self) -> None:
         self._leave()  # nobody can read on
-
-
-class Reader(Generic[T]):
-    """The iterator of one `async for`.
-
-    Python does not tell an iterator that its loop was left by `break` or an exception. But nothing
-    else holds this object, so that it is deleted at that moment, and hangs up.
-    """
-
-    __slots__ = ("_begun", "_convert", "_stream")
-
-    def __init__(
-        self, stream: AsyncStream[Any], convert: Callable[[dict[str, Any]], T | None]
-    ) -> None:
-        self._stream = stream
-        self._convert = convert
-        self._begun = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> T:
-        """The next event that `convert` makes something of."""
-        stream = self._stream
-        ready = stream._ready
-        while True:
-            if not ready:
-                await stream._more()
-                continue
-            self._begun = True
-            value = ready.pop()
-            try:
-                converted = self._convert(value)
-            except APIResponseValidationError:
-                raise stream._misread(value) from None
-            if converted is not None:
-                return converted
-
-    def __del__(self) -> None:
-        if self._begun:  # who has read nothing (another task is reading) ends nothing
-            self._stream._leave()
