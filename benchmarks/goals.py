@@ -44,7 +44,7 @@ GOALS = (
     Goal(
         "import and first client, to `import aiohttp, cattrs, orjson`",
         ("import", "ours"),
-        ("import", "by-hand"),
+        ("import", "dependencies"),
         1.1,
     ),
     Goal("`--help`, to `import openai`", ("import", "help"), ("import", "official-import"), 0.35),

@@ -39,7 +39,7 @@ def _code(name: str, code: str, *needs: str) -> Start:
 
 
 STARTS = (
-    _code("by-hand", "import aiohttp, cattrs, orjson"),
+    _code("dependencies", "import aiohttp, cattrs, orjson"),
     _code("ours", "import openai_async; openai_async.AsyncClient(api_key='x')"),
     Start(
         "help",
@@ -84,7 +84,7 @@ def main() -> None:
     measure(figures)
     for start in STARTS:
         cpu, wall = (figures.median((work, start.name)) for work in ("import", "import-wall"))
-        ratio = figures.spread(("import", start.name), ("import", "by-hand"))
+        ratio = figures.spread(("import", start.name), ("import", "dependencies"))
         if cpu is None or wall is None or ratio is None:
             print(f"left out: {start.label} needs {', '.join(start.needs)}")
         else:

@@ -98,7 +98,7 @@ def _starts(figures: Figures) -> str:
     rows = []
     for start in imports.STARTS:
         cpu, wall = (figures.median((work, start.name)) for work in ("import", "import-wall"))
-        ratio = figures.spread(("import", start.name), ("import", "by-hand"))
+        ratio = figures.spread(("import", start.name), ("import", "dependencies"))
         if cpu is not None and wall is not None and ratio is not None:
             cells = [f"{cpu:.0f} ms", f"{wall:.0f} ms", f"{ratio.median:.2f}x"]
             rows.append([start.label, *cells])

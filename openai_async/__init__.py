@@ -12,6 +12,7 @@ async with AsyncClient() as client:
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ._submodules import submodule
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -110,10 +111,9 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 if not TYPE_CHECKING:  # a type checker would take any name for one that `__getattr__` knows
 
     def __getattr__(name: str) -> object:
-        """Import a public name at its first use, and keep it."""
+        """Import a public name, or a module, at its first use, and keep it."""
         if name not in _HOMES:
-            msg = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(msg)
+            return submodule(__name__, name)
         value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
         globals()[name] = value
         return value

@@ -59,7 +59,7 @@ class Assembly:
     def _add_text(self, piece: Any) -> bool:
         """Take in a piece that only continues a text, as nearly all do; `False` for all others.
 
-        It does what `_Choice.add` would, in 0.4 us instead of 1.4.
+        It does what `_Choice.add` would, for 0.4 us less.
         """
         if type(piece) is not dict or type(index := piece.get("index")) is not int:
             return False

@@ -106,10 +106,11 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
     try:
         response = structurer(cls)(value)
     except APIResponseValidationError:
-        why = misread(cls, value, secret).message
-        raise _invalid(why, redacted(value, secret), meta) from None
-    _set_meta(response, meta)
-    return response
+        pass  # may quote the API key, and so must not be the context of what is raised
+    else:
+        _set_meta(response, meta)
+        return response
+    raise _invalid(misread(cls, value, secret).message, redacted(value, secret), meta)
 
 
 # The slot's own setter: the attribute would go through the hook that notes changes, for 0.3 us.

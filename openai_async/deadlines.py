@@ -2,7 +2,7 @@
 
 `asyncio.timeout` sets and cancels a timer for every call, and keeps the loop's heap of timers in
 order. But calls with the same limit run out in the order they began: one timer, for the first of
-them, is enough, and a call costs an entry in a dict. That is 7 to 9 % of a chat request.
+them, is enough, and a call costs an entry in a dict: 1 us instead of 5.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Deadline:
                 queue.drop()
 
     def expire(self) -> None:
-        """The time is up."""
+        """The time is up, and it is no longer among those under way."""
         self.expired = True
         self._task.cancel()
 
@@ -99,11 +99,19 @@ class _Queue:
 
     def _fire(self) -> None:
         now = self._all._loop.time()
-        while self.under_way:
-            first, when = next(iter(self.under_way.items()))
+        expired = []
+        for deadline, when in self.under_way.items():
             if when > now:
                 self._timer = self._all._loop.call_at(when, self._fire)
-                return
-            del self.under_way[first]
-            first.expire()
-        self.drop()
+                break
+            expired.append(deadline)
+        else:
+            self.drop()
+        for deadline in expired:
+            del self.under_way[deadline]
+            try:
+                deadline.expire()
+            except Exception as error:  # what the task waits for cannot be cancelled
+                message = "A time limit has run out, and the task could not be cancelled."
+                context = {"message": message, "exception": error, "task": deadline._task}
+                self._all._loop.call_exception_handler(context)

@@ -29,7 +29,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 
 if TYPE_CHECKING:
     from .types.chat import ChatCompletion
@@ -277,7 +277,7 @@ def without_secret(headers: Mapping[str, str], secret: str | None) -> Mapping[st
     """Headers without the API key; most are as they came."""
     if secret is None or secret not in "\n".join(headers.values()):
         return headers
-    return CIMultiDict((name, redacted(value, secret)) for name, value in headers.items())
+    return CIMultiDictProxy(CIMultiDict((k, redacted(v, secret)) for k, v in headers.items()))
 
 
 def _without(value: Any, secret: str) -> Any:

@@ -45,9 +45,11 @@ class Reader(Generic[T]):
             try:
                 converted = self._convert(value)
             except APIResponseValidationError:
-                raise stream._misread(value) from None
+                break
             if converted is not None:
                 return converted
+        # Out here, where that error, which may quote the API key, is no context of this one.
+        raise stream._misread(value)
 
     def __del__(self) -> None:
         if self._begun:  # who has read nothing (another task is reading) ends nothing

@@ -15,14 +15,14 @@ from yarl import URL
 
 from .bytestream import ByteStream
 from .codec import loads
-from .errors import APIResponseValidationError, without_secret
+from .errors import APIResponseValidationError
 from .options import APIKey, Timeout
 from .types.base import ResponseMeta, without_hooks
 
 _Meta: Any = without_hooks(ResponseMeta)
 
 
-@define(kw_only=True, eq=False)
+@define(kw_only=True)
 class Request:
     """One call, complete but for the API key, which is asked for at each attempt.
 
@@ -45,12 +45,12 @@ class Request:
     started: float = field(factory=time.perf_counter, repr=False)
 
 
-@define(kw_only=True, eq=False)
+@define(kw_only=True)
 class Response:
     """An answer of status 2xx: whole in `body`, or, for a stream, still open in `stream`."""
 
     status: int
-    _headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
     stream: ByteStream | None = None
     attempts: int = 1
@@ -59,22 +59,12 @@ class Response:
     """The key that was sent, which no error made of this answer may show."""
 
     @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers (case-insensitive), without the API key that some servers send back."""
-        return without_secret(self._headers, self.secret)
-
-    @headers.setter
-    def headers(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
-
-    @property
     def meta(self) -> ResponseMeta:
         """Request id, status, headers, attempts, elapsed seconds, rate limits."""
         # There is one for each answer, and the setters of a frozen class take 0.6 us of it.
         meta = object.__new__(_Meta)
         meta.status = self.status
-        meta._headers = self._headers
-        meta._secret = self.secret
+        meta.headers = self.headers
         meta.attempts = self.attempts
         meta.elapsed = self.elapsed
         meta.__class__ = ResponseMeta

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 
 
 class Slots:
-    """`await slots.take()` unless `slots.take_now()`; then, once, `slots.give_back()`."""
+    """`slots.take_now()`, or `await slots.take()`; then, once, `slots.give_back()`."""
 
     __slots__ = ("_waiting", "free")
 
@@ -27,21 +28,26 @@ class Slots:
         return True
 
     async def take(self) -> None:
-        """Wait for a slot, behind all who wait already."""
+        """Take a slot, behind all who wait already."""
+        if self.take_now():
+            return
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
             await turn
-        except asyncio.CancelledError:
+        except BaseException:  # GeneratorExit too, of who is dropped while waiting
             if turn.done() and not turn.cancelled():
                 self.give_back()  # it was ours in the moment we were cancelled
+            else:
+                with suppress(ValueError):  # give_back() has passed it over already
+                    self._waiting.remove(turn)
             raise
 
     def give_back(self) -> None:
         """Give the slot to who has waited longest, or keep it free."""
         while self._waiting:
             turn = self._waiting.popleft()
-            if not turn.done():  # else its task was cancelled
+            if not turn.done():  # else its task is cancelled, and has not run since
                 turn.set_result(None)
                 return
         self.free += 1

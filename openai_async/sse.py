@@ -107,7 +107,7 @@ class SSEDecoder:
         if self._held:
             chunk = b"".join((*self._parts, chunk))
         *blocks, rest = chunk.split(b"\n\n")
-        fresh = not self._data and not self._event and self._retry is None
+        fresh = not (self._data or self._event or self._too_large) and self._retry is None
         for block in blocks:
             # Nearly every event is one line, "data: {...}".
             one_line = fresh and block.startswith(b"data: ") and b"\n" not in block
@@ -117,7 +117,7 @@ class SSEDecoder:
             for line in block.split(b"\n"):
                 self._line(line, events)
             self._line(b"", events)
-            fresh = True
+            fresh = not self._too_large
         *lines, last = rest.split(b"\n")
         for line in lines:
             self._line(line, events)

@@ -121,10 +121,9 @@ class AsyncStream(ABC, Generic[Event]):
         while not self._ready:
             await self._more()
         value = self._ready.pop()
-        try:
+        with suppress(APIResponseValidationError):
             return self._structure(value)
-        except APIResponseValidationError:
-            raise self._misread(value) from None
+        raise self._misread(value)  # with no context, which may quote the API key
 
     async def _open(self) -> Self:
         if self._meta is not None:

@@ -9,6 +9,8 @@ import warnings
 from typing import Any
 
 import aiohttp
+import attrs
+import orjson
 import pytest
 from aioresponses import CallbackResult, aioresponses
 from yarl import URL
@@ -18,6 +20,7 @@ from openai_async import (
     APIResponseValidationError,
     APIStatusError,
     AsyncClient,
+    ChatCompletionStream,
     InvalidArgumentError,
     OpenAIError,
     Request,
@@ -27,6 +30,7 @@ from openai_async import (
 from openai_async.testing import Failure, LocalServer
 
 from .conftest import BASE_URL
+from .raw_server import Exchange, RawServer
 
 MODELS = f"{BASE_URL}/models"
 LIST = {"object": "list", "data": [{"id": "gpt-4o"}]}
@@ -425,3 +429,48 @@ async def test_the_key_is_in_no_log_record(
         await client.chat.completions.create(model="gpt-4o", messages=hi, stream=True).completion()
     assert "retry 1 of 2" in caplog.text
     assert "sk-test" not in caplog.text
+
+
+def chain_of(error: BaseException | None) -> list[BaseException]:
+    """An error, its causes and contexts."""
+    if error is None:
+        return []
+    return [error, *chain_of(error.__cause__ or error.__context__)]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_no_error_in_the_chain_holds_a_key_that_came_back_in_the_wrong_place(
+    raw: RawServer, stream: bool
+) -> None:
+    wrong = ["sk-secret-0123456789"]
+    misshapen: Any = {"choices": [{"message": wrong, "delta": {"tool_calls": [wrong]}}]}
+
+    async def answer(exchange: Exchange) -> None:
+        await (exchange.stream(misshapen) if stream else exchange.whole(orjson.dumps(misshapen)))
+
+    raw.answer = answer
+    hi: Any = [{"role": "user", "content": "Hi"}]
+    async with AsyncClient(base_url=raw.url, api_key="sk-secret-0123456789") as client:
+        call = client.chat.completions.create(model="m", messages=hi, stream=stream)
+        reader = aiter(call) if isinstance(call, ChatCompletionStream) else None
+        for _ in range(2 if reader else 1):  # the failure of a stream is raised again
+            with pytest.raises(APIResponseValidationError) as caught:
+                await (call if reader is None else anext(reader))
+            for error in chain_of(caught.value):
+                assert "sk-secret" not in f"{error} {vars(error)}"
+
+
+async def test_the_fields_of_an_answer_hold_no_key(raw: RawServer) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nContent-Type: application/json\r\n"
+            b"X-Echo: Bearer sk-secret-0123456789\r\n\r\n" + b'{"data": []}'
+        )
+
+    raw.answer = answer
+    async with AsyncClient(base_url=raw.url, api_key="sk-secret-0123456789") as client:
+        models = await client.models.list()
+        response = await client.request("GET", "/models")
+    for shown in (attrs.asdict(models), attrs.asdict(models.meta), attrs.astuple(response.meta)):
+        assert "sk-secret" not in repr(shown)
+    assert "sk-secret" not in repr(response.headers)

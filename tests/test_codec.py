@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -325,3 +326,17 @@ def test_keys_may_be_numbers() -> None:
 def test_what_json_cannot_hold_is_named(value: object) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot be written as JSON"):
         dumps({"x": value})
+
+
+def test_a_copy_has_json_of_its_own() -> None:
+    message = structurer(ChatCompletionMessage)({"role": "assistant", "content": "original"})
+    branch = copy.copy(message)
+    branch.content = "branch"
+    assert (message.content, message.to_dict()["content"]) == ("original", "original")
+    assert (branch.content, branch.to_dict()["content"]) == ("branch", "branch")
+
+
+def test_a_list_is_changed_by_setting_it() -> None:
+    result = completion({"choices": [{"index": 0}, {"index": 1}]})
+    result.choices = result.choices[1:]
+    assert result.to_dict()["choices"] == [{"index": 1}]

@@ -167,3 +167,27 @@ async def test_closing_leaves_no_timer_behind(
         deadlines.close()
         assert [timer.cancelled() for timer in timers] == [True, False]  # one is needed still
     assert all(timer.cancelled() for timer in timers)
+
+
+async def test_a_task_that_cannot_be_cancelled_keeps_no_other_waiting(deadlines: Deadlines) -> None:
+    class Stubborn(asyncio.Future[None]):
+        def cancel(self, msg: object = None) -> bool:
+            raise RuntimeError("no")
+
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: told.append(context["message"]))
+    stubborn = Stubborn()
+
+    async def wait(future: asyncio.Future[None]) -> None:
+        with Deadline(deadlines, 0.01):
+            await future
+
+    tasks = [asyncio.create_task(wait(stubborn)), asyncio.create_task(wait(asyncio.Future()))]
+    with pytest.raises(TimeoutError):
+        await tasks[1]
+    with pytest.raises(TimeoutError):
+        await wait(asyncio.Future())  # nor those to come
+    asyncio.Future.cancel(stubborn)
+    await asyncio.wait(tasks)
+    assert len(told) == 1

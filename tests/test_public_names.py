@@ -115,6 +115,12 @@ def test_modules_are_imported_as_ever(module: str) -> None:
     assert fresh(f"from {package} import {last}; print({last}.__name__)").strip() == name
 
 
+@pytest.mark.parametrize("module", ["errors", "types.images", "resources.models", "testing"])
+def test_modules_are_attributes_without_being_imported(module: str) -> None:
+    code = f"import openai_async; print(openai_async.{module}.__name__)"
+    assert fresh(code).strip() == f"openai_async.{module}"
+
+
 def test_pickles_are_read_where_nothing_has_been_imported_yet() -> None:
     data = pickle.dumps(
         (openai_async.NotFoundError("Gone.", status_code=404), openai_async.Timeout(total=3))

@@ -71,3 +71,28 @@ async def test_nobody_is_left_in_the_queue() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     slots.give_back()
     assert slots.free == 1
+
+
+async def test_who_gives_up_is_forgotten() -> None:
+    slots = Slots(1)
+    assert slots.take_now()
+    for _ in range(100):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(slots.take(), 0)
+    assert len(slots._waiting) == 0
+
+
+async def test_who_is_dropped_while_waiting_takes_no_slot_along() -> None:
+    slots = Slots(1)
+    assert slots.take_now()
+    waiting = slots.take()
+    waiting.send(None)
+    slots.give_back()  # to the one that waits
+    waiting.close()
+    assert slots.free == 1
+
+
+async def test_a_free_slot_is_not_waited_for() -> None:
+    slots = Slots(1)
+    await slots.take()
+    assert slots.free == 0

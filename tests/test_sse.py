@@ -166,3 +166,11 @@ def test_any_list_of_events_survives_any_spelling_and_any_split(
         decoded += decoder.feed(written[:size])
         written = written[size:]
     assert [(event.event, event.data) for event in decoded] == events
+
+
+def test_events_that_follow_do_not_hide_one_that_is_too_large() -> None:
+    decoder = SSEDecoder(100)
+    small = b"data: ok\n\n"
+    assert decoder.feed(small + b"data: " + b"x" * 200 + b"\n\n" + small)[0].data == b"ok"
+    with pytest.raises(SSEError):
+        decoder.feed(small)

@@ -9,7 +9,7 @@ _NEEDED = ("cyclopts", "rich")
 def main() -> int:
     """Run the command in `sys.argv`; returns the exit code."""
     if not all(importlib.util.find_spec(name) for name in _NEEDED):
-        print('The command line needs: pip install "openai_async[cli]"', file=sys.stderr)
+        print("The command line needs: pip install cyclopts rich", file=sys.stderr)
         return 1
     from .app import run
 

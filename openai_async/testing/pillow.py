@@ -10,5 +10,5 @@ def load_pillow() -> None:
     try:
         importlib.import_module("PIL.Image")
     except ImportError as error:
-        msg = 'Pictures need Pillow: pip install "openai_async[testing]"'
+        msg = "Pictures need Pillow: pip install pillow"
         raise RefusedError(501, msg, type="server_error", code="pillow_missing") from error

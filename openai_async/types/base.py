@@ -9,14 +9,12 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 import orjson
 from attrs import define, field, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
-
-from ..errors import without_secret
 
 if TYPE_CHECKING:
     from .rate_limits import RateLimits
@@ -36,24 +34,16 @@ def without_hooks(cls: type) -> type:
     allows that where the layouts are the same ("object layout differs" is a TypeError at once), for
     which a class may inherit a slot for weak references, but not have one of its own.
     """
-    space = {"__slots__": cls.__dict__["__slots__"], "__setattr__": object.__setattr__}
+    space = {
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__slots__": cls.__dict__["__slots__"],
+        "__setattr__": object.__setattr__,
+    }
     return type(cls.__name__, cls.__bases__, space)
 
 
-C = TypeVar("C", bound=type)
-
-
-@dataclass_transform(kw_only_default=True, field_specifiers=(field,))
-def api_object(cls: C) -> C:
-    """`attrs.define` as all response classes use it.
-
-    Comparing and showing is the base's, once for all: written out by attrs for each of 36 classes,
-    it would be a fifth of the time that importing this package takes.
-    """
-    return define(cls, kw_only=True, on_setattr=note_change, eq=False, repr=False)
-
-
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class APIObject:
     """A JSON object of the API. Attributes hold what is known, `.extra` the rest.
 
@@ -61,15 +51,15 @@ class APIObject:
     strings, so that a value newer than this package is no error.
     """
 
-    if TYPE_CHECKING:  # who do not know that api_object is attrs
-        __attrs_attrs__: ClassVar[tuple[attrs.Attribute[Any], ...]]
-
     # The key without which a top-level answer is something else; "" where any object will do.
     _requires: ClassVar[str] = ""
 
     _raw: dict[str, Any] | None = field(
         default=None, init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP
     )
+
+    # Written once, for all, and not by attrs for each of 36 classes: that would be a fifth of the
+    # time that importing this package takes.
 
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
@@ -88,8 +78,21 @@ class APIObject:
         )
         return f"{type(self).__name__}({', '.join(shown)})"
 
+    def __copy__(self) -> Self:
+        # With JSON of its own: what is changed in the copy is not changed in the original.
+        twin = object.__new__(type(self))
+        for a in attrs.fields(type(self)):
+            object.__setattr__(twin, a.name, getattr(self, a.name))
+        if self._raw is not None:
+            object.__setattr__(twin, "_raw", dict(self._raw))
+        return twin
+
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object that came, as a copy; for an object built by hand, its fields."""
+        """The JSON object that came, as a copy; for an object built by hand, its fields.
+
+        An attribute that was set since is in it. A list that was changed in place is not: set it
+        anew, as in `message.tool_calls = message.tool_calls[:1]`.
+        """
         if self._raw is not None:
             return _copied(self._raw)
         return {
@@ -127,15 +130,9 @@ class ResponseMeta:
     """
 
     status: int = 0
-    _headers: Mapping[str, str] = field(default=CIMultiDictProxy(CIMultiDict()), repr=False)
+    headers: Mapping[str, str] = field(default=CIMultiDictProxy(CIMultiDict()), repr=False)
     attempts: int = 1
     elapsed: float = 0.0
-    _secret: str | None = field(default=None, repr=False, eq=False)
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        # Looked through when asked for, which is rare: it would be 2 % of a chat request.
-        return without_secret(self._headers, self._secret)
 
     @property
     def request_id(self) -> str | None:
@@ -157,7 +154,7 @@ def _meta(status: int, headers: Mapping[str, str], attempts: int, elapsed: float
     return ResponseMeta(status=status, headers=headers, attempts=attempts, elapsed=elapsed)
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class APIResponse(APIObject):
     """The object at the top of an answer; `.meta` tells how it came."""
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, TypeAlias
 
-from attrs import Factory
+from attrs import Factory, define
 
-from .base import APIObject, APIResponse, api_object
+from .base import APIObject, APIResponse, note_change
 
 FinishReason: TypeAlias = (
     Literal["stop", "length", "tool_calls", "content_filter", "function_call"] | str
@@ -19,7 +19,7 @@ FinishReason: TypeAlias = (
 # --- usage and logprobs, the same whole and streamed --------------------------------------------
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class CompletionTokensDetails(APIObject):
     """Where completion tokens went."""
 
@@ -30,7 +30,7 @@ class CompletionTokensDetails(APIObject):
     text_tokens: int | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class PromptTokensDetails(APIObject):
     """Where prompt tokens went."""
 
@@ -41,7 +41,7 @@ class PromptTokensDetails(APIObject):
     text_tokens: int | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class CompletionUsage(APIObject):
     """Tokens used by a request."""
 
@@ -52,7 +52,7 @@ class CompletionUsage(APIObject):
     prompt_tokens_details: PromptTokensDetails | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class TopLogprob(APIObject):
     """One of the likeliest tokens at a position."""
 
@@ -61,7 +61,7 @@ class TopLogprob(APIObject):
     bytes: list[int] | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletionTokenLogprob(APIObject):
     """A token and how likely it was."""
 
@@ -73,7 +73,7 @@ class ChatCompletionTokenLogprob(APIObject):
     top_logprobs: list[TopLogprob] = Factory(list)
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChoiceLogprobs(APIObject):
     """Log probabilities of the tokens of a choice."""
 
@@ -84,7 +84,7 @@ class ChoiceLogprobs(APIObject):
 # --- the message --------------------------------------------------------------------------------
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Function(APIObject):
     """The function a model calls."""
 
@@ -93,7 +93,7 @@ class Function(APIObject):
     """JSON text as the model wrote it, which need not be valid."""
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Custom(APIObject):
     """The custom tool a model calls."""
 
@@ -101,7 +101,7 @@ class Custom(APIObject):
     input: str = ""
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletionMessageFunctionToolCall(APIObject):
     """A call of a function tool."""
 
@@ -110,7 +110,7 @@ class ChatCompletionMessageFunctionToolCall(APIObject):
     function: Function = Factory(Function)
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletionMessageCustomToolCall(APIObject):
     """A call of a custom tool."""
 
@@ -124,7 +124,7 @@ ChatCompletionMessageToolCall: TypeAlias = (
 )
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class AnnotationURLCitation(APIObject):
     """A web page that was cited; the indexes count characters of the message."""
 
@@ -134,7 +134,7 @@ class AnnotationURLCitation(APIObject):
     url: str = ""
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Annotation(APIObject):
     """A remark on a part of the message."""
 
@@ -142,7 +142,7 @@ class Annotation(APIObject):
     url_citation: AnnotationURLCitation | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletionAudio(APIObject):
     """The spoken answer."""
 
@@ -154,7 +154,7 @@ class ChatCompletionAudio(APIObject):
     transcript: str = ""
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletionMessage(APIObject):
     """What the model said. It may stand in the `messages` of the next request as it is."""
 
@@ -171,7 +171,7 @@ class ChatCompletionMessage(APIObject):
 # --- moderation ---------------------------------------------------------------------------------
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ModerationResult(APIObject):
     """What a moderation model found."""
 
@@ -183,7 +183,7 @@ class ModerationResult(APIObject):
     category_applied_input_types: dict[str, list[str]] = Factory(dict)
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ModerationOutcome(APIObject):
     """Results (`type` "moderation_results") or, with `type` "error", why there are none."""
 
@@ -194,7 +194,7 @@ class ModerationOutcome(APIObject):
     message: str | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletionModeration(APIObject):
     """Moderation of what went in and what came out, when it was asked for."""
 
@@ -205,7 +205,7 @@ class ChatCompletionModeration(APIObject):
 # --- whole --------------------------------------------------------------------------------------
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Choice(APIObject):
     """One answer; there are `n` of them."""
 
@@ -215,7 +215,7 @@ class Choice(APIObject):
     logprobs: ChoiceLogprobs | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletion(APIResponse):
     """A whole answer."""
 
@@ -243,7 +243,7 @@ class ChatCompletion(APIResponse):
 # --- streamed -----------------------------------------------------------------------------------
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChoiceDeltaFunction(APIObject):
     """A piece of a function call."""
 
@@ -251,7 +251,7 @@ class ChoiceDeltaFunction(APIObject):
     arguments: str | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChoiceDeltaCustom(APIObject):
     """A piece of a custom tool call."""
 
@@ -259,7 +259,7 @@ class ChoiceDeltaCustom(APIObject):
     input: str | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChoiceDeltaToolCall(APIObject):
     """A piece of a tool call; pieces of one call share its `index`."""
 
@@ -270,7 +270,7 @@ class ChoiceDeltaToolCall(APIObject):
     custom: ChoiceDeltaCustom | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChoiceDelta(APIObject):
     """What a chunk adds to the message."""
 
@@ -281,7 +281,7 @@ class ChoiceDelta(APIObject):
     function_call: ChoiceDeltaFunction | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChunkChoice(APIObject):
     """What a chunk adds to one choice."""
 
@@ -291,7 +291,7 @@ class ChunkChoice(APIObject):
     logprobs: ChoiceLogprobs | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletionChunk(APIObject):
     """One event of a streamed answer."""
 

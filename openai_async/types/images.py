@@ -15,11 +15,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ClassVar, Literal, Required, TypeAlias
 
-from attrs import Factory, field, setters
+from attrs import Factory, define, field, setters
 
 from ..errors import APIResponseValidationError, InvalidArgumentError, OpenAIError
 from ..options import RequestOptions
-from .base import APIObject, APIResponse, api_object
+from .base import APIObject, APIResponse, note_change
 from .image_format import SIGNATURE_SIZE, image_format
 
 
@@ -65,7 +65,7 @@ def _short(data: str | None) -> str:
     return "None" if data is None else f"<{len(data)} characters>"
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ImagesTokensDetails(APIObject):
     """Tokens by kind."""
 
@@ -73,7 +73,7 @@ class ImagesTokensDetails(APIObject):
     image_tokens: int = 0
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ImagesUsage(APIObject):
     """Tokens used by a GPT image model."""
 
@@ -84,7 +84,7 @@ class ImagesUsage(APIObject):
     output_tokens_details: ImagesTokensDetails | None = None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class _Picture(APIObject):
     """A picture in base64 or behind a URL."""
 
@@ -151,7 +151,7 @@ class _Picture(APIObject):
         return None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Image(_Picture):
     """A generated picture."""
 
@@ -164,7 +164,7 @@ class Image(_Picture):
         return self.url
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ImagesResponse(APIResponse):
     """The pictures of one call."""
 
@@ -186,7 +186,7 @@ class ImagesResponse(APIResponse):
         return self.data[0]._repr_mimebundle_(include, exclude) if self.data else None
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class _ImageEvent(_Picture):
     created_at: int = 0
     """Unix time, in seconds."""
@@ -196,7 +196,7 @@ class _ImageEvent(_Picture):
     output_format: str = ""
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ImageGenPartialImageEvent(_ImageEvent):
     """A picture in the making."""
 
@@ -204,7 +204,7 @@ class ImageGenPartialImageEvent(_ImageEvent):
     partial_image_index: int = 0
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ImageGenCompletedEvent(_ImageEvent):
     """The finished picture."""
 

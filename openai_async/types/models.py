@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from attrs import Factory
+from attrs import Factory, define
 
-from .base import APIResponse, api_object
+from .base import APIResponse, note_change
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Model(APIResponse):
     """A model that can be asked."""
 
@@ -25,7 +25,7 @@ class Model(APIResponse):
     """ISO 8601 date, once announced."""
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ModelList(APIResponse):
     """The models of a server: `len()`, iteration and `in` (by id) work on `.data`."""
 
@@ -44,7 +44,7 @@ class ModelList(APIResponse):
         return any(model in (known, known.id) for known in self.data)
 
 
-@api_object
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ModelDeleted(APIResponse):
     """What `models.delete()` answers."""
 

@@ -180,5 +180,5 @@ async def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
         stderr=asyncio.subprocess.PIPE,
         env=environment(),
     )
-    install = 'The command line needs: pip install "openai_async[cli]"\n'
+    install = "The command line needs: pip install cyclopts rich\n"
     assert await outcome(process) == (1, "", install)

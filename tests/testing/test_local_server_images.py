@@ -118,7 +118,7 @@ async def test_without_pillow_the_answer_says_what_to_install(
     ]
     for status, answer in answers:
         assert status == 501
-        assert "openai_async[testing]" in answer["error"]["message"]
+        assert "pip install pillow" in answer["error"]["message"]
 
 
 @pytest.mark.parametrize(
