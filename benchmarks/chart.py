@@ -21,7 +21,7 @@ _COLOURS = {
     "by-hand": "#66758a",
     "raw": "#a9b4c2",
 }
-_WIDTH, _LEFT, _RIGHT = 860, 150, 90
+_WIDTH, _LEFT, _RIGHT = 860, 150, 140
 _BAR, _STEP, _HEADING, _TOP, _BOTTOM = 17, 22, 32, 52, 36
 _INK, _PALE, _LINE, _PAPER = "#1f2933", "#5b6775", "#dde3ea", "#ffffff"
 
@@ -71,7 +71,8 @@ def draw(figures: Figures) -> str:
                 f'<rect x="{_LEFT}" y="{y:.0f}" width="{max(1.0, x(value) - _LEFT):.1f}" '
                 f'height="{_BAR}" rx="2" fill="{_COLOURS[peer]}"/>'
             )
-            parts.append(_text(x(value) + 6, y + 13, micros(value), weight=weight))
+            label = micros(value) + _ratio(figures, group, peer)
+            parts.append(_text(x(value) + 6, y + 13, label, weight=weight))
             y += _STEP
     return "\n".join(
         [
@@ -92,6 +93,14 @@ def micros(value: float) -> str:
     value, unit = (value / 1000, "ms") if value >= 1000 else (value, "µs")
     digits = 0 if value >= 100 or value == round(value) else 1
     return f"{value:,.{digits}f} {unit}"
+
+
+def _ratio(figures: Figures, group: str, peer: str) -> str:
+    """How often the CPU time of by hand, for this package and the official one."""
+    ratio = figures.spread((group, peer), (group, "by-hand"))
+    if ratio is None or peer in ("by-hand", "raw"):
+        return ""
+    return f" · {ratio.median:.{1 if ratio.median >= 10 else 2}f}x"
 
 
 def _text(

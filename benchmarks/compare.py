@@ -9,6 +9,7 @@ machine does hits them alike. What counts is the CPU time of the client's proces
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from attrs import frozen
 
 import imports
 import machine
+import processes
 import report
 from figures import Figures
 from peers import PEERS
@@ -28,6 +30,7 @@ from processes import Worker, WorkerError, running_server, running_worker
 from works import MEMORY, WORKS, MemoryWork, Work
 
 MEMORY_ROUNDS = 2  # memory hardly varies, and each of them takes seconds
+DOCS = Path(__file__).parents[1] / "docs"
 NAMES = (*WORKS, *MEMORY, "imports")
 
 
@@ -38,6 +41,13 @@ class Plan:
     """CPU time to spend on one work of one peer in one round."""
     only: Sequence[str]
     peers: Sequence[str]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to measure."""
+        works = (*WORKS.values(), *(MEMORY.values() if machine.has_proc else ()))
+        peers = {peer for work in works if work.name in self.only for peer in work.peers}
+        return "imports" not in self.only and peers.isdisjoint(self.peers)
 
 
 def measure_times(plan: Plan, url: str, figures: Figures) -> None:
@@ -106,13 +116,17 @@ def _measure_memory(work: MemoryWork, plan: Plan, url: str, figures: Figures) ->
 def _progress(name: str) -> Iterator[None]:
     print(f"{name} ...", end=" ", flush=True)
     begun = time.monotonic()
-    yield
+    try:
+        yield
+    except BaseException:
+        print(flush=True)  # what is said next has a line of its own
+        raise
     print(f"{time.monotonic() - begun:.0f} s", flush=True)
 
 
 def _some_of(known: Sequence[str]) -> Callable[[str], list[str]]:
     def some(text: str) -> list[str]:
-        names = text.split(",")
+        names = [name.strip() for name in text.split(",")]
         if wrong := [name for name in names if name not in known]:
             msg = f"{', '.join(wrong)}: not among {', '.join(known)}"
             raise argparse.ArgumentTypeError(msg)
@@ -121,44 +135,83 @@ def _some_of(known: Sequence[str]) -> Callable[[str], list[str]]:
     return some
 
 
+def _rounds(text: str) -> int:
+    try:
+        rounds = int(text)
+    except ValueError:
+        rounds = 0
+    if rounds < 1:
+        msg = f"{text}: not a number from 1"
+        raise argparse.ArgumentTypeError(msg)
+    return rounds
+
+
 def _installed(peers: Sequence[str]) -> list[str]:
     """The peers that can run here; says which cannot."""
     for name in peers:
         if missing := PEERS[name].missing:
             packages = " and ".join(missing)
-            print(f'{name}: left out, needs {packages}: pip install "openai_async[bench]"')
+            print(f'{name}: left out, needs {packages}: pip install -e ".[bench]"')
     return [name for name in peers if not PEERS[name].missing]
 
 
-def main() -> None:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="What does this package cost?")
-    parser.add_argument("--rounds", type=int, help="how often each peer has its turn (9)")
+    parser.add_argument("--rounds", type=_rounds, help="how often each peer has its turn (9)")
     parser.add_argument("--quick", action="store_true", help="3 short rounds: for a first look")
-    parser.add_argument("--only", type=_some_of(NAMES), default=NAMES, help=", ".join(NAMES))
-    parser.add_argument("--peers", type=_some_of([*PEERS]), default=[*PEERS], help=", ".join(PEERS))
-    parser.add_argument("--write", action="store_true", help="into docs/performance.md and .svg")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "docs")
+    parser.add_argument("--only", type=_some_of(NAMES), help=f"some of {', '.join(NAMES)}")
+    parser.add_argument("--peers", type=_some_of([*PEERS]), help=f"some of {', '.join(PEERS)}")
+    parser.add_argument("--write", action="store_true", help="into performance.md and .svg")
+    parser.add_argument("--output", type=Path, help="the directory that --write writes into (docs)")
+    return parser
+
+
+def _output(parser: argparse.ArgumentParser, arguments: argparse.Namespace, whole: bool) -> Path:
+    """The directory to write into, which can be written."""
+    if arguments.output is None and not whole:
+        parser.error(
+            "--write without --output needs a whole run, with every peer and without --quick, "
+            "--only and --peers: it would replace the figures of a whole run"
+        )
+    directory: Path = arguments.output or DOCS
+    try:
+        report.prepare(directory)
+    except OSError as error:
+        parser.error(f"{directory} cannot be written: {error.strerror}")
+    return directory
+
+
+def main() -> None:
+    parser = _parser()
     arguments = parser.parse_args()
+    if arguments.output and not arguments.write:
+        parser.error("--output says where --write writes: it needs --write")
     plan = Plan(
         rounds=arguments.rounds or (3 if arguments.quick else 9),
         seconds=0.1 if arguments.quick else 0.3,
-        only=arguments.only,
-        peers=_installed(arguments.peers),
+        only=arguments.only or NAMES,
+        peers=_installed(arguments.peers or [*PEERS]),
     )
+    if plan.empty:
+        print("Nothing to measure: no chosen peer does any of the chosen works.", file=sys.stderr)
+        sys.exit(2)
+    some = arguments.quick or arguments.only or arguments.peers or len(plan.peers) < len(PEERS)
+    output = _output(parser, arguments, whole=not some) if arguments.write else None
     figures = Figures()
     try:
         with running_server() as url:
             measure_times(plan, url, figures)
             measure_memory(plan, url, figures)
     except WorkerError as error:
-        sys.exit(f"\n{error}")
+        sys.exit(str(error))
     if "imports" in plan.only:
         with _progress("imports"):
             imports.measure(figures, 3 if arguments.quick else imports.ROUNDS)
-    print(f"\n{report.circumstances(plan.rounds)}\n\n{report.tables(figures)}")
-    if arguments.write:
-        report.write(arguments.output, figures, plan.rounds)
+    print(f"\n{report.circumstances(figures, plan.rounds)}\n\n{report.tables(figures)}")
+    if output is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all of it, or nothing
+        report.write(output, figures, plan.rounds)
 
 
 if __name__ == "__main__":
-    main()
+    processes.run(main)

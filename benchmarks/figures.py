@@ -39,6 +39,10 @@ class Figures:
         """The figure of the next round."""
         self._rounds[key].append(value)
 
+    def has(self, peer: str) -> bool:
+        """Whether anything of this peer was measured."""
+        return any(key[1] == peer for key in self._rounds)
+
     def median(self, key: Key) -> float | None:
         return median(self._rounds[key]) if key in self._rounds else None
 

@@ -50,7 +50,7 @@ GOALS = (
     Goal("`--help`, to `import openai`", ("import", "help"), ("import", "official-import"), 0.35),
     Goal("chat, 1,000 at a time to 32", ("chat-1000", "ours"), ("chat", "ours"), 1.2),
     Goal(
-        "the same, with `gc.set_threshold(100_000)`",
+        "chat, 1,000 at a time to 32, `gc.set_threshold(100_000)`",
         ("chat-1000-gc", "ours"),
         ("chat", "ours"),
         1.2,

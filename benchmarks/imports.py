@@ -8,6 +8,7 @@ the wall time of the first program to run says most about the disk.
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import subprocess
@@ -17,6 +18,7 @@ from importlib.util import find_spec
 
 from attrs import frozen
 
+import processes
 from figures import Figures
 
 ROUNDS = 11
@@ -69,7 +71,14 @@ def _run(start: Start) -> tuple[float, float]:
     """Seconds of CPU and wall time."""
     clock, cpu = time.perf_counter(), _children()
     command = [sys.executable, *start.arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=_ENVIRONMENT)
+    # In a session of its own, so that Ctrl-C does not make it say anything.
+    subprocess.run(
+        command,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=_ENVIRONMENT,
+        start_new_session=True,
+    )
     return _children() - cpu, time.perf_counter() - clock
 
 
@@ -80,6 +89,8 @@ def _children() -> float:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="How long does a fresh interpreter take?")
+    parser.parse_args()
     figures = Figures()
     measure(figures)
     for start in STARTS:
@@ -92,4 +103,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    processes.run(main)

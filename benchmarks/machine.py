@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+from collections.abc import Container
 from importlib import metadata
 from pathlib import Path
 
@@ -78,10 +79,12 @@ def describe() -> str:
     return f"{cpu}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, {python}"
 
 
-def versions() -> dict[str, str]:
-    """Every package that takes part, as far as it is installed."""
+def versions(packages: Container[str]) -> dict[str, str]:
+    """Those of these packages that matter for the figures, as far as they are installed."""
     found = {}
     for name in _PACKAGES:
+        if name not in packages:
+            continue
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

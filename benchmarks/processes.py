@@ -1,10 +1,14 @@
-"""The server and the workers as processes, which end with the script that starts them."""
+"""The server and the workers as processes, which end with the script that starts them.
+
+Ctrl-C is for that script alone: each of them has a session of its own.
+"""
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,16 @@ _HERE = Path(__file__).parent
 
 class WorkerError(Exception):
     """A process has ended before it answered; why, it has written on standard error."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """A whole script: Ctrl-C ends it with one line."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)  # 128 + SIGINT, as a shell has it
 
 
 @contextmanager
@@ -50,8 +64,13 @@ def _process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
     pipe = subprocess.PIPE
     line = [sys.executable, str(_HERE / script), *arguments]
     # Leaving closes its standard input, which is how it learns that it is over, and waits for it.
-    with subprocess.Popen(line, stdin=pipe, stdout=pipe) as process:
-        yield process
+    with subprocess.Popen(line, stdin=pipe, stdout=pipe, start_new_session=True) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()  # it may be in the midst of its work, for which nobody waits now
+            process.wait()
+            raise
 
 
 def _line(process: subprocess.Popen[bytes]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import chart
 import imports
@@ -14,6 +15,7 @@ from goals import GOALS
 from peers import PEERS
 from works import MEMORY, WORKS
 
+_PAGE, _PICTURE = "performance.md", "performance.svg"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 _MAIN = ("ours", "by-hand", "official-aiohttp", "official-httpx")
 _OTHERS = ("ours-uvloop", "by-hand-uvloop", "by-hand-tuned", "raw")
@@ -31,28 +33,45 @@ def tables(figures: Figures) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def circumstances(rounds: int) -> str:
+def circumstances(figures: Figures, rounds: int) -> str:
     """When, where and with what, in one paragraph."""
-    packages = ", ".join(f"{name} {version}" for name, version in machine.versions().items())
+    versions = machine.versions(_packages(figures))
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     today = datetime.now(UTC).date().isoformat()
     return f"{today}, {rounds} rounds. {machine.describe()}. {packages}."
 
 
+def _packages(figures: Figures) -> set[str]:
+    """What those were made of that were measured."""
+    kinds = [kind.packages for name, kind in PEERS.items() if figures.has(name)]
+    starts = [start.needs for start in imports.STARTS if figures.has(start.name)]
+    return {package for packages in (*kinds, *starts) for package in packages}
+
+
+def prepare(directory: Path) -> None:
+    """Make the directory, and try whether it can be written: an `OSError` if not."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=directory):
+        pass
+    for path in (directory / _PAGE, directory / _PICTURE):
+        if path.exists():
+            path.open("ab").close()
+
+
 def write(directory: Path, figures: Figures, rounds: int) -> None:
     """Into performance.md between its two markers, and performance.svg beside it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    page = directory / "performance.md"
+    page = directory / _PAGE
     text = page.read_text(encoding="utf-8") if page.exists() else ""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         before, after = text and text.rstrip() + "\n\n", "\n"
     picture = chart.draw(figures)
-    image = "![CPU time of one operation](performance.svg)\n\n" if picture else ""
-    content = f"{image}{circumstances(rounds)}\n\n{tables(figures)}"
+    image = f"![CPU time of one operation]({_PICTURE})\n\n" if picture else ""
+    content = f"{image}{circumstances(figures, rounds)}\n\n{tables(figures)}"
     page.write_text(f"{before}{BEGIN}\n\n{content}\n\n{END}{after}", encoding="utf-8")
     if picture:
-        (directory / "performance.svg").write_text(picture, encoding="utf-8")
+        (directory / _PICTURE).write_text(picture, encoding="utf-8")
 
 
 def _titled(title: str, table: str) -> str:

@@ -4,25 +4,39 @@
 
 reads lines like {"work": "chat", "operations": 2000, "concurrency": 32} and answers each with a
 line of JSON. One loop and one client for all of them, so that connections are warm, as in a server.
+What goes wrong is one line on standard error; the exit code is 2 if it was asked for something that
+there is not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
 import machine
 import memory
-from peers import PEERS, Peer
+from peers import PEERS, Kind, Peer
 from works import WORKS
 
 Answer = dict[str, float]
+
+_NUMBERS = {
+    **dict.fromkeys(WORKS, frozenset({"operations", "concurrency"})),
+    "open-streams": frozenset({"streams"}),
+    "image-peak": frozenset(),
+}
+"""What belongs to each command."""
+
+
+class WrongCommandError(Exception):
+    """A line asks for something that there is not."""
 
 
 async def measure(peer: Peer, work: str, operations: int, concurrency: int) -> Answer:
@@ -66,6 +80,27 @@ async def _image_peak(peer: Peer) -> Answer:
     return {"value": await memory.image_peak(peer)}
 
 
+def _parse(line: str) -> dict[str, Any]:
+    """A command; `WrongCommandError` if it is none."""
+    try:
+        command = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        command = None
+    if not isinstance(command, dict) or not isinstance(command.get("work"), str):
+        msg = f'not like {{"work": "chat", "operations": 2000, "concurrency": 32}}: {line.strip()}'
+        raise WrongCommandError(msg)
+    name, numbers = command["work"], {key: command[key] for key in command if key != "work"}
+    if name not in _NUMBERS:
+        msg = f"{name}: not among {', '.join(_NUMBERS)}"
+        raise WrongCommandError(msg)
+    whole = all(type(number) is int and number >= 1 for number in numbers.values())
+    if numbers.keys() != _NUMBERS[name] or not whole:
+        wanted = " and ".join(sorted(_NUMBERS[name])) or "nothing"
+        msg = f"{name}: takes {wanted} (numbers from 1), not {orjson.dumps(numbers).decode()}"
+        raise WrongCommandError(msg)
+    return command
+
+
 def work(peer: Peer, command: dict[str, Any]) -> Coroutine[Any, Any, Answer]:
     """What a command asks for."""
     if command["work"] == "open-streams":
@@ -75,11 +110,31 @@ def work(peer: Peer, command: dict[str, Any]) -> Coroutine[Any, Any, Answer]:
     return measure(peer, **command)
 
 
-def main() -> None:
-    name, url = sys.argv[1:]
-    kind = PEERS[name]
-    machine.pin(0)
-    machine.allow_many_files()
+def _end(message: str, code: int) -> NoReturn:
+    """One line, and away: not what a loop has to say of a thousand broken connections."""
+    print(message, file=sys.stderr, flush=True)
+    os._exit(code)
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first of a group: the others are mostly the same."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _kind(arguments: list[str]) -> Kind:
+    if len(arguments) != 2:
+        _end("worker.py takes a peer and a URL", 2)
+    kind = PEERS.get(arguments[0])
+    if kind is None:
+        _end(f"{arguments[0]}: not among {', '.join(PEERS)}", 2)
+    if kind.missing:
+        _end(f"{arguments[0]}: needs {' and '.join(kind.missing)}", 2)
+    return kind
+
+
+def _answer_all(kind: Kind, url: str) -> None:
     factory = None
     if kind.uvloop:
         import uvloop
@@ -88,9 +143,24 @@ def main() -> None:
     with asyncio.Runner(loop_factory=factory) as runner:
         peer = kind.make(url)
         for line in sys.stdin:
-            answer = runner.run(work(peer, orjson.loads(line)))
-            print(orjson.dumps(answer).decode(), flush=True)
+            try:
+                answer = runner.run(work(peer, _parse(line)))
+                print(orjson.dumps(answer).decode(), flush=True)
+            except WrongCommandError as error:
+                _end(str(error), 2)
+            except Exception as error:
+                first = _first(error)
+                if isinstance(first, NotImplementedError):
+                    _end(f"{kind.label}: does not do {line.strip()}", 2)
+                _end(f"{kind.label}: {type(first).__name__}: {first}", 1)
         runner.run(peer.close())
+
+
+def main() -> None:
+    kind = _kind(sys.argv[1:])
+    machine.pin(0)
+    machine.allow_many_files()
+    _answer_all(kind, sys.argv[2])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,10 @@ MESSAGES: list[Any] = [
     {"role": "user", "content": "Why is the sky blue, and why is it red in the evening?"},
 ]
 
+_OURS = ("openai_async", "aiohttp", "attrs", "cattrs", "orjson")
+_BY_HAND = ("aiohttp", "orjson")
+_OFFICIAL = ("openai", "httpx2", "httpx", "pydantic")
+
 HangUp = Callable[[], Awaitable[None]]
 
 
@@ -75,10 +79,11 @@ class Peer(ABC):
 
 @frozen
 class Kind:
-    """Where a peer is written, and what it needs."""
+    """Where a peer is written, what it is made of, and what else than this package it needs."""
 
     label: str
     where: str
+    packages: tuple[str, ...]
     needs: tuple[str, ...] = ()
     uvloop: bool = False
 
@@ -95,12 +100,17 @@ class Kind:
 
 
 PEERS = {
-    "ours": Kind("openai_async", "ours:Ours"),
-    "by-hand": Kind("by hand", "by_hand:ByHand"),
-    "official-aiohttp": Kind("official, aiohttp", "official:OverAiohttp", ("openai", "aiohttp")),
-    "official-httpx": Kind("official, httpx", "official:Official", ("openai",)),
-    "ours-uvloop": Kind("openai_async, uvloop", "ours:Ours", uvloop=True),
-    "by-hand-uvloop": Kind("by hand, uvloop", "by_hand:ByHand", uvloop=True),
-    "by-hand-tuned": Kind("by hand, tuned", "by_hand:Tuned"),
-    "raw": Kind("raw protocol", "raw:Raw"),
+    "ours": Kind("openai_async", "ours:Ours", _OURS),
+    "by-hand": Kind("by hand", "by_hand:ByHand", _BY_HAND),
+    "official-aiohttp": Kind(
+        "official, aiohttp",
+        "official:OverAiohttp",
+        (*_OFFICIAL, "aiohttp"),
+        needs=("openai", "aiohttp"),
+    ),
+    "official-httpx": Kind("official, httpx", "official:Official", _OFFICIAL, needs=("openai",)),
+    "ours-uvloop": Kind("openai_async, uvloop", "ours:Ours", (*_OURS, "uvloop"), uvloop=True),
+    "by-hand-uvloop": Kind("by hand, uvloop", "by_hand:ByHand", (*_BY_HAND, "uvloop"), uvloop=True),
+    "by-hand-tuned": Kind("by hand, tuned", "by_hand:Tuned", _BY_HAND),
+    "raw": Kind("raw protocol", "raw:Raw", ("orjson",)),
 }

@@ -1,7 +1,8 @@
 """Without an SDK: aiohttp and orjson, plain dicts, no retries, no errors of its own.
 
 `ByHand` is what a competent person writes first. `Tuned` is what is left after an afternoon with a
-profiler: the URL parsed once, the headers made once, no cookies, no timer for the whole.
+profiler: the URL parsed once, the headers made once, no cookies, no timer for the whole, and of a
+stream each read split at once, not line by line.
 """
 
 from __future__ import annotations
@@ -102,6 +103,24 @@ class Tuned(Peer):
             response.raise_for_status()
             result = orjson.loads(await response.read())
         return len(result["choices"][0]["message"]["content"])
+
+    async def stream(self, tokens: int, model: str) -> Read:
+        body = {"model": model, "messages": MESSAGES, "stream": True, "max_tokens": tokens}
+        data = orjson.dumps(body)
+        pieces = characters = 0
+        rest = b""
+        async with self._session.post(self._chat, data=data, headers=self._headers) as response:
+            response.raise_for_status()
+            async for read in response.content.iter_any():
+                *events, rest = (rest + read).split(b"\n\n")
+                for event in events:
+                    if not event.startswith(b"data: ") or event == b"data: [DONE]":
+                        continue
+                    choices = orjson.loads(event[6:])["choices"]
+                    pieces += 1
+                    if choices and (content := choices[0]["delta"].get("content")):
+                        characters += len(content)
+        return Read(pieces, characters)
 
     async def close(self) -> None:
         await self._session.close()
