@@ -69,7 +69,7 @@ def _dumps_escaped(value: object) -> bytes:
 def _default(value: object) -> object:
     """Response objects may stand in a request: `messages.append(choice.message)`."""
     if isinstance(value, APIObject):
-        return value.to_dict()
+        return value._json()
     if isinstance(value, Mapping):
         return dict(value)
     msg = f"a {type(value).__name__} is no JSON value"

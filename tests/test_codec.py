@@ -336,7 +336,51 @@ def test_a_copy_has_json_of_its_own() -> None:
     assert (branch.content, branch.to_dict()["content"]) == ("branch", "branch")
 
 
-def test_a_list_is_changed_by_setting_it() -> None:
-    result = completion({"choices": [{"index": 0}, {"index": 1}]})
-    result.choices = result.choices[1:]
-    assert result.to_dict()["choices"] == [{"index": 1}]
+TWO_CALLS = {
+    "role": "assistant",
+    "tool_calls": [
+        {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}, "x": 1},
+        None,
+        {"id": "b", "type": "function", "function": {"name": "g", "arguments": "{}"}},
+    ],
+}
+
+
+def two_calls() -> Any:
+    return structurer(ChatCompletionMessage)(copy.deepcopy(TWO_CALLS))
+
+
+def test_lists_changed_in_place_are_what_is_sent() -> None:
+    message = two_calls()
+    assert message.to_dict() == TWO_CALLS
+    message.tool_calls.pop()
+    assert [call["id"] for call in loads(dumps([message]))[0]["tool_calls"]] == ["a"]
+    assert message.to_dict()["tool_calls"][0]["x"] == 1
+    message.tool_calls.clear()
+    assert message.to_dict()["tool_calls"] == []
+
+
+def test_what_is_changed_below_is_seen_above() -> None:
+    message = two_calls()
+    message.tool_calls[1].function.arguments = "[]"
+    assert message.to_dict()["tool_calls"][1] is None
+    assert message.to_dict()["tool_calls"][2]["function"]["arguments"] == "[]"
+    assert '"arguments":"[]"' in message.to_json()
+
+
+def test_an_object_put_in_place_of_another_is_followed() -> None:
+    result = completion({"choices": [{"index": 0, "message": {"content": "old"}, "y": 2}]})
+    result.choices[0] = copy.deepcopy(result.choices[0])
+    result.choices[0].message = ChatCompletionMessage(content="new")
+    result.choices[0].message.content = "newer"
+    assert result.to_dict()["choices"] == [
+        {"index": 0, "message": {"role": "assistant", "content": "newer"}, "y": 2}
+    ]
+
+
+def test_what_was_missing_stays_missing_until_it_is_set() -> None:
+    result = completion({"choices": [{"message": None}, {}]})
+    assert result.to_dict() == {"choices": [{"message": None}, {}]}
+    result.choices[1].message.content = "set"
+    assert result.to_dict()["choices"][1]["message"]["content"] == "set"
+    assert result.to_dict()["choices"][0] == {"message": None}

@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, get_args
 
 import attrs
 import orjson
@@ -90,24 +91,30 @@ class APIObject:
     def to_dict(self) -> dict[str, Any]:
         """The JSON object that came, as a copy; for an object built by hand, its fields.
 
-        An attribute that was set since is in it. A list that was changed in place is not: set it
-        anew, as in `message.tool_calls = message.tool_calls[:1]`.
+        What has been changed since is in it: attributes that were set, lists of objects that were
+        changed in place, and all that below.
         """
-        if self._raw is not None:
-            return _copied(self._raw)
-        return {
-            name: _plain(value)
-            for name in _known(type(self))
-            if (value := getattr(self, name)) is not None
-        }
+        return _copied(self._json())
 
     def to_json(self) -> str:
         """`to_dict()` as JSON text."""
-        data = self._raw if self._raw is not None else self.to_dict()
+        data = self._json()
         try:
             return orjson.dumps(data).decode()
         except TypeError:  # lone surrogates, of a server that splits emoji; very deep nesting
             return json.dumps(data, separators=(",", ":"))
+
+    def _json(self) -> dict[str, Any]:
+        """`to_dict()`, but what has not changed is shared with what came."""
+        if self._raw is None:
+            fields = {name: getattr(self, name) for name in _known(type(self))}
+            return {name: _plain(value) for name, value in fields.items() if value is not None}
+        data = dict(self._raw)
+        for name in _nested(type(self)):  # type: ignore[arg-type] # its objects have no hash
+            came, now = data.get(name), _current(getattr(self, name), data.get(name))
+            if now is not came:
+                data[name] = now
+        return data
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -168,10 +175,37 @@ def _known(cls: type[APIObject]) -> list[str]:
     return [a.name for a in attrs.fields(cls) if a.init]
 
 
+@cache
+def _nested(cls: type[APIObject]) -> list[str]:
+    """The names of the fields that hold objects, or lists of them."""
+    attrs.resolve_types(cls)
+    return [a.name for a in attrs.fields(cls) if a.init and _holds_objects(a.type)]
+
+
+def _holds_objects(kind: Any) -> bool:
+    is_object = isinstance(kind, type) and issubclass(kind, APIObject)
+    return is_object or any(map(_holds_objects, get_args(kind)))
+
+
+def _current(value: object, came: object) -> object:
+    """The JSON of a field that holds objects: `came`, if they are still those made of it."""
+    if isinstance(value, APIObject):
+        missing = came is None and value == type(value)()  # or null: the attribute is the default
+        return came if missing else value._json()
+    if not isinstance(value, list) or not (value or came):
+        return came
+    made = [item for item in came if item is not None] if isinstance(came, list) else []
+    if [id(getattr(item, "_raw", None)) for item in value] != [id(item) for item in made]:
+        return _plain(value)
+    # The same objects in the same order. A null has none: it stays where it was.
+    items = iter(value)
+    return [None if item is None else _plain(next(items)) for item in cast(list[Any], came)]
+
+
 def _plain(value: object) -> object:
     """A value as JSON has it."""
     if isinstance(value, APIObject):
-        return value.to_dict()
+        return value._json()
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value
