@@ -40,7 +40,8 @@ def draw(figures: Figures) -> str:
     values = [value for some in bars.values() for _, value in some]
     if not values:
         return ""
-    low = math.floor(math.log10(min(values)))
+    # Room for the shortest bar: at the very start of the axis it would have no length.
+    low = math.floor(math.log10(min(values) / 2))
     decades = max(1, math.ceil(math.log10(max(values))) - low)
     plot = _WIDTH - _LEFT - _RIGHT
 
