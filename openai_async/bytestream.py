@@ -286,6 +286,16 @@ def connection_error(error: BaseException, url: URL) -> APIConnectionError:
     return APIConnectionError(f"The connection to {where} failed: {_reason(error)}.")
 
 
+def forget_frames(error: BaseException) -> None:
+    """Take the traceback from an exception of aiohttp's.
+
+    aiohttp keeps what it raises (`StreamReader.exception()`), and the traceback's frames keep both
+    of them and, by way of their callers, the reader of a stream: until the garbage collector came,
+    who left the loop of a stream that had been tried again would not hang up.
+    """
+    error.__traceback__ = None
+
+
 def _forget_key(error: BaseException | None) -> None:
     """Take the key out of an exception that will be our `__cause__`, and printed by reporters.
 
@@ -293,6 +303,7 @@ def _forget_key(error: BaseException | None) -> None:
     could not read (as `b'...'`, or below an empty line): that may repeat the key, or be an answer.
     """
     while error is not None:
+        forget_frames(error)
         if isinstance(error, aiohttp.ClientResponseError):
             headers = CIMultiDict(error.request_info.headers)
             headers.popall("Authorization", None)

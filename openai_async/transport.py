@@ -25,6 +25,7 @@ from .bytestream import (
     WIRE_ERRORS,
     ByteStream,
     connection_error,
+    forget_frames,
 )
 from .codec import body_or_text
 from .deadlines import Deadline
@@ -227,6 +228,7 @@ class Transport:
                 began = not isinstance(getattr(error, "message", ""), str)  # half a header came
                 if not stale or began or not reused.get():
                     raise
+                forget_frames(error)
         raise AssertionError  # the last round returns or raises
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import pickle
 import time
@@ -771,3 +772,35 @@ async def test_a_failure_after_the_first_chunk_is_not_retried(
     with pytest.raises(StreamInterruptedError):
         await ask(client, max_retries=2).completion()
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("fault", ["cut", "reset", "closed"])
+async def test_leaving_a_stream_that_was_tried_again_hangs_up_without_the_garbage_collector(
+    raw: RawServer, waits: list[float], fault: str
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) == 1:
+            if fault == "cut":
+                await exchange.start_stream()
+            if fault == "reset":
+                exchange.abort()
+            else:
+                exchange.writer.close()
+            return
+        raw.hung_up.clear()
+        await exchange.start_stream()
+        for text in "ab":
+            await exchange.part(sse(chunk(content=text)))
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    gc.disable()
+    try:
+        async with AsyncClient(base_url=raw.url, api_key="local", max_retries=1) as client:
+            async for _ in ask(client):
+                break
+            [pool] = client._transport._pools._pools.values()
+            assert (len(pool.streams), pool.slots.free) == (0, 1000)
+    finally:
+        gc.enable()
+    assert len(raw.exchanges) == 2
