@@ -121,6 +121,7 @@ class ByteStream:
             why = self._why
             self.abort()
             if why is not None:
+                forget_frames(error)
                 raise why.with_traceback(None) from None
             raise connection_error(error, self._answer.url) from error
         except BaseException:
@@ -148,7 +149,8 @@ class ByteStream:
                         pass
             except TimeoutError:
                 pass  # leave() deals with it
-            except WIRE_ERRORS:
+            except WIRE_ERRORS as error:
+                forget_frames(error)
                 self._answer.close()
             except BaseException:
                 self.abort()
