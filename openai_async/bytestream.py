@@ -7,6 +7,7 @@ and a stream that nobody waits for is not "silent", however long its reader thin
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import re
 import socket
@@ -122,7 +123,8 @@ class ByteStream:
             self.abort()
             if why is not None:
                 forget_frames(error)
-                raise why.with_traceback(None) from None
+                # A copy: with a traceback, `self._why` would keep these frames as aiohttp does.
+                raise copy.copy(why) from None
             raise connection_error(error, self._answer.url) from error
         except BaseException:
             self.hang_up(APIConnectionError("It was hung up on when its reader was cancelled."))

@@ -275,7 +275,7 @@ def redacted(value: Any, secret: str | None) -> Any:
 
 def without_secret(headers: Mapping[str, str], secret: str | None) -> Mapping[str, str]:
     """Headers without the API key; most are as they came."""
-    if secret is None or secret not in "\n".join(headers.values()):
+    if secret is None or len(secret) < MIN_SECRET or secret not in "\n".join(headers.values()):
         return headers
     return CIMultiDictProxy(CIMultiDict((k, redacted(v, secret)) for k, v in headers.items()))
 

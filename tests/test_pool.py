@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from multidict import CIMultiDict
 
+from openai_async import AsyncClient
 from openai_async.pool import _ClientRequest
 
 from .raw_server import Exchange, RawServer
@@ -47,3 +48,26 @@ async def test_requests_are_those_of_aiohttps_own_class(
     assert sorted(ours.head.split("\r\n")) == sorted(theirs.head.split("\r\n"))
     assert ours.head.split("\r\n")[:2] == theirs.head.split("\r\n")[:2]
     assert ours.body == theirs.body
+
+
+async def test_aiohttp_still_asks_what_is_overridden(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Renamed in aiohttp, they would be dead code: the wire would be the same, at the old price."""
+    raw.answer = ok
+    asked: list[str] = []
+
+    def spy(name: str) -> None:
+        original = getattr(_ClientRequest, name)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            asked.append(name)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(_ClientRequest, name, called)
+
+    spy("update_headers")
+    spy("update_body_from_data")
+    async with AsyncClient(base_url=raw.url, api_key="local") as client:
+        await client.request("POST", "/anything", json={})
+    assert asked == ["update_headers", "update_body_from_data"]

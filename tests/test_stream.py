@@ -774,14 +774,16 @@ async def test_a_failure_after_the_first_chunk_is_not_retried(
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("fault", ["cut", "reset", "closed"])
+@pytest.mark.parametrize("fault", ["cut", "reset", "closed", "silent", "slow"])
 async def test_leaving_a_stream_that_was_tried_again_hangs_up_without_the_garbage_collector(
     raw: RawServer, waits: list[float], fault: str
 ) -> None:
     async def answer(exchange: Exchange) -> None:
         if len(raw.exchanges) == 1:
-            if fault == "cut":
+            if fault in ("cut", "silent"):
                 await exchange.start_stream()
+            if fault in ("silent", "slow"):
+                await asyncio.Event().wait()
             if fault == "reset":
                 exchange.abort()
             else:
@@ -796,7 +798,10 @@ async def test_leaving_a_stream_that_was_tried_again_hangs_up_without_the_garbag
     raw.answer = answer
     gc.disable()
     try:
-        async with AsyncClient(base_url=raw.url, api_key="local", max_retries=1) as client:
+        limits = Timeout(
+            idle=0.05 if fault == "silent" else 60, total=0.5 if fault == "slow" else 60
+        )
+        async with AsyncClient(base_url=raw.url, api_key="local", timeout=limits) as client:
             async for _ in ask(client):
                 break
             [pool] = client._transport._pools._pools.values()
