@@ -163,8 +163,22 @@ def serve(
         float | None,
         Parameter(validator=validators.Number(gt=0), help="The pace of streamed answers."),
     ] = None,
+    rpm: Annotated[
+        int | None,
+        Parameter(
+            validator=validators.Number(gte=1, lte=10**9),
+            help="Answer 429 beyond this many requests a minute.",
+        ),
+    ] = None,
+    tpm: Annotated[
+        int | None,
+        Parameter(
+            validator=validators.Number(gte=1, lte=10**9),
+            help="Answer 429 beyond this many tokens a minute.",
+        ),
+    ] = None,
 ) -> int:
     """Run the built-in server until Ctrl-C."""
     from .serve import serve as serve_until_interrupted
 
-    return serve_until_interrupted(port, tokens_per_second, Output())
+    return serve_until_interrupted(port, tokens_per_second, rpm, tpm, Output())

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 
-from ..testing import LocalServer
+from ..testing import LocalServer, ServerLimits
 from .errors import CommandError
 from .options import LOCAL_KEY
 from .output import Output
 
 
-def serve(port: int, tokens_per_second: float | None, output: Output) -> int:
+def serve(
+    port: int,
+    tokens_per_second: float | None,
+    rpm: int | None,
+    tpm: int | None,
+    output: Output,
+) -> int:
     """Serve; Ctrl-C is how this ends, so that it is no failure."""
+    limits = None
+    if rpm is not None or tpm is not None:
+        limits = ServerLimits(requests_per_minute=rpm, tokens_per_minute=tpm)
+    server = LocalServer(port=port, tokens_per_second=tokens_per_second, limits=limits)
     try:
-        asyncio.run(_serve(LocalServer(port=port, tokens_per_second=tokens_per_second), output))
+        asyncio.run(_serve(server, output))
     except KeyboardInterrupt:
         if output.terminal:  # which has printed ^C
             output.line()

@@ -127,12 +127,12 @@ class RateWindow:
         }
 
 
-def standard_headers(window: RateWindow, started: float) -> dict[str, str]:
+def standard_headers(rates: Mapping[str, str], started: float) -> dict[str, str]:
     """The headers of every answer; `started` is the monotonic time of the request's arrival."""
     return {
         "x-request-id": f"req_{uuid.uuid4().hex}",
         "openai-organization": "local",
         "openai-processing-ms": str(int((time.monotonic() - started) * 1000)),
         "openai-version": "2020-10-01",
-        **window.headers(),
+        **rates,
     }

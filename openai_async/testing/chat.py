@@ -24,6 +24,8 @@ from .tokens import image_tokens, tokenize
 async def create_chat_completion(exchange: Exchange) -> web.StreamResponse:
     body = exchange.json_object()
     answer = await _answer(exchange, body)
+    if exchange.verdict is not None:  # else nobody needs the usage of a stream
+        exchange.settle(answer.usage)
     if not answer.request.stream:
         return json_response(answer.completion())
     return await send_events(exchange, answer.events())

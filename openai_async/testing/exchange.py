@@ -1,7 +1,7 @@
 """One request on its way to its answer: what the routes get to see of the server."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
 import attrs
@@ -10,6 +10,7 @@ from aiohttp import web
 
 from .answers import RateWindow, RefusedError, invalid
 from .files import FileStore
+from .limits import Limiter, Verdict
 from .models import ModelStore
 from .recording import RecordedRequest
 from .script import Failure, Reply
@@ -22,6 +23,7 @@ class ServerState:
     models: ModelStore
     tokens_per_second: float | None = None
     files: FileStore = attrs.field(factory=FileStore)
+    limiter: Limiter | None = None
     window: RateWindow = attrs.field(factory=RateWindow)
     origin: str = ""
     stopping: bool = False
@@ -34,6 +36,7 @@ class Exchange:
     state: ServerState
     step: Reply | Failure | None = None
     started: float = attrs.field(factory=time.monotonic)
+    verdict: Verdict | None = None
     # True once the server itself has broken the connection, so that nobody blames the client.
     cut: bool = False
 
@@ -44,6 +47,18 @@ class Exchange:
     @property
     def reply(self) -> Reply | None:
         return self.step if isinstance(self.step, Reply) else None
+
+    def rate_headers(self) -> Mapping[str, str]:
+        """What the answer says of limits: of those there are, or else that there is plenty."""
+        if self.state.limiter is None:
+            return self.state.window.headers()
+        return self.verdict.headers if self.verdict is not None else {}
+
+    def settle(self, usage: Mapping[str, Any]) -> None:
+        """Charge what the answer has really used; a scripted usage need not tell."""
+        total = usage.get("total_tokens")
+        if self.verdict is not None and isinstance(total, int) and total >= 0:
+            self.verdict.settle(total, time.monotonic())
 
     def connection_lost(self) -> None:
         """Note who ended the connection before the answer was complete."""

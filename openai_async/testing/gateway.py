@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import logging
+import time
 from collections import deque
 from contextvars import ContextVar
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ from .delivery import send_broken
 from .exchange import Exchange, Handler, ServerState
 from .files import FILES_PATH
 from .images import generate_images
+from .limits import Limiter, estimate_tokens
 from .recording import RecordedRequest
 from .script import Script
 
@@ -126,10 +128,16 @@ class Gateway:
     async def _dispatch(self, exchange: Exchange, handler: WebHandler) -> web.StreamResponse:
         request, record = exchange.request, exchange.record
         is_api = request.path.startswith("/v1/") and not request.path.startswith(FILES_PATH)
-        if is_api:
+        limiter = self.state.limiter
+        limited = limiter is not None and is_api and request.method == "POST"
+        if is_api and not limited:
             exchange.step = self._script.take()
         record.body = await request.read()
-        self.state.window.spend(len(record.body) // 4 + 1)
+        if limiter is None:
+            self.state.window.spend(len(record.body) // 4 + 1)
+        elif limited:
+            _admit(exchange, limiter)
+            exchange.step = self._script.take()  # whoever is rejected leaves it to the next
         failure = exchange.failure
         if failure is not None:
             await asyncio.sleep(failure.delay)
@@ -153,14 +161,33 @@ class Gateway:
             raise RefusedError(401, "Incorrect API key provided.", code="invalid_api_key")
 
 
+def _admit(exchange: Exchange, limiter: Limiter) -> None:
+    """Count the request, or refuse it.
+
+    This comes before the key and the fields are looked at: what fails with 401 or 400 counts too.
+    """
+    record = exchange.record
+    fields = record.json
+    model = fields.get("model") if isinstance(fields, dict) else None
+    verdict = limiter.admit(
+        model if isinstance(model, str) else None,
+        estimate_tokens(record.body, fields),
+        time.monotonic(),
+    )
+    exchange.verdict = verdict
+    if verdict.message is not None:
+        code = "rate_limit_exceeded"
+        raise RefusedError(429, verdict.message, type=verdict.kind, code=code)
+
+
 def make_application(gateway: Gateway, max_body: int) -> web.Application:
     @web.middleware
     async def middleware(request: web.Request, handler: WebHandler) -> web.StreamResponse:
         return await gateway.handle(request, handler)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-        started = _current.get().started
-        for name, value in standard_headers(gateway.state.window, started).items():
+        exchange = _current.get()
+        for name, value in standard_headers(exchange.rate_headers(), exchange.started).items():
             # What the script says comes first: tests set their own limits and request ids.
             response.headers.setdefault(name, value)
 

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from .exchange import ServerState
 from .gateway import Gateway, make_application
+from .limits import Limiter, ServerLimits
 from .models import DEFAULT_MODELS, ModelStore
 from .recording import RecordedRequest
 from .script import Failure, Reply, Script
@@ -33,6 +34,7 @@ class LocalServer:
 
     `port=0` takes any free port, and keeps it when the server is stopped and started again.
     `tokens_per_second` paces streams. With `api_key=None` any non-empty key is accepted.
+    `limits` are kept for each model, and what is beyond is answered with 429; None is no limit.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class LocalServer:
         tokens_per_second: float | None = None,
         models: Iterable[str] = DEFAULT_MODELS,
         api_key: str | None = None,
+        limits: ServerLimits | None = None,
     ) -> None:
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
             msg = f"port must be a number from 0 to 65535, not {port!r}."
@@ -56,8 +59,12 @@ class LocalServer:
         if api_key is not None and (not isinstance(api_key, str) or not api_key):
             msg = "api_key must be a string that is not empty; None accepts any key."
             raise ValueError(msg)
+        if limits is not None and not isinstance(limits, ServerLimits):
+            msg = f"limits must be ServerLimits(...) or None, not {limits!r}."
+            raise ValueError(msg)
         self._port = port
-        self._state = ServerState(ModelStore(models), tokens_per_second)
+        self._limiter = None if limits is None else Limiter(limits)
+        self._state = ServerState(ModelStore(models), tokens_per_second, limiter=self._limiter)
         self._script = Script()
         self._gateway = Gateway(self._state, self._script, api_key)
         self._connections = 0
@@ -91,6 +98,11 @@ class LocalServer:
         return self._connections
 
     @property
+    def rejections(self) -> int:
+        """How many requests the limits have answered with 429; those of the script not counted."""
+        return 0 if self._limiter is None else self._limiter.rejections
+
+    @property
     def pending(self) -> int:
         """How many steps of the script are not yet used."""
         return len(self._script)
@@ -100,8 +112,10 @@ class LocalServer:
         self._script.add(steps, times)
 
     def reset(self) -> None:
-        """Forget the requests and the script."""
+        """Forget the requests, the script, and what has been used of the limits."""
         self._gateway.forget()
+        if self._limiter is not None:
+            self._limiter.clear()
         self._script.clear()
 
     async def received(self, count: int = 1) -> RecordedRequest:

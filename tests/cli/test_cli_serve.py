@@ -2,8 +2,11 @@
 
 import asyncio
 import signal
+from typing import Any
 
-from openai_async import AsyncClient
+import pytest
+
+from openai_async import AsyncClient, RateLimitError
 
 from .cli_process import outcome, start_cli
 
@@ -37,6 +40,29 @@ async def test_ctrl_c_does_not_wait_for_streams() -> None:
         async with asyncio.timeout(5):
             assert await process.wait() == 0
     await outcome(process)
+
+
+async def test_beyond_rpm_and_tpm_it_answers_429() -> None:
+    process = await start_cli("serve", "--port", "0", "--rpm", "1", "--tpm", "60000")
+    question: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+    async with AsyncClient(
+        base_url=await served_url(process), api_key="local", max_retries=0
+    ) as client:
+        first = await client.chat.completions.create(**question)
+        limits = first.meta.rate_limits
+        assert limits is not None
+        assert (limits.limit_requests, limits.limit_tokens) == (1, 60_000)
+        with pytest.raises(RateLimitError, match="requests per min"):
+            await client.chat.completions.create(**question)
+    process.send_signal(signal.SIGINT)
+    await outcome(process)
+
+
+@pytest.mark.parametrize("limit", ["0", "many"])
+async def test_a_limit_that_is_none_is_wrong_usage(limit: str) -> None:
+    code, _, stderr = await outcome(await start_cli("serve", "--rpm", limit))
+    assert code == 2
+    assert "--rpm" in stderr
 
 
 async def test_the_second_line_can_be_pasted_into_a_shell() -> None:
