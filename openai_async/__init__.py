@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         UnprocessableEntityError,
     )
     from .middleware import Middleware, Send
-    from .options import RetryPolicy, Timeout
+    from .options import RateLimit, RetryPolicy, Timeout
     from .request import Request, Response
     from .stream import AsyncStream
     from .vision import image_part
@@ -62,6 +62,7 @@ __all__ = [
     "NotFoundError",
     "OpenAIError",
     "PermissionDeniedError",
+    "RateLimit",
     "RateLimitError",
     "Request",
     "Response",
@@ -101,7 +102,7 @@ _MODULES = {
         "UnprocessableEntityError",
     ),
     "middleware": ("Middleware", "Send"),
-    "options": ("RetryPolicy", "Timeout"),
+    "options": ("RateLimit", "RetryPolicy", "Timeout"),
     "request": ("Request", "Response"),
     "stream": ("AsyncStream",),
     "vision": ("image_part",),

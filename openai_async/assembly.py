@@ -35,6 +35,13 @@ class Assembly:
     def has_usage(self) -> bool:
         return "usage" in self._top
 
+    @property
+    def total_tokens(self) -> int | None:
+        """What `usage` says, if it has come."""
+        usage = self._top.get("usage")
+        total = usage.get("total_tokens") if isinstance(usage, dict) else None
+        return total if isinstance(total, int) else None
+
     def add(self, chunk: dict[str, Any]) -> None:
         """Take in a chunk; `APIResponseValidationError` if it does not have the shape of one."""
         top = self._top

@@ -66,6 +66,9 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     def _expects_more(self) -> bool:
         return self._include_usage and not self._assembly.has_usage
 
+    def _total_tokens(self) -> int | None:
+        return self._assembly.total_tokens
+
     def _assembled(self) -> ChatCompletion:
         completion = structurer(ChatCompletion)(self._assembly.completion())
         completion.meta = self.meta

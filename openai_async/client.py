@@ -23,6 +23,7 @@ from .middleware.retry import Retry
 from .options import (
     REQUEST_OPTIONS,
     APIKey,
+    RateLimit,
     RequestOptions,
     RetryPolicy,
     Timeout,
@@ -35,23 +36,24 @@ from .options import (
     is_loopback,
 )
 from .request import Request, Response
-from .resources.base import check_known, check_path, json_body
+from .resources.base import check_known, json_body
 from .resources.chat import Chat
 from .stream import Connect
 from .transport import SSL, Transport
 from .types.base import APIResponse
+from .urls import Urls, query_values
 
 if TYPE_CHECKING:
+    from .middleware.pacing import Pacing
     from .resources.images import Images
     from .resources.models import Models
+    from .types.rate_limits import ModelPace
 
 R = TypeVar("R", bound=APIResponse)
 
 USER_AGENT = f"openai_async/{__version__}"
 # A generated picture is a few MB; more than this is not one.
 MAX_DOWNLOAD = 100 * 1024 * 1024
-# Parsed URLs are kept by path; paths with ids in them must not fill the memory.
-MAX_URLS = 64
 
 
 class ClientOptions(TypedDict, total=False):
@@ -64,6 +66,7 @@ class ClientOptions(TypedDict, total=False):
     timeout: Timeout | float | None
     max_retries: int
     retry: RetryPolicy
+    rate_limit: RateLimit | Middleware | None
     default_headers: Mapping[str, str] | None
     default_query: Mapping[str, str | int | float | bool] | None
     middlewares: Sequence[Middleware]
@@ -89,6 +92,9 @@ class AsyncClient:
         timeout: a `Timeout`, or a number of seconds for its `total`. `None` waits for ever.
         max_retries: how often a failed request is sent again.
         retry: how the retries are spaced.
+        rate_limit: a `RateLimit`, to send no faster than the server allows; or a middleware of
+            your own that does this, for limits that several processes share. Each attempt goes
+            through it. Waiting there is not bounded by `timeout`.
         max_connections: how many requests may be under way at once, per event loop; the others
             wait their turn, for which no timeout runs.
         default_headers, default_query: sent with every request.
@@ -111,6 +117,7 @@ class AsyncClient:
         timeout: Timeout | float | None = Timeout(),  # noqa: B008 - frozen
         max_retries: int = 2,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        rate_limit: RateLimit | Middleware | None = None,
         max_connections: int = 1000,
         default_headers: Mapping[str, str] | None = None,
         default_query: Mapping[str, str | int | float | bool] | None = None,
@@ -139,6 +146,7 @@ class AsyncClient:
             session=session,
         )
         self._retry: Retry | None = None
+        self._pacing: Pacing | None = None
         self._configure(
             {
                 "api_key": api_key,
@@ -148,6 +156,7 @@ class AsyncClient:
                 "timeout": timeout,
                 "max_retries": max_retries,
                 "retry": retry,
+                "rate_limit": rate_limit,
                 "default_headers": default_headers,
                 "default_query": default_query,
                 "middlewares": middlewares,
@@ -180,8 +189,7 @@ class AsyncClient:
         self._headers.update(check_headers(options["default_headers"] or {}))
         self._json_headers = self._headers.copy()
         self._json_headers["Content-Type"] = "application/json"
-        self._query = _query(options["default_query"])
-        self._urls: dict[str, URL] = {}
+        self._urls = Urls(self.base_url, query_values(options["default_query"]))
         retry, middlewares = options["retry"], options["middlewares"]
         if not isinstance(retry, RetryPolicy):
             msg = f"retry has type {type(retry).__name__}: pass a RetryPolicy."
@@ -192,7 +200,28 @@ class AsyncClient:
         # The retry budget is one with the policy: copies with the same policy share it.
         if self._retry is None or self._retry.policy is not retry:
             self._retry = Retry(retry)
-        self._send = chain([*middlewares, self._retry], self._transport.send)
+        self.rate_limit = options["rate_limit"]
+        self._send = chain([*middlewares, self._retry, *self._pacer()], self._transport.send)
+
+    def _pacer(self) -> list[Middleware]:
+        """What paces, if anything does. Copies with the same `RateLimit` keep to it together."""
+        limit = self.rate_limit
+        if not isinstance(limit, RateLimit):
+            self._pacing = None
+            if limit is not None and not callable(limit):
+                msg = f"rate_limit has type {type(limit).__name__}: pass a RateLimit."
+                raise InvalidArgumentError(msg)
+            return [] if limit is None else [limit]
+        if self._pacing is None or self._pacing.limit is not limit:
+            from .middleware.pacing import Pacing  # not every program needs it
+
+            self._pacing = Pacing(limit)
+        return [self._pacing]
+
+    @property
+    def rate_limits(self) -> dict[str, ModelPace]:
+        """What is known of the limits of each model that was asked; empty without `rate_limit`."""
+        return {} if self._pacing is None else self._pacing.known()
 
     def _warn_of_plain_http(self) -> None:
         """A key that goes over the network in clear is worth one warning; a placeholder is not."""
@@ -279,7 +308,9 @@ class AsyncClient:
             body = json_body(json, extra_body)
         elif json is not None:
             body = codec.dumps(json)
-        return await self._send(self._request(method.upper(), path, body, options))
+        request = self._request(method.upper(), path, body, options)
+        request.params = json if isinstance(json, Mapping) else None
+        return await self._send(request)
 
     async def close(self) -> None:
         """Close the connections. What is still under way fails; closing twice is fine."""
@@ -345,9 +376,10 @@ class AsyncClient:
             body = json_body({}, extra_body)
         request = Request(
             method=method,
-            url=self._url(path),
+            url=self._urls.of(path),
             headers=(self._headers if body is None else self._json_headers).copy(),
             body=body,
+            params=options,
             timeout=self.timeout,
             max_retries=self.max_retries,
             api_key=self.api_key,
@@ -360,36 +392,8 @@ class AsyncClient:
         if (extra_headers := options.get("extra_headers")) is not None:
             request.headers.update(check_headers(extra_headers))
         if (extra_query := options.get("extra_query")) is not None:
-            request.url = request.url.update_query(_query(extra_query))
+            request.url = request.url.update_query(query_values(extra_query))
         if "timeout" in options:
             request.timeout = Timeout.of(options["timeout"])
         if "max_retries" in options:
             request.max_retries = check_retries(options["max_retries"])
-
-    def _url(self, path: str) -> URL:
-        try:
-            return self._urls[path]
-        except (KeyError, TypeError):  # not seen yet, or no string at all
-            url = URL(f"{self.base_url}/{check_path(path)}")
-        defaults = {k: v for k, v in self._query.items() if k not in url.query}
-        url = url.update_query(defaults)
-        if len(self._urls) < MAX_URLS:
-            self._urls[path] = url
-        return url
-
-
-def _query(query: Mapping[str, str | int | float | bool] | None) -> dict[str, str]:
-    """Values as the API spells them in a query."""
-    if query is None:
-        return {}
-    if not isinstance(query, Mapping):
-        msg = f"The query is a {type(query).__name__}: pass a dict."
-        raise InvalidArgumentError(msg)
-    for key, value in query.items():
-        if not isinstance(value, str | int | float):
-            msg = f"The query's {key!r} has type {type(value).__name__}: pass a word or a number."
-            raise InvalidArgumentError(msg)
-    return {
-        str(key): str(value).lower() if isinstance(value, bool) else str(value)
-        for key, value in query.items()
-    }

@@ -60,6 +60,7 @@ class APIError(OpenAIError):
         body: the parsed JSON body, or its text when it was not JSON.
         retry_after: seconds the server asked to wait (`retry-after-ms`, `retry-after`).
         attempts: how many times the request was sent.
+        rejections: how many of these were refused with 429.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class APIError(OpenAIError):
         self.body = body
         self.retry_after = retry_after
         self.attempts = attempts
+        self.rejections = int(status_code == 429)
 
 
 class APIConnectionError(APIError):

@@ -1,4 +1,4 @@
-"""The options of a client: time limits, the retry policy, and what comes from the environment.
+"""The options of a client: time, retries, rate limits, and what comes from the environment.
 
 Values are checked here, when they are given, so that nothing wrong ever reaches a request.
 """
@@ -9,6 +9,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from math import inf
 from typing import Any, TypeAlias, TypedDict
 
 from attrs import Attribute, field, frozen
@@ -26,9 +27,12 @@ APIKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
 _MAX_SECONDS = 1e9
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _is_seconds(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 < value <= _MAX_SECONDS  # type: ignore[operator]
+    return _is_number(value) and 0 < value <= _MAX_SECONDS  # type: ignore[operator]
 
 
 def _seconds(instance: object, attribute: Attribute[Any], value: object) -> None:
@@ -107,6 +111,48 @@ class RetryPolicy:
     def _check_budget(self, attribute: Attribute[int], value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             msg = f"budget is {value!r}: pass a whole number of tokens, 0 for no retries at all."
+            raise InvalidArgumentError(msg)
+
+
+def _per_minute(instance: object, attribute: Attribute[Any], value: object) -> None:
+    """A validator: `None`, or a positive, finite number."""
+    if value is not None and not (_is_number(value) and 0 < value < inf):  # type: ignore[operator]
+        msg = f"{attribute.name} is {value!r}: pass a positive number, or None for no limit."
+        raise InvalidArgumentError(msg)
+
+
+@frozen(kw_only=True)
+class RateLimit:
+    """How fast to send: requests wait for their turn on the client, and earn no 429s.
+
+    Each model has limits of its own, in requests and in tokens. A client without a `RateLimit`
+    sends at once; `RateLimit()` sets no limit, and learns the server's.
+
+    Attributes:
+        requests_per_minute, tokens_per_minute: never to be passed. `None` is no limit.
+        adaptive: learn from the server's `x-ratelimit-*` headers, `retry-after` and 429s.
+        estimate_tokens: how many tokens a request will take, answer included, from its parameters
+            (what `create` was called with). The built-in one counts characters and pixels. Either
+            is corrected by what `usage` says afterwards. It runs on the event loop.
+
+    https://platform.openai.com/docs/guides/rate-limits
+    """
+
+    requests_per_minute: float | None = field(default=None, validator=_per_minute)
+    tokens_per_minute: float | None = field(default=None, validator=_per_minute)
+    adaptive: bool = field(default=True)
+    estimate_tokens: Callable[[Mapping[str, Any]], float] | None = field(default=None)
+
+    @adaptive.validator
+    def _check_adaptive(self, attribute: Attribute[bool], value: object) -> None:
+        if not isinstance(value, bool):
+            msg = f"adaptive is {value!r}: pass True or False."
+            raise InvalidArgumentError(msg)
+
+    @estimate_tokens.validator
+    def _check_estimate(self, attribute: Attribute[Any], value: object) -> None:
+        if value is not None and not callable(value):
+            msg = f"estimate_tokens is {value!r}: pass a function of the request's parameters."
             raise InvalidArgumentError(msg)
 
 

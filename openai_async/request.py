@@ -33,6 +33,8 @@ class Request:
     url: URL
     headers: CIMultiDict[str] = field(factory=CIMultiDict, repr=False)
     body: bytes | None = field(default=None, repr=lambda body: f"<{len(body or b'')} bytes>")
+    params: Mapping[str, Any] | None = field(default=None, repr=False)
+    """What `body` was made of, to look at: changing it changes nothing."""
     timeout: Timeout = field(factory=Timeout)
     max_retries: int = 0
     stream: bool = False
@@ -55,6 +57,10 @@ class Response:
     stream: ByteStream | None = None
     attempts: int = 1
     elapsed: float = 0.0
+    rejections: int = 0
+    """How many of the attempts were refused with 429."""
+    on_usage: Callable[[int], None] | None = field(default=None, repr=False)
+    """Called at the end of a stream that tells its usage, with the tokens in all."""
     secret: str | None = field(default=None, repr=False)
     """The key that was sent, which no error made of this answer may show."""
 

@@ -79,6 +79,7 @@ class AsyncStream(ABC, Generic[Event]):
         self._ready: list[dict[str, Any]] = []
         self._failure: APIError | None = None
         self._secret: str | None = None
+        self._on_usage: Callable[[int], None] | None = None
         self._unread = True
         self._patience_ends: float | None = None
         self._done = False
@@ -145,7 +146,7 @@ class AsyncStream(ABC, Generic[Event]):
         finally:
             self._busy = False
             self._connect = None
-        self._meta = response.meta
+        self._meta, self._on_usage = response.meta, response.on_usage
         if self._failure is not None:
             self._failure.attempts = response.attempts
         return self
@@ -194,6 +195,8 @@ class AsyncStream(ABC, Generic[Event]):
                 raise self._failure.with_traceback(None)
             if not self._closed and self._body is not None:
                 self._closed = True
+                if self._on_usage is not None and (tokens := self._total_tokens()) is not None:
+                    self._on_usage(tokens)
                 await self._body.finish()
         finally:
             self._busy = False
@@ -295,6 +298,10 @@ class AsyncStream(ABC, Generic[Event]):
     def _expects_more(self) -> bool:
         """Whether something that was asked for has not come, though the answer is whole."""
         return False
+
+    def _total_tokens(self) -> int | None:
+        """What the answer says that it took."""
+        return None
 
     def _partial(self) -> ChatCompletion | None:
         """The answer as far as it has come, for `StreamInterruptedError`."""

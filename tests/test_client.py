@@ -371,6 +371,7 @@ def test_the_signature_is_the_contract() -> None:
         "timeout",
         "max_retries",
         "retry",
+        "rate_limit",
         "max_connections",
         "default_headers",
         "default_query",

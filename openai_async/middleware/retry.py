@@ -43,12 +43,13 @@ class Retry:
 
     async def __call__(self, request: Request, send: Send) -> Response:
         attempt = 1
-        paid = 0
+        paid = rejections = 0
         while True:
             try:
                 response = await send(request)
             except APIError as error:
-                error.attempts = attempt
+                rejections += error.status_code == 429
+                error.attempts, error.rejections = attempt, rejections
                 delay = self._delay(error, attempt, request)
                 if delay is None:
                     raise
@@ -68,7 +69,7 @@ class Retry:
                     delay,
                 )
             else:
-                response.attempts = attempt
+                response.attempts, response.rejections = attempt, rejections
                 if self.budget.tokens < self.budget.capacity:
                     self.budget.give(paid or SUCCESS_REFUND)
                 return response

@@ -41,6 +41,26 @@ class RateLimits:
         return cls(**found) if found else None
 
 
+@frozen(kw_only=True)
+class ModelPace:
+    """What a client with a `RateLimit` knows of one model: `client.rate_limits[model]`.
+
+    Attributes:
+        requests_per_minute, tokens_per_minute: how fast they leave at present; `None` is at once.
+        server: what the latest answer's headers said; `None` if they said nothing.
+        waiting: requests that wait for their turn.
+        paused: seconds until the next may leave because a 429 said so; 0 for no pause.
+        rejections: how many requests were answered with 429.
+    """
+
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
+    server: RateLimits | None
+    waiting: int
+    paused: float
+    rejections: int
+
+
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
 
 

@@ -1,0 +1,176 @@
+"""How fast one model may be asked: a `Pace` says how many seconds to wait. No I/O and no clock.
+
+What sets the pace, from strong to weak:
+
+1. The limits that the user gave are never passed.
+2. `x-ratelimit-*` headers: the server's own numbers, read anew from answer to answer (bucket.py).
+3. Where there are none, 429s: what is let through between two of them (probe.py).
+4. While nothing is known: two requests at a time, then four, eight, and so on.
+
+And a 429 makes every request wait as long as the server asked one of them to.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TypeAlias
+
+from attrs import define, field
+
+from ..options import RateLimit
+from ..types.rate_limits import RateLimits
+from .bucket import Bucket
+from .probe import Probe
+
+# Requests at once while nothing is known. They double when as many answers are in, but no sooner
+# than after this many seconds: when the burst that a silent server allows is used up, few should
+# be on their way to be refused. To 256 at once takes 0.7 s, or seven answers' time.
+FIRST_REQUESTS = 2
+OPENING = 0.1
+# A 429 without retry-after holds all up for the time of one request, but at most for this long.
+LONGEST_HOLD = 1.0
+# The correction of the token estimate: the weight of one more answer, and its bounds.
+WEIGHT = 0.1
+LEAST_CORRECTION, MOST_CORRECTION = 0.05, 20.0
+
+
+# What is to be remembered of a request while it is under way: when it left, its estimated tokens,
+# and what had been sent by then, itself included, of requests and of tokens. A plain tuple: there
+# is one for each request, and a class of its own would take a tenth of what pacing takes.
+Ticket: TypeAlias = tuple[float, float, float, float]
+
+
+@define
+class Pace:
+    """The pace of one model.
+
+    Each request goes `wait` until that is 0, `take`, and then exactly one of `answered`, `refused`
+    and `lost`.
+    """
+
+    limit: RateLimit
+    known: RateLimits | None = field(init=False, default=None)
+    """What the latest headers said."""
+    rejections: int = field(init=False, default=0)
+    correction: float = field(init=False, default=1.0)
+    """By what estimates of tokens have to be multiplied."""
+    requests: Bucket = field(init=False)
+    tokens: Bucket = field(init=False)
+    paused_until: float = field(init=False, default=-inf)
+    _under_way: int = field(init=False, default=0)
+    _width: float = field(init=False)
+    _widened_at: float = field(init=False, default=inf)
+    _good: int = field(init=False, default=0)
+    _cut_at: float = field(init=False, default=-inf)
+    _probe: Probe = field(init=False, factory=Probe)
+
+    def __attrs_post_init__(self) -> None:
+        self.requests = Bucket(_per_second(self.limit.requests_per_minute))
+        self.tokens = Bucket(_per_second(self.limit.tokens_per_minute))
+        self._width = FIRST_REQUESTS if self.limit.adaptive else inf
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether it matters how many tokens a request has."""
+        return self.tokens.rate != inf
+
+    def wait(self, tokens: float, now: float) -> float:
+        """Seconds until a request may leave: 0 for now, `inf` for not before another answer."""
+        if self._under_way >= self._width:
+            return inf
+        if self._probe.started and self.known is None:
+            self.requests.set_rate(self._probe.rate(now), now)
+        wait = self.requests.wait(1.0, now)
+        if self.tokens.rate != inf:
+            wait = max(wait, self.tokens.wait(tokens, now))
+        return max(wait, self.paused_until - now) if self.paused_until > now else wait
+
+    def take(self, tokens: float, now: float) -> Ticket:
+        """A request leaves."""
+        self._under_way += 1
+        self.requests.take(1.0)
+        self.tokens.take(tokens)
+        if self._widened_at == inf:
+            self._widened_at = now
+        return (now, tokens, self.requests.sent, self.tokens.sent)
+
+    def lost(self, ticket: Ticket) -> None:
+        """It ended in a way that says nothing of limits."""
+        self._under_way -= 1
+
+    def untake(self, ticket: Ticket) -> None:
+        """It never left."""
+        self._under_way -= 1
+        self.requests.give(1.0)
+        self.tokens.give(ticket[1])
+
+    def answered(self, ticket: Ticket, known: RateLimits | None, now: float) -> None:
+        """A good answer came, with these headers."""
+        self._under_way -= 1
+        if known is not None:
+            self._learn(ticket, known, now)
+        elif self._width != inf:
+            self._good += 1
+            if self._good >= self._width and now - self._widened_at >= OPENING:
+                self._good, self._widened_at = 0, now
+                self._width *= 2
+
+    def refused(
+        self, ticket: Ticket, known: RateLimits | None, retry_after: float | None, now: float
+    ) -> None:
+        """A 429 came. Of those that left together only the first slows down; each is waited out."""
+        self._under_way -= 1
+        self.rejections += 1
+        if not self.limit.adaptive:
+            return
+        first = ticket[0] >= self._cut_at
+        if first:
+            self._cut_at = now
+        if known is not None:
+            self._learn(ticket, known, now)
+            if first:
+                self._exhausted(ticket[1], known).share_less()
+        elif self.known is None:
+            self._width = inf
+            if first:
+                passed = self.requests.sent - self.rejections
+                self._probe.refused(passed, retry_after, now)
+                self.requests.set_rate(self._probe.rate(now), now)
+            else:
+                self._probe.refused_too()
+        elif first:  # from a proxy before the server, which adds no headers
+            self.requests.share_less()
+        if retry_after is None:
+            retry_after = min(LONGEST_HOLD, 1 / self.requests.rate)
+        self.requests.empty(retry_after)
+        self.paused_until = max(self.paused_until, now + retry_after)
+
+    def settle(self, ticket: Ticket, tokens: float) -> None:
+        """The answer says what the request took; the next estimates learn from it."""
+        estimated = ticket[1]
+        self.tokens.give(estimated - tokens)
+        if estimated > 0:
+            right = self.correction * tokens / estimated
+            correction = self.correction + WEIGHT * (right - self.correction)
+            self.correction = min(MOST_CORRECTION, max(LEAST_CORRECTION, correction))
+
+    def _learn(self, ticket: Ticket, known: RateLimits, now: float) -> None:
+        self.known = known
+        self._width = inf
+        at, _, requests_sent, tokens_sent = ticket
+        age = now - at
+        limit, left, reset = known.limit_requests, known.remaining_requests, known.reset_requests
+        if limit is not None and left is not None:
+            self.requests.learn(limit, left, reset, requests_sent, age, now)
+        limit, left, reset = known.limit_tokens, known.remaining_tokens, known.reset_tokens
+        if limit is not None and left is not None:
+            self.tokens.learn(limit, left, reset, tokens_sent, age, now)
+
+    def _exhausted(self, tokens: float, known: RateLimits) -> Bucket:
+        """Which of the two a 429 is about."""
+        left = known.remaining_tokens
+        return self.tokens if left is not None and left < tokens else self.requests
+
+
+def _per_second(per_minute: float | None) -> float:
+    return inf if per_minute is None else per_minute / 60

@@ -1,0 +1,237 @@
+"""Pacing: requests wait for their turn here, so that the server need not refuse them.
+
+Each model has a `Lane`: its pace, and who waits for it, first come, first served. Nobody polls: one
+timer per event loop waits for the moment in which the first in the queue may leave, and each answer
+may bring that moment forward.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import threading
+from collections import deque
+from math import inf
+from time import monotonic
+from typing import Any
+
+from ..errors import APIStatusError
+from ..options import RateLimit
+from ..request import Request, Response
+from ..types.rate_limits import ModelPace, RateLimits
+from . import Send
+from .pace import Pace, Ticket
+from .token_estimate import estimate_tokens
+
+# Answers are looked at once in this time, in seconds: all of them at fifty a second, and above that
+# enough of them. Reading headers and usage takes longer than everything else here together.
+LOOK = 0.02
+_TOTAL_TOKENS = re.compile(rb'"total_tokens"\s*:\s*(\d{1,12})')
+
+
+class Pacing:
+    """The middleware; `lanes` by model.
+
+    It stands next to the wire, within the retries: each attempt waits for its own turn.
+    """
+
+    def __init__(self, limit: RateLimit) -> None:
+        self.limit = limit
+        self._estimate = limit.estimate_tokens or estimate_tokens
+        self._lanes: dict[str, Lane] = {}
+        self._process = os.getpid()
+
+    async def __call__(self, request: Request, send: Send) -> Response:
+        if request.api_key is None:  # a picture's URL, at some other server
+            return await send(request)
+        params = request.params
+        lane = self._lane(None if params is None else params.get("model"))
+        estimate = 0.0
+        if params is not None and lane.pace.counts_tokens:
+            estimate = float(self._estimate(params))
+        ticket = lane.enter_now(estimate) or await lane.enter(estimate)
+        try:
+            response = await send(request)
+        except APIStatusError as error:
+            lane.failed(ticket, error)
+            raise
+        except BaseException:
+            lane.lost(ticket)
+            raise
+        lane.answered(ticket, response)
+        return response
+
+    def known(self) -> dict[str, ModelPace]:
+        """What is known, per model."""
+        return {model: lane.known() for model, lane in self._lanes.items()}
+
+    def _lane(self, model: Any) -> Lane:
+        if self._process != os.getpid():  # those who wait are in the parent, with their loop
+            self._process, self._lanes = os.getpid(), {}
+        name = model if type(model) is str else ""
+        lane = self._lanes.get(name)
+        return self._lanes.setdefault(name, Lane(self.limit)) if lane is None else lane
+
+
+class _Waiter:
+    """One request in a queue."""
+
+    __slots__ = ("tokens", "turn")
+
+    def __init__(self, tokens: float, turn: asyncio.Future[Ticket]) -> None:
+        self.tokens = tokens
+        self.turn = turn
+
+
+class _Queue:
+    """Those who wait in one event loop, and the timer for the first of them."""
+
+    __slots__ = ("timer", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[_Waiter] = deque()
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Lane:
+    """One model: its pace, shared by all loops of the process, and a queue for each of them.
+
+    The lock is held for arithmetic, never across an await: a client may be used by the loops of
+    several threads.
+    """
+
+    def __init__(self, limit: RateLimit) -> None:
+        self.pace = Pace(limit)
+        self._adaptive = limit.adaptive
+        self._lock = threading.Lock()
+        self._queues: dict[asyncio.AbstractEventLoop, _Queue] = {}
+        self._next_look = -inf
+
+    def enter_now(self, estimate: float) -> Ticket | None:
+        """Leave at once, if that is possible and nobody waits."""
+        if self._queues:
+            return None
+        now = monotonic()
+        with self._lock:
+            tokens = estimate * self.pace.correction
+            return self.pace.take(tokens, now) if self.pace.wait(tokens, now) <= 0 else None
+
+    async def enter(self, estimate: float) -> Ticket:
+        """Wait for the turn."""
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[Ticket] = loop.create_future()
+        queue = self._queues.setdefault(loop, _Queue())
+        waiter = _Waiter(estimate * self.pace.correction, turn)
+        queue.waiting.append(waiter)
+        self._serve(loop)
+        try:
+            return await turn
+        except BaseException:  # GeneratorExit too, of who is dropped while waiting
+            if turn.done() and not turn.cancelled():
+                with self._lock:
+                    self.pace.untake(turn.result())
+            else:
+                turn.cancel()  # dropped: whoever serves the queue passes it over
+            self._serve(loop)
+            raise
+
+    def answered(self, ticket: Ticket, response: Response) -> None:
+        """A good answer: its headers tell of limits, its `usage` of tokens."""
+        now = monotonic()
+        look = now >= self._next_look
+        known = None
+        if look:
+            self._next_look = now + LOOK
+            if self._adaptive:
+                known = RateLimits.from_headers(response.headers)
+        with self._lock:
+            self.pace.answered(ticket, known, now)
+        if look and self.pace.counts_tokens:
+            if response.stream is not None:
+                response.on_usage = lambda tokens: self._settle(ticket, tokens)
+            elif (tokens := total_tokens(response.body)) is not None:
+                self._settle(ticket, tokens)
+        if self._queues:
+            self._serve_all()
+
+    def failed(self, ticket: Ticket, error: APIStatusError) -> None:
+        """A status of 300 or above; 429 slows everybody down."""
+        now = monotonic()
+        known = RateLimits.from_headers(error.headers or {}) if self._adaptive else None
+        with self._lock:
+            if error.status_code == 429:
+                self.pace.refused(ticket, known, error.retry_after, now)
+            else:
+                self.pace.lost(ticket)
+        self._serve_all()
+
+    def lost(self, ticket: Ticket) -> None:
+        """No answer came."""
+        with self._lock:
+            self.pace.lost(ticket)
+        self._serve_all()
+
+    def known(self) -> ModelPace:
+        """What `client.rate_limits` shows."""
+        pace, now = self.pace, monotonic()
+        return ModelPace(
+            requests_per_minute=_per_minute(pace.requests.rate),
+            tokens_per_minute=_per_minute(pace.tokens.rate),
+            server=pace.known,
+            waiting=sum(len(queue.waiting) for queue in [*self._queues.values()]),
+            paused=max(0.0, pace.paused_until - now),
+            rejections=pace.rejections,
+        )
+
+    def _settle(self, ticket: Ticket, tokens: int) -> None:
+        with self._lock:
+            self.pace.settle(ticket, tokens)
+
+    def _serve_all(self) -> None:
+        """The pace has changed: see who may leave now."""
+        here = asyncio.get_running_loop()
+        for loop in [*self._queues]:
+            if loop is here:
+                self._serve(loop)
+            else:
+                try:
+                    loop.call_soon_threadsafe(self._serve, loop)
+                except RuntimeError:  # closed, with all who waited in it
+                    self._queues.pop(loop, None)
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let those leave whose turn it is, and set the timer for the next."""
+        queue = self._queues.get(loop)
+        if queue is None:
+            return
+        if queue.timer is not None:
+            queue.timer.cancel()
+            queue.timer = None
+        while queue.waiting:
+            waiter = queue.waiting[0]
+            if not waiter.turn.done():  # else its task is cancelled, and has not run since
+                with self._lock:
+                    now = monotonic()
+                    wait = self.pace.wait(waiter.tokens, now)
+                    ticket = self.pace.take(waiter.tokens, now) if wait <= 0 else None
+                if ticket is None:
+                    if wait != inf:
+                        queue.timer = loop.call_later(wait, self._serve, loop)
+                    return
+                waiter.turn.set_result(ticket)
+            queue.waiting.popleft()
+        del self._queues[loop]
+
+
+def total_tokens(body: bytes) -> int | None:
+    """`usage.total_tokens` of an answer, which has not been parsed yet and will be only once."""
+    place = body.rfind(b'"total_tokens"')
+    while place > 0 and body[place - 1] == ord("\\"):  # within a text that a model wrote
+        place = body.rfind(b'"total_tokens"', 0, place)
+    found = _TOTAL_TOKENS.match(body, place) if place > 0 else None
+    return None if found is None else int(found[1])
+
+
+def _per_minute(per_second: float) -> float | None:
+    return None if per_second == inf else per_second * 60

@@ -1,0 +1,56 @@
+"""Paths to URLs, and what may stand in a query: no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from yarl import URL
+
+from .errors import InvalidArgumentError
+from .resources.base import check_path
+
+# Parsed URLs are kept by path; paths with ids in them must not fill the memory.
+MAX_URLS = 64
+
+
+class Urls:
+    """The URLs below a base URL, each with the client's default query."""
+
+    __slots__ = ("_base", "_defaults", "_known")
+
+    def __init__(self, base: URL, defaults: dict[str, str]) -> None:
+        self._base = base
+        self._defaults = defaults
+        self._known: dict[str, URL] = {}
+
+    def of(self, path: str) -> URL:
+        """The URL of a path; what stands in its own query comes first.
+
+        Raises:
+            InvalidArgumentError: it leads out of the base URL, or is no path.
+        """
+        try:
+            return self._known[path]
+        except (KeyError, TypeError):  # not seen yet, or no string at all
+            url = URL(f"{self._base}/{check_path(path)}")
+        url = url.update_query({k: v for k, v in self._defaults.items() if k not in url.query})
+        if len(self._known) < MAX_URLS:
+            self._known[path] = url
+        return url
+
+
+def query_values(query: Mapping[str, str | int | float | bool] | None) -> dict[str, str]:
+    """Values as the API spells them in a query."""
+    if query is None:
+        return {}
+    if not isinstance(query, Mapping):
+        msg = f"The query is a {type(query).__name__}: pass a dict."
+        raise InvalidArgumentError(msg)
+    for key, value in query.items():
+        if not isinstance(value, str | int | float):
+            msg = f"The query's {key!r} has type {type(value).__name__}: pass a word or a number."
+            raise InvalidArgumentError(msg)
+    return {
+        str(key): str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in query.items()
+    }

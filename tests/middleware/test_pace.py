@@ -1,0 +1,239 @@
+"""The pace of one model against servers of every kind, in simulated time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from openai_async import RateLimit
+from openai_async.middleware.bucket import BURST, Bucket
+from openai_async.middleware.pace import FIRST_REQUESTS, Pace
+from openai_async.types.rate_limits import RateLimits
+
+from .simulation import Job, Server
+
+IDEAL = (600 - 20) / 20  # seconds: 600 requests, 20 a second, 20 of them at once
+
+
+def second(server: Server) -> float:
+    return 1.0
+
+
+def until_full(server: Server) -> float:
+    return server.reset
+
+
+def silent(server: Server) -> None:
+    return None
+
+
+# --- the server of the goal: 1,200 a minute, 20 at once, and no limit given by the user ---
+
+
+def test_a_server_with_headers_refuses_nothing_and_is_used_to_its_limit() -> None:
+    job = Job(Server(headers=True)).run()
+    assert job.refused == 0
+    assert job.seconds < 1.1 * IDEAL
+
+
+@pytest.mark.parametrize("retry_after", [lambda s: s.next_one, second, until_full, silent])
+def test_a_server_without_headers_refuses_one_percent_at_most(
+    retry_after: Callable[[Server], float | None],
+) -> None:
+    job = Job(Server(retry_after=retry_after)).run()
+    assert job.refused <= 6
+    assert job.seconds < 1.1 * IDEAL
+
+
+@pytest.mark.parametrize("headers", [False, True])
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_with_the_limit_configured_nothing_is_refused(headers: bool, adaptive: bool) -> None:
+    limit = RateLimit(requests_per_minute=1200, adaptive=adaptive)
+    job = Job(Server(headers=headers), limit).run()
+    assert job.refused == 0
+    assert job.seconds < 1.1 * IDEAL
+
+
+# --- other servers ---
+
+
+@pytest.mark.parametrize("latency", [0.3, 3.0])
+def test_slow_answers_do_not_mislead(latency: float) -> None:
+    job = Job(Server(headers=True), latency=latency).run()
+    assert job.refused == 0
+    # The last of them are answered late, and of the first only a few are sent before one is.
+    assert job.seconds < 1.1 * IDEAL + 2 * latency + 100 / 20
+
+
+def test_a_bucket_of_a_whole_minute_is_used_up_over_a_minute() -> None:
+    server = Server(burst=1200, headers=True)
+    job = Job(server, requests=2400).run()
+    assert job.refused == 0
+    first_second = sum(at < 1 for at in server.accepted)
+    assert first_second < 4 * 20  # no herd, though 1,200 were allowed at once
+    assert job.seconds < 2400 / 20
+
+
+def test_a_window_is_spread_and_its_end_is_no_herd() -> None:
+    server = Server(rate=5, window=60, headers=True)
+    job = Job(server, requests=900).run()
+    assert job.refused == 0
+    assert job.seconds < 1.1 * 900 / 5
+    in_a_second = [sum(at <= t < at + 1 for t in server.accepted) for at in server.accepted]
+    assert max(in_a_second) < 5 * 5
+
+
+def test_a_daily_limit_is_not_taken_for_that_of_a_minute() -> None:
+    # Groq's x-ratelimit-limit-requests is that of a day. What it has left may be used at once.
+    server = Server(rate=200 / 86400, burst=200, headers=True, limit=200)
+    job = Job(server, requests=50, latency=0.3).run()
+    assert job.refused == 0
+    assert job.seconds < 60
+
+
+def test_a_limit_of_a_second_is_not_taken_for_that_of_a_minute() -> None:
+    job = Job(Server(headers=True, limit=20)).run()
+    assert job.refused == 0
+    assert job.seconds < 1.1 * IDEAL
+
+
+def test_a_limit_that_falls_is_found_again() -> None:
+    server = Server(rate=100, burst=100)
+    job = Job(server, requests=2000)
+    job.at(10.0, lambda now: setattr(server, "rate", 20.0))
+    job.run()
+    assert len([at for at in server.refused if at > 12]) < 40
+    assert job.seconds < 1.3 * (10 + (2000 - 1100) / 20)
+
+
+def test_a_limit_that_rises_is_found_too() -> None:
+    server = Server(rate=20, burst=20)
+    job = Job(server, requests=4000)
+    job.at(10.0, lambda now: setattr(server, "rate", 200.0))
+    job.run()
+    assert job.seconds < 2 * (10 + (4000 - 220) / 200)
+
+
+def test_a_limit_shared_with_others_is_shared() -> None:
+    server = Server(rate=20, burst=20, headers=True)
+
+    def other(now: float) -> None:
+        server.arrive(now)
+        if now < 40:
+            job.at(now + 0.1, other)
+
+    job = Job(server, requests=300)
+    job.at(0.0, other)
+    job.run()
+    assert job.refused < 0.2 * len(server.accepted)
+
+
+# --- while nothing is known ---
+
+
+def test_it_starts_with_a_few_requests() -> None:
+    pace = Pace(RateLimit())
+    for _ in range(FIRST_REQUESTS):
+        assert pace.wait(0, 0.0) == 0
+        pace.take(0, 0.0)
+    assert pace.wait(0, 0.0) == math.inf
+
+
+def test_the_first_headers_open_up() -> None:
+    pace = Pace(RateLimit())
+    first, _ = (pace.take(0, 0.0) for _ in range(2))
+    known = RateLimits(limit_requests=6000, remaining_requests=5999, reset_requests=0.01)
+    pace.answered(first, known, 0.2)
+    assert pace.wait(0, 0.2) == 0
+
+
+def test_a_server_that_says_nothing_gets_more_and_more_at_once() -> None:
+    job = Job(Server(rate=1e6, burst=1e6), requests=20_000, concurrency=256, latency=0.1).run()
+    assert job.refused == 0
+    assert job.seconds < 1.2 * 20_000 / 256 * 0.1  # the opening takes no more than a fifth
+
+
+def test_not_adaptive_means_just_the_limits_given() -> None:
+    pace = Pace(RateLimit(adaptive=False))
+    tickets = [pace.take(0, 0.0) for _ in range(1000)]
+    pace.refused(tickets[0], None, 60.0, 0.1)
+    assert pace.wait(0, 0.1) == 0
+
+
+# --- a 429 ---
+
+
+def test_one_429_makes_all_wait_as_long_as_it_says() -> None:
+    pace = Pace(RateLimit(requests_per_minute=6000))
+    ticket = pace.take(0, 0.0)
+    pace.refused(ticket, None, 7.0, 1.0)
+    assert pace.wait(0, 1.0) == pytest.approx(7.0)
+    assert pace.wait(0, 7.9) == pytest.approx(0.1)
+    assert pace.wait(0, 8.0) == 0
+
+
+def test_after_a_pause_no_crowd_leaves() -> None:
+    pace = Pace(RateLimit(requests_per_minute=6000))
+    pace.refused(pace.take(0, 0.0), None, 60.0, 0.0)
+    left = 0
+    while pace.wait(0, 60.0) <= 0:
+        pace.take(0, 60.0)
+        left += 1
+    assert left <= BURST * pace.requests.rate + 1
+
+
+# --- buckets ---
+
+
+def test_what_is_larger_than_the_bucket_goes_when_it_is_full_and_leaves_a_debt() -> None:
+    bucket = Bucket(100.0)  # holds 50
+    assert bucket.wait(1000, 0.0) == 0
+    bucket.take(1000)
+    assert bucket.wait(1, 0.0) == pytest.approx(9.51)
+
+
+def test_a_bucket_counts_what_left_after_the_request_whose_answer_it_reads() -> None:
+    bucket = Bucket(math.inf)
+    bucket.take(1)
+    sent = bucket.sent
+    for _ in range(30):
+        bucket.take(1)
+    bucket.learn(1200, 40, 1.0, sent, age=0.0, now=1.0)
+    ready = 0
+    while bucket.wait(1, 1.0) == 0:
+        bucket.take(1)
+        ready += 1
+    assert ready == 40 - 30 - 2  # less what makes up for jitter: a tenth of a second
+
+
+def test_the_users_limit_is_not_passed_whatever_the_server_allows() -> None:
+    bucket = Bucket(10.0)
+    bucket.take(1)
+    bucket.learn(60_000, 59_999, 0.001, 1.0, age=0.1, now=0.1)
+    assert bucket.rate == 10.0
+
+
+# --- tokens ---
+
+
+def test_tokens_bind_as_requests_do() -> None:
+    pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))  # 100 a second
+    pace.take(500, 0.0)
+    assert pace.wait(100, 0.0) == pytest.approx(5.0)
+
+
+def test_usage_settles_the_estimate_and_corrects_the_next_ones() -> None:
+    pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
+    for _ in range(100):
+        ticket = pace.take(100 * pace.correction, 0.0)
+        pace.settle(ticket, 300)
+    assert pace.correction == pytest.approx(3.0, rel=0.01)
+
+
+def test_what_was_estimated_too_high_is_given_back() -> None:
+    pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
+    ticket = pace.take(1050, 0.0)
+    pace.settle(ticket, 60)
+    assert pace.wait(50, 0.0) == pytest.approx(0.6)
