@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Self, TypedDict, TypeVar, Unpack
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
 import aiohttp
 from multidict import CIMultiDict
@@ -28,7 +29,6 @@ from .options import (
     RetryPolicy,
     Timeout,
     check_headers,
-    check_proxy,
     check_retries,
     find_api_key,
     find_base_url,
@@ -126,25 +126,9 @@ class AsyncClient:
         middlewares: Sequence[Middleware] = (),
         session: aiohttp.ClientSession | None = None,
     ) -> None:
-        whole = isinstance(max_connections, int) and not isinstance(max_connections, bool)
-        if not whole or max_connections < 1:
-            msg = f"max_connections is {max_connections!r}: pass a whole number of 1 or more."
-            raise InvalidArgumentError(msg)
-        if ssl is not None and not isinstance(ssl, SSL):
-            msg = f"ssl is {ssl!r}: pass an ssl.SSLContext, an aiohttp.Fingerprint or False."
-            raise InvalidArgumentError(msg)
-        if session is not None and not isinstance(session, aiohttp.ClientSession):
-            msg = f"session has type {type(session).__name__}: pass an aiohttp.ClientSession."
-            raise InvalidArgumentError(msg)
-        if session is not None and session.auth is not None:
-            msg = "session has auth of its own, which takes the place of the API key: leave it out."
-            raise InvalidArgumentError(msg)
-        self._transport = Transport(
-            max_connections=max_connections,
-            proxy=check_proxy(proxy),
-            ssl=ssl,
-            session=session,
-        )
+        # What copies cannot change; kept for pickle.
+        self._fixed: Any = {"max_connections": max_connections, "proxy": proxy, "ssl": ssl}
+        self._transport = Transport(**self._fixed, session=session)
         self._retry: Retry | None = None
         self._pacing: Pacing | None = None
         self._configure(
@@ -197,6 +181,7 @@ class AsyncClient:
         if not isinstance(middlewares, Sequence) or not all(map(callable, middlewares)):
             msg = "middlewares is no list of functions: pass [middleware, ...]."
             raise InvalidArgumentError(msg)
+        self.retry = retry
         # The retry budget is one with the policy: copies with the same policy share it.
         if self._retry is None or self._retry.policy is not retry:
             self._retry = Retry(retry)
@@ -321,6 +306,18 @@ class AsyncClient:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    def __copy__(self) -> Self:
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: the same options, API key included, and a pool of its own."""
+        if not self._transport.owns_sessions:
+            msg = "A client with a session of your own cannot be pickled: build one over there."
+            raise InvalidArgumentError(msg)
+        return partial(type(self), **self._options, **self._fixed), ()
 
     def __repr__(self) -> str:
         state = " closed" if self._transport.closed else ""

@@ -34,12 +34,13 @@ from .errors import (
     APIError,
     APIResponseValidationError,
     APITimeoutError,
+    InvalidArgumentError,
     OpenAIError,
     redacted,
     status_error,
     without_secret,
 )
-from .options import check_api_key
+from .options import check_api_key, check_proxy
 from .pool import CLOSED, Pool, Pools, reused
 from .request import Request, Response
 
@@ -65,9 +66,23 @@ class Transport:
         ssl: SSL | None,
         session: aiohttp.ClientSession | None,
     ) -> None:
-        self._proxy = proxy
+        whole = isinstance(max_connections, int) and not isinstance(max_connections, bool)
+        if not whole or max_connections < 1:
+            msg = f"max_connections is {max_connections!r}: pass a whole number of 1 or more."
+            raise InvalidArgumentError(msg)
+        if ssl is not None and not isinstance(ssl, SSL):
+            msg = f"ssl is {ssl!r}: pass an ssl.SSLContext, an aiohttp.Fingerprint or False."
+            raise InvalidArgumentError(msg)
+        if session is not None and not isinstance(session, aiohttp.ClientSession):
+            msg = f"session has type {type(session).__name__}: pass an aiohttp.ClientSession."
+            raise InvalidArgumentError(msg)
+        if session is not None and session.auth is not None:
+            msg = "session has auth of its own, which takes the place of the API key: leave it out."
+            raise InvalidArgumentError(msg)
+        self._proxy = check_proxy(proxy)
         self._ssl: SSL = True if ssl is None else ssl
         self._pools = Pools(max_connections, session)
+        self.owns_sessions = session is None
         self.warned_of_plain_http = False
 
     @property

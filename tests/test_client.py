@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import pickle
 import warnings
 from typing import Any
 
@@ -23,6 +24,7 @@ from openai_async import (
     ChatCompletionStream,
     InvalidArgumentError,
     OpenAIError,
+    RateLimit,
     Request,
     Response,
     Send,
@@ -475,3 +477,26 @@ async def test_the_fields_of_an_answer_hold_no_key(raw: RawServer) -> None:
     for shown in (attrs.asdict(models), attrs.asdict(models.meta), attrs.astuple(response.meta)):
         assert "sk-secret" not in repr(shown)
     assert "sk-secret" not in repr(response.headers)
+
+
+async def test_a_client_can_be_pickled_and_gets_a_pool_of_its_own(server: LocalServer) -> None:
+    limit = RateLimit(requests_per_minute=600)
+    async with AsyncClient(
+        base_url=server.url, api_key="local", timeout=7, rate_limit=limit, max_connections=5
+    ) as client:
+        async with pickle.loads(pickle.dumps(client)) as twin:
+            assert (twin.base_url, twin.timeout, twin.rate_limit) == (
+                client.base_url,
+                client.timeout,
+                limit,
+            )
+            await twin.models.list()
+        await client.models.list()
+    assert server.connections == 2
+
+
+async def test_a_client_of_a_session_of_ones_own_cannot_be_pickled() -> None:
+    async with aiohttp.ClientSession() as session:
+        client = AsyncClient(api_key="local", session=session)
+        with pytest.raises(InvalidArgumentError, match="cannot be pickled"):
+            pickle.dumps(client)

@@ -25,6 +25,8 @@ WINDOW = 61.0
 SHARE_CUT = 0.7
 SHARE_GAIN = 0.02
 LEAST_SHARE = 0.05
+# How much has to be taken beyond what is filled up, before it must show in what is left.
+EVIDENCE = 50.0
 
 
 @define
@@ -50,6 +52,8 @@ class Bucket:
     _windowed: bool = field(init=False, default=False)
     _share: float = field(init=False, default=1.0)
     _learned_at: float = field(init=False, default=inf)
+    _mark: tuple[float, float, float] = field(init=False, default=(0.0, 0.0, -inf))
+    _scale: float = field(init=False, default=1.0)
 
     def __attrs_post_init__(self) -> None:
         self.rate = self.ceiling
@@ -100,6 +104,7 @@ class Bucket:
 
     def share_less(self) -> None:
         """A 429 came in spite of what the headers said."""
+        self._scale = max(1.0, self._scale / 2)
         self._share = max(LEAST_SHARE, self._share * SHARE_CUT)
 
     def learn(
@@ -115,10 +120,11 @@ class Bucket:
             age: seconds since that request left. Servers count a request as it arrives, so `left`
                 is from then.
         """
+        self._compare(limit / 60, left, sent, age, now)
         self._share = min(1.0, self._share + SHARE_GAIN * max(0.0, now - self._learned_at))
         self._learned_at = now
         self._most_left = max(self._most_left, left)
-        rate = limit / 60
+        rate = limit / 60 * self._scale
         stock = left - (self.sent - sent) - JITTER * rate
         full = None if reset is None else left + rate * reset
         # How limits are counted shows in when they are reset. OpenAI's are buckets that fill up
@@ -137,6 +143,22 @@ class Bucket:
         stock += rate * age
         self.set_rate(self._share * (rate + max(0.0, stock) / SURPLUS), now)
         self._level = min(self._level, stock)
+
+    def _compare(self, rate: float, left: int, sent: float, age: float, now: float) -> None:
+        """Whether what we take shows in what is left. If it does not, there is more to be had.
+
+        So it is with gateways that copy headers from somewhere, and with limits of other lengths
+        of time than a minute.
+        """
+        first_left, first_sent, first_at = self._mark
+        rate *= self._scale
+        surplus = sent - first_sent - rate * (now - age - first_at)
+        # What fills up while a request is on its way there hides as much.
+        enough = surplus >= EVIDENCE + 4 * rate * age
+        if enough and first_left - left < surplus / 4:
+            self._scale *= 2
+        if enough or surplus < 0 or left > first_left:
+            self._mark = (left, sent, now - age)
 
     def _follow_window(self, rate: float, stock: float, reset: float, now: float) -> None:
         """What is left is spread over the rest of the window; then wait for the next one."""

@@ -162,6 +162,8 @@ class Lane:
         with self._lock:
             if error.status_code == 429:
                 self.pace.refused(ticket, known, error.retry_after, now)
+            elif error.status_code < 500:
+                self.pace.answered(ticket, known, now)  # the server has let it through
             else:
                 self.pace.lost(ticket)
         self._serve_all()

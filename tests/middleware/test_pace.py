@@ -237,3 +237,33 @@ def test_what_was_estimated_too_high_is_given_back() -> None:
     ticket = pace.take(1050, 0.0)
     pace.settle(ticket, 60)
     assert pace.wait(50, 0.0) == pytest.approx(0.6)
+
+
+def static_headers(pace: Pace, requests: int) -> float:
+    """Seconds for so many requests, each answered at once, by the same headers."""
+    known = RateLimits(limit_requests=6000, remaining_requests=5999, reset_requests=0.01)
+    now = 0.0
+    for _ in range(requests):
+        wait = pace.wait(0, now)
+        now += max(0.0, wait if wait < math.inf else 0.01)
+        pace.answered(pace.take(0, now), known, now)
+    return now
+
+
+def test_headers_that_count_nothing_do_not_hold_up_for_long() -> None:
+    # A mock, or a gateway that copies headers: as much is left, however much is taken.
+    pace = Pace(RateLimit())
+    static_headers(pace, 2000)
+    assert static_headers(pace, 20_000) < 10  # at 100 a second it would be 200
+
+
+def test_after_a_429_headers_are_believed_again() -> None:
+    pace = Pace(RateLimit())
+    now = static_headers(pace, 2000)
+    before = pace.requests.rate
+    for _ in range(20):
+        now += 1
+        pace.refused(pace.take(0, now), None, 0.5, now)
+    known = RateLimits(limit_requests=6000, remaining_requests=0, reset_requests=60)
+    pace.answered(pace.take(0, now), known, now)
+    assert pace.requests.rate <= 100 < before
