@@ -1,0 +1,280 @@
+"""`run_batch`: a file of requests, each done once, however often the run is started.
+
+    check the input -> open the output -> an engine over what is missing -> output, tally, report
+
+What is done is what stands in the output. So a run that was killed is taken up again by starting it
+again, with nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing, nullcontext, suppress
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from attrs import define, field
+
+from ..client import AsyncClient
+from ..errors import (
+    APIError,
+    AuthenticationError,
+    InsufficientQuotaError,
+    InvalidArgumentError,
+    OpenAIError,
+)
+from ..middleware.retry import is_retryable
+from .checking import BadLine, check_input, describe, requests_of
+from .engines import Engine, make_engine
+from .ids import IdSet
+from .journal import FileJournal, Journal, OutputError
+from .parts import PartsJournal
+from .progress import Progress, show_progress
+from .report import BatchReport, BatchStoppedError, Tally
+from .requests import BatchRequest
+from .results import BatchError, BatchResult
+from .writer import Writer
+
+# Failures that may pass, in a row and with no good answer among them, after which the server is
+# taken for gone: as many as are in flight at once, and not fewer than this.
+FEWEST_FAILURES = 20
+# Bad lines that are written together.
+BAD_AT_ONCE = 256
+
+
+async def run_batch(
+    client: AsyncClient,
+    input: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    concurrency: int = 256,
+    progress: bool = False,
+    engine: Literal["local", "ray"] = "local",
+    retry_failed: bool = False,
+    skip_bad_lines: bool = False,
+    parts: Literal["jsonl", "parquet"] | None = None,
+    workers: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    stop: asyncio.Event | None = None,
+) -> BatchReport:
+    """Send all requests of a file, and write each result to another as it comes.
+
+    Started again with the same files, it does what is missing. The lines are those of the OpenAI
+    Batch API, in and out. A request that fails for good, or after all its retries, is a line with
+    an `error`.
+
+    Args:
+        client: what to send with; see `run_requests` for the pace and the retries it gets.
+        input: a JSONL file of `{"custom_id", "method", "url", "body"}`.
+        output: a JSONL file, made or made longer; with `parts` a directory.
+        concurrency: how many requests are in flight at once, 1 or more.
+        progress: show on stderr how far it is: a bar on a terminal, else a line now and then.
+        engine: "local", or "ray" for several processes and machines.
+        retry_failed: do those again whose result in the output is an error.
+        skip_bad_lines: lines that are no requests become errors in the output. Else nothing is
+            sent while there are any.
+        parts: what the files in the output directory are; `None` for one JSONL file.
+        workers: for ray: how many processes; one for each CPU if left out.
+        columns: for ray, and an input that is Parquet: which columns hold what.
+        stop: set it to end the run early: nothing more is sent, and what is in flight finished.
+
+    Returns:
+        The report. Its `stopped` is set if `stop` was.
+
+    Raises:
+        InvalidArgumentError: an argument, or a line of the input; nothing was sent.
+        OutputError: the output cannot be written, or another run is writing it; nothing was sent.
+        BatchStoppedError: it makes no sense to go on: the key is wrong, the quota used up, the
+            server gone, the disk full. What came until then is in the output.
+
+    Example::
+
+        report = await run_batch(client, "in.jsonl", "out.jsonl", progress=True)
+        print(report)
+    """
+    source = Path(input)
+    journal = _journal(source, Path(output), parts)
+    worker = make_engine(engine, client, concurrency=concurrency, workers=workers, columns=columns)
+    job = Job(
+        source=source,
+        journal=journal,
+        engine=worker,
+        patience=max(concurrency, FEWEST_FAILURES),
+        stop=stop or asyncio.Event(),
+    )
+    try:
+        await job.check(skip_bad_lines=skip_bad_lines)
+        await to_its_end(partial(journal.open, retry_failed=retry_failed))
+        await to_its_end(job.write_bad_lines)
+        return await job.run(show=progress)
+    finally:
+        try:
+            await worker.close()
+        finally:
+            await to_its_end(journal.close)
+
+
+def _journal(
+    input: Path, output: Path, parts: Literal["jsonl", "parquet"] | None
+) -> FileJournal | PartsJournal:
+    if output.exists() and input.exists() and output.samefile(input):
+        msg = "Input and output are the same file: write the results to another."
+        raise InvalidArgumentError(msg)
+    if parts is None:
+        return FileJournal(output)
+    return PartsJournal(output, format=parts)
+
+
+@define(kw_only=True)
+class Job:
+    """One run: what is known of it, and what it decides."""
+
+    source: Path
+    journal: Journal
+    engine: Engine
+    patience: int
+    """After how many failures in a row the server is taken for gone."""
+    stop: asyncio.Event
+    tally: Tally = field(factory=Tally)
+    total: int = 0
+    bad: int = 0
+    resumed: int = 0
+    held_back: list[BatchResult] = field(factory=list)
+    """Failures that may pass, since the last answer. If the server is gone they are not written:
+    the next run, with the server there, sends them without being asked to retry."""
+    ended: str | None = None
+    """Why nothing more is sent."""
+    fatal: OpenAIError | None = None
+
+    async def check(self, *, skip_bad_lines: bool) -> None:
+        """Read the input once, before anything is sent or written."""
+        found = await asyncio.to_thread(partial(check_input, self.source, read=self.engine.read))
+        if found.bad_count and not skip_bad_lines:
+            raise InvalidArgumentError(describe(found, self.source))
+        self.total, self.bad = found.requests, found.bad_count
+
+    async def run(self, *, show: bool) -> BatchReport:
+        """Send what is missing."""
+        started = time.monotonic()
+        writer = Writer(self.journal)
+        writer.start()
+        view = Progress(
+            total=self.total,
+            resumed=min(self.journal.kept, self.total),
+            tally=self.tally,
+            pace=lambda: self.engine.pace,
+        )
+        try:
+            async with show_progress(view) if show else nullcontext():
+                async with aclosing(self.engine.results(self.missing(), self.halted)) as results:
+                    async for result in results:
+                        await self.take(result, writer)
+                await self.write_held_back(writer)
+        except OutputError as error:
+            self.fatal, self.ended = error, str(error)
+        finally:
+            try:
+                await writer.finish()
+            except OutputError as error:
+                self.fatal, self.ended = error, str(error)
+        report = self.tally.report(
+            total=self.total,
+            wall_time=time.monotonic() - started,
+            skipped=self.bad,
+            # The end of the input was not come to: what is in the output is the best that is known.
+            resumed=self.resumed if self.ended is None else min(self.journal.kept, self.total),
+            stopped=self.ended,
+        )
+        if self.fatal is not None:
+            msg = f"{self.ended} Start it again to go on: what is done is not done twice."
+            raise BatchStoppedError(msg, report) from self.fatal
+        return report
+
+    def write_bad_lines(self) -> None:
+        """Each becomes an error in the output, once. Blocking; holds a few of them at a time."""
+        if not self.bad:
+            return
+        results: list[BatchResult] = []
+
+        def skip(line: BadLine) -> None:
+            # In brackets, so that it is nobody's own id.
+            custom_id = line.custom_id or f"(line {line.number})"
+            if custom_id not in self.journal.done:
+                error = BatchError(code="bad_line", message=f"line {line.number}: {line.problem}")
+                results.append(BatchResult(custom_id=custom_id, id=custom_id, error=error))
+            if len(results) >= BAD_AT_ONCE:
+                self.journal.append(results)
+                results.clear()
+
+        deque(self.requests(IdSet(), skip), maxlen=0)
+        self.journal.append(results)
+
+    def requests(self, done: IdSet, on_bad: Callable[[BadLine], None]) -> Iterator[BatchRequest]:
+        """Those of the input that are not done; `on_bad` is told of lines that are none."""
+        return requests_of(
+            self.source, done, on_bad=on_bad if self.bad else None, read=self.engine.read
+        )
+
+    def missing(self) -> Iterator[BatchRequest]:
+        """What is still to be sent; iterated in a thread of the engine's."""
+        for request in self.requests(IdSet(), lambda line: None):
+            if request.custom_id in self.journal.done:
+                self.resumed += 1
+            else:
+                yield request
+
+    def halted(self) -> bool:
+        """Asked before each request: whether no more are to be sent."""
+        if self.ended is None and self.stop.is_set():
+            self.ended = "it was interrupted."
+        return self.ended is not None
+
+    async def take(self, result: BatchResult, writer: Writer) -> None:
+        """One result: to the output, unless all the others would end in the same way."""
+        error = result.exception
+        if isinstance(error, AuthenticationError | InsufficientQuotaError):
+            self.give_up(error, error.message)
+            return
+        if error is None or not is_retryable(error):  # the server is there
+            await self.write_held_back(writer)
+            await self.write(result, writer)
+            return
+        self.held_back.append(result)
+        if len(self.held_back) >= self.patience:
+            number = len(self.held_back)
+            self.give_up(error, f"The last {number} requests have failed: {error.message}")
+
+    def give_up(self, error: APIError, why: str) -> None:
+        """Send nothing more; what is in flight may still come to good."""
+        if self.ended is None:
+            self.fatal, self.ended = error, why
+
+    async def write_held_back(self, writer: Writer) -> None:
+        """What failed while others did not has failed by itself."""
+        if self.fatal is not None:
+            return
+        held_back, self.held_back = self.held_back, []
+        for result in held_back:
+            await self.write(result, writer)
+
+    async def write(self, result: BatchResult, writer: Writer) -> None:
+        """This result stands."""
+        self.tally.add(result)
+        await writer.put(result)
+
+
+async def to_its_end(work: Callable[[], object]) -> None:
+    """Blocking work in a thread, which a cancellation does not leave alone with the files."""
+    task = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(task)
+    finally:
+        while not task.done():
+            with suppress(asyncio.CancelledError):  # the first one goes on when the work is done
+                await asyncio.wait([task])
+        task.exception()  # seen, should a cancellation be what is raised

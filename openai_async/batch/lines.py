@@ -1,0 +1,108 @@
+"""A JSONL file line by line, in bounded memory whatever is in it.
+
+Blocking: the job reads in a thread. What a line has to be is said in `requests`.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+from attrs import frozen
+
+from ..errors import InvalidArgumentError
+from .requests import BatchRequest
+
+# Bytes. OpenAI takes pictures of 20 MB, which are 27 MB in base64. A longer line is a mistake (a
+# file without line ends, say), and must not fill the memory.
+MAX_LINE = 32 * 1024 * 1024
+# Bytes read at once. With the usual 8 KiB, a million short lines take a third longer.
+CHUNK = 1024 * 1024
+
+
+@frozen(kw_only=True)
+class Line:
+    """A line of a file, blank ones left out.
+
+    Attributes:
+        number: which one it is; the first line of the file is 1.
+        data: its bytes, without the line end; b"" where there is a problem.
+        problem: why it could not be read, as one short sentence.
+    """
+
+    number: int
+    data: bytes
+    problem: str | None = None
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """The lines of `path` that are not blank. A byte order mark and CRLF are no part of them.
+
+    Raises:
+        InvalidArgumentError: the file cannot be read; the message says why.
+    """
+    try:
+        with path.open("rb", buffering=CHUNK) as file:
+            for number, data in enumerate(bounded_lines(file, MAX_LINE), 1):
+                if data is None:
+                    yield Line(number=number, data=b"", problem=_TOO_LONG)
+                    continue
+                if number == 1:
+                    data = data.removeprefix(codecs.BOM_UTF8)
+                if data and not data.isspace():
+                    yield Line(number=number, data=data.rstrip(b"\r\n"))
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror or error}."
+        raise InvalidArgumentError(msg) from error
+
+
+_TOO_LONG = (
+    f"the line is longer than {MAX_LINE >> 20} MiB: "
+    "pass pictures by URL, and see that each request has a line of its own."
+)
+
+
+def bounded_lines(file: IO[bytes], limit: int) -> Iterator[bytes | None]:
+    """Every line of `file`, with its line end if it has one; `None` for one above `limit` bytes."""
+    while line := file.readline(limit + 1):
+        if len(line) <= limit or line.endswith(b"\n"):
+            yield line
+            continue
+        del line  # before the rest is read, and while the caller is at work
+        while (rest := file.readline(CHUNK)) and not rest.endswith(b"\n"):
+            pass
+        yield None
+
+
+def parse_json(line: Line) -> Any:
+    """The JSON value in a line.
+
+    Raises:
+        InvalidArgumentError: it is too long, not UTF-8 or broken JSON; without the line's number.
+    """
+    if line.problem is not None:
+        raise InvalidArgumentError(line.problem)
+    try:
+        return orjson.loads(line.data)
+    except orjson.JSONDecodeError as error:
+        raise InvalidArgumentError(_what_is_wrong(line.data, error)) from error
+
+
+def parse_line(line: Line) -> BatchRequest:
+    """The request in a line.
+
+    Raises:
+        InvalidArgumentError: as `parse_json`, or as `BatchRequest.of`; without the line's number.
+    """
+    return BatchRequest.of(parse_json(line))
+
+
+def _what_is_wrong(data: bytes, error: orjson.JSONDecodeError) -> str:
+    try:
+        data.decode()
+    except UnicodeDecodeError as bad:
+        return f"not UTF-8: byte 0x{data[bad.start]:02x} at {bad.start}: save the file as UTF-8."
+    return f"broken JSON: {error.msg} at column {error.colno}."

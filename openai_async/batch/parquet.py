@@ -1,0 +1,210 @@
+"""Parquet files: results kept in them, and columns of text read from them.
+
+Only here is pyarrow imported, and only when a function is called: a run on JSONL needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..codec import loads
+from ..errors import InvalidArgumentError
+from .journal import Entry, dump
+from .lines import CHUNK
+from .output_file import OutputError, output_errors, replacing
+
+COLUMNS = (
+    "id",
+    "custom_id",
+    "status_code",
+    "request_id",
+    "body",
+    "error_code",
+    "error_message",
+)
+# Bytes of JSON in a row group, which is what a reader has in memory at once.
+_GROUP_BYTES = 16 * 1024 * 1024
+# Rows read at once where the bodies are read too; and where only ids are.
+_WHOLE_ROWS = 200
+_ID_ROWS = 20_000
+
+
+def require_pyarrow() -> Any:
+    """The module `pyarrow`.
+
+    Raises:
+        InvalidArgumentError: it is not installed.
+    """
+    try:
+        import_module("pyarrow.parquet")
+        return import_module("pyarrow")
+    except ImportError as error:
+        msg = 'Parquet files need pyarrow: pip install "openai_async[ray]".'
+        raise InvalidArgumentError(msg) from error
+
+
+class ParquetPart:
+    """A `Part` that is a finished Parquet file."""
+
+    repaired = 0
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.results = 0
+
+    def entries(self) -> Iterator[Entry]:
+        """As `Part.entries`; bodies are not read."""
+        columns = ["custom_id", "error_code"]
+        with _open(self.path) as file:
+            schema = file.schema_arrow
+            if not all(
+                name in schema.names and str(schema.field(name).type) == "string"
+                for name in columns
+            ):
+                raise self._no_results()
+            for batch in file.iter_batches(batch_size=_ID_ROWS, columns=columns, use_threads=False):
+                ids, codes = (batch.column(name).to_pylist() for name in columns)
+                for id, code in zip(ids, codes, strict=True):
+                    if id is None:
+                        raise self._no_results()
+                    yield Entry(id, code is not None)
+
+    def settle(self, verdicts: bytes | bytearray) -> None:
+        """As `Part.settle`."""
+        self.results = sum(verdicts)
+        if 0 not in verdicts:
+            return
+        pa = require_pyarrow()
+        with (
+            output_errors(self.path, "rewritten"),
+            _open(self.path) as old,
+            _row_groups(self.path, old.schema_arrow) as add,
+        ):
+            at = 0
+            for batch in old.iter_batches(batch_size=_WHOLE_ROWS, use_threads=False):
+                stays = pa.array(map(bool, verdicts[at : at + len(batch)]), pa.bool_())
+                add(batch.filter(stays))
+                at += len(batch)
+
+    def _no_results(self) -> OutputError:
+        msg = f"{self.path} holds no results of a batch: choose another output."
+        return OutputError(msg)
+
+
+def write_parquet(path: Path, entries: Iterator[Entry]) -> None:
+    """Write the lines of entries as rows; the file is there when it is whole.
+
+    Raises:
+        OutputError: the disk says no.
+    """
+    pa = require_pyarrow()
+    schema = pa.schema(
+        [(name, pa.int32() if name == "status_code" else pa.string()) for name in COLUMNS]
+    )
+    with output_errors(path, "written"), _row_groups(path, schema) as add:
+        rows: list[dict[str, Any]] = []
+        size = 0
+        for entry in entries:
+            rows.append(_row(loads(entry.line)))
+            size += len(entry.line)
+            if size >= CHUNK:
+                add(pa.RecordBatch.from_pylist(rows, schema))
+                rows, size = [], 0
+        add(pa.RecordBatch.from_pylist(rows, schema))
+
+
+@contextmanager
+def _row_groups(path: Path, schema: Any) -> Iterator[Callable[[Any], None]]:
+    """What takes record batches, and puts them together to row groups of a new file at `path`."""
+    pa = require_pyarrow()
+    batches: list[Any] = []
+
+    def flush() -> None:
+        if batches:
+            writer.write_table(pa.Table.from_batches(batches, schema))
+            batches.clear()
+
+    def add(batch: Any) -> None:
+        batches.append(batch)
+        if sum(batch.nbytes for batch in batches) >= _GROUP_BYTES:
+            flush()
+
+    with (
+        replacing(path) as file,
+        # Hardly a value but this one comes twice: looking for such takes a third of the time.
+        pa.parquet.ParquetWriter(file, schema, use_dictionary=["error_code"]) as writer,
+    ):
+        yield add
+        flush()
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """The rows of some columns, numbered from 1.
+
+    Raises:
+        InvalidArgumentError: the file is no Parquet file, or pyarrow is not installed.
+    """
+    try:
+        with _open(path) as file:
+            number = 0
+            batches = file.iter_batches(
+                batch_size=_WHOLE_ROWS, columns=list(columns), use_threads=False
+            )
+            for batch in batches:
+                values = (batch.column(name).to_pylist() for name in columns)
+                for row in zip(*values, strict=True):
+                    number += 1
+                    yield number, row
+    except OutputError as error:
+        raise InvalidArgumentError(str(error)) from error
+
+
+def column_names(path: Path) -> list[str]:
+    """The names of the columns of a Parquet file.
+
+    Raises:
+        InvalidArgumentError: the file is no Parquet file, or pyarrow is not installed.
+    """
+    try:
+        with _open(path) as file:
+            return list(file.schema_arrow.names)
+    except OutputError as error:
+        raise InvalidArgumentError(str(error)) from error
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    pa = require_pyarrow()
+    with output_errors(path, "read"):
+        try:
+            # Unbuffered, and with threads, whole row groups would be in memory: 50 MB more.
+            with pa.parquet.ParquetFile(path, buffer_size=CHUNK, pre_buffer=False) as file:
+                yield file
+        except pa.ArrowException as error:
+            msg = f"{path} is no whole Parquet file: {str(error).splitlines()[0]}"
+            raise OutputError(msg) from error
+
+
+def _row(value: dict[str, Any]) -> dict[str, Any]:
+    response, error = value["response"], value.get("error")
+    row: dict[str, Any] = {name: _text(value.get(name)) for name in ("id", "custom_id")}
+    if isinstance(response, dict):
+        status = response.get("status_code")
+        row["status_code"] = status if type(status) is int else None
+        row["request_id"] = _text(response.get("request_id"))
+        row["body"] = dump(response.get("body")).decode()
+    if error is not None:
+        said = error if isinstance(error, dict) else {"message": error}
+        # What has no code is an error all the same, and must be found by this column.
+        row["error_code"] = _text(said.get("code")) or "error"
+        row["error_message"] = _text(said.get("message"))
+    return row
+
+
+def _text(value: object) -> str | None:
+    """A string that UTF-8 can hold: half of an emoji becomes a question mark."""
+    return None if value is None else str(value).encode("utf-8", "replace").decode()

@@ -1,0 +1,191 @@
+"""The output as a directory of parts, for runs so large that one file is a burden.
+
+Results are appended to the last part, a JSONL file. A part that is full is finished: synced, and
+for Parquet rewritten as such. Both kinds can stand in one directory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from ..errors import InvalidArgumentError
+from .ids import IdSet
+from .journal import LinesPart, line_of, take_stock
+from .output_file import OutputFile, output_errors
+from .parquet import ParquetPart, require_pyarrow, write_parquet
+from .results import BatchResult
+
+_NAME = re.compile(r"part-(\d{5,})\.(jsonl|parquet)")
+_LEFT_OVER = re.compile(r"\.part-\d{5,}\.(jsonl|parquet)\.rewrite")
+
+
+class PartsJournal:
+    """A `Journal` in a directory, which is created if it is not there; its parent must be.
+
+    Args:
+        directory: where `part-00000.jsonl`, `part-00001.jsonl` ... are, or are to be.
+        format: what finished parts are: "jsonl", or "parquet" with the columns `COLUMNS`.
+        part_size: how many results make a part full.
+
+    Raises:
+        InvalidArgumentError: no such format, or a part_size below 1.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        format: Literal["jsonl", "parquet"] = "jsonl",
+        part_size: int = 10_000,
+    ) -> None:
+        if format not in ("jsonl", "parquet"):
+            msg = f'format is {format!r}: pass "jsonl" or "parquet".'
+            raise InvalidArgumentError(msg)
+        if part_size < 1:
+            msg = f"part_size is {part_size}: pass 1 or more."
+            raise InvalidArgumentError(msg)
+        self.done = IdSet()
+        self.kept = self.failed = self.repaired = 0
+        self._directory = directory
+        self._lock = OutputFile(directory / ".lock")
+        self._parquet = format == "parquet"
+        self._part_size = part_size
+        self._created = self._broken = False
+        self._finished = 0  # results in parts that are
+        self._next = 0
+        self._last: LinesPart | None = None
+
+    def open(self, *, retry_failed: bool = False) -> None:
+        """As `Journal.open`.
+
+        Raises:
+            OutputError: as there.
+            InvalidArgumentError: Parquet is asked for, or found, and pyarrow is not installed.
+        """
+        if self._parquet:
+            require_pyarrow()
+        try:
+            self._open_directory()
+            parts = self._find_parts()
+            stock = take_stock(parts, retry_failed=retry_failed)
+            self._take_up(parts)
+        except BaseException:
+            self._broken = True
+            self.close()
+            raise
+        self.done, self.kept, self.failed = stock.done, stock.kept, stock.failed
+        self.repaired = stock.repaired
+
+    def append(self, results: Sequence[BatchResult]) -> None:
+        """As `Journal.append`."""
+        lines = [line_of(result) for result in results]
+        try:
+            while lines:
+                part = self._last or self._begin()
+                room = self._part_size - part.results
+                part.file.append(lines[:room], elsewhere=self._finished)
+                lines = lines[room:]
+                if part.results >= self._part_size:
+                    self._finish(part)
+                    self._last = None
+        except BaseException:
+            self._broken = True
+            raise
+
+    def sync(self) -> None:
+        """As `Journal.sync`."""
+        if self._last is not None:
+            self._last.file.sync()
+
+    def close(self) -> None:
+        """As `Journal.close`; the last part is finished, unless something has gone wrong.
+
+        What is not finished is by the next run.
+
+        Raises:
+            OutputError: the last part could not be made a Parquet file. Its results are safe.
+        """
+        last, self._last = self._last, None
+        try:
+            if last is not None and last.results and self._parquet and not self._broken:
+                self._finish(last)
+        finally:
+            if last is not None:
+                last.file.close()
+            self._lock.close()
+            self._remove_if_empty()
+
+    def _open_directory(self) -> None:
+        with output_errors(self._directory, "opened"):
+            try:
+                self._directory.mkdir()
+                self._created = True
+            except FileExistsError:
+                if not self._directory.is_dir():
+                    raise
+        self._lock.open()
+        self._lock.remove_if_empty = True  # which it always is, whoever has left it
+
+    def _find_parts(self) -> list[LinesPart | ParquetPart]:
+        found: dict[int, LinesPart | ParquetPart] = {}
+        with output_errors(self._directory, "read"):
+            # "jsonl" comes before "parquet": where a run was killed between making the one of the
+            # other and removing that, the Parquet file is whole.
+            for path in sorted(self._directory.iterdir()):
+                if _LEFT_OVER.fullmatch(path.name):
+                    path.unlink()
+                elif name := _NAME.fullmatch(path.name):
+                    number = int(name[1])
+                    is_lines = name[2] == "jsonl"
+                    if isinstance(twin := found.get(number), LinesPart):
+                        twin.file.path.unlink()
+                    found[number] = LinesPart(path) if is_lines else ParquetPart(path)
+        self._next = max(found, default=-1) + 1
+        return [found[number] for number in sorted(found)]
+
+    def _take_up(self, parts: Sequence[LinesPart | ParquetPart]) -> None:
+        """Finish what is to be, remove what is empty, and go on with the last part."""
+        if parts and isinstance(last := parts[-1], LinesPart) and last.results < self._part_size:
+            self._hold(last)
+            parts = parts[:-1]
+        for part in parts:
+            if part.results == 0:
+                path = part.path if isinstance(part, ParquetPart) else part.file.path
+                with output_errors(path, "removed"):
+                    path.unlink()
+            elif isinstance(part, LinesPart) and self._parquet:
+                self._finish(part)
+            else:
+                self._finished += part.results
+
+    def _begin(self) -> LinesPart:
+        part = LinesPart(self._directory / f"part-{self._next:05}.jsonl")
+        self._hold(part)
+        self._next += 1
+        return part
+
+    def _hold(self, part: LinesPart) -> None:
+        part.file.open()
+        part.file.remove_if_empty = True
+        self._last = part
+
+    def _finish(self, part: LinesPart) -> None:
+        path = part.file.path
+        with part.file.opened():
+            part.file.sync()
+        if self._parquet:
+            write_parquet(path.with_suffix(".parquet"), part.entries())
+        part.file.close()
+        if self._parquet:
+            with output_errors(path, "removed"):
+                path.unlink()
+        self._finished += part.results
+
+    def _remove_if_empty(self) -> None:
+        with output_errors(self._directory, "closed"):
+            if self._created and not any(self._directory.iterdir()):
+                self._directory.rmdir()
+                self._created = False

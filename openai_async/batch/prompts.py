@@ -1,0 +1,171 @@
+"""Requests made of prompts: the lines of a text, or a column of a CSV or Parquet file.
+
+Blocking, in bounded memory, as `lines`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidArgumentError
+from .lines import MAX_LINE, read_lines
+from .parquet import column_names, read_columns
+
+_OURS = ("model", "messages", "stream")
+
+
+def prompts_of(path: Path, *, column: str | None = None) -> Iterator[tuple[int, str]]:
+    """The prompts in a file, with their numbers, which begin with 1.
+
+    Args:
+        path: `.csv` or `.parquet`, where each row has a prompt; any other file has one on each
+            line, blank lines left out.
+        column: which one has the prompts. Needed where there is more than one.
+
+    Raises:
+        InvalidArgumentError: there is no such column (at once); the file cannot be read, or a row
+            has no prompt (when it is come to).
+    """
+    rows = _rows(path, column, None)
+    return ((number, prompt) for number, prompt, _ in rows)
+
+
+def requests_from_prompts(
+    path: Path,
+    *,
+    model: str,
+    column: str | None = None,
+    id_column: str | None = None,
+    system: str | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """A chat request for each prompt in a file, as a line of a batch's input.
+
+    Args:
+        path, column: as for `prompts_of`.
+        model: which is asked.
+        id_column: which column has the `custom_id`; else it is "prompt-1" for the first.
+        system: a system message before each prompt.
+        params: more parameters of the call, such as `{"temperature": 0}`.
+
+    Raises:
+        InvalidArgumentError: as `prompts_of`; or `params` has what is set here.
+    """
+    for name in _OURS:
+        if name in (params or {}):
+            msg = f"params has {name!r}, which is no parameter to set: leave it out."
+            raise InvalidArgumentError(msg)
+    rows = _rows(path, column, id_column)
+    before = [] if system is None else [{"role": "system", "content": system}]
+    return (
+        {
+            "custom_id": f"prompt-{number}" if custom_id is None else custom_id,
+            "method": "POST",
+            "url": "/v1/chat/completions",
+            "body": {
+                "model": model,
+                "messages": [*before, {"role": "user", "content": prompt}],
+                **(params or {}),
+            },
+        }
+        for number, prompt, custom_id in rows
+    )
+
+
+_Row = tuple[int, str, str | None]
+
+
+def _rows(path: Path, column: str | None, id_column: str | None) -> Iterator[_Row]:
+    """Number, prompt and id of each row. What can be known before reading is raised at once."""
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".parquet"):
+        if (asked := column or id_column) is not None:
+            msg = f"{path} has no columns, and so no {asked!r}: columns are read of .csv, .parquet."
+            raise InvalidArgumentError(msg)
+        return _text_rows(path)
+    names = _csv_names(path) if kind == ".csv" else column_names(path)
+    wanted = [_the_column(path, names, column)]
+    if id_column is not None:
+        wanted.append(_the_column(path, names, id_column))
+    read = _csv_columns if kind == ".csv" else read_columns
+    return _checked_rows(path, wanted, read(path, wanted))
+
+
+def _the_column(path: Path, names: Sequence[str], name: str | None) -> str:
+    if name is None and len(names) == 1:
+        return names[0]
+    if name is not None and name in names:
+        return name
+    listed = ", ".join(map(repr, names)) or "none at all"
+    if name is None:
+        msg = f"{path} has more than one column: say which has the prompts, of {listed}."
+    else:
+        msg = f"{path} has no column {name!r}: there are {listed}."
+    raise InvalidArgumentError(msg)
+
+
+def _checked_rows(
+    path: Path, columns: Sequence[str], rows: Iterator[tuple[int, tuple[Any, ...]]]
+) -> Iterator[_Row]:
+    for number, values in rows:
+        for name, value in zip(columns, values, strict=True):
+            if value is None or value == "":
+                msg = f"{path}, row {number} has no {name!r}: fill it in, or remove the row."
+                raise InvalidArgumentError(msg)
+        prompt, *custom_id = values
+        if not isinstance(prompt, str):
+            kind = type(prompt).__name__
+            msg = f"{path}, row {number}: {columns[0]!r} is of type {kind}: name a column of text."
+            raise InvalidArgumentError(msg)
+        yield number, prompt, str(custom_id[0]) if custom_id else None
+
+
+def _text_rows(path: Path) -> Iterator[_Row]:
+    for line in read_lines(path):
+        try:
+            text = line.data.decode()
+        except UnicodeDecodeError as error:
+            msg = f"{path}, line {line.number} is not UTF-8: save the file as UTF-8."
+            raise InvalidArgumentError(msg) from error
+        if line.problem is not None:
+            msg = f"{path}, line {line.number}: {line.problem}"
+            raise InvalidArgumentError(msg)
+        yield line.number, text, None
+
+
+def _csv_names(path: Path) -> list[str]:
+    with _csv_reader(path) as rows:
+        return next(rows, [])
+
+
+def _csv_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    with _csv_reader(path) as rows:
+        names = next(rows, [])
+        at = [names.index(name) for name in columns]
+        filled = (row for row in rows if row)  # a blank line is no row
+        for number, row in enumerate(filled, 1):
+            yield number, tuple(row[i] if i < len(row) else None for i in at)
+
+
+@contextmanager
+def _csv_reader(path: Path) -> Iterator[Iterator[list[str]]]:
+    # A bound of the whole process, only ever raised: its 128 KiB are no more than a long prompt.
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, strict=True)
+            try:
+                yield rows
+            except csv.Error as error:
+                msg = f"{path}, line {rows.line_num} is no CSV: {error}."
+                raise InvalidArgumentError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"{path} is not UTF-8: save the file as UTF-8."
+        raise InvalidArgumentError(msg) from error
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror or error}."
+        raise InvalidArgumentError(msg) from error

@@ -1,0 +1,262 @@
+"""What a run comes to: a `Tally` that grows with each result, and the `BatchReport` made of it.
+
+Neither grows with the number of results. No I/O.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from attrs import asdict, define, field, frozen
+
+from ..errors import OpenAIError
+from .results import BatchResult
+
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
+
+# Each bucket ends 2 % above where it begins: as exact as anyone reads latencies, in 1,400 buckets
+# from a microsecond to eleven days.
+_GROWTH = math.log(1.02)
+_SHORTEST, _LONGEST = 1e-6, 1e6
+# Codes come from the server, which may put an id into each: the rest counts as one.
+MAX_CODES = 100
+MAX_CODE = 60
+OTHER_CODES = "(other)"
+
+
+@define
+class Latencies:
+    """A histogram of seconds, exact to 2 % from 1 microsecond up, in bounded memory."""
+
+    count: int = field(default=0, init=False)
+    longest: float = field(default=0.0, init=False)
+    _buckets: dict[int, int] = field(factory=dict, init=False, repr=False)
+
+    def add(self, seconds: float) -> None:
+        """Count one more."""
+        number = math.ceil(math.log(min(max(seconds, _SHORTEST), _LONGEST)) / _GROWTH)
+        self._buckets[number] = self._buckets.get(number, 0) + 1
+        self.count += 1
+        self.longest = max(self.longest, seconds)
+
+    def percentile(self, percent: float) -> float:
+        """Seconds within which so many percent were done, 0.0 if there are none."""
+        wanted = math.ceil(self.count * percent / 100)
+        seen = 0
+        for number in sorted(self._buckets):
+            seen += self._buckets[number]
+            if seen >= wanted:
+                return min(math.exp(number * _GROWTH), self.longest)
+        return self.longest
+
+
+@define
+class Tally:
+    """Adds up results as they come.
+
+    Attributes:
+        completed, failed: results without and with an error.
+        tokens: `usage.total_tokens` of all answers.
+        attempts: how many times requests were sent, retries included.
+        rejections: how many of the attempts were refused with 429.
+        by_error: how many failed with each code; at most 100 codes, the others as "(other)".
+        latencies: of the good answers, in seconds, waits for retries and for the pace included.
+    """
+
+    completed: int = field(default=0, init=False)
+    failed: int = field(default=0, init=False)
+    tokens: int = field(default=0, init=False)
+    attempts: int = field(default=0, init=False)
+    rejections: int = field(default=0, init=False)
+    by_error: dict[str, int] = field(factory=dict, init=False)
+    latencies: Latencies = field(factory=Latencies, init=False)
+
+    def add(self, result: BatchResult) -> None:
+        """Count one more result."""
+        self.tokens += result.tokens
+        self.attempts += result.attempts
+        self.rejections += result.rejections
+        if result.error is None:
+            self.completed += 1
+            self.latencies.add(result.elapsed)
+            return
+        self.failed += 1
+        code = _visible(result.error.code)
+        if code not in self.by_error and len(self.by_error) >= MAX_CODES:
+            code = OTHER_CODES
+        self.by_error[code] = self.by_error.get(code, 0) + 1
+
+    def percentile(self, percent: float) -> float:
+        """Seconds within which so many percent of the good answers came; 0.0 if there are none."""
+        return self.latencies.percentile(percent)
+
+    def report(
+        self,
+        *,
+        total: int,
+        wall_time: float,
+        skipped: int = 0,
+        resumed: int = 0,
+        stopped: str | None = None,
+    ) -> BatchReport:
+        """The report of a run with these results; see `BatchReport` for the arguments."""
+        return BatchReport(
+            total=total,
+            completed=self.completed,
+            failed=self.failed,
+            skipped=skipped,
+            resumed=resumed,
+            tokens=self.tokens,
+            attempts=self.attempts,
+            rejections=self.rejections,
+            wall_time=wall_time,
+            requests_per_second=(self.completed + self.failed) / wall_time if wall_time else 0.0,
+            latency={name: self.percentile(p) for name, p in PERCENTILES.items()},
+            errors=dict(sorted(self.by_error.items(), key=lambda item: (-item[1], item[0]))),
+            stopped=stopped,
+        )
+
+
+@frozen(kw_only=True)
+class BatchReport:
+    """What became of a batch. `str(report)` is for people, `to_dict()` for programs.
+
+    Attributes:
+        total: requests in the input, bad lines apart.
+        completed, failed: results of this run without and with an error.
+        skipped: lines of the input that were no requests.
+        resumed: requests whose result was in the output before this run.
+        tokens: `usage.total_tokens` of all answers of this run.
+        attempts: how many times requests were sent, retries included.
+        rejections: how many of the attempts were refused with 429.
+        wall_time: seconds that this run took.
+        requests_per_second: results of this run by `wall_time`.
+        latency: "p50", "p90", "p95", "p99" and "max" of the good answers, in seconds, with the
+            waits for retries and for the pace; 0.0 where there was no good answer.
+        errors: how many failed with each code, the most frequent first.
+        stopped: why the run ended before all was done; `None` if it did not.
+    """
+
+    total: int
+    completed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    resumed: int = 0
+    tokens: int = 0
+    attempts: int = 0
+    rejections: int = 0
+    wall_time: float = 0.0
+    requests_per_second: float = 0.0
+    latency: Mapping[str, float] = field(factory=lambda: dict.fromkeys(PERCENTILES, 0.0))
+    errors: Mapping[str, int] = field(factory=dict)
+    stopped: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All attributes, always the same keys in the same order, as JSON has them."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """The same as JSON text of several lines."""
+        return orjson.dumps(self.to_dict(), option=orjson.OPT_INDENT_2).decode()
+
+    def __str__(self) -> str:
+        rows = [row for row in _rows(self) if row[1]]
+        width = max(len(number) for _, number, _ in rows)
+        texts = [("time", _time(self))]
+        if any(self.latency.values()):
+            times = (f"{name} {_seconds(value)}" for name, value in self.latency.items())
+            texts.append(("latency", ", ".join(times)))
+        texts = [(name, f"{number:>{width}}  {note}") for name, number, note in rows] + texts
+        lines = _aligned(texts)
+        if self.errors:
+            width = len(_grouped(max(self.errors.values())))
+            errors = [(code, f"{_grouped(n):>{width}}") for code, n in self.errors.items()]
+            lines += ["", "errors", *(f"  {line}" for line in _aligned(errors))]
+        if self.stopped is not None:
+            lines += ["", f"stopped: {self.stopped}"]
+        return "\n".join(lines)
+
+
+class BatchStoppedError(OpenAIError):
+    """A batch ended before all was done. The message says why, and how to go on.
+
+    Attributes:
+        report: what was done until then.
+    """
+
+    def __init__(self, message: str, report: BatchReport) -> None:
+        super().__init__(message, report)  # pickle calls it again with both
+        self.report = report
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def _rows(report: BatchReport) -> list[tuple[str, str, str]]:
+    """Name, number ("" is left out) and note of each line."""
+    open_ = report.total - report.completed - report.failed - report.resumed
+    rejected = ""
+    if report.rejections:
+        share = report.rejections / max(report.attempts, report.rejections)
+        rejected = f"{_grouped(report.rejections)} refused with 429 ({share:.1%})"
+    per_second = report.tokens / report.wall_time if report.wall_time else 0.0
+    tokens = f"{_rate(per_second)} a second" if per_second else ""
+    return [
+        ("requests", _grouped(report.total), ""),
+        ("completed", _grouped(report.completed), ""),
+        ("failed", _some(report.failed), ""),
+        ("not done", _some(open_), ""),
+        ("done before", _some(report.resumed), ""),
+        ("bad lines", _some(report.skipped), "skipped"),
+        ("attempts", _some(report.attempts), rejected),
+        ("tokens", _some(report.tokens), tokens),
+    ]
+
+
+def _time(report: BatchReport) -> str:
+    rate = report.requests_per_second
+    return duration(report.wall_time) + (f", {_rate(rate)} requests a second" if rate else "")
+
+
+def _aligned(rows: list[tuple[str, str]]) -> list[str]:
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:<{width}}  {text}".rstrip() for name, text in rows]
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "0.35 s", "2 min 05 s", "3 h 02 min"."""
+    if seconds < 60:
+        return _seconds(seconds)
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{_grouped(hours)} h {minutes:02} min"
+
+
+def _seconds(seconds: float) -> str:
+    """Three digits, which is what they are exact to."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 999.5 else f"{seconds:,.0f} s"
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}" if per_second >= 99.95 else f"{per_second:.1f}"
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}"
+
+
+def _some(number: int) -> str:
+    return _grouped(number) if number > 0 else ""
+
+
+def _visible(code: str) -> str:
+    """A code as it may stand in a terminal."""
+    text = "".join(char if char.isprintable() else " " for char in code[:MAX_CODE])
+    return text.strip() or "(none)"

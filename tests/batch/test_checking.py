@@ -1,0 +1,158 @@
+"""The check of an input before anything is sent, and the second pass over it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openai_async import InvalidArgumentError
+from openai_async.batch.checking import BadLine, check_input, describe, requests_of
+from openai_async.batch.ids import IdSet
+from openai_async.batch.lines import Line
+
+
+def request(custom_id: Any, **changes: Any) -> str:
+    line = {
+        "custom_id": custom_id,
+        "method": "POST",
+        "url": "/v1/embeddings",
+        "body": {"input": ""},
+    }
+    return json.dumps(line | changes)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "in.jsonl"
+
+
+def bad_lines(path: Path, *lines: str) -> list[tuple[int, str | None, str]]:
+    path.write_text("\n".join(lines))
+    return [(bad.number, bad.custom_id, bad.problem) for bad in check_input(path).bad]
+
+
+def test_good_lines_are_counted(path: Path) -> None:
+    path.write_text(f"{request('a')}\n\n{request('b')}\n")
+    check = check_input(path)
+    assert (check.requests, check.bad, check.bad_count, check.tokens) == (2, [], 0, 0)
+
+
+def test_tokens_are_estimated_from_the_bodies(path: Path) -> None:
+    path.write_text(f"{request('a', body={'n': 3})}\n{request('b', body={'n': 4})}\nbad\n")
+    assert check_input(path, estimate=lambda body: body["n"]).tokens == 7
+
+
+def test_a_bad_line_is_told_by_number_and_by_id_where_it_has_one(path: Path) -> None:
+    first, second, third = bad_lines(
+        path, request("a"), "{", request("b", url="/v1/no"), request(5)
+    )
+    assert first[:2] == (2, None)
+    assert first[2].startswith("broken JSON: ")
+    assert second[:2] == (3, "b")
+    assert second[2].startswith("url '/v1/no' is unknown")
+    assert third[:2] == (4, None)
+
+
+def test_the_second_line_with_an_id_is_bad_and_has_no_id(path: Path) -> None:
+    problem = "custom_id 'a' is also that of an earlier line."
+    assert bad_lines(path, request("a"), request("b"), request("a")) == [(3, None, problem)]
+
+
+def test_an_id_belongs_to_the_first_line_that_has_it_even_if_that_is_bad(path: Path) -> None:
+    first, second = bad_lines(path, request("a", url="/v1/no"), request("a"))
+    assert first[:2] == (1, "a")
+    assert second == (2, None, "custom_id 'a' is also that of an earlier line.")
+
+
+def test_a_bad_line_with_the_id_of_an_earlier_one_has_no_id(path: Path) -> None:
+    ((number, custom_id, problem),) = bad_lines(path, request("a"), request("a", url="/v1/no"))
+    assert (number, custom_id) == (2, None)
+    assert problem.startswith("url ")
+
+
+def test_a_thousand_bad_lines_are_kept_and_all_are_counted(path: Path) -> None:
+    path.write_text("bad\n" * 1234)
+    check = check_input(path)
+    assert (len(check.bad), check.bad_count, check.requests) == (1000, 1234, 0)
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_an_empty_input_is_refused(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(InvalidArgumentError, match="is empty: write one request on each line"):
+        check_input(path)
+
+
+def test_a_missing_input_is_refused(path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="cannot be read: No such file"):
+        check_input(path)
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="cannot be read: Is a directory"):
+        check_input(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_refused_since_it_can_be_read_only_once(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(InvalidArgumentError, match="is a pipe, which cannot be read twice"):
+        check_input(path)
+
+
+def test_the_message_names_ten_lines_and_what_to_do(path: Path) -> None:
+    path.write_text(request("a") + "\n" + "{\n" * 1012)
+    lines = describe(check_input(path), path).splitlines()
+    assert lines[0] == f"{path} has 1,012 bad lines, beside 1 good:"
+    assert [line.split(":")[0] for line in lines[1:11]] == [f"  line {n}" for n in range(2, 12)]
+    assert lines[11:] == [
+        "  and 1,002 more.",
+        "Fix them, or pass skip_bad_lines to do without them.",
+    ]
+
+
+def test_the_second_pass_gives_what_is_not_done_in_order(path: Path) -> None:
+    path.write_text("\n".join(map(request, "abcd")))
+    done = IdSet()
+    done.add("b")
+    left = requests_of(path, done, on_bad=None)
+    assert [request.custom_id for request in left] == ["a", "c", "d"]
+    assert len(done) == 1
+
+
+def test_the_second_pass_tells_of_the_bad_lines_the_first_one_has_found(path: Path) -> None:
+    path.write_text(f"{request('a')}\n{{\n{request('a')}\n{request('b', url='')}\n{request('c')}")
+    told: list[BadLine] = []
+    left = requests_of(path, IdSet(), on_bad=told.append)
+    assert [request.custom_id for request in left] == ["a", "c"]
+    assert told == check_input(path).bad
+
+
+def test_a_double_of_a_line_that_is_done_is_still_bad(path: Path) -> None:
+    path.write_text(f"{request('a')}\n{request('a')}")
+    done = IdSet()
+    done.add("a")
+    told: list[BadLine] = []
+    assert list(requests_of(path, done, on_bad=told.append)) == []
+    assert [bad.number for bad in told] == [2]
+
+
+def test_lines_may_come_from_elsewhere(path: Path) -> None:
+    def read(path: Path) -> list[Line]:
+        return [Line(number=7, data=request(path.name).encode()), Line(number=9, data=b"{")]
+
+    told: list[BadLine] = []
+    left = requests_of(path, IdSet(), on_bad=told.append, read=read)
+    assert [request.custom_id for request in left] == ["in.jsonl"]
+    assert told == check_input(path, read=read).bad
+    assert [bad.number for bad in told] == [9]
+
+
+def test_an_input_that_has_gone_bad_since_the_check_is_an_error(path: Path) -> None:
+    path.write_text(f"{request('a')}\n{{")
+    with pytest.raises(InvalidArgumentError, match=r"in\.jsonl, line 2: broken JSON"):
+        list(requests_of(path, IdSet(), on_bad=None))

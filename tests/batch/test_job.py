@@ -1,0 +1,418 @@
+"""`run_batch`: a file in, a file out, each request once, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from openai_async import AsyncClient, InvalidArgumentError, RateLimit, RetryPolicy
+from openai_async.batch import BatchReport, BatchStoppedError, OutputError, run_batch
+from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
+
+ROOT = Path(__file__).parents[2]
+
+
+def line(custom_id: str, model: str = "gpt-4o") -> dict[str, Any]:
+    return {
+        "custom_id": custom_id,
+        "method": "POST",
+        "url": "/v1/chat/completions",
+        "body": {"model": model, "messages": [{"role": "user", "content": custom_id}]},
+    }
+
+
+def write(path: Path, lines: Iterable[dict[str, Any] | bytes]) -> Path:
+    path.write_bytes(
+        b"".join((ln if isinstance(ln, bytes) else orjson.dumps(ln)) + b"\n" for ln in lines)
+    )
+    return path
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(ln) for ln in path.read_bytes().splitlines()]
+
+
+def ids(path: Path) -> list[str]:
+    return sorted(result["custom_id"] for result in read(path))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write(tmp_path / "in.jsonl", (line(f"r{n}") for n in range(50)))
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "out.jsonl"
+
+
+def quick(client: AsyncClient) -> AsyncClient:
+    """Without pacing by what the server says, and with retries that do not wait."""
+    policy = RetryPolicy(initial_delay=0.001, max_delay=0.001, budget=100_000)
+    return client.with_options(rate_limit=RateLimit(adaptive=False), retry=policy)
+
+
+# --- a run ---
+
+
+async def test_each_request_has_its_result_in_the_output(
+    client: AsyncClient, source: Path, target: Path
+) -> None:
+    report = await run_batch(client, source, target)
+    assert ids(target) == sorted(f"r{n}" for n in range(50))
+    result = read(target)[0]
+    assert set(result) == {"id", "custom_id", "response", "error"}
+    assert result["error"] is None
+    assert result["response"]["status_code"] == 200
+    assert result["response"]["request_id"].startswith("req_")
+    assert result["response"]["body"]["object"] == "chat.completion"
+    assert (report.total, report.completed, report.failed, report.resumed) == (50, 50, 0, 0)
+    assert report.tokens == sum(
+        r["response"]["body"]["usage"]["total_tokens"] for r in read(target)
+    )
+    assert report.stopped is None
+
+
+async def test_any_endpoint_may_be_asked(
+    client: AsyncClient, server: LocalServer, tmp_path: Path, target: Path
+) -> None:
+    server.script(Reply(json={"object": "list", "data": [{"embedding": [1.0]}]}))
+    models = {"custom_id": "models", "method": "GET", "url": "/v1/models"}
+    image = {
+        "custom_id": "image",
+        "url": "/v1/images/generations",
+        "body": {"model": "dall-e-2", "prompt": "An otter", "size": "256x256"},
+    }
+    embedding = {
+        "custom_id": "embedding",
+        "method": "POST",
+        "url": "/v1/embeddings",
+        "body": {"model": "text-embedding-3-small", "input": "Hi"},
+    }
+    source = write(tmp_path / "in.jsonl", [embedding, models, image])
+    await run_batch(client, source, target, concurrency=1)
+    bodies = {r["custom_id"]: r["response"]["body"] for r in read(target)}
+    assert bodies["embedding"]["data"] == [{"embedding": [1.0]}]
+    assert bodies["models"]["object"] == "list"
+    assert "url" in bodies["image"]["data"][0]
+
+
+async def test_what_will_not_get_better_is_an_error_line(
+    client: AsyncClient, tmp_path: Path, target: Path
+) -> None:
+    source = write(tmp_path / "in.jsonl", [line("good"), line("bad", model="no-such-model")])
+    report = await run_batch(client, source, target)
+    results = {r["custom_id"]: r for r in read(target)}
+    assert results["bad"]["error"]["code"] == "model_not_found"
+    assert results["bad"]["response"]["status_code"] == 404
+    assert results["bad"]["response"]["body"]["error"]["code"] == "model_not_found"
+    assert report.errors == {"model_not_found": 1}
+    assert (report.completed, report.failed) == (1, 1)
+
+
+async def test_a_rate_limit_is_learnt_without_being_told(tmp_path: Path, target: Path) -> None:
+    source = write(tmp_path / "in.jsonl", (line(f"r{n}") for n in range(250)))
+    limits = ServerLimits(requests_per_minute=6000)
+    async with (
+        LocalServer(limits=limits) as server,
+        AsyncClient(base_url=server.url, api_key="local") as client,
+    ):
+        report = await run_batch(client, source, target)
+        assert (report.completed, report.rejections, server.rejections) == (250, 0, 0)
+
+
+# --- again ---
+
+
+async def test_a_second_run_does_what_is_missing(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    await run_batch(client, source, target)
+    kept = target.read_bytes().splitlines(keepends=True)[:20]
+    target.write_bytes(b"".join(kept) + b'{"custom_id": "r4')
+    server.reset()
+    report = await run_batch(client, source, target)
+    assert (report.resumed, report.completed) == (20, 30)
+    assert len(server.requests) == 30
+    assert ids(target) == sorted(f"r{n}" for n in range(50))
+
+
+async def test_a_third_run_has_nothing_to_do(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    await run_batch(client, source, target)
+    before = target.read_bytes()
+    server.reset()
+    report = await run_batch(client, source, target)
+    assert (report.resumed, report.completed, len(server.requests)) == (50, 0, 0)
+    assert target.read_bytes() == before
+
+
+async def test_failed_requests_are_done_again_on_demand(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    server.script(Failure(400), times=5)
+    report = await run_batch(client, source, target)
+    assert report.failed == 5
+    again = await run_batch(client, source, target)
+    assert (again.resumed, again.completed, again.failed) == (50, 0, 0)
+    again = await run_batch(client, source, target, retry_failed=True)
+    assert (again.resumed, again.completed, again.failed) == (45, 5, 0)
+    assert ids(target) == sorted(f"r{n}" for n in range(50))
+
+
+async def test_the_second_of_two_runs_is_refused(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    server.script(Failure(stall_after=0))
+    first = asyncio.create_task(run_batch(client, source, target, concurrency=1))
+    await server.received()
+    with pytest.raises(OutputError, match="another run"):
+        await run_batch(client, source, target)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_a_run_that_is_told_to_stop_finishes_what_is_in_flight(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    stop = asyncio.Event()
+    server.script(Failure(delay=0.2), times=4)
+    run = asyncio.create_task(run_batch(quick(client), source, target, concurrency=4, stop=stop))
+    await server.received(4)
+    stop.set()
+    report = await run
+    assert report.stopped == "it was interrupted."
+    assert report.failed == 0
+    assert 4 <= report.completed < 50
+    assert len(read(target)) == report.completed
+    await run_batch(client, source, target)
+    assert ids(target) == sorted(f"r{n}" for n in range(50))
+
+
+async def test_a_cancelled_run_keeps_what_has_come(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    server.script(*[Reply("fine")] * 10, Failure(stall_after=0))
+    run = asyncio.create_task(run_batch(quick(client), source, target, concurrency=1))
+    await server.received(11)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert len(read(target)) == 10
+
+
+# --- reasons to stop ---
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (Failure(401), "Incorrect API key"),
+        (Failure(429, code="insufficient_quota", message="No credit."), "No credit"),
+    ],
+)
+async def test_what_fails_all_requests_stops_the_run_and_is_not_written(
+    client: AsyncClient,
+    server: LocalServer,
+    source: Path,
+    target: Path,
+    failure: Failure,
+    message: str,
+) -> None:
+    server.script(*[Reply("fine")] * 10, *[failure] * 40)
+    with pytest.raises(BatchStoppedError, match=message) as raised:
+        await run_batch(quick(client), source, target, concurrency=2)
+    assert "Start it again" in str(raised.value)
+    assert raised.value.report.completed == 10
+    assert len(read(target)) == 10
+    assert len(server.requests) < 20
+    server.reset()
+    await run_batch(client, source, target)
+    assert ids(target) == sorted(f"r{n}" for n in range(50))
+
+
+async def test_a_server_that_is_gone_stops_the_run_and_its_failures_are_not_written(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    server.script(*[Reply("fine")] * 10)
+    server.script(Failure(503), times=1000)
+    with pytest.raises(BatchStoppedError, match="last 20 requests have failed") as raised:
+        await run_batch(quick(client), source, target, concurrency=2)
+    assert raised.value.report.failed == 0
+    assert len(read(target)) == 10
+
+
+async def test_failures_among_good_answers_are_written(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    server.script(*[Failure(503)] * 6, Reply("fine"))  # five retries, and then it has failed
+    report = await run_batch(quick(client), source, target, concurrency=1)
+    assert (report.completed, report.failed) == (49, 1)
+    assert len(read(target)) == 50
+
+
+async def test_an_output_that_cannot_be_written_stops_the_run(
+    client: AsyncClient, source: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(OutputError, match="create the directory first"):
+        await run_batch(client, source, tmp_path / "missing" / "out.jsonl")
+
+
+async def test_a_full_disk_keeps_what_was_paid_for(server: LocalServer, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", (line(f"r{n}") for n in range(200)))
+    target = tmp_path / "out.jsonl"
+    code, _, errors = await in_a_process(server, source, target, "--limit", "20000")
+    assert code == 3
+    assert b"Start it again" in errors
+    before = read(target)
+    assert 0 < len(before) < 200
+    code, _, _ = await in_a_process(server, source, target)
+    assert code == 0
+    assert read(target)[: len(before)] == before
+    assert ids(target) == sorted(f"r{n}" for n in range(200))
+
+
+# --- bad input ---
+
+BAD = [
+    line("a"),
+    b'{"custom_id": "b", "broken',
+    {**line("c"), "custom_id": None},
+    {**line("d"), "url": "/v1/chat/completion"},
+    line("a"),
+    b"\xff\xfe",
+    line("g"),
+]
+
+
+async def test_bad_lines_are_named_before_anything_is_sent(
+    client: AsyncClient, server: LocalServer, tmp_path: Path, target: Path
+) -> None:
+    source = write(tmp_path / "in.jsonl", BAD)
+    with pytest.raises(InvalidArgumentError) as raised:
+        await run_batch(client, source, target)
+    message = str(raised.value)
+    for number in (2, 3, 4, 5, 6):
+        assert f"line {number}:" in message
+    assert "did you mean" in message or "/v1/chat/completions" in message
+    assert server.requests == []
+    assert not target.exists()
+
+
+async def test_bad_lines_may_be_skipped_into_the_output(
+    client: AsyncClient, server: LocalServer, tmp_path: Path, target: Path
+) -> None:
+    source = write(tmp_path / "in.jsonl", BAD)
+    report = await run_batch(client, source, target, skip_bad_lines=True)
+    assert (report.total, report.completed, report.skipped) == (2, 2, 5)
+    results = {r["custom_id"]: r for r in read(target)}
+    assert set(results) == {"a", "g", "(line 2)", "(line 3)", "d", "(line 5)", "(line 6)"}
+    assert results["d"]["error"]["code"] == "bad_line"
+    assert results["d"]["error"]["message"].startswith("line 4: url")
+    before = target.read_bytes()
+    await run_batch(client, source, target, skip_bad_lines=True)
+    assert target.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"concurrency": 0}, "concurrency is 0"),
+        ({"engine": "spark"}, "engine is 'spark'"),
+        ({"workers": 3}, "for engine="),
+        ({"parts": "csv"}, "format is 'csv'"),
+    ],
+)
+async def test_wrong_options_are_refused(
+    client: AsyncClient, source: Path, target: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        await run_batch(client, source, target, **options)
+    assert not target.exists()
+
+
+async def test_an_empty_input_is_refused(client: AsyncClient, tmp_path: Path, target: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="empty"):
+        await run_batch(client, write(tmp_path / "in.jsonl", []), target)
+
+
+async def test_input_and_output_are_two_files(client: AsyncClient, source: Path) -> None:
+    before = source.read_bytes()
+    with pytest.raises(InvalidArgumentError, match="same file"):
+        await run_batch(client, source, source)
+    assert source.read_bytes() == before
+
+
+# --- parts ---
+
+
+async def test_the_output_may_be_a_directory_of_parts(
+    client: AsyncClient, source: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out"
+    await run_batch(client, source, target, parts="jsonl")
+    assert ids(target / "part-00000.jsonl") == sorted(f"r{n}" for n in range(50))
+    report = await run_batch(client, source, target, parts="jsonl")
+    assert (report.resumed, report.completed) == (50, 0)
+
+
+# --- kill -9 ---
+
+
+async def in_a_process(
+    server: LocalServer, source: Path, target: Path, *options: str
+) -> tuple[int, bytes, bytes]:
+    process = await start(server, source, target, *options)
+    output, errors = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output, errors
+
+
+async def start(
+    server: LocalServer, source: Path, target: Path, *options: str
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-m", "tests.batch.job_process"),
+        *(server.url, str(source), str(target), *options),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_killed_twenty_times_and_still_each_request_once(
+    server: LocalServer, tmp_path: Path
+) -> None:
+    number = 1500
+    source = write(tmp_path / "in.jsonl", (line(f"r{n}") for n in range(number)))
+    target = tmp_path / "out.jsonl"
+    moments = random.Random(5)
+    sent = 0
+    for _ in range(20):
+        server.reset()
+        process = await start(server, source, target)
+        await server.received(moments.randint(1, 40))
+        await asyncio.sleep(moments.random() / 100)  # between two requests, or in a write
+        process.kill()
+        await process.communicate()
+        sent += len(server.requests)
+    server.reset()
+    code, output, errors = await in_a_process(server, source, target)
+    assert (code, errors) == (0, b"")
+    counted = Counter(ids(target))
+    assert counted == Counter(f"r{n}" for n in range(number))
+    assert all(result["error"] is None for result in read(target))
+    # Sent twice were at most those that were in flight, or on their way to the disk, at a kill.
+    assert sent + len(server.requests) <= number + 20 * 60
+    report = BatchReport(**orjson.loads(output))
+    assert report.resumed + report.completed == number

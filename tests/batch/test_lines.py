@@ -1,0 +1,130 @@
+"""Reading a JSONL file: what is a line, and what is wrong with one."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from openai_async import InvalidArgumentError
+from openai_async.batch.lines import MAX_LINE, Line, parse_json, parse_line, read_lines
+
+REQUEST = b'{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"input":"x"}}'
+
+
+def read(path: Path, data: bytes) -> list[tuple[int, bytes, str | None]]:
+    path.write_bytes(data)
+    return [(line.number, line.data, line.problem) for line in read_lines(path)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "in.jsonl"
+
+
+def test_lines_are_numbered_from_one(path: Path) -> None:
+    assert read(path, b"a\nb\n") == [(1, b"a", None), (2, b"b", None)]
+
+
+def test_the_last_line_needs_no_end(path: Path) -> None:
+    assert read(path, b"a\nb") == [(1, b"a", None), (2, b"b", None)]
+
+
+def test_blank_lines_are_left_out_and_counted(path: Path) -> None:
+    assert read(path, b"\n \t\r\na\n\n\nb") == [(3, b"a", None), (6, b"b", None)]
+
+
+def test_crlf_and_a_byte_order_mark_are_no_part_of_a_line(path: Path) -> None:
+    assert read(path, b"\xef\xbb\xbfa\r\nb\r\n") == [(1, b"a", None), (2, b"b", None)]
+
+
+def test_a_file_of_nothing_has_no_lines(path: Path) -> None:
+    assert read(path, b"") == read(path, b"\xef\xbb\xbf\n") == []
+
+
+def test_a_line_may_be_as_long_as_the_bound(path: Path) -> None:
+    (first, last) = read(path, b"x" * MAX_LINE + b"\ny")
+    assert (len(first[1]), first[2], last) == (MAX_LINE, None, (2, b"y", None))
+
+
+@pytest.mark.parametrize("length", [MAX_LINE + 1, MAX_LINE + 3 * 1024 * 1024])
+def test_a_longer_one_is_named_and_reading_goes_on_behind_it(path: Path, length: int) -> None:
+    first, bad, last = read(path, b"a\n" + b"x" * length + b"\nb\n")
+    assert (first, last) == ((1, b"a", None), (3, b"b", None))
+    assert bad[:2] == (2, b"")
+    assert bad[2] is not None
+    assert bad[2].startswith("the line is longer than 32 MiB: ")
+
+
+def test_a_longer_one_may_be_the_last(path: Path) -> None:
+    assert [line[0] for line in read(path, b"x" * (MAX_LINE + 1))] == [1]
+
+
+def test_a_line_larger_than_the_memory_is_not_held(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(600 << 20)  # a hole, which reads as NULs
+        file.seek(0, 2)
+        file.write(b"\nb\n")
+    code = (
+        "import sys; from pathlib import Path; from openai_async.batch.lines import read_lines;"
+        "print([(line.number, bool(line.problem)) for line in read_lines(Path(sys.argv[1]))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (300 << 20, 300 << 20)),
+    )
+    assert done.stdout == "[(1, True), (2, False)]\n", done.stderr
+
+
+def test_a_file_that_is_not_there_is_a_bad_argument(path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"in\.jsonl cannot be read: No such file"):
+        list(read_lines(path))
+
+
+def test_a_request_is_made_of_a_line() -> None:
+    assert parse_line(Line(number=1, data=REQUEST)).custom_id == "a"
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b'{"a":1', "broken JSON: unexpected end of data at column 7."),
+        (b"{} {}", "broken JSON: unexpected content after document at column 4."),
+        (b'{"a":NaN}', "broken JSON: "),
+        (b'{"a":"\\ud83d"}', "broken JSON: "),
+        (b"[" * 100_000, "broken JSON: "),
+        (b'{"a":"\xe9"}', "not UTF-8: byte 0xe9 at 6: save the file as UTF-8."),
+        ('{"a":1}'.encode("utf-16"), "not UTF-8: byte 0xff at 0: save the file as UTF-8."),
+    ],
+)
+def test_what_is_no_json_is_named(data: bytes, problem: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        parse_json(Line(number=1, data=data))
+    assert str(caught.value).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"[]", "not a JSON object"),
+        (REQUEST.replace(b'"a"', b"7"), "custom_id is '7'"),
+        (REQUEST.replace(b'"custom_id":"a",', b""), "custom_id is missing"),
+        (REQUEST.replace(b"embeddings", b"embedings"), "write one like '/v1/embeddings'"),
+        (REQUEST.replace(b'"POST"', b'"GET"'), 'write "POST"'),
+        (REQUEST.replace(b'{"input":"x"}', b"[]"), "body is missing"),
+    ],
+)
+def test_what_is_no_request_is_named(data: bytes, problem: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=problem):
+        parse_line(Line(number=1, data=data))
+
+
+def test_a_line_that_could_not_be_read_is_no_request() -> None:
+    with pytest.raises(InvalidArgumentError, match="too long"):
+        parse_line(Line(number=1, data=b"", problem="too long"))

@@ -1,0 +1,222 @@
+"""The output file as a file: locked, replaced as a whole, and never half-written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openai_async.batch import output_file
+from openai_async.batch.journal import FileJournal, OutputError, line_of
+
+from .outputs import bad, good, ids, line, reopened
+
+FILE = b"".join(map(line, [good("a"), bad("b"), good("c"), good("d")]))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "out.jsonl"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[FileJournal]:
+    journal = FileJournal(path)
+    yield journal
+    journal.close()
+
+
+def test_a_second_run_is_refused_until_the_first_has_ended(
+    journal: FileJournal, path: Path
+) -> None:
+    journal.open()
+    second = FileJournal(path)
+    with pytest.raises(OutputError, match="is being written by another run: wait for it or choose"):
+        second.open()
+    journal.append([good("a")])
+    journal.close()
+    second.open()
+    second.close()
+
+
+def test_it_is_refused_after_a_rewrite_too(journal: FileJournal, path: Path) -> None:
+    path.write_bytes(FILE)
+    journal.open(retry_failed=True)
+    with pytest.raises(OutputError, match="another run"):
+        FileJournal(path).open()
+    journal.append([good("b")])
+    assert ids(path) == ["a", "c", "d", "b"]
+
+
+def test_who_has_opened_the_file_before_it_was_replaced_goes_on_with_the_new_one(
+    journal: FileJournal, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_bytes(FILE)
+    lock = output_file._lock
+
+    def between(fd: int) -> None:
+        monkeypatch.setattr(output_file, "_lock", lock)
+        reopened(path, retry_failed=True)
+        lock(fd)
+
+    monkeypatch.setattr(output_file, "_lock", between)
+    journal.open()
+    journal.append([good("e")])
+    assert ids(path) == ["a", "c", "d", "e"]
+
+
+def test_a_process_that_is_killed_leaves_no_lock(path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path;"
+        "from openai_async.batch.journal import FileJournal;"
+        "FileJournal(Path(sys.argv[1])).open(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == -9
+    assert reopened(path).kept == 0
+
+
+def test_a_symbolic_link_stays_one(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.jsonl"
+    target.write_bytes(FILE)
+    path.symlink_to(target)
+    reopened(path, retry_failed=True)
+    assert path.is_symlink()
+    assert ids(target) == ["a", "c", "d"]
+
+
+def test_permissions_are_kept(path: Path) -> None:
+    path.write_bytes(FILE)
+    path.chmod(0o666)
+    reopened(path, retry_failed=True)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666
+
+
+def test_what_a_run_killed_while_rewriting_has_left_is_removed(path: Path) -> None:
+    path.write_bytes(FILE)
+    (path.parent / ".out.jsonl.rewrite").write_bytes(b"half")
+    reopened(path)
+    assert [child.name for child in path.parent.iterdir()] == ["out.jsonl"]
+
+
+def test_a_run_without_a_result_leaves_no_file(journal: FileJournal, path: Path) -> None:
+    journal.open()
+    journal.close()
+    journal.close()
+    assert not path.exists()
+
+
+def test_a_file_that_was_there_stays_even_if_it_is_empty(path: Path) -> None:
+    path.touch()
+    reopened(path)
+    assert path.exists()
+
+
+def test_a_journal_that_is_not_open_says_so(journal: FileJournal) -> None:
+    with pytest.raises(OutputError, match=r"is not open: call open\(\) first"):
+        journal.append([good("a")])
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="No such file or directory: create the directory first"):
+        FileJournal(tmp_path / "no" / "out.jsonl").open()
+
+
+def test_a_directory_is_no_output(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="Is a directory: name a file in it"):
+        FileJournal(tmp_path).open()
+
+
+def test_a_device_is_no_output() -> None:
+    with pytest.raises(OutputError, match="/dev/null is no regular file: choose another output"):
+        FileJournal(Path(os.devnull)).open()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_a_file_that_may_not_be_written_is_named(path: Path) -> None:
+    path.touch(0o400)
+    with pytest.raises(OutputError, match="choose an output that you may write to"):
+        FileJournal(path).open()
+
+
+# Files of at most so many bytes, which is a full disk that needs no root.
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from openai_async.batch.journal import FileJournal, OutputError
+from tests.batch.outputs import good
+path, limit = Path(sys.argv[1]), int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+journal = FileJournal(path)
+try:
+    journal.open(retry_failed=len(sys.argv) > 3)
+    journal.append([good("e")])
+    journal.append([good("f"), good("g"), good("h")])
+except OutputError as error:
+    print(error)
+    size = path.stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    print(size == path.stat().st_size)
+journal.close()
+"""
+
+
+def run_limited(path: Path, limit: int, *args: str) -> str:
+    command = [sys.executable, "-c", LIMITED, str(path), str(limit), *args]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("room", "whole"), [(0, ""), (1, ""), (5, ""), (6, "e"), (12, "ef"), (20, "efg")]
+)
+def test_a_full_disk_keeps_all_lines_that_are_whole(path: Path, room: int, whole: str) -> None:
+    path.write_bytes(FILE)
+    said = run_limited(path, len(FILE) + len(line_of(good("e"))) * room // 6)
+    assert said.startswith(f"{path}: File too large: write to where files may be larger")
+    assert f"and start again; {4 + len(whole)} results are safe." in said
+    assert ids(path) == [*"abcd", *whole]
+
+
+def test_a_disk_too_full_to_rewrite_the_file_leaves_it_as_it_was(path: Path) -> None:
+    path.write_bytes(FILE)
+    said = run_limited(path, 100, "retry_failed")
+    assert said.startswith(f"{path} cannot be rewritten: File too large: ")
+    assert path.read_bytes() == FILE
+    assert [child.name for child in path.parent.iterdir()] == ["out.jsonl"]
+
+
+def test_a_disk_that_is_full_at_the_first_result_leaves_no_file(path: Path) -> None:
+    assert "0 results are safe" in run_limited(path, 10)
+    assert not path.exists()
+
+
+def test_once_there_is_room_again_the_same_journal_goes_on(
+    journal: FileJournal, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.open()
+    journal.append([good("a")])
+    write, truncate = os.write, os.ftruncate
+
+    def half(fd: int, data: memoryview) -> int:
+        monkeypatch.setattr(os, "write", full)
+        return write(fd, data[: len(data) // 2])
+
+    def full(*args: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", half)
+    monkeypatch.setattr(os, "ftruncate", full)  # not even that
+    with pytest.raises(OutputError) as caught:
+        journal.append([good("b"), good("c"), good("d")])
+    said = "No space left on device: free some space, and start again; 2 results are safe."
+    assert str(caught.value) == f"{path}: {said}"
+    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(os, "ftruncate", truncate)
+    journal.append([good("c")])
+    assert ids(path) == ["a", "b", "c"]
