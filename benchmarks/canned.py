@@ -47,6 +47,13 @@ _ANSWER = {
 _SERVER = {"service_tier": "default", "system_fingerprint": "fp_34a54ae93c"}
 
 
+def forget_limits() -> None:
+    """Answers without the X-RateLimit headers; to be called before the first is made."""
+    global _HEADERS
+    lines = _HEADERS.splitlines(keepends=True)
+    _HEADERS = "".join(line for line in lines if not line.startswith("X-RateLimit"))
+
+
 def _plain(value: object) -> bytes:
     content = orjson.dumps(value)
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{_HEADERS}"

@@ -33,9 +33,9 @@ def run(main: Callable[[], None]) -> None:
 
 
 @contextmanager
-def running_server() -> Iterator[str]:
+def running_server(*options: str) -> Iterator[str]:
     """The canned server; gives its base URL."""
-    with _process("server.py") as process:
+    with _process("server.py", *options) as process:
         yield f"http://127.0.0.1:{int(_line(process))}/v1"
 
 

@@ -1,11 +1,12 @@
 """The canned server: one `asyncio.Protocol`, as little work as possible, in a process of its own.
 
-    python benchmarks/server.py
+    python benchmarks/server.py [--no-limits]
 
 Prints its port, and ends when its standard input does, so that nothing outlives who started it.
 How a stream is written is said by the request's model: "one" (an event a write), "burst" (20 a
 write), "flood" (as fast as the client takes it), "hold" (two events, and then silence). How long it
-is, by `max_tokens`.
+is, by `max_tokens`. With `--no-limits` no answer has X-RateLimit headers, which would pace a client
+that reads them.
 """
 
 from __future__ import annotations
@@ -134,6 +135,8 @@ async def serve() -> None:
 def main() -> None:
     machine.pin(-1)
     machine.allow_many_files()
+    if "--no-limits" in sys.argv:
+        canned.forget_limits()
     try:
         import uvloop
     except ImportError:

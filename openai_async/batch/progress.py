@@ -39,6 +39,8 @@ LINE_SHARE = 0.1
 SILENCE = 600.0
 # How long the end of a run waits for a terminal that takes nothing.
 PATIENCE = 2.0
+# A limit that is so many times as high holds nothing back. Those that were never met are such.
+FAR_AWAY = 10
 
 # In characters. A shorter bar says less than the number beside it.
 WIDEST_BAR = 40
@@ -152,20 +154,23 @@ def _frame(progress: Progress, recent: _Recent) -> _Frame:
         rate=rate,
         tokens=tokens,
         left=(progress.total - done) / rate if rate else None,
-        limit=_limit(list(progress.pace().values()), tally),
+        limit=_limit(list(progress.pace().values()), tally, rate * 60),
     )
 
 
-def _limit(paces: list[ModelPace], tally: Tally) -> str:
-    """A pause, or else what holds the run back: for several models, all of it together."""
+def _limit(paces: list[ModelPace], tally: Tally, rate: float) -> str:
+    """A pause, or what may hold back a run of this `rate`: of several models, all together."""
     if (paused := max((pace.paused for pace in paces), default=0.0)) > 0:
         return f"paused {_wait(paused)}"
-    requests = sum(pace.requests_per_minute or 0 for pace in paces)
-    tokens = sum(pace.tokens_per_minute or 0 for pace in paces)
-    # Of the two, the one that is reached first with what a request takes on average.
-    if tokens and tokens * tally.completed < (requests or math.inf) * tally.tokens:
+    requests = sum(pace.requests_per_minute or 0 for pace in paces) or math.inf
+    tokens = sum(pace.tokens_per_minute or 0 for pace in paces) or math.inf
+    # In requests, of what they take on average: of the two, the lower one counts.
+    by_tokens = tokens * tally.completed / tally.tokens if tally.tokens else math.inf
+    if min(requests, by_tokens) > (rate * FAR_AWAY or sys.float_info.max):
+        return ""
+    if by_tokens < requests:
         return f"limit {tokens:,.0f} tokens/min"
-    return f"limit {requests:,.0f}/min" if requests else ""
+    return f"limit {requests:,.0f}/min"
 
 
 def _requests(frame: _Frame) -> str:
@@ -267,8 +272,11 @@ class _Bar:
         head, percent = f" {frame.done:,}/{frame.total:,} ", f" {_percent(frame):>5}"
         # Always as wide, so that the bar does not tremble.
         left = f"  {_left(frame):<{LEFT_WIDTH}}" if frame.left else ""
-        room = min(width - len(head) - len(percent) - len(left), WIDEST_BAR)
-        bar = room if room >= NARROWEST_BAR else 0
+        room = width - len(head) - len(percent)
+        if len(left.rstrip()) > room:
+            left = ""
+        bar = min(room - len(left), WIDEST_BAR)
+        bar = bar if bar >= NARROWEST_BAR else 0
         filled = math.floor(frame.share * bar)
         full, empty = ("━", "─") if self._console.encoding.startswith("utf") else ("#", "-")
         first = Text.assemble(

@@ -1,18 +1,26 @@
-"""From the event loop to the disk: results are appended in a thread, together with all that came
-while the last ones were written."""
+"""From the event loop to the disk: results are appended in a thread, many at a time when many come.
+
+A change of threads takes as long as sending a request. So the first result after a pause is written
+at once, and those after it together, 50 ms later: at 20 results a second each goes by itself, at
+4,000 it is 200, for a fifth of the CPU time of the whole run less.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
+from math import inf
 
 from .journal import Journal
 from .results import BatchResult
 
 # What a power cut may cost, in seconds of results: they are missing then, and sent again.
 SYNC = 1.0
+# Seconds between two writes.
+GATHER = 0.05
 # Results that may wait for the disk; more, and a slow disk holds the run back.
-ROOM = 256
+ROOM = 1024
 
 
 class Writer:
@@ -22,6 +30,7 @@ class Writer:
         self._journal = journal
         self._waiting: list[BatchResult] = []
         self._news = asyncio.Event()
+        self._full = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
         self._ending = False
@@ -42,6 +51,7 @@ class Writer:
         self._news.set()
         if len(self._waiting) >= ROOM:
             self._room.clear()
+            self._full.set()
             await self._room.wait()
         if self._task is not None and self._task.done():
             self._task.result()
@@ -54,6 +64,7 @@ class Writer:
         """
         self._ending = True
         self._news.set()
+        self._full.set()
         task, cancelled = self._task, None
         while task is not None and not task.done():
             try:
@@ -69,14 +80,21 @@ class Writer:
             task.result()
 
     async def _write_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        written_at = -inf
         try:
             while True:
                 await self._news.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(written_at + GATHER):
+                        await self._full.wait()
                 self._news.clear()
+                self._full.clear()
                 batch, self._waiting = self._waiting, []
                 self._room.set()
                 ending = self._ending
                 await asyncio.to_thread(self._write, batch, ending)
+                written_at = loop.time()
                 if ending and not self._waiting:
                     return
         finally:

@@ -27,6 +27,7 @@ from .probe import Probe
 # be on their way to be refused. To 256 at once takes 0.7 s, or seven answers' time.
 FIRST_REQUESTS = 2
 OPENING = 0.1
+WIDE = 1024  # from here on there is no bound: clients have as many connections
 # A 429 without retry-after holds all up for the time of one request, but at most for this long.
 LONGEST_HOLD = 1.0
 # The correction of the token estimate: the weight of one more answer, and its bounds.
@@ -57,7 +58,7 @@ class Pace:
     requests: Bucket = field(init=False)
     tokens: Bucket = field(init=False)
     paused_until: float = field(init=False, default=-inf)
-    _under_way: int = field(init=False, default=0)
+    _under_way: int = field(init=False, default=0)  # not counted once it does not matter
     _width: float = field(init=False)
     _widened_at: float = field(init=False, default=inf)
     _good: int = field(init=False, default=0)
@@ -68,6 +69,11 @@ class Pace:
         self.requests = Bucket(_per_second(self.limit.requests_per_minute))
         self.tokens = Bucket(_per_second(self.limit.tokens_per_minute))
         self._width = FIRST_REQUESTS if self.limit.adaptive else inf
+
+    @property
+    def open(self) -> bool:
+        """Whether any number may be under way: enough is known, or nothing was ever refused."""
+        return self._width == inf
 
     @property
     def counts_tokens(self) -> bool:
@@ -87,12 +93,17 @@ class Pace:
 
     def take(self, tokens: float, now: float) -> Ticket:
         """A request leaves."""
-        self._under_way += 1
         self.requests.take(1.0)
-        self.tokens.take(tokens)
-        if self._widened_at == inf:
-            self._widened_at = now
+        if tokens:
+            self.tokens.take(tokens)
+        if self._width != inf:
+            self._under_way += 1
+            self._widened_at = min(self._widened_at, now)
         return (now, tokens, self.requests.sent, self.tokens.sent)
+
+    def none_under_way(self) -> None:
+        """All that was is none of ours."""
+        self._under_way = 0
 
     def lost(self, ticket: Ticket) -> None:
         """It ended in a way that says nothing of limits."""
@@ -113,7 +124,7 @@ class Pace:
             self._good += 1
             if self._good >= self._width and now - self._widened_at >= OPENING:
                 self._good, self._widened_at = 0, now
-                self._width *= 2
+                self._width = self._width * 2 if self._width < WIDE else inf
 
     def refused(
         self, ticket: Ticket, known: RateLimits | None, retry_after: float | None, now: float

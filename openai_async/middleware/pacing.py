@@ -40,7 +40,6 @@ class Pacing:
         self.limit = limit
         self._estimate = limit.estimate_tokens or estimate_tokens
         self._lanes: dict[str, Lane] = {}
-        self._process = os.getpid()
 
     async def __call__(self, request: Request, send: Send) -> Response:
         if request.api_key is None:  # a picture's URL, at some other server
@@ -67,8 +66,6 @@ class Pacing:
         return {model: lane.known() for model, lane in self._lanes.items()}
 
     def _lane(self, model: Any) -> Lane:
-        if self._process != os.getpid():  # those who wait are in the parent, with their loop
-            self._process, self._lanes = os.getpid(), {}
         name = model if type(model) is str else ""
         lane = self._lanes.get(name)
         return self._lanes.setdefault(name, Lane(self.limit)) if lane is None else lane
@@ -107,6 +104,7 @@ class Lane:
         self._lock = threading.Lock()
         self._queues: dict[asyncio.AbstractEventLoop, _Queue] = {}
         self._next_look = -inf
+        self._process = os.getpid()
 
     def enter_now(self, estimate: float) -> Ticket | None:
         """Leave at once, if that is possible and nobody waits."""
@@ -119,6 +117,8 @@ class Lane:
 
     async def enter(self, estimate: float) -> Ticket:
         """Wait for the turn."""
+        if self._process != os.getpid():
+            self._begin_anew()
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[Ticket] = loop.create_future()
         queue = self._queues.setdefault(loop, _Queue())
@@ -140,6 +140,8 @@ class Lane:
         """A good answer: its headers tell of limits, its `usage` of tokens."""
         now = monotonic()
         look = now >= self._next_look
+        if not look and self.pace.open:
+            return
         known = None
         if look:
             self._next_look = now + LOOK
@@ -185,6 +187,12 @@ class Lane:
             paused=max(0.0, pace.paused_until - now),
             rejections=pace.rejections,
         )
+
+    def _begin_anew(self) -> None:
+        """In a forked child: who waits, and who holds the lock, is in the parent."""
+        self._process = os.getpid()
+        self._lock, self._queues = threading.Lock(), {}
+        self.pace.none_under_way()
 
     def _settle(self, ticket: Ticket, tokens: int) -> None:
         with self._lock:

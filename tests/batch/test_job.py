@@ -284,7 +284,7 @@ async def test_a_full_disk_keeps_what_was_paid_for(server: LocalServer, tmp_path
 
 # --- bad input ---
 
-BAD = [
+BAD: list[dict[str, Any] | bytes] = [
     line("a"),
     b'{"custom_id": "b", "broken',
     {**line("c"), "custom_id": None},
