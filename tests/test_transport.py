@@ -550,6 +550,44 @@ with warnings.catch_warnings():
     )
 
 
+def test_a_forked_child_does_not_wait_for_what_its_parent_has_under_way() -> None:
+    run_script(
+        """
+import os
+from openai_async import RateLimit
+from openai_async.testing import Failure
+
+async def main():
+    async with LocalServer() as server:
+        client = AsyncClient(api_key="local", base_url=server.url, rate_limit=RateLimit())
+        server.script(Failure(stall_after=0), times=2)  # as many as go while nothing is known
+        ask = lambda: client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "Hi"}]
+        )
+        tasks = [asyncio.create_task(ask()) for _ in range(3)]
+        await server.received(2)
+        child = os.fork()
+        if child == 0:
+            async def in_child():
+                assert (await ask()).text
+                await client.close()
+            asyncio.run(in_child())
+            os._exit(0)
+        while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+            await asyncio.sleep(0.01)  # the server answers the child meanwhile
+        assert ended[1] == 0
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await client.close()
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of fork() beside threads, Python 3.12
+    asyncio.run(main())
+"""
+    )
+
+
 def test_a_forked_child_that_drops_the_client_leaves_the_parent_its_connections() -> None:
     run_script(
         """
