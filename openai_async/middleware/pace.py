@@ -20,7 +20,7 @@ from attrs import define, field
 from ..options import RateLimit
 from ..types.rate_limits import RateLimits
 from .bucket import Bucket
-from .probe import Probe
+from .probe import DOUBLING, Probe
 
 # Requests at once while nothing is known. They double when as many answers are in, but no sooner
 # than after this many seconds: when the burst that a silent server allows is used up, few should
@@ -30,6 +30,9 @@ OPENING = 0.1
 WIDE = 1024  # from here on there is no bound: clients have as many connections
 # A 429 without retry-after holds all up for the time of one request, but at most for this long.
 LONGEST_HOLD = 1.0
+# A server that asks for more than a minute is asked again after a minute: it may be mistaken, and
+# nobody may see why everything stands still.
+LONGEST_PAUSE = 60.0
 # The correction of the token estimate: the weight of one more answer, and its bounds.
 WEIGHT = 0.1
 LEAST_CORRECTION, MOST_CORRECTION = 0.05, 20.0
@@ -84,9 +87,12 @@ class Pace:
         """Seconds until a request may leave: 0 for now, `inf` for not before another answer."""
         if self._under_way >= self._width:
             return inf
-        if self._probe.started and self.known is None:
+        probing = self._probe.started and self.known is None
+        if probing:
             self.requests.set_rate(self._probe.rate(now), now)
         wait = self.requests.wait(1.0, now)
+        if probing and wait > DOUBLING:  # by then the rate will have risen
+            wait = DOUBLING
         if self.tokens.rate != inf:
             wait = max(wait, self.tokens.wait(tokens, now))
         return max(wait, self.paused_until - now) if self.paused_until > now else wait
@@ -145,16 +151,20 @@ class Pace:
             self._width = inf
             if first:
                 passed = self.requests.sent - self.rejections
-                self._probe.refused(passed, retry_after, now)
+                self._probe.refused(passed, retry_after, self._pause(retry_after), now)
                 self.requests.set_rate(self._probe.rate(now), now)
             else:
                 self._probe.refused_too()
         elif first:  # from a proxy before the server, which adds no headers
             self.requests.share_less()
+        pause = self._pause(retry_after)
+        self.requests.empty(pause)
+        self.paused_until = max(self.paused_until, now + pause)
+
+    def _pause(self, retry_after: float | None) -> float:
         if retry_after is None:
-            retry_after = min(LONGEST_HOLD, 1 / self.requests.rate)
-        self.requests.empty(retry_after)
-        self.paused_until = max(self.paused_until, now + retry_after)
+            return min(LONGEST_HOLD, 1 / self.requests.rate)
+        return min(LONGEST_PAUSE, retry_after)
 
     def settle(self, ticket: Ticket, tokens: float) -> None:
         """The answer says what the request took; the next estimates learn from it."""

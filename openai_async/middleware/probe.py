@@ -16,6 +16,8 @@ from attrs import define
 # and again, and one that is too low doubles every so many seconds until the second 429.
 FIRST_GUESS = 10.0
 DOUBLING = 0.4
+# In a pause the rate goes on to rise for this many seconds: many servers say "1 s" whatever it is.
+PAUSE_THAT_COUNTS = 1.0
 # Fewer requests than this between two 429s measure nothing.
 ENOUGH = 3
 # Two measures that differ by more than this share are not of the same limit, or not yet exact.
@@ -37,6 +39,7 @@ class Probe:
     _rate: float = inf
     _agreeing: int = 0
     _cut_at: float = 0.0
+    _rises_from: float = 0.0
     _passed: float = 0.0
 
     @property
@@ -46,18 +49,19 @@ class Probe:
 
     def rate(self, now: float) -> float:
         """How fast to go now."""
-        time = max(0.0, now - self._cut_at)
+        time = max(0.0, now - self._rises_from)
         if not self._agreeing:
             return self._rate * math.pow(2.0, min(time / DOUBLING, 60.0))
         growth = GROWTH_AT_FIRST if self._agreeing == 1 else GROWTH / self._agreeing**2
         return self._rate * (PLATEAU + growth * time**3)
 
-    def refused(self, passed: float, retry_after: float | None, now: float) -> None:
+    def refused(self, passed: float, retry_after: float | None, pause: float, now: float) -> None:
         """A 429, the first of those that came together.
 
         Args:
             passed: how many requests have been let through in all.
             retry_after: seconds that the server asks to wait.
+            pause: seconds in which nothing will be sent now.
         """
         if not self.started:
             # The wait for one more request is at most the time between two. Nothing is known of
@@ -71,6 +75,7 @@ class Probe:
         else:
             self._rate *= CUT
         self._cut_at, self._passed = now, passed
+        self._rises_from = now + max(0.0, pause - PAUSE_THAT_COUNTS)
 
     def refused_too(self) -> None:
         """One more of those that came together: it had been taken for let through."""

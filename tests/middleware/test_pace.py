@@ -174,6 +174,20 @@ def test_one_429_makes_all_wait_as_long_as_it_says() -> None:
     assert pace.wait(0, 8.0) == 0
 
 
+def test_a_server_that_asks_for_days_is_asked_again_after_a_minute() -> None:
+    pace = Pace(RateLimit())
+    pace.refused(pace.take(0, 0.0), None, 86_400, 0.0)
+    assert pace.wait(0, 0.0) == pytest.approx(60.0, abs=10)
+    left, now = 0, 0.0
+    while now < 60 * 60:
+        wait = pace.wait(0, now)
+        if wait <= 0:
+            left += 1
+            pace.refused(pace.take(0, now), None, 86_400, now)
+        now += max(wait, 0.001)
+    assert 10 < left < 300
+
+
 def test_after_a_pause_no_crowd_leaves() -> None:
     pace = Pace(RateLimit(requests_per_minute=6000))
     pace.refused(pace.take(0, 0.0), None, 60.0, 0.0)
