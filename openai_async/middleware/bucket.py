@@ -43,6 +43,8 @@ class Bucket:
     ceiling: float
     rate: float = field(init=False)
     sent: float = field(init=False, default=0.0)
+    scale: float = field(init=False, default=1.0)
+    """How many times its limit the server turned out to allow."""
     capacity: float = field(init=False)
     """The highest level."""
     _level: float = field(init=False)
@@ -53,7 +55,6 @@ class Bucket:
     _share: float = field(init=False, default=1.0)
     _learned_at: float = field(init=False, default=inf)
     _mark: tuple[float, float, float] = field(init=False, default=(0.0, 0.0, -inf))
-    _scale: float = field(init=False, default=1.0)
 
     def __attrs_post_init__(self) -> None:
         self.rate = self.ceiling
@@ -104,7 +105,7 @@ class Bucket:
 
     def share_less(self) -> None:
         """A 429 came in spite of what the headers said."""
-        self._scale = max(1.0, self._scale / 2)
+        self.scale = max(1.0, self.scale / 2)
         self._share = max(LEAST_SHARE, self._share * SHARE_CUT)
 
     def learn(
@@ -120,11 +121,10 @@ class Bucket:
             age: seconds since that request left. Servers count a request as it arrives, so `left`
                 is from then.
         """
-        self._compare(limit / 60, left, sent, age, now)
         self._share = min(1.0, self._share + SHARE_GAIN * max(0.0, now - self._learned_at))
         self._learned_at = now
         self._most_left = max(self._most_left, left)
-        rate = limit / 60 * self._scale
+        rate = limit / 60 * self.scale
         stock = left - (self.sent - sent) - JITTER * rate
         full = None if reset is None else left + rate * reset
         # How limits are counted shows in when they are reset. OpenAI's are buckets that fill up
@@ -144,19 +144,19 @@ class Bucket:
         self.set_rate(self._share * (rate + max(0.0, stock) / SURPLUS), now)
         self._level = min(self._level, stock)
 
-    def _compare(self, rate: float, left: int, sent: float, age: float, now: float) -> None:
+    def compare(self, limit: int, left: int, sent: float, age: float, now: float) -> None:
         """Whether what we take shows in what is left. If it does not, there is more to be had.
 
         So it is with gateways that copy headers from somewhere, and with limits of other lengths
-        of time than a minute.
+        of time than a minute. Only for what is counted exactly; the arguments are those of `learn`.
         """
+        rate = limit / 60 * self.scale
         first_left, first_sent, first_at = self._mark
-        rate *= self._scale
         surplus = sent - first_sent - rate * (now - age - first_at)
         # What fills up while a request is on its way there hides as much.
         enough = surplus >= EVIDENCE + 4 * rate * age
         if enough and first_left - left < surplus / 4:
-            self._scale *= 2
+            self.scale *= 2
         if enough or surplus < 0 or left > first_left:
             self._mark = (left, sent, now - age)
 

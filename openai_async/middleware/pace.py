@@ -61,6 +61,8 @@ class Pace:
     requests: Bucket = field(init=False)
     tokens: Bucket = field(init=False)
     paused_until: float = field(init=False, default=-inf)
+    _told: bool = field(init=False, default=False)
+    """Whether headers have told the limit of requests."""
     _under_way: int = field(init=False, default=0)  # not counted once it does not matter
     _width: float = field(init=False)
     _widened_at: float = field(init=False, default=inf)
@@ -87,7 +89,7 @@ class Pace:
         """Seconds until a request may leave: 0 for now, `inf` for not before another answer."""
         if self._under_way >= self._width:
             return inf
-        probing = self._probe.started and self.known is None
+        probing = self._probe.started and not self._told
         if probing:
             self.requests.set_rate(self._probe.rate(now), now)
         wait = self.requests.wait(1.0, now)
@@ -140,26 +142,30 @@ class Pace:
         self.rejections += 1
         if not self.limit.adaptive:
             return
-        first = ticket[0] >= self._cut_at
-        if first:
+        self._width = inf
+        if ticket[0] >= self._cut_at:
             self._cut_at = now
+            self._slow_down(ticket, known, retry_after, now)
+        elif not self._told:
+            self._probe.refused_too()
         if known is not None:
             self._learn(ticket, known, now)
-            if first:
-                self._exhausted(ticket[1], known).share_less()
-        elif self.known is None:
-            self._width = inf
-            if first:
-                passed = self.requests.sent - self.rejections
-                self._probe.refused(passed, retry_after, self._pause(retry_after), now)
-                self.requests.set_rate(self._probe.rate(now), now)
-            else:
-                self._probe.refused_too()
-        elif first:  # from a proxy before the server, which adds no headers
-            self.requests.share_less()
         pause = self._pause(retry_after)
         self.requests.empty(pause)
         self.paused_until = max(self.paused_until, now + pause)
+
+    def _slow_down(
+        self, ticket: Ticket, known: RateLimits | None, retry_after: float | None, now: float
+    ) -> None:
+        left = None if known is None else known.remaining_tokens
+        if left is not None and left < ticket[1]:
+            self.tokens.share_less()
+        elif self._told:
+            self.requests.share_less()
+        elif known is None or known.limit_requests is None or known.remaining_requests is None:
+            passed = self.requests.sent - self.rejections
+            self._probe.refused(passed, retry_after, self._pause(retry_after), now)
+            self.requests.set_rate(self._probe.rate(now), now)
 
     def _pause(self, retry_after: float | None) -> float:
         if retry_after is None:
@@ -177,20 +183,18 @@ class Pace:
 
     def _learn(self, ticket: Ticket, known: RateLimits, now: float) -> None:
         self.known = known
-        self._width = inf
         at, _, requests_sent, tokens_sent = ticket
         age = now - at
         limit, left, reset = known.limit_requests, known.remaining_requests, known.reset_requests
         if limit is not None and left is not None:
+            self._told, self._width = True, inf
+            self.requests.compare(limit, left, requests_sent, age, now)
             self.requests.learn(limit, left, reset, requests_sent, age, now)
         limit, left, reset = known.limit_tokens, known.remaining_tokens, known.reset_tokens
         if limit is not None and left is not None:
+            self._width = inf
+            self.tokens.scale = max(self.tokens.scale, self.requests.scale)
             self.tokens.learn(limit, left, reset, tokens_sent, age, now)
-
-    def _exhausted(self, tokens: float, known: RateLimits) -> Bucket:
-        """Which of the two a 429 is about."""
-        left = known.remaining_tokens
-        return self.tokens if left is not None and left < tokens else self.requests
 
 
 def _per_second(per_minute: float | None) -> float:

@@ -155,6 +155,21 @@ def test_a_server_that_says_nothing_gets_more_and_more_at_once() -> None:
     assert job.seconds < 1.2 * 20_000 / 256 * 0.1  # the opening takes no more than a fifth
 
 
+def test_headers_that_leave_out_half_are_not_enough() -> None:
+    # Azure tells what is left, not of how much: a 429 has to tell the rest.
+    known = RateLimits(remaining_requests=0)
+    pace = Pace(RateLimit())
+    pace.refused(pace.take(0, 0.0), known, 0.1, 0.0)
+    assert pace.requests.rate < math.inf
+
+
+def test_a_limit_that_is_used_up_before_we_begin_is_no_reason_to_go_slower_later() -> None:
+    pace = Pace(RateLimit())
+    used_up = RateLimits(limit_requests=6000, remaining_requests=0, reset_requests=60)
+    pace.refused(pace.take(0, 0.0), used_up, 1.0, 0.0)
+    assert pace.requests.rate == pytest.approx(100)
+
+
 def test_not_adaptive_means_just_the_limits_given() -> None:
     pace = Pace(RateLimit(adaptive=False))
     tickets = [pace.take(0, 0.0) for _ in range(1000)]
