@@ -39,8 +39,8 @@ LINE_SHARE = 0.1
 SILENCE = 600.0
 # How long the end of a run waits for a terminal that takes nothing.
 PATIENCE = 2.0
-# A limit that is so many times as high holds nothing back. Those that were never met are such.
-FAR_AWAY = 10
+# A limit that is so many times as high as the rate holds nothing back.
+FAR_AWAY = 4
 
 # In characters. A shorter bar says less than the number beside it.
 WIDEST_BAR = 40

@@ -15,6 +15,7 @@ from cyclopts import App, Group, Parameter, validators
 
 import openai_async
 
+from .batch_options import BatchOptions, PromptOptions
 from .errors import EXPECTED, INTERRUPTED, report
 from .options import CHAT_MODEL, IMAGE_MODEL, IMAGE_SIZE, Connection, Quality, Style, check
 from .output import Output, prepare_streams
@@ -50,7 +51,7 @@ def _app() -> App:
         suppress_keyboard_interrupt=False,
         group_parameters=Group("Options", sort_key=0),
     )
-    for command in (demo, models, chat, image, serve):
+    for command in (demo, models, chat, image, batch, serve):
         app.command(command)
     return app
 
@@ -151,6 +152,34 @@ def image(
         prompt=prompt, path=output, model=model, size=size, quality=quality, style=style
     )
     run_loop(draw(drawing, connection, Output(as_json=json)))
+
+
+def batch(
+    source: Annotated[
+        Path | None,
+        Parameter(name="input", help="A JSONL file of requests, as for the OpenAI Batch API."),
+    ] = None,
+    /,
+    *,
+    output: Annotated[
+        Path,
+        Parameter(
+            name=("--output", "-o"),
+            help="The file for the results. If it is there, what is missing is done.",
+        ),
+    ],
+    options: BatchOptions = BatchOptions(),  # noqa: B008 - frozen
+    prompts: PromptOptions = PromptOptions(),  # noqa: B008
+    json: Json = False,
+    connection: Connection = Connection(),  # noqa: B008
+) -> int:
+    """Send a file of requests; started again, go on where it ended.
+
+    Ctrl-C finishes what is in flight; a second one ends at once.
+    """
+    from .batch import batch as run_batch
+
+    return run_batch(source, output, options, prompts, connection, Output(as_json=json))
 
 
 def serve(

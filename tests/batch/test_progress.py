@@ -299,7 +299,7 @@ async def test_what_holds_the_run_back_is_shown(
     assert shown not in screen.lines[-2]  # it is over
 
 
-@pytest.mark.parametrize("paces", [[], [pace()], [pace(100_000_000)]])
+@pytest.mark.parametrize("paces", [[], [pace()], [pace(3000)], [pace(None, 60_000)]])
 async def test_a_limit_that_holds_nothing_back_is_not(
     clock: SimpleNamespace, paces: list[ModelPace]
 ) -> None:

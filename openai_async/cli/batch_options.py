@@ -1,0 +1,132 @@
+"""The options of `openai-async batch`, as `--help` shows them, and which of them go together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from attrs import asdict, frozen
+from cyclopts import Group, Parameter, validators
+
+from .errors import UsageError
+
+_PER_MINUTE = validators.Number(gte=1, lte=10**9)
+_AT_LEAST_ONE = validators.Number(gte=1)
+
+
+@Parameter(name="*", group=Group("Options", sort_key=0))
+@frozen(kw_only=True)
+class BatchOptions:
+    """How to do it."""
+
+    concurrency: Annotated[
+        int, Parameter(validator=_AT_LEAST_ONE, help="How many requests are in flight at once.")
+    ] = 256
+    rpm: Annotated[
+        int | None,
+        Parameter(
+            validator=_PER_MINUTE,
+            help="Send at most so many requests a minute. The server's own limit is learnt.",
+        ),
+    ] = None
+    tpm: Annotated[
+        int | None,
+        Parameter(validator=_PER_MINUTE, help="The same for tokens."),
+    ] = None
+    retry_failed: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Do those again whose result is an error."),
+    ] = False
+    skip_bad_lines: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Lines that are no requests become errors in the output.",
+        ),
+    ] = False
+    dry_run: Annotated[
+        bool,
+        Parameter(
+            negative="", show_default=False, help="Check and count only; sends and writes nothing."
+        ),
+    ] = False
+    parts: Annotated[
+        Literal["jsonl", "parquet"] | None,
+        Parameter(help="Make the output a directory of such files."),
+    ] = None
+    engine: Annotated[
+        Literal["local", "ray"], Parameter(help="One process, or many on a Ray cluster.")
+    ] = "local"
+    workers: Annotated[
+        int | None, Parameter(validator=_AT_LEAST_ONE, help="Ray: how many processes.")
+    ] = None
+    columns: Annotated[
+        str | None,
+        Parameter(help="Ray, from Parquet: which column is what, as prompt=text,model=gpt-4o."),
+    ] = None
+
+
+@Parameter(name="*", group=Group("Prompts in place of requests", sort_key=1))
+@frozen(kw_only=True)
+class PromptOptions:
+    """How to make requests of prompts."""
+
+    from_prompts: Annotated[
+        Path | None,
+        Parameter(help="Prompts: one on each line of a text, or a column of a CSV or Parquet."),
+    ] = None
+    model: Annotated[str | None, Parameter(help="The model to ask.")] = None
+    column: Annotated[str | None, Parameter(help="Which column has the prompts.")] = None
+    id_column: Annotated[
+        str | None, Parameter(help="Which has the custom_id; else prompt-1, prompt-2, ...")
+    ] = None
+    system: Annotated[str | None, Parameter(help="Instructions for the model.")] = None
+    max_tokens: Annotated[
+        int | None, Parameter(validator=_AT_LEAST_ONE, help="The longest answer.")
+    ] = None
+    temperature: Annotated[
+        float | None,
+        Parameter(validator=validators.Number(gte=0, lte=2), help="From 0, strict, to 2, wild."),
+    ] = None
+
+
+def check_usage(
+    source: Path | None, output: Path, options: BatchOptions, prompts: PromptOptions
+) -> None:
+    """Raise what does not go together."""
+    if source is None and prompts.from_prompts is None:
+        msg = "There is no input: name a JSONL file of requests, or pass --from-prompts."
+    elif source is not None and prompts.from_prompts is not None:
+        msg = "There are two inputs: pass a file of requests or --from-prompts."
+    elif prompts.from_prompts is None and (unused := _passed(prompts)):
+        msg = f"{unused} is for --from-prompts: a file of requests says it in each line."
+    elif prompts.from_prompts is not None and prompts.model is None:
+        msg = "--from-prompts needs a --model to ask."
+    elif output in (source, prompts.from_prompts):
+        msg = "Input and output are the same file: write the results to another."
+    elif options.engine == "local" and (options.workers or options.columns):
+        msg = "--workers and --columns are for --engine ray."
+    elif options.engine == "local" and source is not None and source.suffix == ".parquet":
+        msg = f"{source} is Parquet: pass it with --from-prompts, or to --engine ray."
+    else:
+        return
+    raise UsageError(msg)
+
+
+def column_mapping(columns: str | None) -> Mapping[str, str] | None:
+    """`prompt=text,model=gpt-4o` as a mapping."""
+    if columns is None:
+        return None
+    pairs = [part.strip().partition("=") for part in columns.split(",")]
+    if not all(name and column for name, _, column in pairs):
+        msg = f"--columns is {columns!r}: write it like prompt=text,model=gpt-4o."
+        raise UsageError(msg)
+    return {name: column for name, _, column in pairs}
+
+
+def _passed(prompts: PromptOptions) -> str | None:
+    """The first option that has a value."""
+    given = (name for name, value in asdict(prompts).items() if value is not None)
+    return next((f"--{name.replace('_', '-')}" for name in given), None)
