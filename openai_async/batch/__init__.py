@@ -1,7 +1,7 @@
 """Many requests: `run_requests` for an iterable of them, `run_batch` for a file.
 
-    async for result in run_requests(client, requests, concurrency=256): ...
-    report = await run_batch(client, "in.jsonl", "out.jsonl", progress=True)
+async for result in run_requests(client, requests, concurrency=256): ...
+report = await run_batch(client, "in.jsonl", "out.jsonl", progress=True)
 """
 
 from .fan_out import run_requests

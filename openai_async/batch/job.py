@@ -33,6 +33,7 @@ from .checking import BadLine, check_input, describe, requests_of
 from .engines import Engine, make_engine
 from .ids import IdSet
 from .journal import FileJournal, Journal, OutputError
+from .lines import Line
 from .parts import PartsJournal
 from .progress import Progress, show_progress
 from .report import BatchReport, BatchStoppedError, Tally
@@ -109,6 +110,8 @@ async def run_batch(
     )
     try:
         await job.check(skip_bad_lines=skip_bad_lines)
+        if job.halted():
+            return job.report()
         await to_its_end(partial(journal.open, retry_failed=retry_failed))
         await to_its_end(job.write_bad_lines)
         return await job.run(show=progress)
@@ -140,6 +143,7 @@ class Job:
     patience: int
     """After how many failures in a row the server is taken for gone."""
     stop: asyncio.Event
+    started: float = field(factory=time.monotonic)
     tally: Tally = field(factory=Tally)
     total: int = 0
     bad: int = 0
@@ -153,14 +157,25 @@ class Job:
 
     async def check(self, *, skip_bad_lines: bool) -> None:
         """Read the input once, before anything is sent or written."""
-        found = await asyncio.to_thread(partial(check_input, self.source, read=self.engine.read))
-        if found.bad_count and not skip_bad_lines:
+        try:
+            found = await asyncio.to_thread(partial(check_input, self.source, read=self.lines))
+        except InvalidArgumentError:
+            if self.halted():  # with no line read, it seemed to be empty
+                return
+            raise
+        if found.bad_count and not skip_bad_lines and not self.halted():
             raise InvalidArgumentError(describe(found, self.source))
         self.total, self.bad = found.requests, found.bad_count
 
+    def lines(self, path: Path) -> Iterator[Line]:
+        """The input's, as far as there is somebody to want them."""
+        for line in self.engine.read(path):
+            if self.stop.is_set():
+                return
+            yield line
+
     async def run(self, *, show: bool) -> BatchReport:
         """Send what is missing."""
-        started = time.monotonic()
         writer = Writer(self.journal)
         writer.start()
         view = Progress(
@@ -182,18 +197,23 @@ class Job:
                 await writer.finish()
             except OutputError as error:
                 self.fatal, self.ended = error, str(error)
-        report = self.tally.report(
-            total=self.total,
-            wall_time=time.monotonic() - started,
-            skipped=self.bad,
-            # The end of the input was not come to: what is in the output is the best that is known.
-            resumed=self.resumed if self.ended is None else min(self.journal.kept, self.total),
-            stopped=self.ended,
-        )
+        report = self.report()
         if self.fatal is not None:
             msg = f"{self.ended} Start it again to go on: what is done is not done twice."
             raise BatchStoppedError(msg, report) from self.fatal
         return report
+
+    def report(self) -> BatchReport:
+        """As of now."""
+        return self.tally.report(
+            total=self.total,
+            wall_time=time.monotonic() - self.started,
+            skipped=self.bad,
+            # The end of the input was not come to: what is in the output is the best that is known.
+            resumed=self.resumed if self.ended is None else min(self.journal.kept, self.total),
+            failed_before=self.journal.failed,
+            stopped=self.ended,
+        )
 
     def write_bad_lines(self) -> None:
         """Each becomes an error in the output, once. Blocking; holds a few of them at a time."""

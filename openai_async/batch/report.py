@@ -100,6 +100,7 @@ class Tally:
         wall_time: float,
         skipped: int = 0,
         resumed: int = 0,
+        failed_before: int = 0,
         stopped: str | None = None,
     ) -> BatchReport:
         """The report of a run with these results; see `BatchReport` for the arguments."""
@@ -109,6 +110,7 @@ class Tally:
             failed=self.failed,
             skipped=skipped,
             resumed=resumed,
+            failed_before=failed_before,
             tokens=self.tokens,
             attempts=self.attempts,
             rejections=self.rejections,
@@ -129,6 +131,7 @@ class BatchReport:
         completed, failed: results of this run without and with an error.
         skipped: lines of the input that were no requests.
         resumed: requests whose result was in the output before this run.
+        failed_before: results that were in the output before this run, and are errors.
         tokens: `usage.total_tokens` of all answers of this run.
         attempts: how many times requests were sent, retries included.
         rejections: how many of the attempts were refused with 429.
@@ -145,6 +148,7 @@ class BatchReport:
     failed: int = 0
     skipped: int = 0
     resumed: int = 0
+    failed_before: int = 0
     tokens: int = 0
     attempts: int = 0
     rejections: int = 0
@@ -202,6 +206,7 @@ def _rows(report: BatchReport) -> list[tuple[str, str, str]]:
     if report.rejections:
         share = report.rejections / max(report.attempts, report.rejections)
         rejected = f"{_grouped(report.rejections)} refused with 429 ({share:.1%})"
+    before = f"{_grouped(report.failed_before)} of them failed" if report.failed_before else ""
     per_second = report.tokens / report.wall_time if report.wall_time else 0.0
     tokens = f"{_rate(per_second)} a second" if per_second else ""
     return [
@@ -209,7 +214,7 @@ def _rows(report: BatchReport) -> list[tuple[str, str, str]]:
         ("completed", _grouped(report.completed), ""),
         ("failed", _some(report.failed), ""),
         ("not done", _some(open_), ""),
-        ("done before", _some(report.resumed), ""),
+        ("done before", _some(report.resumed), before),
         ("bad lines", _some(report.skipped), "skipped"),
         ("attempts", _some(report.attempts), rejected),
         ("tokens", _some(report.tokens), tokens),

@@ -47,7 +47,7 @@ class BatchResult:
         error: `None` for a good answer.
         id: unique for each result.
         attempts: how many times the request was sent.
-        elapsed: seconds from the call to its end; waits for the pace and for retries are part of it.
+        elapsed: seconds from the call to its end, with the waits for the pace and for retries.
         tokens: `usage.total_tokens` of the answer, 0 where it has none.
         rejections: how many of the attempts were refused with 429.
         exception: what the call raised, where it failed in this process; no part of the line.

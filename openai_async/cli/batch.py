@@ -23,6 +23,8 @@ from .running import event_loop
 
 # Has what follows stand where the progress bar is; the bar goes on below.
 CLEAR = "\r\x1b[J"
+# A client's own default. It is the concurrency that is to bound a run.
+CONNECTIONS = 1000
 GO_ON = "Start the same command again to go on."
 
 
@@ -70,10 +72,11 @@ async def _run(
 ) -> int:
     limit = RateLimit(requests_per_minute=options.rpm, tokens_per_minute=options.tpm)
     try:
-        async with connect(connection) as client:
+        connections = max(options.concurrency, CONNECTIONS)
+        async with connect(connection, rate_limit=limit, max_connections=connections) as client:
             with _checking(), interrupts.caught():
                 result = await run_batch(
-                    client.with_options(rate_limit=limit),
+                    client,
                     source,
                     target,
                     concurrency=options.concurrency,
@@ -100,8 +103,8 @@ async def _run(
     if result.stopped is not None:
         write_note(GO_ON)
         return interrupts.exit_code
-    if result.failed:
-        write_note(f"{result.failed:,} failed: --retry-failed does them again.")
+    if failed := result.failed + result.failed_before:
+        write_note(f"{failed:,} failed: --retry-failed does them again.")
         return FAILED
     return 0
 

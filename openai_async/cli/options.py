@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from attrs import frozen
 from cyclopts import Group, Parameter, validators
@@ -68,8 +68,13 @@ def check(connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def connect(connection: Connection) -> AsyncIterator[openai_async.AsyncClient]:
-    """The client, and with `--local` the server too, for as long as the command takes."""
+async def connect(
+    connection: Connection, **options: Any
+) -> AsyncIterator[openai_async.AsyncClient]:
+    """The client, and with `--local` the server too, for as long as the command takes.
+
+    `options` are more of the client's.
+    """
     check(connection)
     base_url, api_key = connection.base_url, connection.api_key
     async with AsyncExitStack() as stack:
@@ -79,7 +84,7 @@ async def connect(connection: Connection) -> AsyncIterator[openai_async.AsyncCli
             server = await stack.enter_async_context(LocalServer())
             base_url, api_key = server.url, LOCAL_KEY
         client = openai_async.AsyncClient(
-            base_url=base_url, api_key=api_key, timeout=_timeout(connection)
+            base_url=base_url, api_key=api_key, timeout=_timeout(connection), **options
         )
         yield await stack.enter_async_context(client)
 

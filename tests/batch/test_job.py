@@ -416,3 +416,24 @@ async def test_killed_twenty_times_and_still_each_request_once(
     assert sent + len(server.requests) <= number + 20 * 60
     report = BatchReport(**orjson.loads(output))
     assert report.resumed + report.completed == number
+
+
+async def test_a_run_may_be_stopped_while_its_input_is_checked(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    stop = asyncio.Event()
+    stop.set()
+    report = await run_batch(client, source, target, stop=stop)
+    assert (report.completed, report.stopped) == (0, "it was interrupted.")
+    assert server.requests == []
+    assert not target.exists()
+
+
+async def test_the_report_tells_of_failures_of_earlier_runs(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    server.script(Failure(400), times=5)
+    await run_batch(client, source, target)
+    report = await run_batch(client, source, target)
+    assert (report.resumed, report.failed, report.failed_before) == (50, 0, 5)
+    assert "5 of them failed" in str(report)

@@ -18,8 +18,17 @@ from openai_async.batch.report import BatchReport, BatchStoppedError, Latencies,
 from openai_async.batch.results import BatchError, BatchResult
 
 KEYS = [
-    *("total", "completed", "failed", "skipped", "resumed", "tokens", "attempts", "rejections"),
-    *("wall_time", "requests_per_second", "latency", "errors", "stopped"),
+    *("total", "completed", "failed", "skipped", "resumed", "failed_before"),
+    *(
+        "tokens",
+        "attempts",
+        "rejections",
+        "wall_time",
+        "requests_per_second",
+        "latency",
+        "errors",
+        "stopped",
+    ),
 ]
 
 
@@ -134,6 +143,7 @@ def test_a_report_is_made_of_a_tally() -> None:
         "failed": 3,
         "skipped": 1,
         "resumed": 3,
+        "failed_before": 0,
         "tokens": 7,
         "attempts": 4,
         "rejections": 1,
