@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from ..requests import BatchRequest
 from ..results import BatchResult
 
 # Requests read ahead at once: enough that the change of threads (some 80 us) costs each of them
-# next to nothing, and few beside those in flight, should they be large.
-BLOCK = 64
+# next to nothing. But no more than are read in so many seconds: large ones are to be few.
+BLOCK = 256
+READING = 0.005
 
 
 class LocalEngine:
@@ -51,8 +53,19 @@ async def _read_ahead(
 ) -> AsyncIterator[BatchRequest]:
     """The requests, read from their file in a thread, a block at a time."""
     source = iter(requests)
-    while block := await asyncio.to_thread(lambda: [*islice(source, BLOCK)]):
+    while block := await asyncio.to_thread(_block, source):
         for request in block:
             if halted():
                 return
             yield request
+
+
+def _block(source: Iterator[BatchRequest]) -> list[BatchRequest]:
+    """The next ones; at least one, if there is one."""
+    block: list[BatchRequest] = []
+    ends = time.monotonic() + READING
+    for request in islice(source, BLOCK):
+        block.append(request)
+        if time.monotonic() >= ends:
+            break
+    return block
