@@ -1,15 +1,12 @@
-"""The picture: CPU time per operation as horizontal bars on a log axis, in SVG.
-
-Brings its own light background, so that it reads the same on white and on dark pages.
-"""
+"""The picture: CPU time per operation as horizontal bars on a log axis, in SVG."""
 
 from __future__ import annotations
 
 import math
-from html import escape
 
 from figures import Figures
 from peers import PEERS
+from svg import LINE, PALE, picture, text
 from works import WORKS
 
 _TITLE = "CPU time of one operation (logarithmic scale; shorter is better)"
@@ -23,7 +20,6 @@ _COLOURS = {
 }
 _WIDTH, _LEFT, _RIGHT = 860, 150, 140
 _BAR, _STEP, _HEADING, _TOP, _BOTTOM = 17, 22, 32, 52, 36
-_INK, _PALE, _LINE, _PAPER = "#1f2933", "#5b6775", "#dde3ea", "#ffffff"
 
 
 def draw(figures: Figures) -> str:
@@ -51,42 +47,31 @@ def draw(figures: Figures) -> str:
     rows = sum(map(len, bars.values()))
     height = _TOP + len(bars) * _HEADING + rows * _STEP + _BOTTOM
     parts = [
-        _text(20, 30, _TITLE, size=16, weight=600),
+        text(20, 30, _TITLE, size=16, weight=600),
     ]
     for decade in range(decades + 1):
         at = x(10.0 ** (low + decade))
         parts.append(
             f'<line x1="{at:.1f}" y1="{_TOP}" x2="{at:.1f}" y2="{height - _BOTTOM + 4}" '
-            f'stroke="{_LINE}"/>'
+            f'stroke="{LINE}"/>'
         )
         label = micros(10.0 ** (low + decade))
-        parts.append(_text(at, height - 14, label, anchor="middle", colour=_PALE))
+        parts.append(text(at, height - 14, label, anchor="middle", colour=PALE))
     y = float(_TOP)
     for group, some in bars.items():
-        parts.append(_text(20, y + 22, WORKS[group].label, weight=600))
+        parts.append(text(20, y + 22, WORKS[group].label, weight=600))
         y += _HEADING
         for peer, value in some:
             weight = 600 if peer == "ours" else 400
-            parts.append(_text(_LEFT - 10, y + 13, PEERS[peer].label, anchor="end", weight=weight))
+            parts.append(text(_LEFT - 10, y + 13, PEERS[peer].label, anchor="end", weight=weight))
             parts.append(
                 f'<rect x="{_LEFT}" y="{y:.0f}" width="{max(1.0, x(value) - _LEFT):.1f}" '
                 f'height="{_BAR}" rx="2" fill="{_COLOURS[peer]}"/>'
             )
             label = micros(value) + _ratio(figures, group, peer)
-            parts.append(_text(x(value) + 6, y + 13, label, weight=weight))
+            parts.append(text(x(value) + 6, y + 13, label, weight=weight))
             y += _STEP
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-            f'width="{_WIDTH}" height="{height}" role="img" '
-            'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif">',
-            f"<title>{_TITLE}</title>",
-            f'<rect x="0.5" y="0.5" width="{_WIDTH - 1}" height="{height - 1}" rx="6" '
-            f'fill="{_PAPER}" stroke="{_LINE}"/>',
-            *parts,
-            "</svg>\n",
-        ]
-    )
+    return picture(_TITLE, _WIDTH, height, parts)
 
 
 def micros(value: float) -> str:
@@ -102,20 +87,3 @@ def _ratio(figures: Figures, group: str, peer: str) -> str:
     if ratio is None or peer in ("by-hand", "raw"):
         return ""
     return f" · {ratio.median:.{1 if ratio.median >= 10 else 2}f}x"
-
-
-def _text(
-    x: float,
-    y: float,
-    text: str,
-    *,
-    anchor: str = "start",
-    size: int = 13,
-    weight: int = 400,
-    colour: str = _INK,
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" '
-        f'text-anchor="{anchor}" fill="{colour}" stroke="{_PAPER}" stroke-width="4" '
-        f'paint-order="stroke">{escape(text)}</text>'
-    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Protocol
+
+from svg import PALE, picture, text
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _PANEL, _GAP, _BOTTOM = 860, 60, 20, 64, 150, 56, 40
 _ANSWERED, _REFUSED, _LIMIT = "#1a7f64", "#c2703d", "#1f2933"
-_INK, _PALE, _LINE, _PAPER = "#1f2933", "#5b6775", "#dde3ea", "#ffffff"
 _TITLE = "Requests a second, against a limit of 20 (seconds from the start)"
 # Times the limit. Columns that are higher are cut off, and say how high they are.
 _HEADROOM = 5
@@ -29,7 +29,7 @@ def draw(panels: Sequence[Panel], rate: float, tick: float) -> str:
     ticks = max(len(panel.columns) for panel in panels) + 1
     height = _TOP + len(panels) * (_PANEL + _GAP) - _GAP + _BOTTOM
     step = (_WIDTH - _LEFT - _RIGHT) / ticks
-    parts = [_text(20, 30, _TITLE, size=16, weight=600)]
+    parts = [text(20, 30, _TITLE, size=16, weight=600)]
     parts += _key(_WIDTH - _RIGHT, 30)
     for number, panel in enumerate(panels):
         bottom = _TOP + number * (_PANEL + _GAP) + _PANEL
@@ -37,19 +37,8 @@ def draw(panels: Sequence[Panel], rate: float, tick: float) -> str:
     last = height - _BOTTOM
     for second in range(0, int(ticks * tick) + 1, 5):
         x = _LEFT + second / tick * step
-        parts.append(_text(x, last + 22, str(second), anchor="middle", colour=_PALE))
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-            f'width="{_WIDTH}" height="{height}" role="img" '
-            'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif">',
-            f"<title>{_TITLE}</title>",
-            f'<rect x="0.5" y="0.5" width="{_WIDTH - 1}" height="{height - 1}" rx="6" '
-            f'fill="{_PAPER}" stroke="{_LINE}"/>',
-            *parts,
-            "</svg>\n",
-        ]
-    )
+        parts.append(text(x, last + 22, str(second), anchor="middle", colour=PALE))
+    return picture(_TITLE, _WIDTH, height, parts)
 
 
 def _panel(panel: Panel, bottom: float, step: float, rate: float, tick: float) -> list[str]:
@@ -58,8 +47,8 @@ def _panel(panel: Panel, bottom: float, step: float, rate: float, tick: float) -
     told = f"{panel.done:,} done, {panel.failed:,} failed, {panel.rejected:,} times refused"
     top = bottom - _PANEL
     parts = [
-        _text(_LEFT, top - 10, label, weight=600),
-        _text(_WIDTH - _RIGHT, top - 10, told, anchor="end", colour=_PALE),
+        text(_LEFT, top - 10, label, weight=600),
+        text(_WIDTH - _RIGHT, top - 10, told, anchor="end", colour=PALE),
     ]
     for index, (answered, refused) in enumerate(panel.columns):
         x = _LEFT + index * step
@@ -75,16 +64,16 @@ def _panel(panel: Panel, bottom: float, step: float, rate: float, tick: float) -
                 )
         if answered + refused > most:
             parts.append(
-                _text(x + step / 2, top + 12, f"{answered + refused:,}", anchor="middle", size=10)
+                text(x + step / 2, top + 12, f"{answered + refused:,}", anchor="middle", size=10)
             )
     y = bottom - rate * tick / most * _PANEL
     parts.append(
         f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}" '
         f'stroke="{_LIMIT}" stroke-dasharray="5 4"/>'
     )
-    parts.append(_text(_LEFT - 8, y + 4, f"{rate:g}", anchor="end"))
+    parts.append(text(_LEFT - 8, y + 4, f"{rate:g}", anchor="end"))
     parts.append(
-        f'<line x1="{_LEFT}" y1="{bottom}" x2="{_WIDTH - _RIGHT}" y2="{bottom}" stroke="{_PALE}"/>'
+        f'<line x1="{_LEFT}" y1="{bottom}" x2="{_WIDTH - _RIGHT}" y2="{bottom}" stroke="{PALE}"/>'
     )
     return parts
 
@@ -94,22 +83,5 @@ def _key(right: float, y: float) -> list[str]:
     for label, colour, width in (("refused (429)", _REFUSED, 110), ("answered", _ANSWERED, 85)):
         right -= width
         parts.append(f'<rect x="{right}" y="{y - 10}" width="11" height="11" fill="{colour}"/>')
-        parts.append(_text(right + 16, y, label, colour=_PALE))
+        parts.append(text(right + 16, y, label, colour=PALE))
     return parts
-
-
-def _text(
-    x: float,
-    y: float,
-    text: str,
-    *,
-    anchor: str = "start",
-    size: int = 13,
-    weight: int = 400,
-    colour: str = _INK,
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" '
-        f'text-anchor="{anchor}" fill="{colour}" stroke="{_PAPER}" stroke-width="3" '
-        f'paint-order="stroke">{escape(text)}</text>'
-    )

@@ -48,7 +48,7 @@ def read_lines(path: Path) -> Iterator[Line]:
         with path.open("rb", buffering=CHUNK) as file:
             for number, data in enumerate(bounded_lines(file, MAX_LINE), 1):
                 if data is None:
-                    yield Line(number=number, data=b"", problem=_TOO_LONG)
+                    yield Line(number=number, data=b"", problem=TOO_LONG)
                     continue
                 if number == 1:
                     data = data.removeprefix(codecs.BOM_UTF8)
@@ -59,7 +59,7 @@ def read_lines(path: Path) -> Iterator[Line]:
         raise InvalidArgumentError(msg) from error
 
 
-_TOO_LONG = (
+TOO_LONG = (
     f"the line is longer than {MAX_LINE >> 20} MiB: "
     "pass pictures by URL, and see that each request has a line of its own."
 )

@@ -18,7 +18,7 @@ from typing import TypeAlias
 from attrs import define, field
 
 from ..options import RateLimit
-from ..types.rate_limits import RateLimits
+from ..types.rate_limits import ModelPace, RateLimits
 from .bucket import Bucket
 from .probe import DOUBLING, Probe
 
@@ -167,6 +167,17 @@ class Pace:
             self._probe.refused(passed, retry_after, self._pause(retry_after), now)
             self.requests.set_rate(self._probe.rate(now), now)
 
+    def seen(self, waiting: int, now: float) -> ModelPace:
+        """For people to look at; `waiting` is how many wait for their turn."""
+        return ModelPace(
+            requests_per_minute=_per_minute(self.requests.rate),
+            tokens_per_minute=_per_minute(self.tokens.rate),
+            server=self.known,
+            waiting=waiting,
+            paused=max(0.0, self.paused_until - now),
+            rejections=self.rejections,
+        )
+
     def _pause(self, retry_after: float | None) -> float:
         if retry_after is None:
             return min(LONGEST_HOLD, 1 / self.requests.rate)
@@ -199,3 +210,7 @@ class Pace:
 
 def _per_second(per_minute: float | None) -> float:
     return inf if per_minute is None else per_minute / 60
+
+
+def _per_minute(per_second: float) -> float | None:
+    return None if per_second == inf else per_second * 60

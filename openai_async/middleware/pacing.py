@@ -178,15 +178,8 @@ class Lane:
 
     def known(self) -> ModelPace:
         """What `client.rate_limits` shows."""
-        pace, now = self.pace, monotonic()
-        return ModelPace(
-            requests_per_minute=_per_minute(pace.requests.rate),
-            tokens_per_minute=_per_minute(pace.tokens.rate),
-            server=pace.known,
-            waiting=sum(len(queue.waiting) for queue in [*self._queues.values()]),
-            paused=max(0.0, pace.paused_until - now),
-            rejections=pace.rejections,
-        )
+        waiting = sum(len(queue.waiting) for queue in [*self._queues.values()])
+        return self.pace.seen(waiting, monotonic())
 
     def _begin_anew(self) -> None:
         """In a forked child: who waits, and who holds the lock, is in the parent."""
@@ -241,7 +234,3 @@ def total_tokens(body: bytes) -> int | None:
         place = body.rfind(b'"total_tokens"', 0, place)
     found = _TOTAL_TOKENS.match(body, place) if place > 0 else None
     return None if found is None else int(found[1])
-
-
-def _per_minute(per_second: float) -> float | None:
-    return None if per_second == inf else per_second * 60

@@ -1,0 +1,133 @@
+"""The engine of several processes and machines: workers that are Ray actors, driven from here.
+
+    read:     Ray Data, in ranges of the input                        (ray_data.py)
+    requests: Backlog -> a Seat for each worker -> results, in blocks (ray_seats.py)
+    limits:   one actor hands out slices to all workers               (slices.py)
+
+A worker that dies takes nothing with it but its connections: what it has given back stands, what it
+has not is sent again by others, and a result is taken once only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from pathlib import Path
+from weakref import WeakSet
+
+from ...client import AsyncClient
+from ...errors import InvalidArgumentError, OpenAIError
+from ...options import RateLimit
+from ...types.rate_limits import ModelPace
+from ..fan_out import paced
+from ..lines import Line
+from ..requests import BatchRequest
+from ..results import BatchResult
+from .cluster import connect, disconnect, require_ray
+from .ray_crew import Crew
+from .ray_data import Reading, read_jsonl, read_parquet
+from .ray_seats import Run
+
+
+class RayEngine:
+    """One client for each worker, one rate limit for all of them.
+
+    Args:
+        client: what to send with; a copy of it goes to each worker. If its `rate_limit` is a
+            middleware of your own, so does that, and nothing more is shared.
+        concurrency: how many requests are in flight at once, in all workers together.
+        workers: how many; one for each CPU of the cluster if left out.
+        columns: for Parquet input, which columns hold what; see `RowMapping.of`.
+
+    Raises:
+        InvalidArgumentError: an argument is wrong, or Ray is not installed.
+    """
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        *,
+        concurrency: int,
+        workers: int | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> None:
+        for name, value in (("concurrency", concurrency), ("workers", workers)):
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                msg = f"{name} is {value!r}: pass a whole number of 1 or more."
+                raise InvalidArgumentError(msg)
+        require_ray()
+        self._client = paced(client)
+        self._concurrency = concurrency
+        self._workers = workers
+        self._columns = columns
+        self._connecting = threading.Lock()
+        self._connected_here = False
+        self._closed = False
+        self._run: Run | None = None
+        self._readings: WeakSet[Reading] = WeakSet()
+
+    def read(self, path: Path) -> Iterable[Line]:
+        """As `Engine.read`: Parquet by its name, else JSONL. Ray's workers must see the path."""
+        self._connect()
+        parquet = path.suffix.lower() == ".parquet"
+        reading = Reading(read_parquet(path, self._columns) if parquet else read_jsonl(path))
+        self._readings.add(reading)
+        return reading
+
+    async def results(
+        self, requests: Iterable[BatchRequest], halted: Callable[[], bool] = lambda: False
+    ) -> AsyncGenerator[BatchResult, None]:
+        """As `Engine.results`.
+
+        Raises:
+            InvalidArgumentError: the client cannot be sent to the workers, or a request cannot be.
+            OpenAIError: workers die again and again, or one cannot go on.
+        """
+        await asyncio.to_thread(self._connect)
+        limit = self._client.rate_limit
+        crew = await asyncio.to_thread(
+            Crew,
+            self._client,
+            limit=limit if isinstance(limit, RateLimit) else None,
+            concurrency=self._concurrency,
+            workers=self._workers,
+        )
+        run = self._run = Run(crew, requests, halted)
+        try:
+            run.start()
+            while await run.some_ready():
+                while run.ready:
+                    yield run.take()
+        finally:
+            await run.close()
+
+    @property
+    def pace(self) -> Mapping[str, ModelPace]:
+        """As `Engine.pace`: what the limiter knew when this was asked for the last time."""
+        return {} if self._run is None else self._run.pace()
+
+    async def close(self) -> None:
+        """As `Engine.close`: ends the local Ray if there was none before."""
+        if self._run is not None:
+            await self._run.close()
+        await asyncio.to_thread(self._disconnect)
+
+    def _connect(self) -> None:
+        with self._connecting:
+            if self._closed:  # while the thread that is to read was about to
+                msg = "The engine is closed."
+                raise OpenAIError(msg)
+            if connect():
+                self._connected_here = True
+
+    def _disconnect(self) -> None:
+        with self._connecting:
+            self._closed = True
+            for reading in [*self._readings]:
+                reading.close()
+            if self._connected_here:
+                self._connected_here = False
+                disconnect()

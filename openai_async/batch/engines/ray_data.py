@@ -1,0 +1,179 @@
+"""The input, read by Ray Data: JSONL in ranges of bytes, and Parquet by rows.
+
+`read_json` is not used: Arrow would give all bodies one schema, and nulls for what they leave out.
+Nor is `read_text`: it takes a whole file into memory, and ends lines at every character that
+Unicode calls a line break, some of which stand unescaped in JSON strings.
+"""
+
+from __future__ import annotations
+
+import codecs
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from importlib import import_module
+from operator import methodcaller
+from pathlib import Path
+from typing import Any
+
+from ...errors import InvalidArgumentError, OpenAIError
+from ..lines import CHUNK, MAX_LINE, TOO_LONG, Line, bounded_lines
+from ..parquet import require_pyarrow
+from .cluster import require_ray
+from .columns import RowMapping
+
+# Bytes of a range: a block of Ray Data, of which a few are in memory at once.
+RANGE = 16 * 1024 * 1024
+# Rows at once of those that make prompts or bodies.
+ROWS = 200
+_LINE = "line"
+
+
+class Reading:
+    """One pass over an input, which can be closed from another thread than the one that reads.
+
+    Left to the garbage collector, a pass that was broken off would start Ray again to say so.
+    """
+
+    def __init__(self, lines: Generator[Line, None, None]) -> None:
+        self._lines = lines
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Line]:
+        return self
+
+    def __next__(self) -> Line:
+        with self._lock:
+            if self._closed:
+                msg = "The engine was closed while its input was being read."
+                raise OpenAIError(msg)
+            return next(self._lines)
+
+    def close(self) -> None:
+        """Read no further. Blocking: waits for the line that is being read."""
+        with self._lock:
+            self._closed = True
+            self._lines.close()
+
+
+def read_jsonl(path: Path) -> Generator[Line, None, None]:
+    """The lines of `path`, in order, as `lines.read_lines` gives them. Ray must be running.
+
+    Raises:
+        InvalidArgumentError: the file cannot be read, here or by a worker.
+    """
+    ray = require_ray()
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror or error}."
+        raise InvalidArgumentError(msg) from error
+    dataset = ray.data.read_datasource(_datasource(path.resolve(), size), num_cpus=0)
+    number = 0
+    for table in _tables(dataset, path):
+        for data in map(methodcaller("as_py"), table.column(_LINE)):
+            number += 1
+            if data is None:
+                yield Line(number=number, data=b"", problem=TOO_LONG)
+                continue
+            if number == 1:
+                data = data.removeprefix(codecs.BOM_UTF8)
+            if data and not data.isspace():
+                yield Line(number=number, data=data.rstrip(b"\r\n"))
+
+
+def read_parquet(path: Path, columns: Mapping[str, str] | None) -> Generator[Line, None, None]:
+    """The rows of `path`, in order, as lines of requests. Ray must be running.
+
+    Raises:
+        InvalidArgumentError: the file cannot be read, or does not have these columns.
+    """
+    ray = require_ray()
+    arrow_error = require_pyarrow().ArrowException
+    try:
+        dataset = ray.data.read_parquet(str(path.resolve()), num_cpus=0)
+        schema = dataset.schema()
+    except (OSError, arrow_error, ray.exceptions.RayError) as error:
+        msg = f"{path} is no Parquet file: {_last_line(error)}."
+        raise InvalidArgumentError(msg) from error
+    mapping = RowMapping.of(columns, [] if schema is None else schema.names)
+    number = 0
+    wanted = dataset.select_columns([*mapping.columns.values()])
+    for table in _tables(wanted, path):
+        rows = (row for batch in table.to_batches(max_chunksize=ROWS) for row in batch.to_pylist())
+        for number, row in enumerate(rows, number + 1):  # noqa: B020 - goes on from table to table
+            try:
+                yield Line(number=number, data=mapping.line(number, row))
+            except InvalidArgumentError as error:
+                yield Line(number=number, data=b"", problem=str(error))
+
+
+def _tables(dataset: Any, path: Path) -> Generator[Any, None, None]:
+    """The dataset's Arrow tables, in the order of the input, so that rows have numbers.
+
+    Not `iter_batches`: its threads go on for a while when it is closed, and a thread that asks
+    something of a Ray that has been shut down ends the process.
+    """
+    ray = require_ray()
+    dataset.context.execution_options.preserve_order = True
+    dataset.context.enable_progress_bars = False
+    dataset.context.print_on_execution_start = False
+    try:
+        for bundle in dataset.iter_internal_ref_bundles():
+            for block in bundle.block_refs:
+                yield ray.get(block)
+    except (OSError, ray.exceptions.RayError) as error:
+        msg = f"{path} cannot be read by Ray's workers: {_last_line(error)}."
+        raise InvalidArgumentError(msg) from error
+
+
+def _datasource(path: Path, size: int) -> Any:
+    """A file as ranges, for tasks. No CPU is asked for: the workers may hold all of them."""
+    data = require_ray().data
+    metadata = import_module("ray.data.block").BlockMetadata
+
+    class Ranges(data.Datasource):  # type: ignore[misc,name-defined]  # made when Ray is there
+        def estimate_inmemory_data_size(self) -> int:
+            return size
+
+        def get_read_tasks(
+            self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
+        ) -> list[Any]:
+            return [task(start) for start in range(0, max(size, 1), RANGE)]
+
+    def task(start: int) -> Any:
+        end = start + RANGE
+
+        def read() -> Iterator[Any]:
+            yield lines_of_range(path, start, end)
+
+        about = metadata(
+            num_rows=None, size_bytes=min(RANGE, size - start), exec_stats=None, input_files=None
+        )
+        return data.ReadTask(read, about)
+
+    return Ranges()
+
+
+def lines_of_range(path: Path, start: int, end: int) -> Any:
+    """An Arrow table of the lines that begin in this range; null for one that is too long."""
+    pyarrow = require_pyarrow()
+    lines: list[bytes | None] = []
+    with path.open("rb", buffering=CHUNK) as file:
+        if start > 0:  # the line before, which may end just there, is another range's
+            file.seek(start - 1)
+            while (rest := file.readline(CHUNK)) and not rest.endswith(b"\n"):
+                pass
+        begins = file.tell()
+        if begins < end:
+            for line in bounded_lines(file, MAX_LINE):
+                lines.append(line)
+                if file.tell() >= end:
+                    break
+    return pyarrow.table({_LINE: pyarrow.array(lines, pyarrow.large_binary())})
+
+
+def _last_line(error: Exception) -> str:
+    """Ray's errors hold whole tracebacks: the last line of one says what it was."""
+    lines = [line.strip() for line in str(error).strip().splitlines()]
+    return lines[-1].rstrip(".") if lines else type(error).__name__
