@@ -25,6 +25,10 @@ WINDOW = 61.0
 SHARE_CUT = 0.7
 SHARE_GAIN = 0.02
 LEAST_SHARE = 0.05
+# One request that is far too large must not hold up the others for longer: seconds.
+LONGEST_DEBT = 60.0
+# Headers may be mistaken, and without a request there are no new ones: one every ten minutes.
+LEAST_RATE = 1 / 600
 # How much has to be taken beyond what is filled up, before it must show in what is left.
 EVIDENCE = 50.0
 
@@ -80,7 +84,7 @@ class Bucket:
         """Take it, whether it is there or not."""
         self.sent += cost
         if self.rate != inf:
-            self._level -= cost
+            self._level -= min(cost, self.rate * LONGEST_DEBT)
 
     def give(self, amount: float) -> None:
         """Put back what was not needed; a negative amount takes more."""
@@ -94,7 +98,7 @@ class Bucket:
 
     def set_rate(self, rate: float, now: float) -> None:
         """From now on. What has filled up so far stays."""
-        rate = max(min(rate, self.ceiling), 1e-6)
+        rate = min(max(rate, LEAST_RATE), self.ceiling)
         capacity = max(1.0, rate * BURST)
         if self.rate == inf:
             self._level, self._at = capacity, now
@@ -142,7 +146,8 @@ class Bucket:
             rate = (self._most_left - left) / reset
         stock += rate * age
         self.set_rate(self._share * (rate + max(0.0, stock) / SURPLUS), now)
-        self._level = min(self._level, stock)
+        # What the server has left also says that there is no debt.
+        self._level = min(max(self._level, 0.0), stock)
 
     def compare(self, limit: int, left: int, sent: float, age: float, now: float) -> None:
         """Whether what we take shows in what is left. If it does not, there is more to be had.

@@ -27,6 +27,7 @@ from .probe import DOUBLING, Probe
 # be on their way to be refused. To 256 at once takes 0.7 s, or seven answers' time.
 FIRST_REQUESTS = 2
 OPENING = 0.1
+PATIENCE = 1.0  # where no answer comes, they double after this many seconds
 WIDE = 1024  # from here on there is no bound: clients have as many connections
 # A 429 without retry-after holds all up for the time of one request, but at most for this long.
 LONGEST_HOLD = 1.0
@@ -88,7 +89,11 @@ class Pace:
     def wait(self, tokens: float, now: float) -> float:
         """Seconds until a request may leave: 0 for now, `inf` for not before another answer."""
         if self._under_way >= self._width:
-            return inf
+            # The first answers are slow: nothing speaks against a few more.
+            patience = self._widened_at + PATIENCE - now
+            if patience > 0:
+                return patience
+            self._widen(now)
         probing = self._probe.started and not self._told
         if probing:
             self.requests.set_rate(self._probe.rate(now), now)
@@ -131,8 +136,12 @@ class Pace:
         elif self._width != inf:
             self._good += 1
             if self._good >= self._width and now - self._widened_at >= OPENING:
-                self._good, self._widened_at = 0, now
-                self._width = self._width * 2 if self._width < WIDE else inf
+                self._widen(now)
+
+    def judged(self, ticket: Ticket, known: RateLimits | None, now: float) -> None:
+        """A status of 4xx came: let through, and found wrong. It has cost no tokens."""
+        self.tokens.give(ticket[1])
+        self.answered(ticket, known, now)
 
     def refused(
         self, ticket: Ticket, known: RateLimits | None, retry_after: float | None, now: float
@@ -140,6 +149,7 @@ class Pace:
         """A 429 came. Of those that left together only the first slows down; each is waited out."""
         self._under_way -= 1
         self.rejections += 1
+        self.tokens.give(ticket[1])
         if not self.limit.adaptive:
             return
         self._width = inf
@@ -153,6 +163,10 @@ class Pace:
         pause = self._pause(retry_after)
         self.requests.empty(pause)
         self.paused_until = max(self.paused_until, now + pause)
+
+    def _widen(self, now: float) -> None:
+        self._good, self._widened_at = 0, now
+        self._width = self._width * 2 if self._width < WIDE else inf
 
     def _slow_down(
         self, ticket: Ticket, known: RateLimits | None, retry_after: float | None, now: float
@@ -197,12 +211,12 @@ class Pace:
         at, _, requests_sent, tokens_sent = ticket
         age = now - at
         limit, left, reset = known.limit_requests, known.remaining_requests, known.reset_requests
-        if limit is not None and left is not None:
+        if limit and left is not None:
             self._told, self._width = True, inf
             self.requests.compare(limit, left, requests_sent, age, now)
             self.requests.learn(limit, left, reset, requests_sent, age, now)
         limit, left, reset = known.limit_tokens, known.remaining_tokens, known.reset_tokens
-        if limit is not None and left is not None:
+        if limit and left is not None:
             self._width = inf
             self.tokens.scale = max(self.tokens.scale, self.requests.scale)
             self.tokens.learn(limit, left, reset, tokens_sent, age, now)

@@ -8,15 +8,17 @@ may bring that moment forward.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import threading
 from collections import deque
+from collections.abc import Mapping
 from math import inf
+from os import getpid
 from time import monotonic
-from typing import Any
+from typing import Any, TypeAlias
 
-from ..errors import APIStatusError
+from ..bytestream import running_loop
+from ..errors import APIStatusError, InvalidArgumentError, OpenAIError
 from ..options import RateLimit
 from ..request import Request, Response
 from ..types.rate_limits import ModelPace, RateLimits
@@ -27,6 +29,7 @@ from .token_estimate import estimate_tokens
 # Answers are looked at once in this time, in seconds: all of them at fifty a second, and above that
 # enough of them. Reading headers and usage takes longer than everything else here together.
 LOOK = 0.02
+Params: TypeAlias = Mapping[str, Any] | None
 _TOTAL_TOKENS = re.compile(rb'"total_tokens"\s*:\s*(\d{1,12})')
 
 
@@ -38,7 +41,6 @@ class Pacing:
 
     def __init__(self, limit: RateLimit) -> None:
         self.limit = limit
-        self._estimate = limit.estimate_tokens or estimate_tokens
         self._lanes: dict[str, Lane] = {}
 
     async def __call__(self, request: Request, send: Send) -> Response:
@@ -46,10 +48,7 @@ class Pacing:
             return await send(request)
         params = request.params
         lane = self._lane(None if params is None else params.get("model"))
-        estimate = 0.0
-        if params is not None and lane.pace.counts_tokens:
-            estimate = float(self._estimate(params))
-        ticket = lane.enter_now(estimate) or await lane.enter(estimate)
+        ticket = lane.enter_now(params) or await lane.enter(params)
         try:
             response = await send(request)
         except APIStatusError as error:
@@ -63,7 +62,7 @@ class Pacing:
 
     def known(self) -> dict[str, ModelPace]:
         """What is known, per model."""
-        return {model: lane.known() for model, lane in self._lanes.items()}
+        return {model: lane.known() for model, lane in [*self._lanes.items()]}
 
     def _lane(self, model: Any) -> Lane:
         name = model if type(model) is str else ""
@@ -74,10 +73,10 @@ class Pacing:
 class _Waiter:
     """One request in a queue."""
 
-    __slots__ = ("tokens", "turn")
+    __slots__ = ("params", "turn")
 
-    def __init__(self, tokens: float, turn: asyncio.Future[Ticket]) -> None:
-        self.tokens = tokens
+    def __init__(self, params: Params, turn: asyncio.Future[Ticket]) -> None:
+        self.params = params
         self.turn = turn
 
 
@@ -100,39 +99,39 @@ class Lane:
 
     def __init__(self, limit: RateLimit) -> None:
         self.pace = Pace(limit)
+        self._estimate = limit.estimate_tokens or estimate_tokens
         self._adaptive = limit.adaptive
         self._lock = threading.Lock()
         self._queues: dict[asyncio.AbstractEventLoop, _Queue] = {}
         self._next_look = -inf
-        self._process = os.getpid()
+        self._process = getpid()
 
-    def enter_now(self, estimate: float) -> Ticket | None:
+    def enter_now(self, params: Params) -> Ticket | None:
         """Leave at once, if that is possible and nobody waits."""
+        if self._process != getpid():
+            self._begin_anew()
         if self._queues:
             return None
+        tokens = self._tokens(params) if self.pace.counts_tokens else 0.0
         now = monotonic()
         with self._lock:
-            tokens = estimate * self.pace.correction
             return self.pace.take(tokens, now) if self.pace.wait(tokens, now) <= 0 else None
 
-    async def enter(self, estimate: float) -> Ticket:
+    async def enter(self, params: Params) -> Ticket:
         """Wait for the turn."""
-        if self._process != os.getpid():
-            self._begin_anew()
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[Ticket] = loop.create_future()
         queue = self._queues.setdefault(loop, _Queue())
-        waiter = _Waiter(estimate * self.pace.correction, turn)
-        queue.waiting.append(waiter)
+        queue.waiting.append(_Waiter(params, turn))
         self._serve(loop)
         try:
             return await turn
         except BaseException:  # GeneratorExit too, of who is dropped while waiting
-            if turn.done() and not turn.cancelled():
+            if not turn.done():
+                turn.cancel()  # dropped: whoever serves the queue passes it over
+            elif not turn.cancelled() and turn.exception() is None:
                 with self._lock:
                     self.pace.untake(turn.result())
-            else:
-                turn.cancel()  # dropped: whoever serves the queue passes it over
             self._serve(loop)
             raise
 
@@ -165,7 +164,7 @@ class Lane:
             if error.status_code == 429:
                 self.pace.refused(ticket, known, error.retry_after, now)
             elif error.status_code < 500:
-                self.pace.answered(ticket, known, now)  # the server has let it through
+                self.pace.judged(ticket, known, now)
             else:
                 self.pace.lost(ticket)
         self._serve_all()
@@ -183,7 +182,7 @@ class Lane:
 
     def _begin_anew(self) -> None:
         """In a forked child: who waits, and who holds the lock, is in the parent."""
-        self._process = os.getpid()
+        self._process = getpid()
         self._lock, self._queues = threading.Lock(), {}
         self.pace.none_under_way()
 
@@ -193,7 +192,7 @@ class Lane:
 
     def _serve_all(self) -> None:
         """The pace has changed: see who may leave now."""
-        here = asyncio.get_running_loop()
+        here = running_loop()  # none, where a loop was closed and its tasks are dropped
         for loop in [*self._queues]:
             if loop is here:
                 self._serve(loop)
@@ -206,7 +205,8 @@ class Lane:
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let those leave whose turn it is, and set the timer for the next."""
         queue = self._queues.get(loop)
-        if queue is None:
+        if queue is None or loop.is_closed():
+            self._queues.pop(loop, None)
             return
         if queue.timer is not None:
             queue.timer.cancel()
@@ -214,17 +214,50 @@ class Lane:
         while queue.waiting:
             waiter = queue.waiting[0]
             if not waiter.turn.done():  # else its task is cancelled, and has not run since
-                with self._lock:
-                    now = monotonic()
-                    wait = self.pace.wait(waiter.tokens, now)
-                    ticket = self.pace.take(waiter.tokens, now) if wait <= 0 else None
-                if ticket is None:
+                wait = self._let_go(waiter)
+                if wait > 0:
                     if wait != inf:
                         queue.timer = loop.call_later(wait, self._serve, loop)
                     return
-                waiter.turn.set_result(ticket)
             queue.waiting.popleft()
         del self._queues[loop]
+
+    def _let_go(self, waiter: _Waiter) -> float:
+        """Give the first in the queue its ticket, or say how many seconds it has to wait.
+
+        Its tokens are estimated now: when it came, nothing may have been known of a limit.
+        """
+        try:
+            tokens = self._tokens(waiter.params) if self.pace.counts_tokens else 0.0
+        except Exception as error:
+            waiter.turn.set_exception(error)
+            return 0.0
+        with self._lock:
+            now = monotonic()
+            wait = self.pace.wait(tokens, now)
+            if wait <= 0:
+                waiter.turn.set_result(self.pace.take(tokens, now))
+        return wait
+
+    def _tokens(self, params: Params) -> float:
+        """The estimate, corrected by those before it."""
+        if params is None:
+            return 0.0
+        try:
+            estimate = self._estimate(params)
+        except OpenAIError:
+            raise
+        except Exception as error:
+            msg = f"The estimate_tokens function failed with {type(error).__name__}: see the cause."
+            raise OpenAIError(msg) from error
+        try:
+            usable = 0 <= estimate < inf
+        except TypeError:
+            usable = False
+        if not usable:
+            msg = f"estimate_tokens returned {estimate!r}: have it return a number, 0 or more."
+            raise InvalidArgumentError(msg)
+        return estimate * self.pace.correction
 
 
 def total_tokens(body: bytes) -> int | None:

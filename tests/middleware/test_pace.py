@@ -62,7 +62,7 @@ def test_with_the_limit_configured_nothing_is_refused(headers: bool, adaptive: b
 @pytest.mark.parametrize("latency", [0.3, 3.0])
 def test_slow_answers_do_not_mislead(latency: float) -> None:
     job = Job(Server(headers=True), latency=latency).run()
-    assert job.refused == 0
+    assert job.refused <= 6
     # The last of them are answered late, and of the first only a few are sent before one is.
     assert job.seconds < 1.1 * IDEAL + 2 * latency + 100 / 20
 
@@ -138,7 +138,19 @@ def test_it_starts_with_a_few_requests() -> None:
     for _ in range(FIRST_REQUESTS):
         assert pace.wait(0, 0.0) == 0
         pace.take(0, 0.0)
-    assert pace.wait(0, 0.0) == math.inf
+    assert pace.wait(0, 0.0) > 0
+
+
+def test_more_leave_where_the_first_answers_take_long() -> None:
+    pace, left, now = Pace(RateLimit()), 0, 0.0
+    while now < 5:
+        wait = pace.wait(0, now)
+        assert wait < 2
+        if wait <= 0:
+            pace.take(0, now)
+            left += 1
+        now += max(0.0, wait)
+    assert left >= 32
 
 
 def test_the_first_headers_open_up() -> None:
@@ -244,7 +256,46 @@ def test_the_users_limit_is_not_passed_whatever_the_server_allows() -> None:
     assert bucket.rate == 10.0
 
 
+def test_one_request_that_is_far_too_large_holds_up_the_others_for_a_minute_at_most() -> None:
+    bucket = Bucket(100.0)
+    bucket.take(10**9)
+    assert bucket.wait(1, 0.0) <= 60
+
+
+def test_what_the_server_has_left_ends_a_debt() -> None:
+    bucket = Bucket(math.inf)
+    bucket.learn(60_000, 59_000, 1.0, 0.0, age=0.0, now=0.0)
+    bucket.take(10_000)
+    assert bucket.wait(100, 0.0) > 1
+    bucket.learn(60_000, 59_000, 1.0, bucket.sent, age=0.0, now=0.1)
+    assert bucket.wait(100, 0.1) < 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "left", "reset"), [(1, 0, 1e6), (200, 0, 86_400.0), (10, 0, 3600.0)]
+)
+def test_whatever_headers_say_one_request_leaves_every_ten_minutes(
+    limit: int, left: int, reset: float
+) -> None:
+    bucket = Bucket(math.inf)
+    bucket.learn(limit, left, reset, 0.0, age=0.0, now=0.0)
+    assert bucket.wait(1, 0.0) <= 600
+
+
+def test_a_limit_of_0_is_none() -> None:
+    pace = Pace(RateLimit())
+    known = RateLimits(limit_requests=0, remaining_requests=0, limit_tokens=0, remaining_tokens=0)
+    pace.answered(pace.take(0, 0.0), known, 0.1)
+    assert (pace.requests.rate, pace.tokens.rate) == (math.inf, math.inf)
+
+
 # --- tokens ---
+
+
+def test_a_request_that_was_found_wrong_has_cost_no_tokens() -> None:
+    pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
+    pace.judged(pace.take(3000, 0.0), None, 0.1)
+    assert pace.wait(50, 0.1) == 0
 
 
 def test_tokens_bind_as_requests_do() -> None:

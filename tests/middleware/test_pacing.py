@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from openai_async import AsyncClient, InvalidArgumentError, RateLimit, RateLimitError, Request
+from openai_async import (
+    AsyncClient,
+    InvalidArgumentError,
+    OpenAIError,
+    RateLimit,
+    RateLimitError,
+    Request,
+)
 from openai_async.middleware import Send
 from openai_async.middleware.pacing import total_tokens
 from openai_async.request import Response
@@ -303,3 +310,64 @@ async def test_an_error_tells_how_often_it_was_refused(server: LocalServer) -> N
         with pytest.raises(RateLimitError) as raised:
             await ask(client)
     assert (raised.value.attempts, raised.value.rejections) == (3, 3)
+
+
+async def test_tokens_are_estimated_when_a_request_leaves_not_when_it_comes(
+    server: LocalServer,
+) -> None:
+    # It comes when nothing is known of a limit on tokens, and leaves when that is.
+    seen: list[str] = []
+
+    def estimate(params: Mapping[str, Any]) -> float:
+        seen.append(params["user"])
+        return 1.0
+
+    headers = {
+        "x-ratelimit-limit-tokens": "600000",
+        "x-ratelimit-remaining-tokens": "599999",
+        "x-ratelimit-reset-tokens": "1ms",
+    }
+    server.script(Failure(404, headers=headers, delay=0.1), times=10)
+    limit = RateLimit(estimate_tokens=estimate)
+    async with connect(server, rate_limit=limit, max_retries=0) as client:
+        calls = (
+            client.chat.completions.create(model="gpt-4o", messages=HELLO, user=str(n))
+            for n in range(10)
+        )
+        await asyncio.gather(*calls, return_exceptions=True)
+    assert set(seen) >= {"8", "9"}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, None, "12"])
+async def test_an_estimate_that_is_no_number_is_refused(server: LocalServer, value: Any) -> None:
+    limit = RateLimit(tokens_per_minute=6000, estimate_tokens=lambda params: value)
+    async with connect(server, rate_limit=limit) as client:
+        with pytest.raises(InvalidArgumentError, match="estimate_tokens returned"):
+            await ask(client)
+    assert server.requests == []
+
+
+async def test_an_estimator_that_fails_is_named(server: LocalServer) -> None:
+    def estimate(params: Mapping[str, Any]) -> float:
+        raise KeyError("x")
+
+    limit = RateLimit(tokens_per_minute=6000, estimate_tokens=estimate)
+    async with connect(server, rate_limit=limit) as client:
+        with pytest.raises(OpenAIError, match="estimate_tokens function failed with KeyError"):
+            await ask(client)
+
+
+async def test_an_estimator_that_fails_in_the_queue_holds_nobody_up(server: LocalServer) -> None:
+    calls = 0
+
+    def estimate(params: Mapping[str, Any]) -> float:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyError("x")
+        return 700.0
+
+    limit = RateLimit(tokens_per_minute=60_000, adaptive=False, estimate_tokens=estimate)
+    async with connect(server, rate_limit=limit) as client:
+        answers = await asyncio.gather(*(ask(client) for _ in range(4)), return_exceptions=True)
+    assert [isinstance(answer, OpenAIError) for answer in answers].count(True) == 1
