@@ -186,6 +186,7 @@ class AsyncClient:
         if self._retry is None or self._retry.policy is not retry:
             self._retry = Retry(retry)
         self.rate_limit = options["rate_limit"]
+        self.middlewares = middlewares
         self._send = chain([*middlewares, self._retry, *self._pacer()], self._transport.send)
 
     def _pacer(self) -> list[Middleware]:

@@ -44,6 +44,8 @@ class Request:
     """The largest plain answer to accept, in bytes: ten pictures of 4096 x 4096 fit twice over."""
     on_open: Callable[[Response], Awaitable[None]] | None = field(default=None, repr=False)
     """Part of the attempt of a stream: what it raises counts as the attempt's failure."""
+    under_way: bool = False
+    """Whether it is at the server at this moment, or on the way there or back."""
     started: float = field(factory=time.perf_counter, repr=False)
 
 

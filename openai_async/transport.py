@@ -110,10 +110,12 @@ class Transport:
         if not pool.slots.take_now():
             await pool.slots.take()
         stream = None
+        request.under_way = True
         try:
             response = await self._attempt(pool, request)
             stream = response.stream
         finally:
+            request.under_way = False
             if stream is None:
                 pool.slots.give_back()
         if stream is not None and request.on_open is not None:

@@ -25,6 +25,7 @@ from ..client import AsyncClient
 from ..errors import InvalidArgumentError
 from ..options import RateLimit
 from ..slots import Slots
+from .halting import NotSentError
 from .requests import BatchRequest
 from .results import BatchResult
 from .sending import send_request
@@ -80,9 +81,7 @@ def run_requests(
         async for result in run_requests(client, requests, concurrency=64):
             print(result.custom_id, result.error or result.completion.text)
     """
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-        msg = f"concurrency is {concurrency!r}: pass a whole number of 1 or more."
-        raise InvalidArgumentError(msg)
+    check_concurrency(concurrency)
     if isinstance(requests, str | bytes | Mapping) or not isinstance(
         requests, Iterable | AsyncIterable
     ):
@@ -92,6 +91,13 @@ def run_requests(
         )
         raise InvalidArgumentError(msg)
     return _results(paced(client), requests, concurrency, ordered)
+
+
+def check_concurrency(concurrency: object) -> None:
+    """`concurrency`, if it is a whole number of 1 or more."""
+    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+        msg = f"concurrency is {concurrency!r}: pass a whole number of 1 or more."
+        raise InvalidArgumentError(msg)
 
 
 def paced(client: AsyncClient) -> AsyncClient:
@@ -211,6 +217,8 @@ class _FanOut:
             result = None
             try:
                 result = await send_request(self._client, request)
+            except NotSentError:
+                return
             except InvalidArgumentError as error:
                 raise _at(number, error) from error
             finally:
@@ -263,7 +271,9 @@ class _FanOut:
                     pass  # of a worker that was cancelled: the run is at its end
                 if not turn.done():
                     turn.set_result(value)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and self._ended:
+                raise  # the end of the run, not the source's own
             asking = [turn for turn in self._hungry if not turn.done()]
             if not asking:
                 raise

@@ -22,6 +22,7 @@ from attrs import define, field
 
 from ..client import AsyncClient
 from ..errors import (
+    APIConnectionError,
     APIError,
     AuthenticationError,
     InsufficientQuotaError,
@@ -31,6 +32,7 @@ from ..errors import (
 from ..middleware.retry import is_retryable
 from .checking import BadLine, check_input, describe, requests_of
 from .engines import Engine, make_engine
+from .fan_out import check_concurrency
 from .ids import IdSet
 from .journal import FileJournal, Journal, OutputError
 from .lines import Line
@@ -38,7 +40,7 @@ from .parts import PartsJournal
 from .progress import Progress, show_progress
 from .report import BatchReport, BatchStoppedError, Tally
 from .requests import BatchRequest
-from .results import BatchError, BatchResult
+from .results import BAD_LINE, BatchError, BatchResult
 from .writer import Writer
 
 # Failures that may pass, in a row and with no good answer among them, after which the server is
@@ -98,8 +100,9 @@ async def run_batch(
         report = await run_batch(client, "in.jsonl", "out.jsonl", progress=True)
         print(report)
     """
-    source = Path(input)
-    journal = _journal(source, Path(output), parts)
+    check_concurrency(concurrency)
+    source, target = _paths(input, output)
+    journal = FileJournal(target) if parts is None else PartsJournal(target, format=parts)
     worker = make_engine(engine, client, concurrency=concurrency, workers=workers, columns=columns)
     job = Job(
         source=source,
@@ -122,15 +125,20 @@ async def run_batch(
             await to_its_end(journal.close)
 
 
-def _journal(
-    input: Path, output: Path, parts: Literal["jsonl", "parquet"] | None
-) -> FileJournal | PartsJournal:
-    if output.exists() and input.exists() and output.samefile(input):
+def _paths(input: str | os.PathLike[str], output: str | os.PathLike[str]) -> tuple[Path, Path]:
+    source, target = Path(input), Path(output)
+    if "\0" in f"{source}{target}":
+        msg = "Input or output is no path that can be used: there is a NUL in it."
+        raise InvalidArgumentError(msg)
+    try:
+        same = target.exists() and source.exists() and target.samefile(source)
+    except OSError as error:  # too long
+        msg = f"Input or output is no path that can be used: {error.strerror}."
+        raise InvalidArgumentError(msg) from error
+    if same:
         msg = "Input and output are the same file: write the results to another."
         raise InvalidArgumentError(msg)
-    if parts is None:
-        return FileJournal(output)
-    return PartsJournal(output, format=parts)
+    return source, target
 
 
 @define(kw_only=True)
@@ -149,11 +157,12 @@ class Job:
     bad: int = 0
     resumed: int = 0
     held_back: list[BatchResult] = field(factory=list)
-    """Failures that may pass, since the last answer. If the server is gone they are not written:
-    the next run, with the server there, sends them without being asked to retry."""
+    """Failures that may pass, since the last answer. If the server is gone, or the run is ended,
+    they are not written: the next run sends them without being asked to retry."""
     ended: str | None = None
     """Why nothing more is sent."""
     fatal: OpenAIError | None = None
+    gave_up: asyncio.Event = field(factory=asyncio.Event)
 
     async def check(self, *, skip_bad_lines: bool) -> None:
         """Read the input once, before anything is sent or written."""
@@ -180,19 +189,23 @@ class Job:
         writer.start()
         view = Progress(
             total=self.total,
-            resumed=min(self.journal.kept, self.total),
+            resumed=self.known_before(),
             tally=self.tally,
             pace=lambda: self.engine.pace,
         )
+        watcher = asyncio.create_task(self.watch())
         try:
             async with show_progress(view) if show else nullcontext():
                 async with aclosing(self.engine.results(self.missing(), self.halted)) as results:
                     async for result in results:
                         await self.take(result, writer)
+                self.look_at_held_back()
                 await self.write_held_back(writer)
-        except OutputError as error:
+        except OpenAIError as error:  # the disk, the client, the input: it cannot go on
             self.fatal, self.ended = error, str(error)
         finally:
+            watcher.cancel()
+            await asyncio.wait([watcher])
             try:
                 await writer.finish()
             except OutputError as error:
@@ -210,10 +223,14 @@ class Job:
             wall_time=time.monotonic() - self.started,
             skipped=self.bad,
             # The end of the input was not come to: what is in the output is the best that is known.
-            resumed=self.resumed if self.ended is None else min(self.journal.kept, self.total),
-            failed_before=self.journal.failed,
+            resumed=self.resumed if self.ended is None else self.known_before(),
+            failed_before=self.journal.failed - self.journal.bad_lines,
             stopped=self.ended,
         )
+
+    def known_before(self) -> int:
+        """How many were done before this run, results of other inputs not told apart."""
+        return min(self.journal.kept - self.journal.bad_lines, self.total)
 
     def write_bad_lines(self) -> None:
         """Each becomes an error in the output, once. Blocking; holds a few of them at a time."""
@@ -225,7 +242,7 @@ class Job:
             # In brackets, so that it is nobody's own id.
             custom_id = line.custom_id or f"(line {line.number})"
             if custom_id not in self.journal.done:
-                error = BatchError(code="bad_line", message=f"line {line.number}: {line.problem}")
+                error = BatchError(code=BAD_LINE, message=f"line {line.number}: {line.problem}")
                 results.append(BatchResult(custom_id=custom_id, id=custom_id, error=error))
             if len(results) >= BAD_AT_ONCE:
                 self.journal.append(results)
@@ -248,6 +265,18 @@ class Job:
             else:
                 yield request
 
+    async def watch(self) -> None:
+        """Wait for a reason to end, and have the engine give up what waits."""
+        stopped = asyncio.create_task(self.stop.wait())
+        gave_up = asyncio.create_task(self.gave_up.wait())
+        try:
+            await asyncio.wait([stopped, gave_up], return_when=asyncio.FIRST_COMPLETED)
+            self.halted()
+            await self.engine.halt()
+        finally:
+            stopped.cancel()
+            gave_up.cancel()
+
     def halted(self) -> bool:
         """Asked before each request: whether no more are to be sent."""
         if self.ended is None and self.stop.is_set():
@@ -266,17 +295,29 @@ class Job:
             return
         self.held_back.append(result)
         if len(self.held_back) >= self.patience:
-            number = len(self.held_back)
-            self.give_up(error, f"The last {number} requests have failed: {error.message}")
+            self.server_is_gone(error)
 
     def give_up(self, error: APIError, why: str) -> None:
         """Send nothing more; what is in flight may still come to good."""
         if self.ended is None:
             self.fatal, self.ended = error, why
+        self.gave_up.set()
+
+    def server_is_gone(self, error: APIError) -> None:
+        """Nothing but failures that may pass, for too long."""
+        number = len(self.held_back)
+        self.give_up(error, f"The last {number} requests have failed: {error.message}")
+
+    def look_at_held_back(self) -> None:
+        """At the end: whether the last of them failed each by itself, or the server is gone."""
+        last = self.held_back[-1].exception if self.held_back else None
+        unheard = not self.tally.completed and isinstance(last, APIConnectionError)
+        if last is not None and (unheard or len(self.held_back) >= FEWEST_FAILURES):
+            self.server_is_gone(last)
 
     async def write_held_back(self, writer: Writer) -> None:
         """What failed while others did not has failed by itself."""
-        if self.fatal is not None:
+        if self.ended is not None:
             return
         held_back, self.held_back = self.held_back, []
         for result in held_back:

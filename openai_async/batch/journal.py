@@ -22,7 +22,7 @@ from .ids import IdSet
 from .lines import CHUNK, bounded_lines
 from .output_file import OutputError as OutputError
 from .output_file import OutputFile, output_errors
-from .results import BatchError, BatchResult
+from .results import BAD_LINE, BatchError, BatchResult
 
 # Bytes. What was written has been in memory once, whatever its length; this bounds what a file
 # that is no output at all can do.
@@ -36,12 +36,14 @@ class Journal(Protocol):
         done: the ids whose results are in the output, as `open` has found them.
         kept: how many they are.
         failed: how many of them are errors.
+        bad_lines: how many of these stand for lines that are no requests.
         repaired: lines that `open` has dropped: half-written, NULs, second ones of an id.
     """
 
     done: IdSet
     kept: int
     failed: int
+    bad_lines: int
     repaired: int
 
     def open(self, *, retry_failed: bool = False) -> None:
@@ -73,7 +75,7 @@ class FileJournal:
 
     def __init__(self, path: Path) -> None:
         self.done = IdSet()
-        self.kept = self.failed = self.repaired = 0
+        self.kept = self.failed = self.bad_lines = self.repaired = 0
         self._part = LinesPart(path)
 
     def open(self, *, retry_failed: bool = False) -> None:
@@ -85,6 +87,7 @@ class FileJournal:
             self.close()
             raise
         self.done, self.kept, self.failed = stock.done, stock.kept, stock.failed
+        self.bad_lines = stock.bad_lines
         self.repaired = stock.repaired
 
     def append(self, results: Sequence[BatchResult]) -> None:
@@ -105,7 +108,13 @@ class Entry(NamedTuple):
 
     id: str
     failed: bool
+    bad_line: bool
     line: bytes = b""
+
+
+def _entry_of(id: str, error: object, line: bytes) -> Entry:
+    bad_line = type(error) is dict and error.get("code") == BAD_LINE
+    return Entry(id, error is not None, bad_line, line)
 
 
 class Part(Protocol):
@@ -132,6 +141,7 @@ class Stock:
     done: IdSet = Factory(IdSet)
     kept: int = 0
     failed: int = 0
+    bad_lines: int = 0
     repaired: int = 0
     verdicts: list[bytearray] = Factory(list)
 
@@ -168,6 +178,7 @@ def _judged(parts: Sequence[Part], unwanted: Callable[[Entry], bool]) -> Stock:
                 stays = add(entry.id)
                 stock.repaired += not stays
                 stock.failed += stays and entry.failed
+                stock.bad_lines += stays and entry.bad_line
             verdicts.append(stays)
         stock.kept += sum(verdicts)
         stock.verdicts.append(verdicts)
@@ -241,7 +252,7 @@ class LinesPart:
         if type(value) is dict:
             id = value.get("custom_id")
             if type(id) is str and "response" in value:
-                return Entry(id, value.get("error") is not None, text + b"\n")
+                return _entry_of(id, value.get("error"), text + b"\n")
         raise self._no_result(number, 'it has no "custom_id" and "response"')
 
     def _no_result(self, number: int, problem: str) -> OutputError:
@@ -277,7 +288,7 @@ def _ordinary(line: bytes) -> Entry | None:
     if type(value) is dict and line.endswith(b"\n") and "response" in value:
         id = value.get("custom_id")
         if type(id) is str:
-            return Entry(id, value.get("error") is not None, line)
+            return _entry_of(id, value.get("error"), line)
     return None
 
 

@@ -16,6 +16,7 @@ from ..errors import InvalidArgumentError
 from .journal import Entry, dump
 from .lines import CHUNK
 from .output_file import OutputError, output_errors, replacing
+from .results import BAD_LINE
 
 COLUMNS = (
     "id",
@@ -71,7 +72,7 @@ class ParquetPart:
                 for id, code in zip(ids, codes, strict=True):
                     if id is None:
                         raise self._no_results()
-                    yield Entry(id, code is not None)
+                    yield Entry(id, code is not None, code == BAD_LINE)
 
     def settle(self, verdicts: bytes | bytearray) -> None:
         """As `Part.settle`."""

@@ -14,6 +14,9 @@ from ..errors import APIError, InvalidArgumentError
 from ..structuring import structurer
 from ..types.chat import ChatCompletion
 
+BAD_LINE = "bad_line"
+"""The code of the error that stands in the output for a line of the input that is no request."""
+
 
 @frozen(kw_only=True)
 class BatchResponse:

@@ -11,7 +11,7 @@ import asyncio
 import re
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from os import getpid
 from time import monotonic
@@ -241,23 +241,33 @@ class Lane:
 
     def _tokens(self, params: Params) -> float:
         """The estimate, corrected by those before it."""
-        if params is None:
-            return 0.0
-        try:
-            estimate = self._estimate(params)
-        except OpenAIError:
-            raise
-        except Exception as error:
-            msg = f"The estimate_tokens function failed with {type(error).__name__}: see the cause."
-            raise OpenAIError(msg) from error
-        try:
-            usable = 0 <= estimate < inf
-        except TypeError:
-            usable = False
-        if not usable:
-            msg = f"estimate_tokens returned {estimate!r}: have it return a number, 0 or more."
-            raise InvalidArgumentError(msg)
-        return estimate * self.pace.correction
+        return estimated(self._estimate, params) * self.pace.correction
+
+
+def estimated(estimate_tokens: Callable[[Mapping[str, Any]], float], params: Params) -> float:
+    """The estimate for a request, if it is one.
+
+    Raises:
+        OpenAIError: the function failed.
+        InvalidArgumentError: it returned something else than a number of 0 or more.
+    """
+    if params is None:
+        return 0.0
+    try:
+        estimate = estimate_tokens(params)
+    except OpenAIError:
+        raise
+    except Exception as error:
+        msg = f"The estimate_tokens function failed with {type(error).__name__}: see the cause."
+        raise OpenAIError(msg) from error
+    try:
+        usable = 0 <= estimate < inf
+    except TypeError:
+        usable = False
+    if not usable:
+        msg = f"estimate_tokens returned {estimate!r}: have it return a number, 0 or more."
+        raise InvalidArgumentError(msg)
+    return estimate
 
 
 def total_tokens(body: bytes) -> int | None:

@@ -328,6 +328,7 @@ async def test_bad_lines_may_be_skipped_into_the_output(
     ("options", "message"),
     [
         ({"concurrency": 0}, "concurrency is 0"),
+        ({"concurrency": "5"}, "concurrency is '5'"),
         ({"engine": "spark"}, "engine is 'spark'"),
         ({"workers": 3}, "for engine="),
         ({"parts": "csv"}, "format is 'csv'"),
@@ -437,3 +438,95 @@ async def test_the_report_tells_of_failures_of_earlier_runs(
     report = await run_batch(client, source, target)
     assert (report.resumed, report.failed, report.failed_before) == (50, 0, 5)
     assert "5 of them failed" in str(report)
+
+
+async def test_a_server_that_is_not_there_leaves_no_error_lines(
+    source: Path, target: Path, server: LocalServer
+) -> None:
+    url = server.url
+    await server.stop()
+    async with AsyncClient(base_url=url, api_key="local") as client:
+        with pytest.raises(BatchStoppedError, match="requests have failed"):
+            await run_batch(quick(client), source, target)
+    assert not target.exists()
+
+
+async def test_a_run_that_is_told_to_stop_sends_none_of_those_that_wait_for_their_turn(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    stop = asyncio.Event()
+    slow = client.with_options(rate_limit=RateLimit(requests_per_minute=1, adaptive=False))
+    run = asyncio.create_task(run_batch(slow, source, target, stop=stop))
+    await server.received(1)
+    stop.set()
+    report = await run
+    assert (report.completed, report.stopped) == (1, "it was interrupted.")
+    assert len(server.requests) == 1
+
+
+async def test_a_run_that_is_told_to_stop_does_not_wait_for_retries(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    stop = asyncio.Event()
+    server.script(Failure(429, headers={"retry-after": "1800"}), times=4)
+    unpaced = client.with_options(rate_limit=RateLimit(adaptive=False))
+    run = asyncio.create_task(run_batch(unpaced, source, target, concurrency=4, stop=stop))
+    await server.received(4)
+    for request in server.requests:
+        await request.finished()
+    while unpaced.rate_limits["gpt-4o"].rejections < 4:  # noqa: ASYNC110 - they are on their way
+        await asyncio.sleep(0)
+    stop.set()
+    report = await run
+    assert (report.completed, report.failed) == (0, 0)
+    assert not target.exists()
+
+
+async def test_failures_of_a_run_that_was_stopped_are_not_written(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    stop = asyncio.Event()
+    server.script(Failure(503, delay=0.2), times=100)
+    run = asyncio.create_task(run_batch(quick(client), source, target, concurrency=8, stop=stop))
+    await server.received(8)
+    stop.set()
+    report = await run
+    assert (report.failed, len(server.requests)) == (0, 8)
+    assert not target.exists()
+
+
+async def test_bad_lines_that_were_skipped_are_no_failures_of_the_next_run(
+    client: AsyncClient, tmp_path: Path, target: Path
+) -> None:
+    source = write(tmp_path / "in.jsonl", BAD)
+    await run_batch(client, source, target, skip_bad_lines=True)
+    report = await run_batch(client, source, target, skip_bad_lines=True)
+    assert (report.failed_before, report.skipped, report.resumed) == (0, 5, 2)
+
+
+async def test_an_api_key_that_cannot_be_had_stops_the_run(
+    server: LocalServer, source: Path, target: Path
+) -> None:
+    calls = 0
+
+    def key() -> str:
+        nonlocal calls
+        calls += 1
+        if calls > 10:
+            raise OSError("the vault is closed")
+        return "local"
+
+    async with AsyncClient(base_url=server.url, api_key=key) as client:
+        with pytest.raises(BatchStoppedError, match="api_key function failed") as raised:
+            await run_batch(quick(client), source, target, concurrency=2)
+    assert raised.value.report.completed == len(read(target)) > 0
+
+
+@pytest.mark.parametrize("path", ["x" * 5000, "a\0b"])
+async def test_a_path_that_is_none_is_refused(
+    client: AsyncClient, path: str, source: Path, target: Path
+) -> None:
+    with pytest.raises(InvalidArgumentError):
+        await run_batch(client, path, target)
+    with pytest.raises(InvalidArgumentError, match="no path that can be used"):
+        await run_batch(client, source, path)

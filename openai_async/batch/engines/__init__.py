@@ -40,6 +40,12 @@ class Engine(Protocol):
         flight is finished. Closing the generator cancels that too.
         """
 
+    async def halt(self) -> None:
+        """`halted` has begun to say so: give up what waits for its turn, here or between attempts.
+
+        What is at the server is finished, and not sent again.
+        """
+
     @property
     def pace(self) -> Mapping[str, ModelPace]:
         """What is known of the limits of each model, at most a moment ago."""

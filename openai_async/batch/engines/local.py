@@ -11,6 +11,7 @@ from pathlib import Path
 from ...client import AsyncClient
 from ...types.rate_limits import ModelPace
 from ..fan_out import paced, run_requests
+from ..halting import Halting
 from ..lines import Line, read_lines
 from ..requests import BatchRequest
 from ..results import BatchResult
@@ -25,7 +26,9 @@ class LocalEngine:
     """`run_requests` on one client."""
 
     def __init__(self, client: AsyncClient, *, concurrency: int) -> None:
-        self._client = paced(client)
+        self._halting = Halting()
+        ready = paced(client)
+        self._client = ready.with_options(middlewares=[self._halting, *ready.middlewares])
         self._concurrency = concurrency
 
     def read(self, path: Path) -> Iterable[Line]:
@@ -38,6 +41,10 @@ class LocalEngine:
         """As `Engine.results`."""
         source = _read_ahead(requests, halted)
         return run_requests(self._client, source, concurrency=self._concurrency)
+
+    async def halt(self) -> None:
+        """As `Engine.halt`."""
+        await self._halting.halt()
 
     @property
     def pace(self) -> Mapping[str, ModelPace]:

@@ -104,6 +104,11 @@ class RayEngine:
         finally:
             await run.close()
 
+    async def halt(self) -> None:
+        """As `Engine.halt`."""
+        if self._run is not None:
+            await self._run.halt()
+
     @property
     def pace(self) -> Mapping[str, ModelPace]:
         """As `Engine.pace`: what the limiter knew when this was asked for the last time."""

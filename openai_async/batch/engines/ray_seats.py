@@ -84,6 +84,12 @@ class Run:
         self._pace_wanted.set()
         return self._pace
 
+    async def halt(self) -> None:
+        """Give up what is not at the server."""
+        self.backlog.halt_if_asked()
+        with suppress(self.crew.ray.exceptions.RayError):  # a worker that is dead sends nothing
+            await asyncio.gather(*[seat.halt() for seat in self._seats])
+
     async def close(self) -> None:
         """Cancel what is in flight, and end all actors. May be called twice."""
         tasks, self._tasks = self._tasks, []
@@ -223,16 +229,20 @@ class Seat:
                     if self._given.pop(number, None) is not None
                 ]
             )
+            self._drop(finished.unsent)
             if finished.failure is not None:
                 self._run.fail(finished.failure)
             if self._run.backlog.halt_if_asked():
-                await self._halt()
+                await self.halt()
             self._room.set()
             await self._run.room()
 
-    async def _halt(self) -> None:
-        """What the worker has not begun with is given up."""
-        numbers = await self._worker.halt.remote()
+    async def halt(self) -> None:
+        """What the worker has not sent yet is given up."""
+        if self._worker is not None:
+            self._drop(await self._worker.halt.remote())
+
+    def _drop(self, numbers: Iterable[int]) -> None:
         self._run.drop(sum(self._given.pop(number, None) is not None for number in numbers))
 
     async def _bury(self, name: str, error: BaseException) -> None:

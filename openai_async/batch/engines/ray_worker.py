@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ...client import AsyncClient
 from ...errors import InvalidArgumentError, OpenAIError
 from ...options import RateLimit
+from ..halting import Halting, NotSentError
 from ..requests import BatchRequest
 from ..results import BatchResult
 from ..sending import send_request
@@ -26,10 +27,12 @@ GATHER = 0.2
 
 
 class Finished(NamedTuple):
-    """What a worker gives back: results with their numbers, and what it cannot go on with."""
+    """What a worker gives back: results with their numbers, what it cannot go on with, and the
+    numbers of those that it has given up before they were sent."""
 
     results: list[tuple[int, BatchResult]]
     failure: OpenAIError | None
+    unsent: list[int]
 
 
 class RemoteLimiter:
@@ -78,12 +81,14 @@ class Worker:
         if limiter is not None and isinstance(limit, RateLimit):
             self._pacing = SlicePacing(RemoteLimiter(limiter), worker=name, limit=limit)
             client = client.with_options(rate_limit=self._pacing)
-        self._client = client
+        self._halting = Halting()
+        self._client = client.with_options(middlewares=[self._halting, *client.middlewares])
         self._concurrency = concurrency
         self._enough = enough
         self._tasks: list[asyncio.Task[None]] = []
         self._requests: asyncio.Queue[tuple[int, BatchRequest]] = asyncio.Queue()
         self._results: list[tuple[int, BatchResult]] = []
+        self._unsent: list[int] = []
         self._failure: OpenAIError | None = None
         self._some = asyncio.Event()
         self._many = asyncio.Event()
@@ -100,10 +105,14 @@ class Worker:
             self._requests.put_nowait(numbered)
 
     async def halt(self) -> list[int]:
-        """Begin with no more; returns the numbers of those that wait."""
+        """Begin with no more, and end those that wait for their turn.
+
+        Returns the numbers of those not begun with; `collect` has those of the others.
+        """
         numbers = []
         while not self._requests.empty():
             numbers.append(self._requests.get_nowait()[0])
+        await self._halting.halt()
         return numbers
 
     async def collect(self) -> Finished:
@@ -117,7 +126,8 @@ class Worker:
         self._some.clear()
         self._many.clear()
         results, self._results = self._results, []
-        return Finished(results, self._failure)
+        unsent, self._unsent = self._unsent, []
+        return Finished(results, self._failure, unsent)
 
     async def close(self) -> None:
         """Cancel what is in flight, and hang up."""
@@ -134,6 +144,8 @@ class Worker:
             number, request = await self._requests.get()
             try:
                 result = await send_request(self._client, request)
+            except NotSentError:
+                self._unsent.append(number)
             except Exception as error:
                 self._failure = _sendable(request, error)
                 self._many.set()

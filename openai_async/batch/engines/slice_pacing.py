@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from ...errors import APIStatusError, OpenAIError
 from ...middleware import Send
 from ...middleware.pace import Ticket
-from ...middleware.pacing import LOOK, total_tokens
+from ...middleware.pacing import LOOK, estimated, total_tokens
 from ...middleware.token_estimate import estimate_tokens
 from ...options import RateLimit
 from ...request import Request, Response
@@ -51,10 +51,8 @@ class SlicePacing:
             return await send(request)
         params = request.params
         queue = self._queue(None if params is None else params.get("model"))
-        estimate = 0.0
-        if params is not None and queue.counts_tokens:
-            estimate = float(self._estimate(params))
-        life, ticket = await queue.enter(estimate)
+        # Even if nobody counts tokens now: when its turn comes, a limit may be known.
+        life, ticket = await queue.enter(estimated(self._estimate, params))
         try:
             response = await send(request)
         except APIStatusError as error:
@@ -96,8 +94,8 @@ class SlicePacing:
         if error.status_code == 429:
             queue.drop_stock()
             queue.tell(Outcome("refused", life, ticket, known, error.retry_after), now=True)
-        elif error.status_code < 500:  # the server has let it through
-            queue.tell(Outcome("answered", life, ticket, known))
+        elif error.status_code < 500:
+            queue.tell(Outcome("judged", life, ticket, known))
         elif not queue.open:
             queue.tell(Outcome("lost", life, ticket))
 

@@ -37,14 +37,15 @@ class Outcome(NamedTuple):
     """What became of one granted request.
 
     Attributes:
-        kind: "unused" for one that was never sent, "lost" for one whose answer tells nothing.
+        kind: "unused" for one that was never sent, "judged" for one that was let through and found
+            wrong, "lost" for one whose answer tells nothing.
         life: of the limiter that granted it.
         known: what the headers of its answer said, if they were looked at.
         retry_after: seconds that a 429 asked for.
         tokens: what it took, if the answer says so and it was looked at.
     """
 
-    kind: Literal["answered", "refused", "lost", "unused"]
+    kind: Literal["answered", "judged", "refused", "lost", "unused"]
     life: str
     ticket: Ticket
     known: RateLimits | None = None
@@ -133,6 +134,8 @@ class Slices:
             pace.answered(ticket, outcome.known, now)
             if outcome.tokens is not None:
                 pace.settle(ticket, outcome.tokens)
+        elif outcome.kind == "judged":
+            pace.judged(ticket, outcome.known, now)
         elif outcome.kind == "refused":
             pace.refused(ticket, outcome.known, outcome.retry_after, now)
         elif outcome.kind == "unused":
