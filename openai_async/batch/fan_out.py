@@ -22,8 +22,10 @@ from typing import Any, TypeAlias
 from attrs import evolve
 
 from ..client import AsyncClient
-from ..errors import InvalidArgumentError
+from ..errors import APIStatusError, InvalidArgumentError
+from ..middleware import Send
 from ..options import RateLimit
+from ..request import Request, Response
 from ..slots import Slots
 from .halting import NotSentError
 from .requests import BatchRequest
@@ -36,10 +38,15 @@ from .sending import send_request
 AHEAD = 1
 AHEAD_IN_ORDER = 4
 
-# A run has time: what a single call gives up on is over after a few more tries, and a server that
-# asks for a pause of up to an hour (limits by the hour, maintenance) gets it.
-RETRIES = 5
+# A run has time. Its retries last two minutes on average, up to four: a server that is restarted
+# is back by then. One that asks for a pause of an hour (limits by the hour, maintenance) gets it.
+# There are a few requests a second then, so that no budget has to keep the server from them.
+RETRIES = 10
+LONGEST_DELAY = 60.0  # seconds
 PATIENCE = 3600.0  # seconds
+BUDGET = 1_000_000
+# Until there has been an answer, the server may as well be the wrong one: that is told soon.
+FIRST_RETRIES = 3
 
 _END = object()
 _Place: TypeAlias = "list[BatchResult | None]"  # empty, or holding one
@@ -59,8 +66,8 @@ def run_requests(
 
     Args:
         client: what to send with. If it has no `rate_limit`, it gets `RateLimit()`, which learns
-            the server's; it tries again five times at least, and waits as long as the server asks
-            it to, up to an hour.
+            the server's. Once the server has answered, it tries ten times again, which is two to
+            four minutes, and waits as long as the server asks it to, up to an hour.
         requests: any iterable, sync or async, with or without an end, of `BatchRequest` or of
             mappings like the lines of a batch file. It is asked for the next one only when there is
             a worker free and room for the result: it is never more than `2 * concurrency` ahead of
@@ -103,13 +110,40 @@ def check_concurrency(concurrency: object) -> None:
 def paced(client: AsyncClient) -> AsyncClient:
     """The client with what a long run needs: pacing, and patience with a server that is busy.
 
-    What the client has of that already, stays: a paced client keeps its pace and its budget.
+    What the client has of that already, stays: a paced client keeps its pace.
     """
-    retries, policy = client.max_retries, client.retry
-    if policy.max_retry_after < PATIENCE:
-        policy = evolve(policy, max_retry_after=PATIENCE)
-    limit = RateLimit() if client.rate_limit is None else client.rate_limit
-    return client.with_options(rate_limit=limit, max_retries=max(retries, RETRIES), retry=policy)
+    if any(isinstance(middleware, Patience) for middleware in client.middlewares):
+        return client
+    policy = evolve(
+        client.retry,
+        max_retry_after=max(client.retry.max_retry_after, PATIENCE),
+        max_delay=max(client.retry.max_delay, LONGEST_DELAY),
+        budget=max(client.retry.budget, BUDGET),
+    )
+    return client.with_options(
+        rate_limit=RateLimit() if client.rate_limit is None else client.rate_limit,
+        retry=policy,
+        max_retries=max(client.max_retries, FIRST_RETRIES),
+        middlewares=[Patience(), *client.middlewares],
+    )
+
+
+class Patience:
+    """A middleware: many retries for each request, once the server has answered one."""
+
+    def __init__(self) -> None:
+        self._heard = False
+
+    async def __call__(self, request: Request, send: Send) -> Response:
+        if self._heard:
+            request.max_retries = max(request.max_retries, RETRIES)
+        try:
+            response = await send(request)
+        except APIStatusError as error:
+            self._heard |= error.status_code < 500
+            raise
+        self._heard = True
+        return response
 
 
 async def _results(

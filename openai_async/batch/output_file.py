@@ -171,8 +171,15 @@ class OutputFile:
 
     def sync(self) -> None:
         """Have the disk keep what was written, whatever happens to the power."""
+        fd = self._open_fd
         with output_errors(self.path, "written"):
-            os.fsync(self._open_fd)
+            os.fsync(fd)
+            there = _is_at(fd, self.path)
+        if not there:
+            msg = (
+                f"{self.path} was removed or replaced while it was written: leave it in its place."
+            )
+            raise OutputError(msg)
 
     def close(self) -> None:
         """Let go of the file, and of the lock. May be called twice."""

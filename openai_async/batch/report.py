@@ -24,6 +24,7 @@ _SHORTEST, _LONGEST = 1e-6, 1e6
 # Codes come from the server, which may put an id into each: the rest counts as one.
 MAX_CODES = 100
 MAX_CODE = 60
+MAX_EXAMPLE = 160
 OTHER_CODES = "(other)"
 
 
@@ -62,6 +63,7 @@ class Tally:
         tokens: `usage.total_tokens` of all answers.
         attempts: how many times requests were sent, retries included.
         rejections: how many of the attempts were refused with 429.
+        examples: of each code the first message.
         by_error: how many failed with each code; at most 100 codes, the others as "(other)".
         latencies: of the good answers, in seconds, waits for retries and for the pace included.
     """
@@ -72,6 +74,7 @@ class Tally:
     attempts: int = field(default=0, init=False)
     rejections: int = field(default=0, init=False)
     by_error: dict[str, int] = field(factory=dict, init=False)
+    examples: dict[str, str] = field(factory=dict, init=False)
     latencies: Latencies = field(factory=Latencies, init=False)
 
     def add(self, result: BatchResult) -> None:
@@ -88,6 +91,7 @@ class Tally:
         if code not in self.by_error and len(self.by_error) >= MAX_CODES:
             code = OTHER_CODES
         self.by_error[code] = self.by_error.get(code, 0) + 1
+        self.examples.setdefault(code, _visible(result.error.message, MAX_EXAMPLE))
 
     def percentile(self, percent: float) -> float:
         """Seconds within which so many percent of the good answers came; 0.0 if there are none."""
@@ -118,6 +122,7 @@ class Tally:
             requests_per_second=(self.completed + self.failed) / wall_time if wall_time else 0.0,
             latency={name: self.percentile(p) for name, p in PERCENTILES.items()},
             errors=dict(sorted(self.by_error.items(), key=lambda item: (-item[1], item[0]))),
+            examples=dict(self.examples),
             stopped=stopped,
         )
 
@@ -140,6 +145,7 @@ class BatchReport:
         latency: "p50", "p90", "p95", "p99" and "max" of the good answers, in seconds, with the
             waits for retries and for the pace; 0.0 where there was no good answer.
         errors: how many failed with each code, the most frequent first.
+        examples: what one of them was told, by code.
         stopped: why the run ended before all was done; `None` if it did not.
     """
 
@@ -156,6 +162,7 @@ class BatchReport:
     requests_per_second: float = 0.0
     latency: Mapping[str, float] = field(factory=lambda: dict.fromkeys(PERCENTILES, 0.0))
     errors: Mapping[str, int] = field(factory=dict)
+    examples: Mapping[str, str] = field(factory=dict)
     stopped: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -177,7 +184,10 @@ class BatchReport:
         lines = _aligned(texts)
         if self.errors:
             width = len(_grouped(max(self.errors.values())))
-            errors = [(code, f"{_grouped(n):>{width}}") for code, n in self.errors.items()]
+            errors = [
+                (code, f"{_grouped(n):>{width}}  {self.examples.get(code, '')}".rstrip())
+                for code, n in self.errors.items()
+            ]
             lines += ["", "errors", *(f"  {line}" for line in _aligned(errors))]
         if self.stopped is not None:
             lines += ["", f"stopped: {self.stopped}"]
@@ -261,7 +271,7 @@ def _some(number: int) -> str:
     return _grouped(number) if number > 0 else ""
 
 
-def _visible(code: str) -> str:
-    """A code as it may stand in a terminal."""
-    text = "".join(char if char.isprintable() else " " for char in code[:MAX_CODE])
+def _visible(words: str, most: int = MAX_CODE) -> str:
+    """A code, or a message, as it may stand in a terminal."""
+    text = "".join(char if char.isprintable() else " " for char in words[:most])
     return text.strip() or "(none)"

@@ -35,6 +35,7 @@ class Writer:
         self._room.set()
         self._ending = False
         self._synced_at = time.monotonic()
+        self._unsynced = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -47,12 +48,17 @@ class Writer:
         Raises:
             OutputError: the disk said no, to this or to an earlier one.
         """
+        self._check()  # once the task is done, nobody makes room
         self._waiting.append(result)
         self._news.set()
         if len(self._waiting) >= ROOM:
             self._room.clear()
             self._full.set()
             await self._room.wait()
+        self._check()
+
+    def _check(self) -> None:
+        """Raise what the task has ended with."""
         if self._task is not None and self._task.done():
             self._task.result()
 
@@ -84,7 +90,7 @@ class Writer:
         written_at = -inf
         try:
             while True:
-                await self._news.wait()
+                await self._news_or_sync()
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(written_at + GATHER):
                         await self._full.wait()
@@ -100,10 +106,20 @@ class Writer:
         finally:
             self._room.set()  # who waits learns of the failure
 
+    async def _news_or_sync(self) -> None:
+        """Until there is something to write, or to sync: what was written may be the last."""
+        left = self._synced_at + SYNC - time.monotonic() if self._unsynced else None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await self._news.wait()
+
     def _write(self, batch: list[BatchResult], last: bool) -> None:
         if batch:
             self._journal.append(batch)
+            self._unsynced = True
         now = time.monotonic()
-        if last or now - self._synced_at >= SYNC:
+        # What comes after a pause is synced at once. With no batch, it was waited for.
+        if last or not batch or now - self._synced_at >= SYNC:
             self._journal.sync()
             self._synced_at = now
+            self._unsynced = False

@@ -14,7 +14,7 @@ from attrs import define, evolve, field
 
 from .. import InvalidArgumentError, RateLimit
 from ..batch import BatchReport, BatchStoppedError, run_batch
-from .batch_input import dry_run, requests_file, write_requests
+from .batch_input import dry_run, requests_to_send
 from .batch_options import BatchOptions, PromptOptions, check_usage, column_mapping
 from .errors import FAILED
 from .options import Connection, check, connect
@@ -43,10 +43,7 @@ def batch(
         if options.dry_run:
             return dry_run(source, target, options, prompts, output)
         check(connection)
-        if (path := source) is None:
-            path = requests_file(target)
-            write_requests(prompts, target, path)
-        with event_loop() as runner:
+        with requests_to_send(source, target, options, prompts) as path, event_loop() as runner:
             interrupts = Interrupts(stop=asyncio.Event())
             run = _run(path, target, options, columns, connection, interrupts, output)
             code = runner.run(run)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
@@ -27,7 +27,7 @@ from ..batch.parquet import ParquetPart
 from ..batch.prompts import requests_from_prompts
 from ..batch.report import duration
 from ..middleware.token_estimate import estimate_tokens
-from .batch_options import BatchOptions, PromptOptions, column_mapping
+from .batch_options import BatchOptions, PromptOptions, column_mapping, requests_file
 from .errors import FAILED, CommandError
 from .options import LOCAL_KEY
 from .output import Output, write_error
@@ -39,31 +39,64 @@ MAX_NAMES = 20
 MAX_NAME = 60
 
 
-def requests_file(output: Path) -> Path:
-    """Where the requests made of prompts are: out.requests.jsonl beside out.jsonl."""
-    return output.with_name(f"{output.stem}.requests.jsonl")
+@contextmanager
+def requests_to_send(
+    source: Path | None, target: Path, options: BatchOptions, prompts: PromptOptions
+) -> Iterator[Path]:
+    """The file of requests: `source`, or one made of prompts, ours alone until the end.
+
+    Another run with prompts for this output finds the file locked, from before it is written until
+    nothing more is sent. A run without prompts locks the output, which is ours while we write.
+
+    Raises:
+        CommandError: there are results, and they belong to other requests.
+        InvalidArgumentError: the prompts cannot be read.
+        OutputError: a file cannot be written, or another run has it.
+    """
+    if source is not None:
+        yield source
+        return
+    path = requests_file(target)
+    file = OutputFile(path)
+    try:
+        file.open()
+        with _locked(target, options):
+            _write_requests(prompts, target, file)
+        yield path
+    finally:
+        file.close()
 
 
-def write_requests(prompts: PromptOptions, output: Path, path: Path) -> None:
+def _write_requests(prompts: PromptOptions, output: Path, file: OutputFile) -> None:
     """Make a file of requests of prompts: as a whole or not at all.
 
     Results belong to requests by their ids alone. So once there are results, there may be more
     requests than before, but no others: results would be taken for answers to other prompts.
-
-    Raises:
-        CommandError: there are results, and the requests are not the same.
-        InvalidArgumentError: the prompts cannot be read.
-        OutputError: the file cannot be written.
     """
     lines: Iterator[bytes] = (orjson.dumps(request) + b"\n" for request in _requests(prompts))
-    if requests_file(output).exists() and any(True for _ in _entries(output)):
+    if any(True for _ in _entries(output)):
         lines = _continued(lines, output)
-    file = OutputFile(path)
-    file.open()
+    file.replace(lines)
+
+
+@contextmanager
+def _locked(output: Path, options: BatchOptions) -> Iterator[None]:
+    """The output's lock, as a run takes it; what is created for it is gone afterwards."""
+    created = False
+    if options.parts is not None:
+        with output_errors(output, "created"):
+            created = not output.exists()
+            output.mkdir(exist_ok=True)
+    lock = OutputFile(output if options.parts is None else output / ".lock")
     try:
-        file.replace(lines)
+        lock.open()
+        lock.remove_if_empty |= options.parts is not None  # as a run has it
+        yield
     finally:
-        file.close()
+        lock.close()
+        if created:
+            with suppress(OSError):  # another run has gone in, whose directory it is then
+                output.rmdir()
 
 
 def _requests(prompts: PromptOptions) -> Iterator[dict[str, Any]]:
@@ -83,17 +116,24 @@ def _requests(prompts: PromptOptions) -> Iterator[dict[str, Any]]:
 def _continued(lines: Iterable[bytes], output: Path) -> Iterator[bytes]:
     """The lines, if they begin with those that the output belongs to."""
     path = requests_file(output)
-    msg = (
+    other = (
         f"The results in {output} belong to {path}, and other prompts or options make other "
         "requests: choose another output, or remove both."
     )
-    with output_errors(path, "read"), path.open("rb") as file:
-        for line in lines:
-            if file.readline() not in (b"", line):
-                raise CommandError(msg)
-            yield line
-        if file.readline():
+    with output_errors(path, "read"):
+        if not path.exists() or path.stat().st_size == 0:
+            msg = (
+                f"There are results in {output}, and no {path} to tell whether they belong to "
+                "these prompts: choose another output."
+            )
             raise CommandError(msg)
+        with path.open("rb") as file:
+            for line in lines:
+                if file.readline() not in (b"", line):
+                    raise CommandError(other)
+                yield line
+            if file.readline():
+                raise CommandError(other)
 
 
 # --- dry run ---
@@ -218,9 +258,10 @@ def _source(source: Path | None, target: Path, prompts: PromptOptions) -> Iterat
         yield source
         return
     with TemporaryDirectory(prefix="openai-async-") as directory:
-        path = requests_file(Path(directory, target.name))
-        write_requests(prompts, target, path)
-        yield path
+        file = OutputFile(Path(directory, "requests.jsonl"))
+        with file.opened():
+            _write_requests(prompts, target, file)
+        yield file.path
 
 
 @contextmanager
@@ -244,10 +285,11 @@ def _reader(options: BatchOptions) -> Iterator[Reader]:
 
 def _entries(output: Path) -> Iterator[Entry]:
     """What is in the output, be it a file or a directory of parts; nothing if it is not there."""
-    if not output.is_dir():
-        parts = [output] if output.exists() else []
-    else:
-        parts = [path for path in sorted(output.glob("part-*")) if path.suffix in _PARTS]
+    with output_errors(output, "read"):
+        if not output.is_dir():
+            parts = [output] if output.exists() else []
+        else:
+            parts = [path for path in sorted(output.glob("part-*")) if path.suffix in _PARTS]
     for path in parts:
         yield from (ParquetPart if path.suffix == ".parquet" else LinesPart)(path).entries()
 

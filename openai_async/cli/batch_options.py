@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +14,8 @@ from .errors import UsageError
 
 _PER_MINUTE = validators.Number(gte=1, lte=10**9)
 _AT_LEAST_ONE = validators.Number(gte=1)
+# Characters of a path that is too long: enough to know it again.
+MAX_SHOWN = 80
 
 
 @Parameter(name="*", group=Group("Options", sort_key=0))
@@ -104,8 +107,8 @@ def check_usage(
         msg = f"{unused} is for --from-prompts: a file of requests says it in each line."
     elif prompts.from_prompts is not None and prompts.model is None:
         msg = "--from-prompts needs a --model to ask."
-    elif output in (source, prompts.from_prompts):
-        msg = "Input and output are the same file: write the results to another."
+    elif (problem := _unusable_path(source, output, prompts.from_prompts)) is not None:
+        msg = problem
     elif options.engine == "local" and (options.workers or options.columns):
         msg = "--workers and --columns are for --engine ray."
     elif options.engine == "local" and source is not None and source.suffix == ".parquet":
@@ -113,6 +116,54 @@ def check_usage(
     else:
         return
     raise UsageError(msg)
+
+
+def requests_file(output: Path) -> Path:
+    """Where the requests made of prompts are: out.requests.jsonl beside out.jsonl."""
+    return output.with_name(f"{output.stem}.requests.jsonl")
+
+
+def _unusable_path(source: Path | None, output: Path, prompts: Path | None) -> str | None:
+    """What is wrong with the paths themselves, whatever is there."""
+    for path in (source, prompts, output):
+        if path is not None and (problem := _no_path(path)) is not None:
+            return problem
+    if _same_file(output, source) or _same_file(output, prompts):
+        return "Input and output are the same file: write the results to another."
+    if prompts is None:
+        return None
+    if not output.name:
+        return f"{output} has no name for the requests to be put beside it: name the output."
+    requests = requests_file(output)
+    if _same_file(requests, prompts):
+        return f"The requests are written to {requests}, where the prompts are: rename one of them."
+    return _no_path(requests)
+
+
+def _no_path(path: Path) -> str | None:
+    """Why no file can have this name. Whether one has it is seen when it is opened."""
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return f"The path {_shortened(path)} is too long: choose a shorter one."
+    except ValueError:  # a NUL
+        return f"{_shortened(path)!r} cannot be a path: name a file."
+    return None
+
+
+def _shortened(path: Path) -> str:
+    text = str(path)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
+def _same_file(one: Path, other: Path | None) -> bool:
+    if other is None or one == other:
+        return other is not None
+    try:
+        return one.samefile(other)
+    except OSError:  # one is not there
+        return False
 
 
 def column_mapping(columns: str | None) -> Mapping[str, str] | None:

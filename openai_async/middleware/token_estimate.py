@@ -7,7 +7,6 @@ corrected (`Pace.settle`). It has to be quick, and proportional to the truth.
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -33,40 +32,68 @@ SHORTEST_SIDE = 768
 UNKNOWN_SIZE = (1024, 1024)
 # Characters of a data URL that are looked at for the size; a JPEG's comes after its thumbnail.
 HEAD = 64 * 1024
+# What any request takes at most: a bound may be any number, and one estimate must not spoil a
+# balance of tokens for good.
+MOST = 1e9
+# Levels of lists and objects that are looked into. Messages have four of them.
+DEPTH = 32
 
 _ANSWER_BOUNDS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _TEXTS = ("input", "prompt", "instructions", "documents", "query", "text_1", "text_2")
 
 
 def estimate_tokens(params: Mapping[str, Any]) -> float:
-    """Tokens of a request with these parameters, its answer included.
+    """Tokens of a request with these parameters, its answer included: from 0 to `MOST`.
 
     The answer counts with its bound (`max_completion_tokens`, ...), as it does in OpenAI's limits:
     https://platform.openai.com/docs/guides/rate-limits
+
+    Whatever the parameters are, nothing is raised: the server says what is wrong with them.
     """
     tokens = 0.0
-    messages = params.get("messages")
     answers = 1
+    answer = 0
+    messages = params.get("messages")
     if messages is not None:
-        tokens += ANSWER
+        answer = ANSWER
+        if not isinstance(messages, _LISTS):
+            messages = ()
         for message in messages:
             # Nearly all are dicts with a string; the ways for the others take five times as long.
             content = message.get("content") if type(message) is dict else _of_object(message)
             tokens += MESSAGE
             tokens += len(content) / CHARACTERS if type(content) is str else _count(content)
-        n = params.get("n")
-        answers = n if isinstance(n, int) and n > 0 else 1
+        if (n := params.get("n")) is not None:
+            answers = _positive(n) or 1
         if (tools := params.get("tools")) is not None:
-            tokens += len(str(tools)) / CHARACTERS
+            tokens += _of_tools(tools)
     else:
         for name in _TEXTS:
             if (value := params.get(name)) is not None:
                 tokens += _count(value)
     for name in _ANSWER_BOUNDS:
-        bound = params.get(name)
-        if isinstance(bound, int) and bound > 0:
-            return tokens - (ANSWER if messages is not None else 0) + bound * answers
-    return tokens + (ANSWER * (answers - 1) if messages is not None else 0)
+        if (value := params.get(name)) is not None and (bound := _positive(value)):
+            answer = bound
+            break
+    tokens += answer * answers
+    return tokens if tokens < MOST else MOST
+
+
+_LISTS = (list, tuple)
+
+
+def _positive(value: object) -> int:
+    """A whole number above 0, within bounds; 0 for anything else."""
+    if not isinstance(value, int) or value is True or value <= 0:
+        return 0
+    return value if value < MOST else int(MOST)
+
+
+def _of_tools(tools: object) -> float:
+    try:
+        return len(str(tools)) / CHARACTERS
+    except (RecursionError, ValueError):  # nested without end; a number of 5,000 digits
+        return _count(tools)
 
 
 def _of_object(message: object) -> object:
@@ -75,17 +102,19 @@ def _of_object(message: object) -> object:
     return getattr(message, "content", None)  # a ChatCompletionMessage, in a conversation
 
 
-def _count(value: object) -> float:
+def _count(value: object, depth: int = DEPTH) -> float:
     if isinstance(value, str):
         return len(value) / CHARACTERS
-    if isinstance(value, list | tuple):
+    if depth == 0:
+        return 0.0
+    if isinstance(value, _LISTS):
         if value and isinstance(value[0], int):
             return float(len(value))  # tokens already
-        return sum(map(_count, value))
+        return sum(_count(item, depth - 1) for item in value)
     if isinstance(value, Mapping):
         if (image := value.get("image_url")) is not None:
             return _image(image)
-        return sum(_count(item) for key, item in value.items() if key != "type")
+        return sum(_count(item, depth - 1) for key, item in value.items() if key != "type")
     return 0.0
 
 
@@ -110,6 +139,7 @@ def _size(url: str) -> tuple[int, int]:
     if not head.startswith("data:image/"):
         return UNKNOWN_SIZE
     try:
-        return image_size(base64.b64decode(data[: len(data) // 4 * 4])) or UNKNOWN_SIZE
-    except binascii.Error:
+        size = image_size(base64.b64decode(data[: len(data) // 4 * 4]))
+    except ValueError:  # not base64, or not even ASCII
         return UNKNOWN_SIZE
+    return size if size is not None and all(size) else UNKNOWN_SIZE

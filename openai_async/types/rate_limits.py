@@ -8,6 +8,13 @@ from typing import Any
 
 from attrs import frozen
 
+# More is no count of anything, and may be too much for a float, or for `int` itself.
+MAX_DIGITS = 15
+# Seconds. OpenAI's windows are a day at most. A bare number above it is a moment, which some
+# gateways send as a unix time in seconds or milliseconds. It is not converted: which of them it
+# is, and whether the clocks agree, would be guessed.
+MAX_BARE = 86_400.0
+
 
 @frozen(kw_only=True)
 class RateLimits:
@@ -34,7 +41,8 @@ class RateLimits:
         found: dict[str, Any] = {}
         for what in ("requests", "tokens"):
             for part in ("limit", "remaining"):
-                if (count := headers.get(f"x-ratelimit-{part}-{what}", "")).isdecimal():
+                count = headers.get(f"x-ratelimit-{part}-{what}", "")
+                if count.isascii() and count.isdecimal() and len(count) <= MAX_DIGITS:
                     found[f"{part}_{what}"] = int(count)
             if (wait := parse_duration(headers.get(f"x-ratelimit-reset-{what}", ""))) is not None:
                 found[f"reset_{what}"] = wait
@@ -65,10 +73,14 @@ _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-
 
 
 def parse_duration(text: str) -> float | None:
-    """Seconds in `1s`, `6m0s`, `120ms`, `1h2m3s` (Go's duration format) or a bare number."""
-    if re.fullmatch(r"\d{1,12}(\.\d+)?", text):
-        return float(text)
-    if not re.fullmatch(r"(\d{1,12}(\.\d+)?(ms|us|ns|[dhms]))+", text):
+    """Seconds in `1s`, `6m0s`, `120ms`, `1h2m3s` (Go's duration format) or a bare number.
+
+    `None` if it is neither, or a bare number above `MAX_BARE`.
+    """
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
+        seconds = float(text)
+        return seconds if seconds <= MAX_BARE else None
+    if not re.fullmatch(r"([0-9]{1,12}(\.[0-9]+)?(ms|us|ns|[dhms]))+", text):
         return None
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|us|ns|[dhms])", text)
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)(ms|us|ns|[dhms])", text)
     return sum(float(number) * _UNITS[unit] for number, unit in parts)

@@ -13,6 +13,7 @@ from openai_async import InvalidArgumentError
 from openai_async.batch.checking import BadLine, check_input, describe, requests_of
 from openai_async.batch.ids import IdSet
 from openai_async.batch.lines import Line
+from openai_async.codec import dumps
 
 
 def request(custom_id: Any, **changes: Any) -> str:
@@ -38,12 +39,7 @@ def bad_lines(path: Path, *lines: str) -> list[tuple[int, str | None, str]]:
 def test_good_lines_are_counted(path: Path) -> None:
     path.write_text(f"{request('a')}\n\n{request('b')}\n")
     check = check_input(path)
-    assert (check.requests, check.bad, check.bad_count, check.tokens) == (2, [], 0, 0)
-
-
-def test_tokens_are_estimated_from_the_bodies(path: Path) -> None:
-    path.write_text(f"{request('a', body={'n': 3})}\n{request('b', body={'n': 4})}\nbad\n")
-    assert check_input(path, estimate=lambda body: body["n"]).tokens == 7
+    assert (check.requests, check.bad, check.bad_count) == (2, [], 0)
 
 
 def test_a_bad_line_is_told_by_number_and_by_id_where_it_has_one(path: Path) -> None:
@@ -74,6 +70,37 @@ def test_a_bad_line_with_the_id_of_an_earlier_one_has_no_id(path: Path) -> None:
     assert problem.startswith("url ")
 
 
+def nested(levels: int) -> Any:
+    value: Any = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+def test_a_body_too_deep_to_be_sent_is_bad(path: Path) -> None:
+    deep = [request(f"{levels}", body={"input": nested(levels)}) for levels in (100, 250, 300)]
+    ((number, custom_id, problem),) = bad_lines(path, *deep)
+    assert (number, custom_id) == (3, "300")
+    assert problem.startswith("body is nested too deep")
+
+
+@pytest.mark.parametrize("levels", range(240, 270))
+def test_what_passes_the_check_can_be_sent(path: Path, levels: int) -> None:
+    body = {"input": nested(levels)}
+    path.write_text(request("a", body=body))
+    try:
+        dumps(body)
+        sendable = True
+    except InvalidArgumentError:
+        sendable = False
+    assert check_input(path).requests == sendable
+
+
+def test_many_lists_beside_each_other_are_not_deep(path: Path) -> None:
+    path.write_text(request("a", body={"input": [[1, 2]] * 1000}))
+    assert check_input(path).bad == []
+
+
 def test_a_thousand_bad_lines_are_kept_and_all_are_counted(path: Path) -> None:
     path.write_text("bad\n" * 1234)
     check = check_input(path)
@@ -95,6 +122,16 @@ def test_a_missing_input_is_refused(path: Path) -> None:
 def test_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot be read: Is a directory"):
         check_input(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("x" * 5000, "cannot be read: File name too long"), ("a\0b", "is no path, with that NUL")],
+    ids=["too long", "NUL"],
+)
+def test_what_is_no_path_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=said):
+        check_input(tmp_path / name)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

@@ -539,28 +539,39 @@ async def test_the_answers_of_a_server_come_with_their_tokens(client: AsyncClien
 async def test_the_client_is_paced_and_patient(
     mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
 ) -> None:
-    mocked.post(f"{BASE_URL}/chat/completions", status=503, headers={"retry-after": "600"})
-    mocked.post(f"{BASE_URL}/chat/completions", status=500, repeat=4)
     mocked.post(f"{BASE_URL}/chat/completions", payload={})
-    results = [result async for result in run_requests(mocked_client, [line("a")])]
-    assert [(result.error, result.attempts) for result in results] == [(None, 6)]
+    mocked.post(f"{BASE_URL}/chat/completions", status=503, headers={"retry-after": "600"})
+    mocked.post(f"{BASE_URL}/chat/completions", status=500, repeat=9)
+    mocked.post(f"{BASE_URL}/chat/completions", payload={})
+    source = map(line, "ab")
+    results = [result async for result in run_requests(mocked_client, source, concurrency=1)]
+    assert [(result.error, result.attempts) for result in results] == [(None, 1), (None, 11)]
     assert waits[0] == 600
+
+
+async def test_a_server_that_has_never_answered_is_given_up_soon(
+    mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
+) -> None:
+    mocked.post(f"{BASE_URL}/chat/completions", status=503, repeat=True)
+    results = [result async for result in run_requests(mocked_client, [line("a")])]
+    assert [result.attempts for result in results] == [4]
 
 
 def test_a_run_adds_what_the_client_lacks() -> None:
     run = paced(client_with())
     assert isinstance(run.rate_limit, RateLimit)
-    assert run.max_retries == 5
+    assert (run.retry.max_retry_after, run.retry.max_delay) == (3600, 60)
+    assert paced(run) is run
 
 
 def test_what_a_client_has_of_its_own_stays() -> None:
-    limit, policy = RateLimit(requests_per_minute=60), RetryPolicy(max_retry_after=7200)
+    limit = RateLimit(requests_per_minute=60)
+    policy = RetryPolicy(max_retry_after=7200, initial_delay=2)
     client = client_with().with_options(rate_limit=limit, max_retries=9, retry=policy)
     run = paced(client)
     assert run.rate_limit is limit
-    assert run.retry is policy
-    assert run.max_retries == 9
-    assert client.max_retries == 9
+    assert (run.retry.max_retry_after, run.retry.initial_delay) == (7200, 2)
+    assert (run.max_retries, client.max_retries) == (9, 9)
 
 
 async def test_it_works_with_aioresponses(mocked: aioresponses, mocked_client: AsyncClient) -> None:

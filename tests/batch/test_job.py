@@ -255,10 +255,39 @@ async def test_a_server_that_is_gone_stops_the_run_and_its_failures_are_not_writ
 async def test_failures_among_good_answers_are_written(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
-    server.script(*[Failure(503)] * 6, Reply("fine"))  # five retries, and then it has failed
+    # Ten retries, and then it has failed.
+    server.script(Reply("fine"), *[Failure(503)] * 11)
     report = await run_batch(quick(client), source, target, concurrency=1)
     assert (report.completed, report.failed) == (49, 1)
     assert len(read(target)) == 50
+
+
+async def test_an_outage_is_ridden_out(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    server.script(*[Reply("fine")] * 5, *[Failure(503)] * 40)
+    report = await run_batch(quick(client), source, target, concurrency=8)
+    assert (report.completed, report.failed) == (50, 0)
+
+
+async def test_an_output_that_is_taken_away_stops_the_run(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    server.script(*[Reply("fine")] * 10, Failure(delay=0.2))
+    run = asyncio.create_task(run_batch(quick(client), source, target, concurrency=1))
+    await server.received(11)
+    target.unlink()
+    with pytest.raises(BatchStoppedError, match="was removed or replaced"):
+        await run
+
+
+async def test_the_report_says_why_requests_have_failed(
+    client: AsyncClient, tmp_path: Path, target: Path
+) -> None:
+    source = write(tmp_path / "in.jsonl", [line("bad", model="no-such-model")])
+    report = await run_batch(client, source, target)
+    assert "no-such-model" in report.examples["model_not_found"]
+    assert "no-such-model" in str(report)
 
 
 async def test_an_output_that_cannot_be_written_stops_the_run(

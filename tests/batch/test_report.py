@@ -19,16 +19,8 @@ from openai_async.batch.results import BatchError, BatchResult
 
 KEYS = [
     *("total", "completed", "failed", "skipped", "resumed", "failed_before"),
-    *(
-        "tokens",
-        "attempts",
-        "rejections",
-        "wall_time",
-        "requests_per_second",
-        "latency",
-        "errors",
-        "stopped",
-    ),
+    *("tokens", "attempts", "rejections", "wall_time", "requests_per_second"),
+    *("latency", "errors", "examples", "stopped"),
 ]
 
 
@@ -151,6 +143,7 @@ def test_a_report_is_made_of_a_tally() -> None:
         "requests_per_second": 2.0,
         "latency": dict.fromkeys(["p50", "p90", "p95", "p99", "max"], 0.5),
         "errors": {"b": 2, "a": 1},
+        "examples": {"a": "No.", "b": "No."},
         "stopped": None,
     }
 

@@ -192,6 +192,60 @@ def test_wrong_usage_is_one_sentence(arguments: list[str], said: str, tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([LONG, "-o", "out"], f"The path {LONG[:80]}... is too long"),
+        (["in", "-o", LONG], f"The path {LONG[:80]}... is too long"),
+        (["in", "-o", "x/" * 3000], "is too long"),
+        (["--from-prompts", LONG, "-o", "out", "--model", "m"], "is too long"),
+        # Only the name of the requests is.
+        (["--from-prompts", "p", "-o", LONG[:250], "--model", "m"], "is too long"),
+        (["a\0b", "-o", "out"], "'a\\x00b' cannot be a path: name a file."),
+        (["in", "-o", "a\0b"], "'a\\x00b' cannot be a path: name a file."),
+        (["--from-prompts", "a\0b", "-o", "out", "--model", "m"], "cannot be a path"),
+        (["--from-prompts", "p", "-o", ".", "--model", "m"], "name the output"),
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_what_is_no_path_is_one_sentence(
+    arguments: list[str],
+    said: str,
+    more: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["batch", *arguments, "--local", *more]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["out.requests.jsonl", "other name", "same.jsonl"])
+def test_prompts_are_not_written_over(name: str, tmp_path: Path) -> None:
+    prompts = tmp_path / name
+    prompts.write_text("One?\n")
+    linked = tmp_path / "out.requests.jsonl"
+    if name == "other name":
+        linked.hardlink_to(prompts)
+    target = prompts if name == "same.jsonl" else tmp_path / "out.jsonl"
+    arguments = ["--from-prompts", str(prompts), "--model", "m", "-o", str(target), "--local"]
+    for more in ([], ["--dry-run"]):
+        done = run_cli("batch", *arguments, *more)
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.splitlines()
+        if target == prompts:
+            assert "Input and output are the same file" in line
+        else:
+            assert f"The requests are written to {linked}, where the prompts are" in line
+        assert prompts.read_text() == "One?\n"
+
+
 @pytest.mark.parametrize("content", [None, b"", b"\n\n"])
 def test_an_input_that_is_none_is_one_sentence(
     content: bytes | None, tmp_path: Path, target: Path

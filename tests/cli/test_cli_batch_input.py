@@ -1,14 +1,16 @@
 """What `openai-async batch` does before anything is sent: `--dry-run` and `--from-prompts`."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
+from openai_async.batch.output_file import OutputFile
 from openai_async.testing import Failure, LocalServer
 
 from .batch_files import batch, results, write_input
-from .cli_process import run_cli
+from .cli_process import PATIENCE, outcome, run_cli, start_cli
 
 
 @pytest.fixture
@@ -149,6 +151,69 @@ async def test_other_prompts_are_not_taken_for_done(
         assert (tmp_path / "out.requests.jsonl").read_bytes() == kept
 
 
+@pytest.mark.parametrize("parts", [[], ["--parts", "jsonl"]])
+async def test_other_prompts_wait_for_a_run_that_has_no_answer_yet(
+    server: LocalServer, tmp_path: Path, parts: list[str]
+) -> None:
+    target, prompts, others = tmp_path / "out", tmp_path / "prompts.txt", tmp_path / "others.txt"
+    prompts.write_text("One?\n")
+    others.write_text("Uno?\n")
+    server.script(Failure(stall_after=0))
+    options = ["--model", "gpt-4o", "-o", str(target), *parts]
+    first = await start_cli(
+        "batch", "--from-prompts", str(prompts), *options, "--base-url", server.url
+    )
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await server.received()
+        written = (tmp_path / "out.requests.jsonl").read_bytes()
+        assert b"One?" in written
+        code, _, stderr = await batch(server, "--from-prompts", others, *options)
+        assert code == 1
+        assert "is being written by another run: wait for it" in stderr
+        assert (tmp_path / "out.requests.jsonl").read_bytes() == written
+    finally:
+        first.kill()
+        await outcome(first)
+    # There is no answer: other prompts may take over.
+    code, _, _ = await batch(server, "--from-prompts", others, *options)
+    assert code == 0
+    assert b"Uno?" in (tmp_path / "out.requests.jsonl").read_bytes()
+
+
+async def test_requests_stay_while_a_run_without_prompts_has_the_output(
+    server: LocalServer, tmp_path: Path, target: Path
+) -> None:
+    prompts, requests = tmp_path / "prompts.txt", tmp_path / "out.requests.jsonl"
+    prompts.write_text("One?\n")
+    write_input(requests, 1)
+    written = requests.read_bytes()
+    other = OutputFile(target)
+    with other.opened():
+        code, _, stderr = await batch(
+            server, "--from-prompts", prompts, "--model", "gpt-4o", "-o", target
+        )
+    assert code == 1
+    assert stderr.startswith(f"error: {target} is being written by another run")
+    assert requests.read_bytes() == written
+    assert not server.requests
+
+
+async def test_results_of_requests_that_nobody_knows_are_no_answers_to_prompts(
+    server: LocalServer, tmp_path: Path, target: Path
+) -> None:
+    prompts, requests = tmp_path / "prompts.txt", tmp_path / "out.requests.jsonl"
+    arguments: list[str | Path] = ["--from-prompts", prompts, "--model", "gpt-4o", "-o", target]
+    prompts.write_text("One?\n")
+    await batch(server, *arguments)
+    requests.unlink()
+    prompts.write_text("Uno?\n")
+    code, _, stderr = await batch(server, *arguments)
+    assert code == 1
+    assert stderr.startswith(f"error: There are results in {target}, and no {requests} to tell")
+    assert not requests.exists()
+
+
 def test_a_dry_run_of_prompts_writes_nothing(tmp_path: Path, target: Path) -> None:
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("One?\nTwo?\n")
@@ -162,7 +227,8 @@ def test_prompts_that_cannot_be_read_leave_nothing_behind(tmp_path: Path, target
     prompts = tmp_path / "prompts.csv"
     prompts.write_text("id,text\na,One?\nb,\n")
     arguments = ["--from-prompts", str(prompts), "--model", "gpt-4o", "-o", str(target)]
-    done = run_cli("batch", *arguments, "--column", "text", "--local")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"error: {prompts}, row 2 has no 'text': ")
-    assert list(tmp_path.iterdir()) == [prompts]
+    for parts in ([], ["--parts", "jsonl"]):
+        done = run_cli("batch", *arguments, "--column", "text", "--local", *parts)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"error: {prompts}, row 2 has no 'text': ")
+        assert list(tmp_path.iterdir()) == [prompts]

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import math
+import struct
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from openai_async import image_part
-from openai_async.middleware.token_estimate import ANSWER, MESSAGE, estimate_tokens, image_tokens
+from openai_async.middleware.token_estimate import (
+    ANSWER,
+    MESSAGE,
+    MOST,
+    estimate_tokens,
+    image_tokens,
+)
 from openai_async.types.chat import ChatCompletionMessage
 from openai_async.types.image_format import image_size
 
@@ -22,6 +33,19 @@ def picture(format: str, size: tuple[int, int] = (1024, 768), **options: Any) ->
     buffer = io.BytesIO()
     Image.new("RGB", size, "teal").save(buffer, format, **options)
     return buffer.getvalue()
+
+
+def png_head(width: int, height: int) -> str:
+    """The beginning of a PNG of this size, in base64."""
+    head = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height)
+    return base64.b64encode(head).decode()
+
+
+def nested(levels: int) -> Any:
+    value: Any = []
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 def test_four_characters_are_a_token() -> None:
@@ -91,6 +115,9 @@ async def test_a_picture_in_low_detail_has_one_price() -> None:
         "https://example.test/cat.png",
         "data:image/png;base64,????",
         "data:image/png;base64,aGVsbG8=",
+        "data:image/png;base64,aGVsbG8é",
+        "data:image/png;base64," + png_head(0, 0),
+        "data:image/png;base64," + png_head(0, 5),
     ],
 )
 def test_a_picture_of_unknown_size_counts_as_a_usual_one(url: str) -> None:
@@ -120,3 +147,71 @@ def test_sizes_are_read_from_the_first_bytes(format: str, options: dict[str, Any
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\xff\xd8\xff", b"RIFF....WEBPVP8X", b"hello"])
 def test_what_has_no_size_has_none(data: bytes) -> None:
     assert image_size(data) is None
+
+
+# --- whatever is sent ---
+
+
+@pytest.mark.parametrize("messages", [5, True, 0.5, "hello", {"role": "user"}, []])
+def test_messages_that_are_none_count_as_none(messages: object) -> None:
+    assert estimate_tokens({"messages": messages}) == ANSWER
+
+
+@pytest.mark.parametrize("message", [None, 5, "hello", [], {}, {"content": 5}])
+def test_a_message_that_is_none_counts_as_an_empty_one(message: object) -> None:
+    assert estimate_tokens({"messages": [message]}) == MESSAGE + ANSWER
+
+
+@pytest.mark.parametrize("bound", [True, False, 0, -5, "100", 1e400, [], None])
+def test_a_bound_that_is_none_counts_as_no_bound(bound: object) -> None:
+    assert estimate_tokens(chat("", max_tokens=bound)) == MESSAGE + ANSWER
+    assert estimate_tokens(chat("", n=bound)) == MESSAGE + ANSWER
+
+
+@pytest.mark.parametrize("params", [{"max_tokens": 10**400}, {"n": 10**400}, {"n": 2**63}])
+def test_no_bound_makes_an_estimate_too_large(params: dict[str, Any]) -> None:
+    assert estimate_tokens(chat("", **params)) == MOST
+    assert estimate_tokens({"input": "", "max_tokens": 10**400}) == MOST
+
+
+def test_what_is_nested_without_end_is_looked_into_so_far() -> None:
+    assert estimate_tokens(chat(nested(100_000))) == MESSAGE + ANSWER
+    assert estimate_tokens({"input": nested(100_000)}) == 0
+    assert estimate_tokens(chat("", tools=nested(100_000))) == MESSAGE + ANSWER
+
+
+def test_a_number_of_any_length_may_stand_in_a_tool() -> None:
+    assert estimate_tokens(chat("", tools=[{"maximum": 10**5000}])) == MESSAGE + ANSWER
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**400, -(10**400), 2**63])
+    | st.floats()
+    | st.text()
+    | st.binary().map(lambda data: "data:image/png;base64," + base64.b64encode(data).decode())
+    | st.builds(png_head, st.integers(0, 9), st.integers(0, 2**32 - 1)).map(
+        "data:image/png;base64,{}".format
+    ),
+    lambda values: (
+        st.lists(values)
+        | st.dictionaries(
+            st.sampled_from(["content", "image_url", "url", "detail", "type", "text"]) | st.text(),
+            values,
+        )
+    ),
+    max_leaves=20,
+)
+names = st.sampled_from(
+    ["messages", "n", "tools", "input", "prompt", "max_tokens", "max_completion_tokens", "query"]
+)
+
+
+@given(st.dictionaries(names, json_values))
+def test_any_json_has_an_estimate(params: dict[str, Any]) -> None:
+    tokens = estimate_tokens(params)
+    assert type(tokens) is float
+    assert math.isfinite(tokens)
+    assert 0 <= tokens <= MOST

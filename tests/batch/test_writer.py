@@ -1,0 +1,242 @@
+"""From the loop to the disk: in order, held back by a slow disk, and told of one that says no."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from openai_async.batch import writer as module
+from openai_async.batch.ids import IdSet
+from openai_async.batch.journal import OutputError
+from openai_async.batch.results import BatchResult
+from openai_async.batch.writer import ROOM, Writer
+
+# Far more than anything here takes.
+PATIENCE = 30.0
+
+
+class Disk:
+    """A `Journal` in memory, which writes when it is let."""
+
+    def __init__(self) -> None:
+        self.done = IdSet()
+        self.kept = self.failed = self.bad_lines = self.repaired = 0
+        self.written: list[str] = []
+        self.log: list[str] = []
+        self.failure: OutputError | None = None
+        self.sync_failure: OutputError | None = None
+        self.asked = threading.Event()
+        self.synced = threading.Event()
+        self._free = threading.Event()
+        self._free.set()
+
+    def open(self, *, retry_failed: bool = False) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def append(self, results: Sequence[BatchResult]) -> None:
+        self.asked.set()
+        assert self._free.wait(PATIENCE)
+        if self.failure is not None:
+            raise self.failure
+        self.written += [result.custom_id for result in results]
+        self.log.append("append")
+
+    def sync(self) -> None:
+        if self.sync_failure is not None:
+            raise self.sync_failure
+        self.log.append("sync")
+        self.synced.set()
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
+
+
+def result(number: int) -> BatchResult:
+    return BatchResult(custom_id=str(number), id=f"id-{number}")
+
+
+def names(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+async def seen(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, PATIENCE)
+
+
+async def some_turns() -> None:
+    """Of the loop: who can go on has gone on."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+async def test_all_is_written_in_order_and_then_synced(disk: Disk) -> None:
+    writer = Writer(disk)
+    writer.start()
+    for number in range(3 * ROOM):
+        await writer.put(result(number))
+    await writer.finish()
+    assert disk.written == names(3 * ROOM)
+    assert disk.log[-1] == "sync"
+
+
+async def test_what_others_have_written_is_synced_in_the_end(disk: Disk) -> None:
+    writer = Writer(disk)
+    writer.start()
+    await writer.finish()
+    assert disk.log == ["sync"]
+
+
+async def test_results_that_come_during_a_write_are_written_together(disk: Disk) -> None:
+    writer = Writer(disk)
+    writer.start()
+    with disk.busy():
+        await writer.put(result(0))
+        await seen(disk.asked)
+        for number in range(1, 100):
+            await writer.put(result(number))
+    await writer.finish()
+    assert disk.log.count("append") == 2
+
+
+async def test_a_slow_disk_holds_back_who_puts(disk: Disk) -> None:
+    writer = Writer(disk)
+    writer.start()
+    with disk.busy():
+        await writer.put(result(0))
+        await seen(disk.asked)
+        for number in range(1, ROOM):
+            await writer.put(result(number))
+        more = asyncio.create_task(writer.put(result(ROOM)))
+        await some_turns()
+        assert not more.done()
+    async with asyncio.timeout(PATIENCE):
+        await more
+    await writer.finish()
+    assert disk.written == names(ROOM + 1)
+
+
+async def test_a_failure_reaches_who_puts_and_who_finishes(disk: Disk) -> None:
+    disk.failure = OutputError("The disk is full.")
+    writer = Writer(disk)
+    writer.start()
+    with pytest.raises(OutputError, match="full"):
+        for number in range(2 * ROOM):  # no more than are written and wait, before one has to
+            await writer.put(result(number))
+    with pytest.raises(OutputError, match="full"):
+        await writer.put(result(0))
+    with pytest.raises(OutputError, match="full"):
+        await writer.finish()
+
+
+@pytest.mark.parametrize("waiting", [0, 1, ROOM - 2, ROOM - 1])
+async def test_nobody_waits_for_a_disk_that_has_failed(disk: Disk, waiting: int) -> None:
+    disk.failure = OutputError("The disk is full.")
+    others = asyncio.all_tasks()
+    writer = Writer(disk)
+    writer.start()
+    tasks = asyncio.all_tasks() - others
+    with disk.busy():
+        await writer.put(result(0))
+        await seen(disk.asked)
+        for number in range(waiting):
+            await writer.put(result(number))
+    await asyncio.wait(tasks, timeout=PATIENCE)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(OutputError, match="full"):
+            await writer.put(result(waiting))
+        with pytest.raises(OutputError, match="full"):
+            await writer.finish()
+
+
+async def test_all_who_wait_learn_of_a_failure(disk: Disk) -> None:
+    disk.failure = OutputError("The disk is full.")
+    writer = Writer(disk)
+    writer.start()
+    with disk.busy():
+        await writer.put(result(0))
+        await seen(disk.asked)
+        puts = [asyncio.create_task(writer.put(result(number))) for number in range(ROOM + 5)]
+        await some_turns()
+    async with asyncio.timeout(PATIENCE):
+        outcomes = await asyncio.gather(*puts, return_exceptions=True)
+    assert sum(isinstance(outcome, OutputError) for outcome in outcomes) == 6
+    with pytest.raises(OutputError, match="full"):
+        await writer.finish()
+
+
+async def test_the_last_result_is_synced_though_no_other_comes(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SYNC", 0.3)
+    writer = Writer(disk)
+    writer.start()
+    await writer.put(result(0))
+    await seen(disk.synced)
+    assert disk.log == ["append", "sync"]
+    await writer.finish()
+
+
+async def test_with_nothing_new_nothing_is_synced_again(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SYNC", 0.01)
+    writer = Writer(disk)
+    writer.start()
+    await writer.put(result(0))
+    await seen(disk.synced)
+    await asyncio.sleep(0.1)  # there is no event for what does not happen
+    assert disk.log == ["append", "sync"]
+    await writer.finish()
+
+
+async def test_a_sync_that_fails_is_a_failure(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SYNC", 0.01)
+    disk.sync_failure = OutputError("The disk is gone.")
+    others = asyncio.all_tasks()
+    writer = Writer(disk)
+    writer.start()
+    tasks = asyncio.all_tasks() - others
+    await writer.put(result(0))
+    await asyncio.wait(tasks, timeout=PATIENCE)
+    with pytest.raises(OutputError, match="gone"):
+        await writer.put(result(1))
+    with pytest.raises(OutputError, match="gone"):
+        await writer.finish()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_cancelled_finish_writes_all_first(disk: Disk, times: int) -> None:
+    writer = Writer(disk)
+    writer.start()
+    with disk.busy():
+        await writer.put(result(0))
+        await seen(disk.asked)
+        await writer.put(result(1))
+        finish = asyncio.create_task(writer.finish())
+        for _ in range(times):
+            await some_turns()
+            finish.cancel()
+        await some_turns()
+        assert not finish.done()
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(asyncio.CancelledError):
+            await finish
+    assert disk.written == names(2)
+    assert disk.log[-1] == "sync"
