@@ -194,7 +194,7 @@ class AsyncClient:
         limit = self.rate_limit
         if not isinstance(limit, RateLimit):
             self._pacing = None
-            if limit is not None and not callable(limit):
+            if limit is not None and (not callable(limit) or isinstance(limit, type)):
                 msg = f"rate_limit has type {type(limit).__name__}: pass a RateLimit."
                 raise InvalidArgumentError(msg)
             return [] if limit is None else [limit]

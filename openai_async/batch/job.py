@@ -101,6 +101,9 @@ async def run_batch(
         print(report)
     """
     check_concurrency(concurrency)
+    if stop is not None and not isinstance(stop, asyncio.Event):
+        msg = f"stop has type {type(stop).__name__}: pass an asyncio.Event."
+        raise InvalidArgumentError(msg)
     source, target = _paths(input, output)
     journal = FileJournal(target) if parts is None else PartsJournal(target, format=parts)
     worker = make_engine(engine, client, concurrency=concurrency, workers=workers, columns=columns)
@@ -126,6 +129,10 @@ async def run_batch(
 
 
 def _paths(input: str | os.PathLike[str], output: str | os.PathLike[str]) -> tuple[Path, Path]:
+    for name, path in (("input", input), ("output", output)):
+        if not isinstance(path, str | os.PathLike):
+            msg = f"{name} has type {type(path).__name__}: pass a path (run_requests takes lists)."
+            raise InvalidArgumentError(msg)
     source, target = Path(input), Path(output)
     if "\0" in f"{source}{target}":
         msg = "Input or output is no path that can be used: there is a NUL in it."
@@ -287,6 +294,7 @@ class Job:
         """One result: to the output, unless all the others would end in the same way."""
         error = result.exception
         if isinstance(error, AuthenticationError | InsufficientQuotaError):
+            self.tally.attempts += result.attempts
             self.give_up(error, error.message)
             return
         if error is None or not is_retryable(error):  # the server is there

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..errors import InvalidArgumentError
 
@@ -48,12 +48,21 @@ class BatchRequest:
         url: the path as OpenAI has it, such as "/v1/chat/completions"; "/v1" stands for whatever
             the client's `base_url` is.
         body: the parameters of the call.
+
+    Raises:
+        InvalidArgumentError: one short sentence on what is wrong.
     """
 
     custom_id: str
     url: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] = field(factory=dict)
     method: str = "POST"
+
+    def __attrs_post_init__(self) -> None:
+        _check_custom_id(self.custom_id)
+        _check_url(self.url)
+        _check_method(self.method, self.url)
+        _check_body(self.body, self.method)
 
     @classmethod
     def of(cls, value: object) -> BatchRequest:
@@ -67,15 +76,11 @@ class BatchRequest:
         if not isinstance(value, Mapping):
             msg = 'not a JSON object: write {"custom_id", "method", "url", "body"}.'
             raise InvalidArgumentError(msg)
-        custom_id = _custom_id(value.get("custom_id"))
-        url = _url(value.get("url"))
-        method = _method(value.get("method", "POST"), url)
-        return cls(
-            custom_id=custom_id,
-            method=method,
-            url=url,
-            body=_body(value.get("body"), method),
-        )
+        line: Any = value  # whatever is in it, it is checked next
+        method, body = line.get("method", "POST"), line.get("body")
+        if body is None and method == "GET":
+            body = {}
+        return cls(custom_id=line.get("custom_id"), url=line.get("url"), method=method, body=body)
 
     @property
     def path(self) -> str:
@@ -92,19 +97,18 @@ class BatchRequest:
         }
 
 
-def _custom_id(value: object) -> str:
+def _check_custom_id(value: object) -> None:
     if value is None:
         msg = "custom_id is missing: give each line one of its own."
         raise InvalidArgumentError(msg)
     if not isinstance(value, str) or not value or len(value) > MAX_ID:
-        msg = f"custom_id is {str(value)[:40]!r}: pass a string of 1 to {MAX_ID} characters."
+        msg = f"custom_id is {repr(value)[:40]}: pass a string of 1 to {MAX_ID} characters."
         raise InvalidArgumentError(msg)
-    return value
 
 
-def _url(value: object) -> str:
+def _check_url(value: object) -> None:
     if isinstance(value, str) and (value in POST_URLS or _GET_URL.fullmatch(value)):
-        return value
+        return
     if value is None:
         msg = 'url is missing: write one like "/v1/chat/completions".'
         raise InvalidArgumentError(msg)
@@ -115,24 +119,23 @@ def _url(value: object) -> str:
 
 @lru_cache(maxsize=16)  # the same mistake is mostly on every line, and this takes 0.1 ms
 def _nearest(url: str) -> str:
-    return (get_close_matches(url, POST_URLS, n=1, cutoff=0.5) or ["/v1/embeddings"])[0]
+    begun = [known for known in sorted(POST_URLS) if known.startswith(url)] if len(url) > 4 else []
+    near = begun or get_close_matches(url, POST_URLS, n=1, cutoff=0.5)
+    return (near or ["/v1/chat/completions"])[0]
 
 
-def _method(value: object, url: str) -> str:
+def _check_method(value: object, url: str) -> None:
     wanted = "POST" if url in POST_URLS else "GET"
     if value != wanted:
         msg = f'method is {str(value)[:20]!r}: write "{wanted}" for this url.'
         raise InvalidArgumentError(msg)
-    return wanted
 
 
-def _body(value: object, method: str) -> Mapping[str, Any]:
-    if value is None and method == "GET":
-        return {}
+def _check_body(value: object, method: str) -> None:
     if not isinstance(value, Mapping):
-        msg = "body is missing: write the parameters of the call as a JSON object."
+        state = "missing" if value is None else "no object"
+        msg = f"body is {state}: write the parameters of the call as a JSON object."
         raise InvalidArgumentError(msg)
     if value.get("stream"):
         msg = "body asks for a stream, which a line of output cannot hold: leave stream out."
         raise InvalidArgumentError(msg)
-    return value

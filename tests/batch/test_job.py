@@ -358,6 +358,7 @@ async def test_bad_lines_may_be_skipped_into_the_output(
     [
         ({"concurrency": 0}, "concurrency is 0"),
         ({"concurrency": "5"}, "concurrency is '5'"),
+        ({"stop": True}, "stop has type bool"),
         ({"engine": "spark"}, "engine is 'spark'"),
         ({"workers": 3}, "for engine="),
         ({"parts": "csv"}, "format is 'csv'"),
