@@ -35,7 +35,7 @@ class BatchOptions:
     ] = None
     tpm: Annotated[
         int | None,
-        Parameter(validator=_PER_MINUTE, help="The same for tokens."),
+        Parameter(validator=_PER_MINUTE, help="Send at most so many tokens a minute."),
     ] = None
     retry_failed: Annotated[
         bool,
@@ -57,7 +57,7 @@ class BatchOptions:
     ] = False
     parts: Annotated[
         Literal["jsonl", "parquet"] | None,
-        Parameter(help="Make the output a directory of such files."),
+        Parameter(help="Make the output a directory of files of this kind."),
     ] = None
     engine: Annotated[
         Literal["local", "ray"], Parameter(help="One process, or many on a Ray cluster.")
@@ -67,7 +67,7 @@ class BatchOptions:
     ] = None
     columns: Annotated[
         str | None,
-        Parameter(help="Ray, from Parquet: which column is what, as prompt=text,model=gpt-4o."),
+        Parameter(help="Ray, Parquet input: which column is what, as prompt=text,model=gpt-4o."),
     ] = None
 
 

@@ -113,11 +113,11 @@ def test_what_is_no_json_is_named(data: bytes, problem: str) -> None:
     ("data", "problem"),
     [
         (b"[]", "not a JSON object"),
-        (REQUEST.replace(b'"a"', b"7"), "custom_id is '7'"),
+        (REQUEST.replace(b'"a"', b"7"), "custom_id is 7"),
         (REQUEST.replace(b'"custom_id":"a",', b""), "custom_id is missing"),
         (REQUEST.replace(b"embeddings", b"embedings"), "write one like '/v1/embeddings'"),
         (REQUEST.replace(b'"POST"', b'"GET"'), 'write "POST"'),
-        (REQUEST.replace(b'{"input":"x"}', b"[]"), "body is missing"),
+        (REQUEST.replace(b'{"input":"x"}', b"[]"), "body is no object"),
     ],
 )
 def test_what_is_no_request_is_named(data: bytes, problem: str) -> None:
