@@ -1,6 +1,6 @@
 """What the fan-out adds to the requests themselves: CPU time, and memory for a million lines.
 
-    python benchmarks/fan_out.py [--rounds 9] [--requests 4000] [--memory 1000000]
+    python benchmarks/fan_out.py [--rounds 5] [--requests 20000] [--memory 1000000]
 
 Three ways to send the same requests through the same client, in turns: `asyncio.gather` with all
 of them at once, `run_requests`, and `run_batch` from a file to a file. The canned server has a
@@ -125,8 +125,8 @@ async def remember(url: str, number: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--requests", type=int, default=4000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--memory", type=int, default=0, metavar="LINES")
     options = parser.parse_args()
     machine.pin(0)

@@ -266,8 +266,10 @@ class Job:
 
     def missing(self) -> Iterator[BatchRequest]:
         """What is still to be sent; iterated in a thread of the engine's."""
+        done = self.journal.done
+        anything = len(done) > 0  # a first run does without 1 us for each request
         for request in self.requests(IdSet(), lambda line: None):
-            if request.custom_id in self.journal.done:
+            if anything and request.custom_id in done:
                 self.resumed += 1
             else:
                 yield request

@@ -59,13 +59,17 @@ class Pace:
     rejections: int = field(init=False, default=0)
     correction: float = field(init=False, default=1.0)
     """By what estimates of tokens have to be multiplied."""
+    open: bool = field(init=False)
+    """Whether any number may be under way: enough is known, or nothing was ever refused."""
+    counts_tokens: bool = field(init=False)
+    """Whether it matters how many tokens a request has."""
     requests: Bucket = field(init=False)
     tokens: Bucket = field(init=False)
     paused_until: float = field(init=False, default=-inf)
     _told: bool = field(init=False, default=False)
     """Whether headers have told the limit of requests."""
     _under_way: int = field(init=False, default=0)  # not counted once it does not matter
-    _width: float = field(init=False)
+    _width: int = field(init=False)
     _widened_at: float = field(init=False, default=inf)
     _good: int = field(init=False, default=0)
     _cut_at: float = field(init=False, default=-inf)
@@ -74,21 +78,13 @@ class Pace:
     def __attrs_post_init__(self) -> None:
         self.requests = Bucket(_per_second(self.limit.requests_per_minute))
         self.tokens = Bucket(_per_second(self.limit.tokens_per_minute))
-        self._width = FIRST_REQUESTS if self.limit.adaptive else inf
-
-    @property
-    def open(self) -> bool:
-        """Whether any number may be under way: enough is known, or nothing was ever refused."""
-        return self._width == inf
-
-    @property
-    def counts_tokens(self) -> bool:
-        """Whether it matters how many tokens a request has."""
-        return self.tokens.rate != inf
+        self._width = FIRST_REQUESTS
+        self.open = not self.limit.adaptive
+        self.counts_tokens = self.limit.tokens_per_minute is not None
 
     def wait(self, tokens: float, now: float) -> float:
         """Seconds until a request may leave: 0 for now, `inf` for not before another answer."""
-        if self._under_way >= self._width:
+        if not self.open and self._under_way >= self._width:
             # The first answers are slow: nothing speaks against a few more.
             patience = self._widened_at + PATIENCE - now
             if patience > 0:
@@ -100,7 +96,7 @@ class Pace:
         wait = self.requests.wait(1.0, now)
         if probing and wait > DOUBLING:  # by then the rate will have risen
             wait = DOUBLING
-        if self.tokens.rate != inf:
+        if self.counts_tokens:
             wait = max(wait, self.tokens.wait(tokens, now))
         return max(wait, self.paused_until - now) if self.paused_until > now else wait
 
@@ -109,7 +105,7 @@ class Pace:
         self.requests.take(1.0)
         if tokens:
             self.tokens.take(tokens)
-        if self._width != inf:
+        if not self.open:
             self._under_way += 1
             self._widened_at = min(self._widened_at, now)
         return (now, tokens, self.requests.sent, self.tokens.sent)
@@ -133,7 +129,7 @@ class Pace:
         self._under_way -= 1
         if known is not None:
             self._learn(ticket, known, now)
-        elif self._width != inf:
+        elif not self.open:
             self._good += 1
             if self._good >= self._width and now - self._widened_at >= OPENING:
                 self._widen(now)
@@ -152,7 +148,7 @@ class Pace:
         self.tokens.give(ticket[1])
         if not self.limit.adaptive:
             return
-        self._width = inf
+        self.open = True
         if ticket[0] >= self._cut_at:
             self._cut_at = now
             self._slow_down(ticket, known, retry_after, now)
@@ -166,7 +162,8 @@ class Pace:
 
     def _widen(self, now: float) -> None:
         self._good, self._widened_at = 0, now
-        self._width = self._width * 2 if self._width < WIDE else inf
+        self._width *= 2
+        self.open = self._width > WIDE
 
     def _slow_down(
         self, ticket: Ticket, known: RateLimits | None, retry_after: float | None, now: float
@@ -212,12 +209,12 @@ class Pace:
         age = now - at
         limit, left, reset = known.limit_requests, known.remaining_requests, known.reset_requests
         if limit and left is not None:
-            self._told, self._width = True, inf
+            self._told = self.open = True
             self.requests.compare(limit, left, requests_sent, age, now)
             self.requests.learn(limit, left, reset, requests_sent, age, now)
         limit, left, reset = known.limit_tokens, known.remaining_tokens, known.reset_tokens
         if limit and left is not None:
-            self._width = inf
+            self.open = self.counts_tokens = True
             self.tokens.scale = max(self.tokens.scale, self.requests.scale)
             self.tokens.learn(limit, left, reset, tokens_sent, age, now)
 
