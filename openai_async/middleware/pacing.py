@@ -127,11 +127,11 @@ class Lane:
         try:
             return await turn
         except BaseException:  # GeneratorExit too, of who is dropped while waiting
-            if not turn.done():
-                turn.cancel()  # dropped: whoever serves the queue passes it over
-            elif not turn.cancelled() and turn.exception() is None:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 with self._lock:
                     self.pace.untake(turn.result())
+            elif not loop.is_closed():
+                turn.cancel()  # dropped: whoever serves the queue passes it over
             self._serve(loop)
             raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
@@ -371,3 +372,27 @@ async def test_an_estimator_that_fails_in_the_queue_holds_nobody_up(server: Loca
     async with connect(server, rate_limit=limit) as client:
         answers = await asyncio.gather(*(ask(client) for _ in range(4)), return_exceptions=True)
     assert [isinstance(answer, OpenAIError) for answer in answers].count(True) == 1
+
+
+def test_a_loop_that_is_closed_with_those_who_wait_in_it_ends_in_silence(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    limit = RateLimit(requests_per_minute=0.001, adaptive=False)
+    client = AsyncClient(base_url="http://127.0.0.1:9/v1", api_key="local", rate_limit=limit)
+
+    async def begin() -> list[asyncio.Task[Any]]:
+        tasks = [asyncio.create_task(ask(client)) for _ in range(4)]
+        # A turn or two of the loop.
+        while not (client.rate_limits and client.rate_limits["gpt-4o"].waiting):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        tasks.pop(0).cancel()
+        await client.close()
+        return tasks
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: None)  # tasks are destroyed, as they are
+    tasks = loop.run_until_complete(begin())
+    loop.close()
+    del tasks
+    gc.collect()  # what is raised in there is an error of this test
+    assert not [record for record in caplog.records if "closed" in record.getMessage()]
