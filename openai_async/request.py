@@ -22,6 +22,19 @@ from .types.base import ResponseMeta, without_hooks
 _Meta: Any = without_hooks(ResponseMeta)
 
 
+@define
+class Course:
+    """Where a request is. One for it and all copies that middlewares make of it.
+
+    Attributes:
+        under_way: an attempt is at the server, or its answer has come.
+        final: it is not to be sent again.
+    """
+
+    under_way: bool = False
+    final: bool = False
+
+
 @define(kw_only=True)
 class Request:
     """One call, complete but for the API key, which is asked for at each attempt.
@@ -44,8 +57,7 @@ class Request:
     """The largest plain answer to accept, in bytes: ten pictures of 4096 x 4096 fit twice over."""
     on_open: Callable[[Response], Awaitable[None]] | None = field(default=None, repr=False)
     """Part of the attempt of a stream: what it raises counts as the attempt's failure."""
-    under_way: bool = False
-    """Whether it is at the server at this moment, or on the way there or back."""
+    course: Course = field(factory=Course, repr=False)
     started: float = field(factory=time.perf_counter, repr=False)
 
 

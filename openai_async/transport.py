@@ -110,18 +110,21 @@ class Transport:
         if not pool.slots.take_now():
             await pool.slots.take()
         stream = None
-        request.under_way = True
+        request.course.under_way = True
         try:
             response = await self._attempt(pool, request)
             stream = response.stream
+        except BaseException:
+            request.course.under_way = False
+            raise
         finally:
-            request.under_way = False
             if stream is None:
                 pool.slots.give_back()
         if stream is not None and request.on_open is not None:
             try:
                 await request.on_open(response)
             except BaseException:
+                request.course.under_way = False
                 stream.abort()
                 raise
         response.elapsed = time.perf_counter() - request.started

@@ -57,9 +57,10 @@ class Halting:
         loop = asyncio.get_running_loop()
         ending = []
         for call in [*self._calls]:
-            call.request.max_retries = 0  # nothing is sent again
-            if not call.request.under_way and call.ended is None:
+            call.request.course.final = True
+            if not call.request.course.under_way and call.ended is None:
                 call.ended = loop.create_future()
                 ending.append(call.ended)
                 call.task.cancel()
-        await asyncio.gather(*ending)
+        if ending:
+            await asyncio.wait(ending)

@@ -24,6 +24,7 @@ from ..client import AsyncClient
 from ..errors import (
     APIConnectionError,
     APIError,
+    APITimeoutError,
     AuthenticationError,
     InsufficientQuotaError,
     InvalidArgumentError,
@@ -169,6 +170,8 @@ class Job:
     ended: str | None = None
     """Why nothing more is sent."""
     fatal: OpenAIError | None = None
+    heard: bool = False
+    """Whether the server is known to be there: it has answered, now or in an earlier run."""
     gave_up: asyncio.Event = field(factory=asyncio.Event)
 
     async def check(self, *, skip_bad_lines: bool) -> None:
@@ -192,6 +195,7 @@ class Job:
 
     async def run(self, *, show: bool) -> BatchReport:
         """Send what is missing."""
+        self.heard = self.journal.kept > 0
         writer = Writer(self.journal)
         writer.start()
         view = Progress(
@@ -212,11 +216,14 @@ class Job:
             self.fatal, self.ended = error, str(error)
         finally:
             watcher.cancel()
-            await asyncio.wait([watcher])
             try:
-                await writer.finish()
-            except OutputError as error:
-                self.fatal, self.ended = error, str(error)
+                await asyncio.wait([watcher])
+            finally:  # whatever happens, what was paid for goes to the disk
+                try:
+                    await writer.finish()
+                except OutputError as error:
+                    self.fatal, self.ended = error, str(error)
+        self.see_if_all_is_done()
         report = self.report()
         if self.fatal is not None:
             msg = f"{self.ended} Start it again to go on: what is done is not done twice."
@@ -271,6 +278,8 @@ class Job:
         for request in self.requests(IdSet(), lambda line: None):
             if anything and request.custom_id in done:
                 self.resumed += 1
+                if self.stop.is_set():
+                    return
             else:
                 yield request
 
@@ -299,13 +308,18 @@ class Job:
             self.tally.attempts += result.attempts
             self.give_up(error, error.message)
             return
-        if error is None or not is_retryable(error):  # the server is there
+        if error is None or not is_retryable(error):
+            self.heard = True
             await self.write_held_back(writer)
             await self.write(result, writer)
             return
+        self.heard |= not isinstance(error, APIConnectionError)
         self.held_back.append(result)
-        if len(self.held_back) >= self.patience:
-            self.server_is_gone(error)
+        if len(self.held_back) >= self.patience and self.ended is None:
+            why = f"The last {len(self.held_back)} requests have failed: {error.message}"
+            if not _unreachable(error):  # they have had their retries: else none would ever end
+                await self.write_held_back(writer)
+            self.give_up(error, why)
 
     def give_up(self, error: APIError, why: str) -> None:
         """Send nothing more; what is in flight may still come to good."""
@@ -313,17 +327,22 @@ class Job:
             self.fatal, self.ended = error, why
         self.gave_up.set()
 
-    def server_is_gone(self, error: APIError) -> None:
-        """Nothing but failures that may pass, for too long."""
-        number = len(self.held_back)
-        self.give_up(error, f"The last {number} requests have failed: {error.message}")
-
     def look_at_held_back(self) -> None:
         """At the end: whether the last of them failed each by itself, or the server is gone."""
-        last = self.held_back[-1].exception if self.held_back else None
-        unheard = not self.tally.completed and isinstance(last, APIConnectionError)
-        if last is not None and (unheard or len(self.held_back) >= FEWEST_FAILURES):
-            self.server_is_gone(last)
+        number = len(self.held_back)
+        last = self.held_back[-1].exception if number else None
+        if (
+            last is not None
+            and _unreachable(last)
+            and (not self.heard or number >= FEWEST_FAILURES)
+        ):
+            self.give_up(last, f"The last {number} requests have failed: {last.message}")
+
+    def see_if_all_is_done(self) -> None:
+        """A reason to end that came when there was nothing left to be sent is none."""
+        done = self.tally.completed + self.tally.failed + self.resumed
+        if self.fatal is None and done == self.total:
+            self.ended = None
 
     async def write_held_back(self, writer: Writer) -> None:
         """What failed while others did not has failed by itself."""
@@ -337,6 +356,11 @@ class Job:
         """This result stands."""
         self.tally.add(result)
         await writer.put(result)
+
+
+def _unreachable(error: APIError) -> bool:
+    """Whether the server is not there at all, as against one that answers with failures."""
+    return isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError)
 
 
 async def to_its_end(work: Callable[[], object]) -> None:

@@ -69,6 +69,7 @@ class OutputFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._absolute = path.absolute()  # the program may go to another directory
         self.results = 0
         self._fd: int | None = None
         self.remove_if_empty = False
@@ -82,7 +83,7 @@ class OutputFile:
         """
         with output_errors(self.path, "opened"):
             if self.path.is_symlink():  # replacing it would leave what it points to as it was
-                self.path = self.path.resolve()
+                self.path = self._absolute = self.path.resolve()
             self._fd, self.remove_if_empty = _open_locked(self.path)
             # Who has died while replacing the file has left this; nobody else can be at it.
             _temporary(self.path).unlink(missing_ok=True)
@@ -174,7 +175,7 @@ class OutputFile:
         fd = self._open_fd
         with output_errors(self.path, "written"):
             os.fsync(fd)
-            there = _is_at(fd, self.path)
+            there = _is_at(fd, self._absolute)
         if not there:
             msg = (
                 f"{self.path} was removed or replaced while it was written: leave it in its place."

@@ -80,11 +80,17 @@ class Bucket:
         # Sums of floats: a billionth of a request is none.
         return pause if missing <= 1e-9 else max(pause, missing / self.rate)
 
-    def take(self, cost: float) -> None:
-        """Take it, whether it is there or not."""
+    def take(self, cost: float) -> float:
+        """Take it, whether it is there or not; returns what was taken of the level.
+
+        That may be less: the answer will tell whether it really costs so much.
+        """
         self.sent += cost
-        if self.rate != inf:
-            self._level -= min(cost, self.rate * LONGEST_DEBT)
+        if self.rate == inf:
+            return 0.0
+        charged = min(cost, self.rate * LONGEST_DEBT)
+        self._level -= charged
+        return charged
 
     def give(self, amount: float) -> None:
         """Put back what was not needed; a negative amount takes more."""
@@ -146,8 +152,11 @@ class Bucket:
             rate = (self._most_left - left) / reset
         stock += rate * age
         self.set_rate(self._share * (rate + max(0.0, stock) / SURPLUS), now)
-        # What the server has left also says that there is no debt.
-        self._level = min(max(self._level, 0.0), stock)
+        if self.rate < self.ceiling:
+            # What the server has left also says that there is no debt; to the user's own limit
+            # there may be one.
+            self._level = max(self._level, 0.0)
+        self._bound(stock)
 
     def compare(self, limit: int, left: int, sent: float, age: float, now: float) -> None:
         """Whether what we take shows in what is left. If it does not, there is more to be had.
@@ -165,11 +174,15 @@ class Bucket:
         if enough or surplus < 0 or left > first_left:
             self._mark = (left, sent, now - age)
 
+    def _bound(self, stock: float) -> None:
+        """No higher than what the server has left, no lower than the longest debt."""
+        self._level = max(min(self._level, stock), -self.rate * LONGEST_DEBT)
+
     def _follow_window(self, rate: float, stock: float, reset: float, now: float) -> None:
         """What is left is spread over the rest of the window; then wait for the next one."""
         if stock >= 1:
             self.set_rate(self._share * stock / max(reset, 1.0), now)
-            self._level = min(self._level, stock)
+            self._bound(stock)
         else:
             self.set_rate(self._share * rate, now)
             self.empty(reset)

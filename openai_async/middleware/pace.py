@@ -40,9 +40,10 @@ LEAST_CORRECTION, MOST_CORRECTION = 0.05, 20.0
 
 
 # What is to be remembered of a request while it is under way: when it left, its estimated tokens,
-# and what had been sent by then, itself included, of requests and of tokens. A plain tuple: there
-# is one for each request, and a class of its own would take a tenth of what pacing takes.
-Ticket: TypeAlias = tuple[float, float, float, float]
+# how many of them were charged, and what had been sent by then, itself included, of requests and of
+# tokens. A plain tuple: there is one for each request, and a class of its own would take a tenth of
+# what pacing takes.
+Ticket: TypeAlias = tuple[float, float, float, float, float]
 
 
 @define
@@ -103,12 +104,11 @@ class Pace:
     def take(self, tokens: float, now: float) -> Ticket:
         """A request leaves."""
         self.requests.take(1.0)
-        if tokens:
-            self.tokens.take(tokens)
+        charged = self.tokens.take(tokens) if tokens else 0.0
         if not self.open:
             self._under_way += 1
             self._widened_at = min(self._widened_at, now)
-        return (now, tokens, self.requests.sent, self.tokens.sent)
+        return (now, tokens, charged, self.requests.sent, self.tokens.sent)
 
     def none_under_way(self) -> None:
         """All that was is none of ours."""
@@ -122,7 +122,7 @@ class Pace:
         """It never left."""
         self._under_way -= 1
         self.requests.give(1.0)
-        self.tokens.give(ticket[1])
+        self.tokens.give(ticket[2])
 
     def answered(self, ticket: Ticket, known: RateLimits | None, now: float) -> None:
         """A good answer came, with these headers."""
@@ -136,7 +136,7 @@ class Pace:
 
     def judged(self, ticket: Ticket, known: RateLimits | None, now: float) -> None:
         """A status of 4xx came: let through, and found wrong. It has cost no tokens."""
-        self.tokens.give(ticket[1])
+        self.tokens.give(ticket[2])
         self.answered(ticket, known, now)
 
     def refused(
@@ -145,7 +145,7 @@ class Pace:
         """A 429 came. Of those that left together only the first slows down; each is waited out."""
         self._under_way -= 1
         self.rejections += 1
-        self.tokens.give(ticket[1])
+        self.tokens.give(ticket[2])
         if not self.limit.adaptive:
             return
         self.open = True
@@ -196,8 +196,9 @@ class Pace:
 
     def settle(self, ticket: Ticket, tokens: float) -> None:
         """The answer says what the request took; the next estimates learn from it."""
-        estimated = ticket[1]
-        self.tokens.give(estimated - tokens)
+        _, estimated, charged, _, _ = ticket
+        if charged:
+            self.tokens.give(charged - tokens)
         if estimated > 0:
             right = self.correction * tokens / estimated
             correction = self.correction + WEIGHT * (right - self.correction)
@@ -205,7 +206,7 @@ class Pace:
 
     def _learn(self, ticket: Ticket, known: RateLimits, now: float) -> None:
         self.known = known
-        at, _, requests_sent, tokens_sent = ticket
+        at, _, _, requests_sent, tokens_sent = ticket
         age = now - at
         limit, left, reset = known.limit_requests, known.remaining_requests, known.reset_requests
         if limit and left is not None:

@@ -73,11 +73,12 @@ class Pacing:
 class _Waiter:
     """One request in a queue."""
 
-    __slots__ = ("params", "turn")
+    __slots__ = ("estimate", "params", "turn")
 
     def __init__(self, params: Params, turn: asyncio.Future[Ticket]) -> None:
         self.params = params
         self.turn = turn
+        self.estimate: float | None = None  # made once, when it is wanted
 
 
 class _Queue:
@@ -228,12 +229,14 @@ class Lane:
         Its tokens are estimated now: when it came, nothing may have been known of a limit.
         """
         try:
-            tokens = self._tokens(waiter.params) if self.pace.counts_tokens else 0.0
+            if waiter.estimate is None and self.pace.counts_tokens:
+                waiter.estimate = estimated(self._estimate, waiter.params)
         except Exception as error:
             waiter.turn.set_exception(error)
             return 0.0
         with self._lock:
             now = monotonic()
+            tokens = (waiter.estimate or 0.0) * self.pace.correction
             wait = self.pace.wait(tokens, now)
             if wait <= 0:
                 waiter.turn.set_result(self.pace.take(tokens, now))

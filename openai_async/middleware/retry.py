@@ -78,7 +78,7 @@ class Retry:
 
     def _delay(self, error: APIError, attempt: int, request: Request) -> float | None:
         """Seconds until the next attempt; `None` for no more."""
-        if attempt > request.max_retries or not is_retryable(error):
+        if attempt > request.max_retries or request.course.final or not is_retryable(error):
             return None
         if error.retry_after is not None:
             return error.retry_after if error.retry_after <= self.policy.max_retry_after else None

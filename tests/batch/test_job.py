@@ -10,10 +10,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import orjson
 import pytest
 
-from openai_async import AsyncClient, InvalidArgumentError, RateLimit, RetryPolicy
+from openai_async import (
+    AsyncClient,
+    InvalidArgumentError,
+    RateLimit,
+    Request,
+    Response,
+    RetryPolicy,
+    Send,
+)
 from openai_async.batch import BatchReport, BatchStoppedError, OutputError, run_batch
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
 
@@ -241,14 +250,101 @@ async def test_what_fails_all_requests_stops_the_run_and_is_not_written(
     assert ids(target) == sorted(f"r{n}" for n in range(50))
 
 
-async def test_a_server_that_is_gone_stops_the_run_and_its_failures_are_not_written(
+async def test_a_server_that_goes_away_stops_the_run_and_leaves_no_error_lines(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    server.script(*[Reply("fine")] * 10)
+    server.script(Failure(stall_after=0), times=2)
+    run = asyncio.create_task(run_batch(quick(client), source, target, concurrency=2))
+    await server.received(12)
+    await server.stop()
+    with pytest.raises(BatchStoppedError, match="last 20 requests have failed") as raised:
+        await run
+    assert raised.value.report.failed == 0
+    assert len(read(target)) == 10
+
+
+async def test_a_server_that_answers_everything_with_failures_stops_the_run(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
     server.script(*[Reply("fine")] * 10)
     server.script(Failure(503), times=1000)
     with pytest.raises(BatchStoppedError, match="last 20 requests have failed") as raised:
         await run_batch(quick(client), source, target, concurrency=2)
-    assert raised.value.report.failed == 0
+    # They have had their retries: if it is they that are at fault, the next run gets past them.
+    assert raised.value.report.failed == 20
+    assert len(read(target)) == 30
+
+
+async def test_a_batch_that_ends_with_requests_that_always_fail_comes_to_an_end(
+    client: AsyncClient, server: LocalServer, tmp_path: Path, target: Path
+) -> None:
+    source = write(tmp_path / "in.jsonl", (line(f"r{n}") for n in range(45)))
+    server.script(*[Reply("fine")] * 20, *[Failure(500)] * (25 * 11))
+    report = await run_batch(quick(client), source, target, concurrency=64)
+    assert (report.completed, report.failed, report.stopped) == (20, 25, None)
+
+
+async def test_a_request_that_drops_the_connection_is_an_error_line(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    await run_batch(client, source, target)
+    source = write(source, [line("one-more")])
+    server.script(Failure(cut_after=0), times=20)
+    report = await run_batch(quick(client), source, target)
+    assert (report.completed, report.failed) == (0, 1)
+
+
+async def test_a_stop_with_nothing_left_to_send_is_none(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    stop = asyncio.Event()
+    server.script(*[Failure(delay=0.2)] * 50)
+    run = asyncio.create_task(run_batch(quick(client), source, target, concurrency=64, stop=stop))
+    await server.received(50)
+    stop.set()
+    report = await run
+    assert (report.completed, report.stopped) == (50, None)
+
+
+async def test_answers_that_have_come_are_kept_whatever_middlewares_do_then(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    came, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Request, send: Send) -> Response:
+        response = await send(attrs.evolve(request))  # a copy
+        came.set()
+        await go_on.wait()
+        return response
+
+    stop = asyncio.Event()
+    logged = quick(client).with_options(middlewares=[slow])
+    run = asyncio.create_task(run_batch(logged, source, target, concurrency=4, stop=stop))
+    await came.wait()
+    await server.received(4)
+    for request in server.requests:
+        await request.finished()
+    stop.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    go_on.set()
+    report = await run
+    assert report.completed == len(read(target)) == len(server.requests) == 4
+
+
+async def test_two_cancellations_lose_no_result_that_has_come(
+    client: AsyncClient, server: LocalServer, source: Path, target: Path
+) -> None:
+    server.script(*[Reply("fine")] * 10, Failure(stall_after=0))
+    run = asyncio.create_task(run_batch(quick(client), source, target, concurrency=1))
+    await server.received(11)
+    run.cancel()
+    for _ in range(4):
+        await asyncio.sleep(0)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
     assert len(read(target)) == 10
 
 

@@ -300,7 +300,7 @@ async def test_when_the_limiter_is_gone_who_waits_is_told() -> None:
 
 async def test_tickets_of_an_earlier_life_of_the_limiter_mean_nothing() -> None:
     limiter = Limiter(RateLimit())
-    old = Outcome("lost", "another life", (0.0, 0.0, 0.0, 0.0))
+    old = Outcome("lost", "another life", (0.0, 0.0, 0.0, 0.0, 0.0))
     grant = await limiter.ask("a", "m", [0.0] * 10, [old] * 10)
     assert len(grant.tickets) == FIRST_REQUESTS
     await limiter.report("a", "m", [old] * 10)

@@ -271,6 +271,29 @@ def test_what_the_server_has_left_ends_a_debt() -> None:
     assert bucket.wait(100, 0.1) < 1
 
 
+def test_it_ends_no_debt_to_the_limit_that_the_user_gave() -> None:
+    bucket = Bucket(1000.0)
+    bucket.take(10_000)
+    bucket.learn(2_000_000, 1_900_000, 1.0, bucket.sent, age=0.0, now=0.1)
+    assert bucket.wait(100, 0.1) > 9
+
+
+def test_no_more_is_given_back_than_was_charged() -> None:
+    pace = Pace(RateLimit(tokens_per_minute=60_000, adaptive=False))
+    ticket = pace.take(200_000, 0.0)  # a minute's worth of debt, at most
+    pace.settle(ticket, 120_000)
+    assert pace.wait(500, 0.0) > 60
+
+
+def test_a_giant_that_is_lost_holds_up_the_others_for_a_minute_at_most() -> None:
+    bucket = Bucket(math.inf)
+    bucket.take(10)
+    sent = bucket.sent
+    bucket.take(10**9)
+    bucket.learn(60_000, 59_000, 1.0, sent, age=0.0, now=0.1)
+    assert bucket.wait(100, 0.1) < 70
+
+
 @pytest.mark.parametrize(
     ("limit", "left", "reset"), [(1, 0, 1e6), (200, 0, 86_400.0), (10, 0, 3600.0)]
 )

@@ -396,3 +396,17 @@ def test_a_loop_that_is_closed_with_those_who_wait_in_it_ends_in_silence(
     del tasks
     gc.collect()  # what is raised in there is an error of this test
     assert not [record for record in caplog.records if "closed" in record.getMessage()]
+
+
+async def test_tokens_are_estimated_once_for_each_request(server: LocalServer) -> None:
+    calls = 0
+
+    def estimate(params: Mapping[str, Any]) -> float:
+        nonlocal calls
+        calls += 1
+        return 700.0
+
+    limit = RateLimit(tokens_per_minute=120_000, adaptive=False, estimate_tokens=estimate)
+    async with connect(server, rate_limit=limit) as client:
+        await asyncio.gather(*(ask(client) for _ in range(8)))
+    assert calls <= 8 + 1  # the first that has to wait had hoped to leave at once

@@ -186,7 +186,7 @@ class Slices:
         return tickets
 
 
-_NO_TICKET: Ticket = (0.0, 0.0, 0.0, 0.0)  # `Pace.lost` looks at none
+_NO_TICKET: Ticket = (0.0, 0.0, 0.0, 0.0, 0.0)  # `Pace.lost` looks at none
 
 
 class Limiter:
