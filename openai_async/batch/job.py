@@ -116,12 +116,7 @@ async def run_batch(
         stop=stop or asyncio.Event(),
     )
     try:
-        await job.check(skip_bad_lines=skip_bad_lines)
-        if job.halted():
-            return job.report()
-        await to_its_end(partial(journal.open, retry_failed=retry_failed))
-        await to_its_end(job.write_bad_lines)
-        return await job.run(show=progress)
+        return await job.carry_out(progress, retry_failed, skip_bad_lines)
     finally:
         try:
             await worker.close()
@@ -173,6 +168,15 @@ class Job:
     heard: bool = False
     """Whether the server is known to be there: it has answered, now or in an earlier run."""
     gave_up: asyncio.Event = field(factory=asyncio.Event)
+
+    async def carry_out(self, show: bool, retry_failed: bool, skip_bad_lines: bool) -> BatchReport:
+        """All of it, but for closing what was opened."""
+        await self.check(skip_bad_lines=skip_bad_lines)
+        if self.halted():
+            return self.report()
+        await to_its_end(partial(self.journal.open, retry_failed=retry_failed))
+        await to_its_end(self.write_bad_lines)
+        return await self.run(show=show)
 
     async def check(self, *, skip_bad_lines: bool) -> None:
         """Read the input once, before anything is sent or written."""
