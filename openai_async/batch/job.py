@@ -227,6 +227,8 @@ class Job:
                     await writer.finish()
                 except OutputError as error:
                     self.fatal, self.ended = error, str(error)
+        if not watcher.cancelled():
+            watcher.result()
         self.see_if_all_is_done()
         report = self.report()
         if self.fatal is not None:

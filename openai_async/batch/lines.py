@@ -6,7 +6,7 @@ Blocking: the job reads in a thread. What a line has to be is said in `requests`
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,20 +46,25 @@ def read_lines(path: Path) -> Iterator[Line]:
     """
     try:
         with path.open("rb", buffering=CHUNK) as file:
-            for number, data in enumerate(bounded_lines(file, MAX_LINE), 1):
-                if data is None:
-                    yield Line(number=number, data=b"", problem=TOO_LONG)
-                    continue
-                if number == 1:
-                    data = data.removeprefix(codecs.BOM_UTF8)
-                if data and not data.isspace():
-                    yield Line(number=number, data=data.rstrip(b"\r\n"))
+            yield from numbered(bounded_lines(file, MAX_LINE))
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror or error}."
         raise InvalidArgumentError(msg) from error
 
 
-TOO_LONG = (
+def numbered(lines: Iterable[bytes | None]) -> Iterator[Line]:
+    """All lines of a file, `None` for one that is too long, as those that are not blank."""
+    for number, data in enumerate(lines, 1):
+        if data is None:
+            yield Line(number=number, data=b"", problem=_TOO_LONG)
+            continue
+        if number == 1:
+            data = data.removeprefix(codecs.BOM_UTF8)
+        if data and not data.isspace():
+            yield Line(number=number, data=data.rstrip(b"\r\n"))
+
+
+_TOO_LONG = (
     f"the line is longer than {MAX_LINE >> 20} MiB: "
     "pass pictures by URL, and see that each request has a line of its own."
 )

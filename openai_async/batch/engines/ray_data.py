@@ -7,16 +7,15 @@ Unicode calls a line break, some of which stand unescaped in JSON strings.
 
 from __future__ import annotations
 
-import codecs
 import threading
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from importlib import import_module
-from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidArgumentError, OpenAIError
-from ..lines import CHUNK, MAX_LINE, TOO_LONG, Line, bounded_lines
+from ..lines import CHUNK, MAX_LINE, Line, bounded_lines, numbered
 from ..parquet import require_pyarrow
 from .cluster import require_ray
 from .columns import RowMapping
@@ -69,17 +68,10 @@ def read_jsonl(path: Path) -> Generator[Line, None, None]:
         msg = f"{path} cannot be read: {error.strerror or error}."
         raise InvalidArgumentError(msg) from error
     dataset = ray.data.read_datasource(_datasource(path.resolve(), size), num_cpus=0)
-    number = 0
-    for table in _tables(dataset, path):
-        for data in map(methodcaller("as_py"), table.column(_LINE)):
-            number += 1
-            if data is None:
-                yield Line(number=number, data=b"", problem=TOO_LONG)
-                continue
-            if number == 1:
-                data = data.removeprefix(codecs.BOM_UTF8)
-            if data and not data.isspace():
-                yield Line(number=number, data=data.rstrip(b"\r\n"))
+    tables = _tables(dataset, path)
+    # Closed with this generator, as reading must end before Ray does.
+    with closing(tables):
+        yield from numbered(data.as_py() for table in tables for data in table.column(_LINE))
 
 
 def read_parquet(path: Path, columns: Mapping[str, str] | None) -> Generator[Line, None, None]:
