@@ -17,10 +17,10 @@ from contextlib import suppress
 from typing import Any
 
 import aiohttp
-import aiohttp.http_exceptions
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from .aiohttp_internals import ParserError, bytes_so_far
 from .errors import APIConnectionError, APITimeoutError
 
 # An answer that is an error is read to tell what went wrong, and no further.
@@ -38,11 +38,11 @@ TICK = 1.0
 RECHECK = 0.01
 
 
-# What aiohttp, asyncio and the parsers below them raise when the wire is at fault. HttpProcessing-
-# Error comes bare from aiohttp's parser in Python; RuntimeError from a session of another loop.
+# What aiohttp, asyncio and the parsers below them raise when the wire is at fault; RuntimeError
+# comes from a session of another loop.
 WIRE_ERRORS = (
     aiohttp.ClientError,
-    aiohttp.http_exceptions.HttpProcessingError,
+    ParserError,
     OSError,
     EOFError,
     ValueError,
@@ -113,7 +113,7 @@ class ByteStream:
         # per read costs more than reading a chunk.
         self._silent_since = self._loop.time()
         if self._packed:
-            self._seen = _bytes_so_far(content)
+            self._seen = bytes_so_far(content)
         if self._timer is None:
             self._timer = self._loop.call_later(self._until_next_look(0.0), self._watch)
         try:
@@ -219,14 +219,16 @@ class ByteStream:
             self._timer = self._loop.call_later(self._until_next_look(silence), self._watch)
 
     def _until_next_look(self, silence: float) -> float:
-        return TICK if self._idle is None else min(TICK, self._idle - silence)
+        # A timer may fire a hair early: what is then left of `idle` may be too little for the clock
+        # to show, and looking again at once would keep the loop busy.
+        return TICK if self._idle is None else max(RECHECK, min(TICK, self._idle - silence))
 
     def _silence(self) -> float | None:
         """Seconds that the reader has waited and nothing has come; `None` if nobody waits."""
         if self._silent_since is None:
             return None
         if self._packed:  # bytes may have come of which there is nothing to read yet
-            so_far = _bytes_so_far(self._content)
+            so_far = bytes_so_far(self._content)
             if so_far != self._seen:
                 self._seen, self._silent_since = so_far, self._loop.time()
         return self._loop.time() - self._silent_since
@@ -259,11 +261,6 @@ class ByteStream:
             self.hang_up(APITimeoutError(msg))
         else:
             self._watch()
-
-
-def _bytes_so_far(content: aiohttp.StreamReader) -> int:
-    """What has come over the wire; before aiohttp 3.14, what it was unpacked to."""
-    return getattr(content, "total_raw_bytes", content.total_bytes)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -311,7 +308,10 @@ def _forget_key(error: BaseException | None) -> None:
         if isinstance(error, aiohttp.ClientResponseError):
             headers = CIMultiDict(error.request_info.headers)
             headers.popall("Authorization", None)
-            error.request_info = error.request_info._replace(headers=CIMultiDictProxy(headers))
+            sent = error.request_info
+            error.request_info = aiohttp.RequestInfo(
+                sent.url, sent.method, CIMultiDictProxy(headers), sent.real_url
+            )
             error.args = (error.request_info, error.history)
         else:
             error.args = tuple(map(_unquoted, error.args))

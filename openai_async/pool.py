@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 import warnings
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import aiohttp
-from aiohttp import hdrs
 from attrs import define, field
-from multidict import CIMultiDict
 
+from .aiohttp_internals import open_session
 from .bytestream import ByteStream, running_loop
 from .deadlines import Deadlines
 from .errors import APIConnectionError, OpenAIError
@@ -30,9 +27,6 @@ from .slots import Slots
 KEEPALIVE = 15.0
 CLOSED = "This client is closed: create a new AsyncClient."
 
-reused: ContextVar[bool] = ContextVar("openai_async_reused", default=False)
-"""Whether the request that this task sends goes out on a connection that has served before."""
-
 # Pools of a parent process, in its forked child. Kept for ever: when their connections were
 # collected, aiohttp would close them, and so take them out of the epoll instance that parent and
 # child share. The parent would wait for answers that nobody tells it of.
@@ -40,63 +34,6 @@ _of_parents: list[Pool] = []
 
 Place: TypeAlias = tuple[asyncio.AbstractEventLoop, bool]
 """A loop, and whether the session is our own."""
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Never hands out an idle connection on which something has come unasked.
-
-    aiohttp checks that when a connection is returned, not when it is taken again: what a confused
-    server sends in between would be read as the answer to the next request. `_get` and `_conns`
-    are not public: the fault "a second answer later, unasked" fails when they change.
-    """
-
-    def _get(self, key: Any, traces: Any) -> Any:
-        idle = self._conns.get(key)
-        if idle:
-            oldest_good = time.monotonic() - KEEPALIVE
-            while idle:
-                protocol, since = idle[0]
-                if protocol.is_connected() and not protocol.should_close and since >= oldest_good:
-                    reused.set(True)
-                    break
-                idle.popleft()
-                protocol.close()
-        # The coroutine itself, not one around it.
-        return super()._get(key, traces)
-
-
-class _ClientRequest(aiohttp.ClientRequest):
-    """Prepares what nearly every request of ours is, JSON bytes and a few headers, at less cost.
-
-    aiohttp looks up how to send a body by its type, makes headers for it and merges them, and adds
-    headers one by one: 5 % of a chat request. What goes over the wire is the same, which is what
-    tests/test_pool.py holds against aiohttp's own class.
-    """
-
-    def update_headers(self, headers: Any) -> None:
-        if not isinstance(headers, CIMultiDict) or hdrs.HOST in headers:
-            super().update_headers(headers)
-            return
-        self.headers = CIMultiDict({hdrs.HOST: self.url.host_port_subcomponent or ""})
-        self.headers.extend(headers)
-
-    def update_body_from_data(self, body: Any, *args: Any, **kwargs: Any) -> None:
-        if type(body) is bytes and hdrs.CONTENT_TYPE in self.headers:
-            body = _JSONPayload(body)
-        super().update_body_from_data(body, *args, **kwargs)
-
-
-class _JSONPayload(aiohttp.BytesPayload):
-    """Bytes with nothing to find out about them."""
-
-    # Of no use where the request has a content type of its own, but aiohttp wants some.
-    _no_headers = CIMultiDict({hdrs.CONTENT_TYPE: "application/json"})
-
-    def __init__(self, value: bytes) -> None:
-        self._value = value
-        self._size = len(value)
-        self._headers = self._no_headers
-        self._encoding = self._filename = None
 
 
 @define(eq=False)
@@ -165,18 +102,7 @@ class Pools:
         self._sweep()
         session = None if place[1] else self._session
         if session is None:
-            session = aiohttp.ClientSession(
-                connector=_Connector(limit=0, keepalive_timeout=KEEPALIVE),
-                request_class=_ClientRequest,
-                # The API sets no cookies that matter; Cloudflare's would tie requests together.
-                cookie_jar=aiohttp.DummyCookieJar(),
-                # All waiting is bounded by `Timeout`, in Transport and ByteStream.
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            )
-            # Not public: else aiohttp sends a GET that failed once more by itself, which neither
-            # `max_retries` nor `attempts` nor the budget know of. The fault "closed before the
-            # header" counts the requests.
-            session._retry_connection = False
+            session = open_session(KEEPALIVE)
         slots = Slots(self._max_connections)
         pool = self._pools[place] = Pool(session, place[1], slots, Deadlines(place[0]))
         pool.keeper = _keep(pool, self._pools, place)

@@ -19,6 +19,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from .aiohttp_internals import reused
 from .bytestream import (
     ERROR_BODY_WAIT,
     MAX_ERROR_BODY,
@@ -41,7 +42,7 @@ from .errors import (
     without_secret,
 )
 from .options import check_api_key, check_proxy
-from .pool import CLOSED, Pool, Pools, reused
+from .pool import CLOSED, Pool, Pools
 from .request import Request, Response
 
 # How many stale connections in a row are put up with; after that it is an error like any other.

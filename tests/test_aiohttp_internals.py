@@ -1,0 +1,214 @@
+"""What is used of aiohttp below its documented surface.
+
+It is still there, it changes nothing on the wire, and requests work without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import zlib
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.http_exceptions import BadHttpMessage
+from multidict import CIMultiDict
+
+from openai_async import APIConnectionError, AsyncClient
+from openai_async.aiohttp_internals import (
+    ParserError,
+    _ClientRequest,
+    _Connector,
+    _tell_once,
+    bytes_so_far,
+    json_payload,
+    open_session,
+)
+
+from .raw_server import Exchange, RawServer
+
+pytestmark = pytest.mark.virtual_time
+
+JSON = {"Content-Type": "application/json", "Authorization": "Bearer sk-1", "X-Two": "2"}
+
+
+async def ok(exchange: Exchange) -> None:
+    await exchange.whole(b"{}")
+
+
+@pytest.fixture(autouse=True)
+def nothing_known() -> Iterator[None]:
+    """Each test finds out for itself what this aiohttp has."""
+    for found in (_tell_once, json_payload):
+        found.cache_clear()
+    yield
+    for found in (_tell_once, json_payload):
+        found.cache_clear()
+
+
+# --- requests ---
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "body"),
+    [
+        ("POST", CIMultiDict(JSON), b'{"model": "m"}'),
+        ("POST", CIMultiDict(JSON), b""),
+        ("POST", CIMultiDict({**JSON, "Host": "example.org"}), b"{}"),
+        ("POST", CIMultiDict([*JSON.items(), ("X-Two", "3")]), b"{}"),
+        ("POST", CIMultiDict({"Accept": "text/plain"}), b"no content type"),
+        ("POST", JSON, b"a plain dict of headers"),
+        ("POST", CIMultiDict(JSON), None),
+        ("GET", CIMultiDict({"Accept": "application/json"}), None),
+        ("DELETE", None, None),
+    ],
+)
+async def test_requests_are_those_of_aiohttps_own_class(
+    raw: RawServer, method: str, headers: Any, body: bytes | None
+) -> None:
+    raw.answer = ok
+    for request_class in (aiohttp.ClientRequest, _ClientRequest):
+        async with (
+            aiohttp.ClientSession(request_class=request_class) as session,
+            session.request(method, f"http://127.0.0.1:{raw.port}/v1", headers=headers, data=body),
+        ):
+            pass
+    theirs, ours = raw.exchanges
+    assert sorted(ours.head.split("\r\n")) == sorted(theirs.head.split("\r\n"))
+    assert ours.head.split("\r\n")[:2] == theirs.head.split("\r\n")[:2]
+    assert ours.body == theirs.body
+
+
+async def test_aiohttp_still_asks_what_is_overridden(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Renamed in aiohttp, they would be dead code: the wire would be the same, at the old price."""
+    raw.answer = ok
+    asked: list[str] = []
+
+    def spy(name: str) -> None:
+        original = getattr(_ClientRequest, name)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            asked.append(name)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(_ClientRequest, name, called)
+
+    spy("update_headers")
+    spy("update_body_from_data")
+    async with AsyncClient(base_url=raw.url, api_key="local") as client:
+        await client.request("POST", "/anything", json={})
+    assert asked == ["update_headers", "update_body_from_data"]
+
+
+def test_a_payload_is_what_aiohttp_would_have_made() -> None:
+    ours = json_payload()(b'{"a": 1}')
+    theirs = aiohttp.BytesPayload(b'{"a": 1}', content_type="application/json")
+    assert json_payload().__name__ == "copied"
+    assert (type(ours), vars(ours)) == (type(theirs), vars(theirs))
+
+
+async def test_a_payload_with_more_to_it_is_made_by_aiohttp(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw.answer = ok
+    original = aiohttp.BytesPayload.__init__
+
+    def init(self: aiohttp.BytesPayload, value: bytes, **kwargs: Any) -> None:
+        original(self, value, **kwargs)
+        self.checksum = sum(value)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(aiohttp.BytesPayload, "__init__", init)
+    assert json_payload().__name__ == "made"
+    async with AsyncClient(base_url=raw.url, api_key="local", max_retries=0) as client:
+        await client.request("POST", "/anything", json={})
+    assert raw.exchanges[0].body == b"{}"
+
+
+# --- connections ---
+
+
+async def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(raw: RawServer) -> None:
+    raw.answer = ok
+    async with AsyncClient(base_url=raw.url, api_key="local") as client:
+        await client.request("GET", "/first")
+        await raw.exchanges[0].whole(b'{"stolen": true}')
+        await asyncio.sleep(1)  # in virtual time: until it has been read
+        assert (await client.request("GET", "/second")).json() == {}
+    assert raw.connections == 2
+
+
+@pytest.mark.parametrize("error", [AttributeError, TypeError, ValueError])
+async def test_without_a_look_at_idle_connections_requests_work(
+    raw: RawServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: type[Exception],
+) -> None:
+    def fail(self: _Connector, idle: object) -> None:
+        raise error
+
+    raw.answer = ok
+    monkeypatch.setattr(_Connector, "_drop_unfit", fail)
+    async with AsyncClient(base_url=raw.url, api_key="local", max_retries=0) as client:
+        for _ in range(3):
+            await client.request("GET", "/anything")
+    assert raw.connections == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "unasked on an idle connection" in caplog.text
+
+
+async def test_aiohttp_repeats_no_get_by_itself(raw: RawServer) -> None:
+    async def close(exchange: Exchange) -> None:
+        exchange.writer.close()
+
+    raw.answer = close
+    async with AsyncClient(base_url=raw.url, api_key="local", max_retries=0) as client:
+        with pytest.raises(APIConnectionError):
+            await client.request("GET", "/anything")
+    assert len(raw.exchanges) == 1
+
+
+async def test_an_aiohttp_that_may_repeat_a_get_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    original = aiohttp.ClientSession.__init__
+
+    def init(self: aiohttp.ClientSession, **kwargs: Any) -> None:
+        original(self, **kwargs)
+        del self._retry_connection
+
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", init)
+    with caplog.at_level(logging.WARNING, logger="openai_async"):
+        for _ in range(2):
+            await open_session(15.0).close()
+    assert caplog.text.count("a GET may be sent once more") == 1
+
+
+# --- answers ---
+
+
+async def test_the_bytes_of_a_packed_body_are_counted_as_they_come(raw: RawServer) -> None:
+    packed = zlib.compress(b"x" * 10_000)
+
+    async def answer(exchange: Exchange) -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Length: {len(packed)}\r\n"
+        await exchange.send(head.encode() + b"\r\n" + packed)
+
+    raw.answer = answer
+    async with aiohttp.ClientSession() as session, session.get(raw.url) as response:
+        assert len(await response.read()) == 10_000
+        assert bytes_so_far(response.content) == len(packed)
+
+
+def test_where_aiohttp_does_not_count_them_the_unpacked_bytes_serve() -> None:
+    content: Any = SimpleNamespace(total_bytes=7)
+    assert bytes_so_far(content) == 7
+
+
+def test_what_aiohttps_parser_raises_is_an_error_of_the_wire() -> None:
+    assert issubclass(BadHttpMessage, ParserError)
