@@ -10,7 +10,6 @@ connection is back in the pool or closed at that moment.
 from __future__ import annotations
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import suppress
@@ -235,7 +234,7 @@ class AsyncStream(ABC, Generic[Event]):
         """Once all that is missing is `[DONE]` or usage: a moment is enough, not all of `idle`."""
         if not self._finished or self._body is None:
             return
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         if self._patience_ends is None:
             self._patience_ends = now + FINISH_GRACE
         if now >= self._patience_ends:

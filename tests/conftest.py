@@ -6,8 +6,9 @@ aioresponses stands in for `ClientSession._request` where sockets do not matter;
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from unittest.mock import Mock
 
@@ -19,8 +20,18 @@ from openai_async import AsyncClient
 from openai_async.testing import LocalServer
 
 from .raw_server import RawServer
+from .virtual_time import VirtualTimeLoop
 
 BASE_URL = "https://api.test/v1"
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop of each async test: see `virtual_time`."""
+    if item.get_closest_marker("virtual_time"):
+        return {"virtual": VirtualTimeLoop}
+    return {"real": asyncio.new_event_loop}
 
 
 @pytest.fixture(autouse=True)

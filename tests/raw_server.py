@@ -11,6 +11,10 @@ import orjson
 
 Answer = Callable[["Exchange"], Awaitable[None]]
 
+# A crowd connects at once. Beyond the backlog the kernel drops a SYN, which comes again a second
+# later.
+BACKLOG = 2048
+
 
 class Exchange:
     """One request, and the connection to answer it on."""
@@ -76,7 +80,7 @@ class RawServer:
 
     async def __aenter__(self) -> Self:
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=BACKLOG)
         self.port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/v1"
         return self

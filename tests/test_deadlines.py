@@ -10,6 +10,8 @@ import pytest
 
 from openai_async.deadlines import MAX_IDLE, Deadline, Deadlines
 
+pytestmark = pytest.mark.virtual_time
+
 
 @pytest.fixture
 async def deadlines() -> Deadlines:

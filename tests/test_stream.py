@@ -36,6 +36,8 @@ from openai_async.types.chat_params import ChatCompletionMessageParam
 
 from .raw_server import DONE, Exchange, RawServer, chunk, sse
 
+pytestmark = pytest.mark.virtual_time
+
 FINISH = chunk(finish="stop")
 
 

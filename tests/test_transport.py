@@ -37,6 +37,8 @@ from openai_async.transport import MAX_REDIRECTS
 from .conftest import BASE_URL
 from .raw_server import Exchange, RawServer
 
+pytestmark = pytest.mark.virtual_time
+
 SECRET = "sk-secret-123456"
 LIST = b'{"data": [{"id": "gpt-4o"}]}'
 

@@ -1,5 +1,6 @@
 """One request on its way to its answer: what the routes get to see of the server."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
@@ -58,7 +59,7 @@ class Exchange:
         """Charge what the answer has really used; a scripted usage need not tell."""
         total = usage.get("total_tokens")
         if self.verdict is not None and isinstance(total, int) and total >= 0:
-            self.verdict.settle(total, time.monotonic())
+            self.verdict.settle(total, asyncio.get_running_loop().time())
 
     def connection_lost(self) -> None:
         """Note who ended the connection before the answer was complete."""

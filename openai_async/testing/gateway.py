@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import logging
-import time
 from collections import deque
 from contextvars import ContextVar
 from urllib.parse import unquote
@@ -172,7 +171,7 @@ def _admit(exchange: Exchange, limiter: Limiter) -> None:
     verdict = limiter.admit(
         model if isinstance(model, str) else None,
         estimate_tokens(record.body, fields),
-        time.monotonic(),
+        asyncio.get_running_loop().time(),
     )
     exchange.verdict = verdict
     if verdict.message is not None:

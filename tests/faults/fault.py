@@ -70,7 +70,7 @@ class Fault:
     requests: int | None = None
     connections: int | None = None
     least: float = 0
-    within: float = 2.5
+    within: float = 1.1
     timeout: Timeout = PATIENT
     retries: int = 0
     client: Options = _no_options

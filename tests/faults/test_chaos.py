@@ -43,6 +43,8 @@ from openai_async.types.chat import ChatCompletion
 
 from .chaos_proxy import CHANCES, ChaosProxy
 
+pytestmark = pytest.mark.virtual_time
+
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 CALLS = int(os.environ.get("CHAOS_CALLS", "5000"))
 AT_ONCE = 64

@@ -11,7 +11,6 @@ import gc
 import re
 import socket
 import sys
-import time
 import warnings
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -31,6 +30,8 @@ from ..raw_server import RawServer
 from .fault import Fault
 from .faults import FAULTS
 from .parts import good
+
+pytestmark = pytest.mark.virtual_time
 
 KEY = "sk-test-0123456789abcdef"
 # What a person reads on a line or two of a terminal.
@@ -239,7 +240,8 @@ async def check_call(fault: Fault, call: str, client: AsyncClient) -> None:
     """The one call that counts: what came of it, and when."""
     expected = fault.plain if call in PLAIN else fault.stream
     allowed = expected if isinstance(expected, tuple) else (expected,)
-    started = time.perf_counter()
+    clock = asyncio.get_running_loop().time
+    started = clock()
     failure: Exception | None = None
     text, whole = "", None
     try:
@@ -247,14 +249,15 @@ async def check_call(fault: Fault, call: str, client: AsyncClient) -> None:
             text, whole = await CALLS[call](client)
     except Exception as error:
         failure = error
-    took = time.perf_counter() - started
+    took = clock() - started
     if failure is not None:
         assert type(failure) in allowed, f"{failure!r} came, not {expected}"
         check_error(fault, failure)
     else:
         assert text in allowed, f"{text[:80]!r} came, not {expected}"
         assert fault.whole is None or whole is None or fault.whole(whole)
-    assert fault.least * 0.95 <= took <= fault.least + fault.within, f"it took {took:.2f} s"
+    most = fault.least + fault.within
+    assert fault.least - 1e-6 <= took <= most, f"it took {took:.2f} s"
 
 
 def check_error(fault: Fault, error: Exception) -> None:

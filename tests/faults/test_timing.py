@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from openai_async import APITimeoutError, AsyncClient, RateLimitError, Timeout
+from openai_async.bytestream import RECHECK
 
 from ..raw_server import Exchange, RawServer, chunk, sse
 from .fault_server import hang
 from .parts import events, good, raw
 from .test_faults import ask, check_clean, no_complaints, plain_list
 
-# Two cores that others use as well: what is checked is that no call is late by its own doing.
-GENEROUS = 4.0
+pytestmark = pytest.mark.virtual_time
 
 
 @pytest.fixture
@@ -31,12 +30,13 @@ async def silent() -> AsyncIterator[RawServer]:
 
 async def timed(call: Any) -> tuple[BaseException | None, float]:
     """How a call ended, and after how many seconds."""
-    started = time.perf_counter()
+    clock = asyncio.get_running_loop().time
+    started = clock()
     try:
         await call
     except Exception as error:
-        return error, time.perf_counter() - started
-    return None, time.perf_counter() - started
+        return error, clock() - started
+    return None, clock() - started
 
 
 async def check_no_tasks(before: set[asyncio.Task[Any]]) -> None:
@@ -56,8 +56,7 @@ async def test_a_thousand_calls_without_an_answer() -> None:
             ) as client:
                 ends = await asyncio.gather(*(timed(client.models.list()) for _ in range(1000)))
                 assert {type(error) for error, _ in ends} == {APITimeoutError}
-                assert min(took for _, took in ends) >= 0.99
-                assert max(took for _, took in ends) < 1.0 * GENEROUS
+                assert [took for _, took in ends] == [pytest.approx(1.0)] * 1000
                 await check_clean(client)
         await check_no_tasks(before)
 
@@ -73,8 +72,7 @@ async def test_three_hundred_stalled_streams() -> None:
             ) as client:
                 ends = await asyncio.gather(*(timed(ask(client).completion()) for _ in range(300)))
                 assert {type(error) for error, _ in ends} == {APITimeoutError}
-                assert min(took for _, took in ends) >= 0.49
-                assert max(took for _, took in ends) < 0.5 * GENEROUS + 1
+                assert [took for _, took in ends] == [pytest.approx(0.5 + RECHECK)] * 300
                 await check_clean(client)
         await check_no_tasks(before)
 
@@ -90,7 +88,7 @@ async def test_timeout_around_connecting(monkeypatch: pytest.MonkeyPatch) -> Non
         async with AsyncClient(base_url="https://slow.test/v1", api_key="local") as client:
             error, took = await timed(within(0.2, client.models.list()))
             assert type(error) is TimeoutError
-            assert 0.19 <= took < 1
+            assert took == pytest.approx(0.2)
             await check_clean(client)
         await check_no_tasks(before)
 
@@ -109,7 +107,7 @@ async def test_timeout_around_a_retry_wait() -> None:
             async with AsyncClient(base_url=server.url, api_key="local") as client:
                 error, took = await timed(within(0.3, client.models.list()))
                 assert type(error) is TimeoutError
-                assert 0.29 <= took < 1.3
+                assert took == pytest.approx(0.3)
                 await check_clean(client)
                 assert len(server.exchanges) == 1
                 with pytest.raises(RateLimitError):
@@ -135,7 +133,7 @@ async def test_timeout_around_waiting_for_the_pool(silent: RawServer) -> None:
                 await arrived.wait()
             error, took = await timed(within(0.2, client.models.list()))
             assert type(error) is TimeoutError
-            assert 0.19 <= took < 1
+            assert took == pytest.approx(0.2)
             first.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await first
@@ -153,7 +151,7 @@ async def test_timeout_around_an_answer(silent: RawServer, streamed: bool) -> No
             call = ask(client).completion() if streamed else client.models.list()
             error, took = await timed(within(0.2, call))
             assert type(error) is TimeoutError
-            assert 0.19 <= took < 1
+            assert took == pytest.approx(0.2)
             await check_clean(client)
             async with asyncio.timeout(1):
                 await silent.hung_up.wait()
@@ -170,9 +168,9 @@ async def test_timeout_around_a_tls_handshake() -> None:
         ) as client:
             error, took = await timed(within(0.2, client.models.list()))
             assert type(error) is TimeoutError
-            assert took < 1
+            assert took == pytest.approx(0.2)
             error, took = await timed(client.models.list())
             assert type(error) is APITimeoutError
-            assert 0.29 <= took < 1.3
+            assert took == pytest.approx(0.3)
             await check_clean(client)
         await check_no_tasks(before)

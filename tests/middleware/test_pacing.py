@@ -24,7 +24,17 @@ from openai_async.middleware.pacing import total_tokens
 from openai_async.request import Response
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
 
+pytestmark = pytest.mark.virtual_time
+
 HELLO: Any = [{"role": "user", "content": "Hello"}]
+
+
+@pytest.fixture(autouse=True)
+async def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pacing, whose lanes several loops share, reads the clock of the machine: here the loop's."""
+    if asyncio.iscoroutinefunction(request.function):
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr("openai_async.middleware.pacing.monotonic", loop.time)
 
 
 @pytest.fixture

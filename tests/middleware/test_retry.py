@@ -25,6 +25,8 @@ from openai_async.testing import Failure, LocalServer
 
 from ..conftest import BASE_URL
 
+pytestmark = pytest.mark.virtual_time
+
 MODELS = f"{BASE_URL}/models"
 GOOD: dict[str, Any] = {"data": []}
 
