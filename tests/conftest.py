@@ -7,17 +7,12 @@ aioresponses stands in for `ClientSession._request` where sockets do not matter;
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
-from unittest.mock import Mock
 
 import pytest
-from aiohttp import ClientResponse
-from aioresponses import aioresponses
 
 from openai_async import AsyncClient
-from openai_async.testing import LocalServer
+from openai_async.testing import LocalServer, aioresponses
 
 from .raw_server import RawServer
 from .virtual_time import VirtualTimeLoop
@@ -66,22 +61,9 @@ async def raw_client(raw: RawServer) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-class _MockedResponse(ClientResponse):
-    """aiohttp 3.14 wants a `stream_writer`, which aioresponses 0.7.9 does not pass.
-
-    https://github.com/pnuckowski/aioresponses/issues/289
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if "stream_writer" in inspect.signature(ClientResponse.__init__).parameters:
-            kwargs.setdefault("stream_writer", Mock(output_size=0))
-        super().__init__(*args, **kwargs)
-
-
 @pytest.fixture
-def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
+def mocked() -> Iterator[aioresponses]:
     """No sockets: requests to `BASE_URL` get what the test lines up."""
-    monkeypatch.setattr("aioresponses.core.ClientResponse", _MockedResponse)
     with aioresponses() as mocked:
         yield mocked
 

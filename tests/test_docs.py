@@ -78,13 +78,17 @@ async def test_shell(page: Path, workplace: dict[str, str]) -> None:
             )
 
 
-async def test_the_test_of_the_readme_passes(workplace: dict[str, str]) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+async def test_the_tests_of_a_page_pass(page: Path, workplace: dict[str, str]) -> None:
+    """Those that need no fixture."""
     names: dict[str, Any] = {}
-    (code,) = [
-        code for _, code in blocks(ROOT / "README.md", "python") if "async def test_" in code
-    ]
-    exec(code, names)
-    await names["test_the_answer_survives_a_busy_server"]()
+    for _, code in blocks(page, "python"):
+        if "async def test_" in code:
+            exec(code, names)
+    tests = [test for name, test in names.items() if name.startswith("test_")]
+    for test in tests:
+        if not inspect.signature(test).parameters:
+            await test()
 
 
 async def test_the_web_app_of_the_readme_passes_tokens_on(

@@ -14,7 +14,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aioresponses import aioresponses
 
 from openai_async import (
     APIConnectionError,
@@ -31,7 +30,7 @@ from openai_async import (
     OpenAIError,
     Timeout,
 )
-from openai_async.testing import Failure, LocalServer
+from openai_async.testing import Failure, LocalServer, aioresponses
 from openai_async.transport import MAX_REDIRECTS
 
 from .conftest import BASE_URL

@@ -1,8 +1,30 @@
-"""An OpenAI-compatible server to test your own programs with: real answers, scripted failures."""
+"""For tests of your own programs: a server with real answers and scripted failures, and mocks.
+
+`aioresponses` is imported when it is first asked for: it is an extra, `openai_async[testing]`.
+"""
+
+from typing import TYPE_CHECKING
 
 from .limits import ServerLimits
 from .recording import RecordedRequest
 from .script import Failure, Reply
 from .server import LocalServer
 
+if TYPE_CHECKING:
+    from .mocks import aioresponses as aioresponses
+
+# Without `aioresponses`, which may not be installed: `import *` would fail.
 __all__ = ["Failure", "LocalServer", "RecordedRequest", "Reply", "ServerLimits"]
+
+if not TYPE_CHECKING:  # a type checker would take any name for one that `__getattr__` knows
+
+    def __getattr__(name: str) -> object:
+        if name != "aioresponses":
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        try:
+            from .mocks import aioresponses
+        except ModuleNotFoundError as error:
+            msg = 'aioresponses is not installed: pip install "openai_async[testing]".'
+            raise ImportError(msg) from error
+        return aioresponses

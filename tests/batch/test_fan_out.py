@@ -16,7 +16,6 @@ import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from aioresponses import aioresponses
 
 from openai_async import AsyncClient, InvalidArgumentError, OpenAIError
 from openai_async.batch.fan_out import paced, run_requests
@@ -25,7 +24,7 @@ from openai_async.batch.results import BatchResult
 from openai_async.middleware import Send
 from openai_async.options import RateLimit, RetryPolicy
 from openai_async.request import Request, Response
-from openai_async.testing import Failure, LocalServer
+from openai_async.testing import Failure, LocalServer, aioresponses
 
 from ..conftest import BASE_URL
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aioresponses import aioresponses
 
 from openai_async import (
     APIResponseValidationError,
@@ -17,7 +16,7 @@ from openai_async import (
 from openai_async.batch.requests import BatchRequest
 from openai_async.batch.results import BatchError, BatchResponse
 from openai_async.batch.sending import send_request
-from openai_async.testing import Failure, LocalServer
+from openai_async.testing import Failure, LocalServer, aioresponses
 
 from ..conftest import BASE_URL
 

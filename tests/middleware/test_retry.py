@@ -7,7 +7,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aioresponses import aioresponses
 from yarl import URL
 
 from openai_async import (
@@ -21,7 +20,7 @@ from openai_async import (
     RateLimitError,
     RetryPolicy,
 )
-from openai_async.testing import Failure, LocalServer
+from openai_async.testing import Failure, LocalServer, aioresponses
 
 from ..conftest import BASE_URL
 

@@ -1,0 +1,54 @@
+"""`aioresponses`, which lines up answers without a server, mended for the aiohttp of today.
+
+aiohttp 3.14 wants a `stream_writer` for each response, which aioresponses 0.7.9 does not give
+(https://github.com/pnuckowski/aioresponses/issues/289): everything mocked fails with a `TypeError`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Self
+from unittest.mock import Mock, patch
+
+import aioresponses as original
+from aiohttp import ClientResponse
+
+
+class _Response(ClientResponse):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "stream_writer" in inspect.signature(ClientResponse.__init__).parameters:
+            kwargs.setdefault("stream_writer", Mock(output_size=0))
+        super().__init__(*args, **kwargs)
+
+
+class aioresponses(original.aioresponses):  # noqa: N801 - the name that tests know
+    """Answers to requests of any `aiohttp.ClientSession`, lined up by URL; nothing is sent.
+
+    Retries, timeouts and errors are the client's own, as each attempt takes the next answer.
+
+    Example::
+
+        with aioresponses() as mocked:
+            mocked.get("https://api.openai.com/v1/models", payload={"data": [{"id": "gpt-4o"}]})
+            models = await client.models.list()
+
+    See https://github.com/pnuckowski/aioresponses for all it can do.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._mend = patch("aioresponses.core.ClientResponse", _Response)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
+
+    def start(self) -> None:
+        """Begin to answer; `with` does it."""
+        self._mend.start()
+        super().start()
+
+    def stop(self) -> None:
+        """Let requests go out again."""
+        super().stop()
+        self._mend.stop()
