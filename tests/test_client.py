@@ -34,6 +34,8 @@ from openai_async.testing import Failure, LocalServer
 from .conftest import BASE_URL
 from .raw_server import Exchange, RawServer
 
+pytestmark = pytest.mark.virtual_time
+
 MODELS = f"{BASE_URL}/models"
 LIST = {"object": "list", "data": [{"id": "gpt-4o"}]}
 

@@ -12,6 +12,8 @@ from PIL import Image
 
 from openai_async import InvalidArgumentError, image_part
 
+pytestmark = pytest.mark.virtual_time
+
 
 def picture(kind: str, mode: str = "RGB", size: tuple[int, int] = (3, 2)) -> bytes:
     buffer = io.BytesIO()

@@ -20,6 +20,8 @@ from openai_async.options import REQUEST_OPTIONS
 from openai_async.testing import Failure, LocalServer, Reply
 from openai_async.types.chat_params import ChatCompletionMessageParam, ChatCompletionParams
 
+pytestmark = pytest.mark.virtual_time
+
 HI: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
 
 # Every parameter of the API's description, with a value of its kind.

@@ -37,6 +37,8 @@ from openai_async.types.images import Image as GeneratedImage
 
 from ..raw_server import Exchange, RawServer
 
+pytestmark = pytest.mark.virtual_time
+
 ALL_PARAMETERS: dict[str, Any] = {
     "prompt": "An otter",
     "model": "gpt-image-1",

@@ -11,6 +11,8 @@ from openai_async.testing import LocalServer
 
 from ..raw_server import RawServer
 
+pytestmark = pytest.mark.virtual_time
+
 
 async def test_list(client: AsyncClient) -> None:
     models = await client.models.list()

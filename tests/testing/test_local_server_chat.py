@@ -12,6 +12,8 @@ from openai_async.testing.tokens import tokenize
 
 from .asking import QUESTION, chat, content
 
+pytestmark = pytest.mark.virtual_time
+
 WEATHER = {
     "type": "function",
     "function": {

@@ -14,6 +14,8 @@ from openai_async.testing import Failure, LocalServer
 from openai_async.testing.files import FileStore
 from openai_async.testing.pictures import colour_name
 
+pytestmark = pytest.mark.virtual_time
+
 
 def data_url(colour: tuple[int, int, int], size: tuple[int, int], kind: str) -> str:
     file = io.BytesIO()

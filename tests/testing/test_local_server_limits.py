@@ -20,6 +20,8 @@ from openai_async.types.rate_limits import parse_duration
 
 from .asking import HELLO, STREAM, chat
 
+pytestmark = pytest.mark.virtual_time
+
 # So few that no room comes back while a test runs.
 FEW = ServerLimits(requests_per_minute=1, burst=60)
 NOW = 1_000_000.0

@@ -12,6 +12,8 @@ from openai_async.testing import Failure, LocalServer, Reply
 
 from .asking import HELLO, STREAM, chat
 
+pytestmark = pytest.mark.virtual_time
+
 
 async def read_tokens(response: aiohttp.ClientResponse, texts: list[str]) -> None:
     """Adds the content deltas to `texts` as they come, so that they outlive an exception."""

@@ -4,10 +4,13 @@ import json
 from typing import Any
 
 import aiohttp
+import pytest
 
 from openai_async.testing import LocalServer, Reply
 
 from .asking import HELLO, chat, content
+
+pytestmark = pytest.mark.virtual_time
 
 WEATHER = {
     "type": "function",

@@ -17,6 +17,8 @@ from openai_async.testing import Failure, LocalServer, aioresponses
 from ..conftest import BASE_URL
 from ..raw_server import DONE, chunk, sse
 
+pytestmark = pytest.mark.virtual_time
+
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 CHAT = f"{BASE_URL}/chat/completions"
 ANSWER = {"choices": [{"index": 0, "message": {"content": "Hi"}, "finish_reason": "stop"}]}
