@@ -404,16 +404,89 @@ async def test_a_middleware_that_fails_behind_an_open_stream_leaves_none(
     assert server.requests[0].disconnected
 
 
+async def twice(request: Request, send: Send) -> Response:
+    await send(request)
+    return await send(request)
+
+
 async def test_a_middleware_may_send_a_stream_again(
     server: LocalServer, client: AsyncClient
 ) -> None:
-    async def twice(request: Request, send: Send) -> Response:
-        await send(request)
-        return await send(request)
-
     server.script(Reply("first"), Reply("second"))
     stream = await ask(client.with_options(middlewares=[twice]))
     assert (await stream.completion()).text == "second"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(b"data: {", id="half an event"),
+        pytest.param(b"data: {\n\n", id="a failure"),
+        pytest.param(sse(FINISH) + DONE, id="the end"),
+    ],
+)
+async def test_nothing_of_the_first_answer_is_left_when_a_middleware_sends_again(
+    raw: RawServer, raw_client: AsyncClient, first: bytes
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) > 1:
+            await exchange.stream(chunk("b"), FINISH, DONE)
+        else:
+            await exchange.start_stream()
+            await exchange.part(sse(chunk("a")) + first)
+            await asyncio.Event().wait()
+
+    raw.answer = answer
+    assert await texts(ask(raw_client.with_options(middlewares=[twice]))) == ["b"]
+
+
+async def test_the_completion_is_that_of_the_last_answer_when_a_middleware_sends_again(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(chunk("ab"[len(raw.exchanges) - 1]), FINISH, DONE)
+    stream = ask(raw_client.with_options(middlewares=[twice]))
+    assert (await stream.completion()).text == "b"
+
+
+async def test_an_error_in_place_of_the_second_stream_of_a_middleware_is_that_error(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) > 1:
+            error = b'{"error": {"message": "m", "code": 429}}'
+            await exchange.whole(error, content_type="text/event-stream")
+        else:
+            await exchange.stream(chunk("a"), FINISH, DONE)
+
+    raw.answer = answer
+    with pytest.raises(RateLimitError):
+        await ask(raw_client.with_options(middlewares=[twice]))
+
+
+async def test_the_first_answer_is_hung_up_on_when_a_middleware_sends_again(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Failure(stall_after=1), Failure(stall_after=1))
+    stream = await ask(client.with_options(middlewares=[twice]))
+    async with asyncio.timeout(10):
+        await server.requests[0].finished()
+    assert server.requests[0].disconnected
+    await stream.close()
+
+
+async def test_half_an_event_of_a_try_that_failed_is_no_part_of_the_next(
+    raw: RawServer, raw_client: AsyncClient, waits: list[float]
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) > 1:
+            await exchange.stream(chunk("b"), FINISH, DONE)
+        else:
+            await exchange.start_stream()
+            await exchange.part(b"data: {")
+            exchange.writer.close()
+
+    raw.answer = answer
+    assert await texts(ask(raw_client, max_retries=1)) == ["b"]
 
 
 async def test_a_middleware_cannot_answer_a_stream_by_itself(client: AsyncClient) -> None:
