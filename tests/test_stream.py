@@ -155,6 +155,18 @@ async def test_completion_holds_tool_calls(server: LocalServer, client: AsyncCli
     ] == [("add", '{"a": 1}'), ("sub", '{"b": 22}')]
 
 
+async def test_completion_holds_custom_tool_calls_though_nothing_says_their_type(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    pieces = [{"index": 0, "id": "a", "custom": {"name": "c", "input": "x"}}]
+    more = [{"index": 0, "custom": {"input": "y"}}]
+    raw.answer = lambda e: e.stream(chunk(tool_calls=pieces), chunk(tool_calls=more), FINISH, DONE)
+    calls = (await ask(raw_client).completion()).choices[0].message.tool_calls
+    assert calls is not None
+    assert calls[0].type == "custom"
+    assert calls[0].custom.input == "xy"
+
+
 async def test_completion_holds_refusals_and_what_vendors_add(
     server: LocalServer, client: AsyncClient
 ) -> None:
