@@ -161,7 +161,7 @@ class AsyncStream(ABC, Generic[Event]):
         self._decoder = SSEDecoder()
         self._ready.clear()
         self._failure = None
-        self._unread, self._done, self._patience_ends = True, False, None
+        self._unread, self._done = True, False
         self._meta = response.meta
         try:
             await self._fill()

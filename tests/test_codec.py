@@ -15,7 +15,12 @@ from openai_async import APIError, APIResponseValidationError, InvalidArgumentEr
 from openai_async.codec import dumps, loads, parse
 from openai_async.structuring import structurer
 from openai_async.types.base import ResponseMeta
-from openai_async.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessage
+from openai_async.types.chat import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatCompletionMessage,
+    ChatCompletionMessageCustomToolCall,
+)
 from openai_async.types.images import ImagesResponse
 from openai_async.types.models import ModelList
 
@@ -160,6 +165,20 @@ def test_everything_the_api_describes() -> None:
     assert result.moderation.input.results[0].flagged is True
     assert result.extra == message.extra == {}
     assert result.to_dict() == value
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"id": "1", "custom": {"name": "c", "input": "i"}},
+        {"id": "1", "type": None, "custom": {"name": "c", "input": "i"}},
+        {"id": "1", "type": "custom"},
+    ],
+)
+def test_a_custom_tool_call_is_known_by_its_type_or_by_what_it_holds(call: object) -> None:
+    message = completion({"choices": [{"message": {"tool_calls": [call]}}]}).choices[0].message
+    assert message.tool_calls is not None
+    assert type(message.tool_calls[0]) is ChatCompletionMessageCustomToolCall
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from openai_async import AsyncClient
 from openai_async.deadlines import MAX_IDLE, Deadline, Deadlines
+from openai_async.testing import LocalServer
 
 pytestmark = pytest.mark.virtual_time
 
@@ -169,6 +171,15 @@ async def test_closing_leaves_no_timer_behind(
         deadlines.close()
         assert [timer.cancelled() for timer in timers] == [True, False]  # one is needed still
     assert all(timer.cancelled() for timer in timers)
+
+
+async def test_a_closed_client_leaves_no_timer_behind(
+    server: LocalServer, timers: list[asyncio.TimerHandle]
+) -> None:
+    async with AsyncClient(base_url=server.url, api_key="local", timeout=10_000) as client:
+        await client.models.list()
+    late = asyncio.get_running_loop().time() + 5_000  # the only ones that are so far off
+    assert [timer.cancelled() for timer in timers if timer.when() > late] == [True]
 
 
 async def test_a_task_that_cannot_be_cancelled_keeps_no_other_waiting(deadlines: Deadlines) -> None:

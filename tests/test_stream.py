@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import gzip
 import pickle
 import time
 import zlib
 from contextlib import nullcontext
 from typing import Any
 
+import aiohttp
 import pytest
 
 from openai_async import (
@@ -155,6 +155,18 @@ async def test_completion_holds_tool_calls(server: LocalServer, client: AsyncCli
         for call in message.tool_calls
         if call.type == "function"
     ] == [("add", '{"a": 1}'), ("sub", '{"b": 22}')]
+
+
+async def test_completion_holds_custom_tool_calls_though_nothing_says_their_type(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    pieces = [{"index": 0, "id": "a", "custom": {"name": "c", "input": "x"}}]
+    more = [{"index": 0, "custom": {"input": "y"}}]
+    raw.answer = lambda e: e.stream(chunk(tool_calls=pieces), chunk(tool_calls=more), FINISH, DONE)
+    calls = (await ask(raw_client).completion()).choices[0].message.tool_calls
+    assert calls is not None
+    assert calls[0].type == "custom"
+    assert calls[0].custom.input == "xy"
 
 
 async def test_completion_holds_refusals_and_what_vendors_add(
@@ -406,16 +418,89 @@ async def test_a_middleware_that_fails_behind_an_open_stream_leaves_none(
     assert server.requests[0].disconnected
 
 
+async def twice(request: Request, send: Send) -> Response:
+    await send(request)
+    return await send(request)
+
+
 async def test_a_middleware_may_send_a_stream_again(
     server: LocalServer, client: AsyncClient
 ) -> None:
-    async def twice(request: Request, send: Send) -> Response:
-        await send(request)
-        return await send(request)
-
     server.script(Reply("first"), Reply("second"))
     stream = await ask(client.with_options(middlewares=[twice]))
     assert (await stream.completion()).text == "second"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(b"data: {", id="half an event"),
+        pytest.param(b"data: {\n\n", id="a failure"),
+        pytest.param(sse(FINISH) + DONE, id="the end"),
+    ],
+)
+async def test_nothing_of_the_first_answer_is_left_when_a_middleware_sends_again(
+    raw: RawServer, raw_client: AsyncClient, first: bytes
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) > 1:
+            await exchange.stream(chunk("b"), FINISH, DONE)
+        else:
+            await exchange.start_stream()
+            await exchange.part(sse(chunk("a")) + first)
+            await asyncio.Event().wait()
+
+    raw.answer = answer
+    assert await texts(ask(raw_client.with_options(middlewares=[twice]))) == ["b"]
+
+
+async def test_the_completion_is_that_of_the_last_answer_when_a_middleware_sends_again(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(chunk("ab"[len(raw.exchanges) - 1]), FINISH, DONE)
+    stream = ask(raw_client.with_options(middlewares=[twice]))
+    assert (await stream.completion()).text == "b"
+
+
+async def test_an_error_in_place_of_the_second_stream_of_a_middleware_is_that_error(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) > 1:
+            error = b'{"error": {"message": "m", "code": 429}}'
+            await exchange.whole(error, content_type="text/event-stream")
+        else:
+            await exchange.stream(chunk("a"), FINISH, DONE)
+
+    raw.answer = answer
+    with pytest.raises(RateLimitError):
+        await ask(raw_client.with_options(middlewares=[twice]))
+
+
+async def test_the_first_answer_is_hung_up_on_when_a_middleware_sends_again(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Failure(stall_after=1), Failure(stall_after=1))
+    stream = await ask(client.with_options(middlewares=[twice]))
+    async with asyncio.timeout(10):
+        await server.requests[0].finished()
+    assert server.requests[0].disconnected
+    await stream.close()
+
+
+async def test_half_an_event_of_a_try_that_failed_is_no_part_of_the_next(
+    raw: RawServer, raw_client: AsyncClient, waits: list[float]
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) > 1:
+            await exchange.stream(chunk("b"), FINISH, DONE)
+        else:
+            await exchange.start_stream()
+            await exchange.part(b"data: {")
+            exchange.writer.close()
+
+    raw.answer = answer
+    assert await texts(ask(raw_client, max_retries=1)) == ["b"]
 
 
 async def test_a_middleware_cannot_answer_a_stream_by_itself(client: AsyncClient) -> None:
@@ -724,20 +809,100 @@ async def test_a_gzipped_stream(raw: RawServer, raw_client: AsyncClient) -> None
     assert await texts(ask(raw_client)) == ["a"]
 
 
-async def test_a_packed_stream_that_trickles_is_not_silent(
-    raw: RawServer, raw_client: AsyncClient
+class Clock:
+    """The loop's time, which a test puts forward: what is due by then happens at once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time
+        self._ahead = 0.0
+        monkeypatch.setattr(loop, "time", lambda: now() + self._ahead)
+
+    async def forward(self, seconds: float) -> None:
+        self._ahead += seconds
+        for _ in range(20):  # turns of the loop: timers, what they wake, and what comes by socket
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+class Packer:
+    """Answers with what it is told to send, gzipped or not."""
+
+    NOTHING = b"\0\0\0\xff\xff"  # a gzip block of no bytes
+
+    def __init__(self, *, gzipped: bool = True) -> None:
+        self._packer = zlib.compressobj(wbits=31) if gzipped else None
+        self._parts: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        await exchange.start_stream("Content-Encoding: gzip\r\n" if self._packer else "")
+        while True:
+            await exchange.part(await self._parts.get())
+
+    def send(self, data: bytes) -> None:
+        if self._packer is not None:
+            data = self._packer.compress(data) + self._packer.flush(zlib.Z_SYNC_FLUSH)
+        self._parts.put_nowait(data)
+
+    def send_nothing(self) -> None:
+        self._parts.put_nowait(self.NOTHING)
+
+
+async def waiting_reader(
+    raw: RawServer, client: AsyncClient, clock: Clock, packer: Packer
+) -> asyncio.Task[list[str]]:
+    """Has read one event, and bears a minute of silence."""
+    raw.answer = packer
+    packer.send(sse(chunk("a")))
+    stream = await ask(client, timeout=Timeout(idle=60))
+    reading = asyncio.create_task(texts(stream))
+    await clock.forward(0)
+    return reading
+
+
+@pytest.mark.skipif(
+    not hasattr(aiohttp.StreamReader, "total_raw_bytes"), reason="aiohttp counts them since 3.14"
+)
+async def test_packed_bytes_of_which_there_is_nothing_to_read_are_no_silence(
+    raw: RawServer, raw_client: AsyncClient, clock: Clock
 ) -> None:
-    packed = gzip.compress(sse(chunk("a")) + sse(FINISH) + DONE)
+    packer = Packer()
+    reading = await waiting_reader(raw, raw_client, clock, packer)
+    await clock.forward(40)
+    packer.send_nothing()
+    for seconds in (0, 40, 1):
+        await clock.forward(seconds)
+    packer.send(sse(FINISH) + DONE)
+    assert await reading == ["a"]
 
-    async def answer(exchange: Exchange) -> None:
-        await exchange.start_stream("Content-Encoding: gzip\r\n")
-        for at in range(0, len(packed), 10):  # a second or more, and nothing to read before its end
-            await exchange.part(packed[at : at + 10])
-            await asyncio.sleep(0.07)
-        await exchange.end()
 
-    raw.answer = answer
-    assert await texts(ask(raw_client, timeout=Timeout(idle=0.5))) == ["a"]
+async def test_a_packed_stream_is_silent_when_nothing_comes_after_that(
+    raw: RawServer, raw_client: AsyncClient, clock: Clock
+) -> None:
+    packer = Packer()
+    reading = await waiting_reader(raw, raw_client, clock, packer)
+    packer.send_nothing()
+    for seconds in (0, 1, 60, 1):
+        await clock.forward(seconds)
+    assert reading.done()
+    with pytest.raises(APITimeoutError):
+        await reading
+
+
+@pytest.mark.parametrize("gzipped", [True, False])
+async def test_what_came_before_a_silence_does_not_make_it_longer(
+    raw: RawServer, raw_client: AsyncClient, clock: Clock, gzipped: bool
+) -> None:
+    reading = await waiting_reader(raw, raw_client, clock, Packer(gzipped=gzipped))
+    for seconds in (60, 1):
+        await clock.forward(seconds)
+    assert reading.done()
+    with pytest.raises(APITimeoutError):
+        await reading
 
 
 # --- retries before the first chunk -------------------------------------------------------------

@@ -31,7 +31,7 @@ from openai_async import (
     Timeout,
 )
 from openai_async.testing import Failure, LocalServer, aioresponses
-from openai_async.transport import MAX_REDIRECTS
+from openai_async.transport import MAX_AT_ONCE, MAX_REDIRECTS
 
 from .conftest import BASE_URL
 from .raw_server import Exchange, RawServer
@@ -326,6 +326,43 @@ async def test_connections_that_went_stale_all_at_once_fail_nobody(raw: RawServe
         await asyncio.sleep(0)
         answers = await asyncio.gather(*(client.models.list() for _ in range(50)))
     assert {answer.meta.attempts for answer in answers} == {1}
+
+
+async def test_a_large_body_is_sent_whole_again_on_a_fresh_connection(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) == 2:  # the connection goes stale in the moment it is used again
+            exchange.writer.close()
+        else:
+            await exchange.whole(LIST)
+
+    raw.answer = answer
+    await raw_client.models.list()
+    await raw_client.request("POST", "/x", json={"a": "x" * MAX_AT_ONCE})
+    _, first, second = raw.exchanges
+    assert len(first.body) > MAX_AT_ONCE
+    assert second.body == first.body
+
+
+@pytest.mark.parametrize("half", [b"H", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nServer: x"])
+async def test_a_connection_that_has_begun_to_answer_was_not_stale(
+    raw: RawServer, raw_client: AsyncClient, half: bytes
+) -> None:
+    """The request was taken: sent again, it might be paid for twice."""
+
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) == 1:
+            await exchange.whole(LIST)
+        else:
+            await exchange.send(half)
+            exchange.writer.close()
+
+    raw.answer = answer
+    await raw_client.models.list()
+    with pytest.raises(APIConnectionError):
+        await raw_client.models.list()
+    assert (len(raw.exchanges), raw.connections) == (2, 1)
 
 
 async def test_an_error_whose_body_stalls_is_still_that_error(

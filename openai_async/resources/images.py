@@ -7,6 +7,7 @@ from typing import Any, Literal, Unpack, overload
 
 from ..errors import InvalidArgumentError
 from ..options import REQUEST_OPTIONS
+from ..request import Response
 from ..stream import AsyncStream, Connect
 from ..types.images import (
     Downloader,
@@ -84,7 +85,7 @@ class ImageStream(AsyncStream[ImageGenStreamEvent]):
 
     def __init__(self, connect: Connect, *, n: int, download: Downloader) -> None:
         super().__init__(connect)
-        self._missing = n
+        self._n = self._missing = n
         self._download = download
 
     def _kind(self, value: dict[str, Any]) -> type[ImageGenStreamEvent]:
@@ -100,6 +101,10 @@ class ImageStream(AsyncStream[ImageGenStreamEvent]):
     def _taken(self, value: dict[str, Any]) -> None:
         if value.get("type") == "image_generation.completed":
             self._missing -= 1
+
+    async def _begin(self, response: Response) -> None:
+        self._missing = self._n
+        await super()._begin(response)
 
     @property
     def _finished(self) -> bool:

@@ -213,6 +213,19 @@ async def test_without_a_limit_a_question_is_good_for_more_than_it_asks_for() ->
     await middleware.close()
 
 
+async def test_after_a_429_what_was_granted_on_top_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("openai_async.batch.engines.slice_pacing.GOOD_FOR", inf)
+    limiter = CountingLimiter(RateLimit(adaptive=False))
+    middleware = pacing(limiter)
+    with pytest.raises(RateLimitError):
+        await middleware(request(), refused(0))
+    await middleware(request(), good)
+    assert limiter.questions == 2
+    await middleware.close()
+
+
 async def test_what_one_worker_learns_another_is_held_up_by() -> None:
     limiter = Limiter(RateLimit())
     one, other = pacing(limiter, "a"), pacing(limiter, "b")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,6 +32,8 @@ class Disk:
         self.sync_failure: OutputError | None = None
         self.asked = threading.Event()
         self.synced = threading.Event()
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Called while something is written, in the writer's thread."""
         self._free = threading.Event()
         self._free.set()
 
@@ -47,6 +50,7 @@ class Disk:
             raise self.failure
         self.written += [result.custom_id for result in results]
         self.log.append("append")
+        self.meanwhile()
 
     def sync(self) -> None:
         if self.sync_failure is not None:
@@ -191,6 +195,32 @@ async def test_the_last_result_is_synced_though_no_other_comes(
     await seen(disk.synced)
     assert disk.log == ["append", "sync"]
     await writer.finish()
+
+
+async def test_what_comes_without_a_pause_is_synced_every_now_and_then(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GATHER", 0.0)
+    # A clock that only writes move, each by 0.4 s.
+    clock = SimpleNamespace(monotonic=lambda: 0.4 * disk.log.count("append"))
+    monkeypatch.setattr(module, "time", clock)
+    loop = asyncio.get_running_loop()
+    writer = Writer(disk)
+    results = iter([result(number) for number in range(1, 6)])
+    last_one = threading.Event()
+
+    def put_another() -> None:  # so that each is written by itself, and the next one is there then
+        if (another := next(results, None)) is None:
+            last_one.set()
+        else:
+            asyncio.run_coroutine_threadsafe(writer.put(another), loop).result(PATIENCE)
+
+    disk.meanwhile = put_another
+    writer.start()
+    await writer.put(result(0))
+    await seen(last_one)
+    await writer.finish()
+    assert disk.log == ["append", "append", "append", "sync"] * 2 + ["sync"]
 
 
 async def test_with_nothing_new_nothing_is_synced_again(

@@ -201,6 +201,34 @@ def test_one_429_makes_all_wait_as_long_as_it_says() -> None:
     assert pace.wait(0, 8.0) == 0
 
 
+HEADERS = RateLimits(limit_requests=6000, remaining_requests=5000, reset_requests=10)
+
+
+def rate_after_refusals(known: RateLimits | None, *left_at: float) -> float:
+    """Of a server whose answers have these headers, or none; all were refused at 1.1 s."""
+    pace = Pace(RateLimit())
+    pace.answered(pace.take(0, 0.0), known, 0.1)
+    for at in left_at:
+        pace.refused(pace.take(0, at), None, 1.0, 1.1)
+    pace.answered(pace.take(0, 1.1), known, 1.1)
+    return pace.requests.rate
+
+
+@pytest.mark.parametrize("known", [None, HEADERS])
+def test_of_those_that_were_refused_together_only_the_first_slows_down(
+    known: RateLimits | None,
+) -> None:
+    together = rate_after_refusals(known, *[1.0] * 10)
+    assert together == pytest.approx(rate_after_refusals(known, 1.0))
+
+
+@pytest.mark.parametrize("known", [None, HEADERS])
+def test_who_leaves_after_a_429_and_is_refused_too_slows_down_again(
+    known: RateLimits | None,
+) -> None:
+    assert rate_after_refusals(known, 1.0, 1.1) < 0.8 * rate_after_refusals(known, 1.0)
+
+
 def test_a_server_that_asks_for_days_is_asked_again_after_a_minute() -> None:
     pace = Pace(RateLimit())
     pace.refused(pace.take(0, 0.0), None, 86_400, 0.0)
@@ -225,6 +253,34 @@ def test_after_a_pause_no_crowd_leaves() -> None:
     assert left <= BURST * pace.requests.rate + 1
 
 
+# --- what never left ---
+
+
+def test_what_never_left_makes_room_for_another_while_nothing_is_known() -> None:
+    pace = Pace(RateLimit())
+    for _ in range(FIRST_REQUESTS):
+        ticket = pace.take(0, 0.0)
+    assert pace.wait(0, 0.0) > 0
+    pace.untake(ticket)
+    assert pace.wait(0, 0.0) == 0
+
+
+def test_what_never_left_has_cost_no_request() -> None:
+    pace = Pace(RateLimit(requests_per_minute=60, adaptive=False))
+    ticket = pace.take(0, 0.0)
+    assert pace.wait(0, 0.0) == pytest.approx(1.0)
+    pace.untake(ticket)
+    assert pace.wait(0, 0.0) == 0
+
+
+def test_what_never_left_has_cost_no_tokens() -> None:
+    pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
+    ticket = pace.take(3000, 0.0)
+    assert pace.wait(50, 0.0) == pytest.approx(30.0)
+    pace.untake(ticket)
+    assert pace.wait(50, 0.0) == 0
+
+
 # --- buckets ---
 
 
@@ -247,6 +303,15 @@ def test_a_bucket_counts_what_left_after_the_request_whose_answer_it_reads() -> 
         bucket.take(1)
         ready += 1
     assert ready == 40 - 30 - 2  # less what makes up for jitter: a tenth of a second
+
+
+def test_a_window_that_is_used_up_is_waited_out() -> None:
+    bucket = Bucket(math.inf)
+    bucket.learn(600, 590, 40.0, 0.0, age=0.0, now=0.0)  # more comes back than fills up: a window
+    bucket.learn(600, 0, 20.0, bucket.sent, age=0.0, now=20.0)
+    assert bucket.wait(1, 20.0) == pytest.approx(20.0)
+    assert bucket.wait(1, 39.0) == pytest.approx(1.0)
+    assert bucket.wait(1, 40.0) == 0
 
 
 def test_the_users_limit_is_not_passed_whatever_the_server_allows() -> None:
@@ -318,6 +383,12 @@ def test_a_limit_of_0_is_none() -> None:
 def test_a_request_that_was_found_wrong_has_cost_no_tokens() -> None:
     pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
     pace.judged(pace.take(3000, 0.0), None, 0.1)
+    assert pace.wait(50, 0.1) == 0
+
+
+def test_a_request_that_was_refused_has_cost_no_tokens() -> None:
+    pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
+    pace.refused(pace.take(3000, 0.0), None, None, 0.1)
     assert pace.wait(50, 0.1) == 0
 
 

@@ -7,6 +7,7 @@ import gc
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
+from math import inf
 from typing import Any
 
 import pytest
@@ -20,9 +21,12 @@ from openai_async import (
     Request,
 )
 from openai_async.middleware import Send
-from openai_async.middleware.pacing import total_tokens
+from openai_async.middleware.pace import FIRST_REQUESTS
+from openai_async.middleware.pacing import Lane, total_tokens
 from openai_async.request import Response
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
+
+from ..raw_server import Exchange, RawServer
 
 pytestmark = pytest.mark.virtual_time
 
@@ -161,6 +165,36 @@ async def test_who_is_behind_a_cancelled_one_moves_up(server: LocalServer) -> No
     assert len(server.requests) == 6
 
 
+async def test_the_turn_of_one_who_is_cancelled_as_it_comes_goes_to_the_next(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openai_async.middleware.pace.PATIENCE", inf)
+
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) < FIRST_REQUESTS:
+            await asyncio.Event().wait()
+        await exchange.whole(b'{"choices": []}')
+
+    async def cancel_the_next(request: Request, send: Send) -> Response:
+        response = await send(request)
+        tasks[FIRST_REQUESTS].cancel()  # its turn has come with this answer, and it has not run yet
+        return response
+
+    raw.answer = answer
+    async with AsyncClient(
+        base_url=raw.url, api_key="k", rate_limit=RateLimit(), middlewares=[cancel_the_next]
+    ) as client:
+        tasks = [asyncio.create_task(ask(client)) for _ in range(FIRST_REQUESTS + 2)]
+        await asyncio.wait([tasks[FIRST_REQUESTS]])
+        assert tasks[FIRST_REQUESTS].cancelled()
+        assert client.rate_limits["gpt-4o"].waiting == 0
+        await tasks[-1]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(raw.exchanges) == FIRST_REQUESTS + 1
+
+
 async def test_one_429_holds_up_those_that_wait(server: LocalServer) -> None:
     refusal = Failure(429, headers={"retry-after-ms": "300"})
     server.script(Reply("fine"), refusal)
@@ -293,6 +327,23 @@ def test_loops_of_several_threads_share_the_limit() -> None:
             assert len(server.requests) == 200
 
     asyncio.run(serve())
+
+
+async def test_a_forked_child_is_held_up_by_nothing_that_its_parent_has_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("openai_async.middleware.pace.PATIENCE", inf)
+    lane = Lane(RateLimit())
+    for _ in range(FIRST_REQUESTS):
+        assert lane.enter_now(None) is not None
+    waiting = asyncio.create_task(lane.enter(None))
+    await asyncio.sleep(0)
+    assert lane.known().waiting == 1
+    monkeypatch.setattr("openai_async.middleware.pacing.getpid", lambda: -1)
+    for _ in range(FIRST_REQUESTS):
+        assert lane.enter_now(None) is not None
+    assert lane.enter_now(None) is None
+    waiting.cancel()
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,18 @@ async def test_the_budget_bounds_the_retries_of_all_calls(
     assert sent(mocked) == 100 + 50 // 5
 
 
+async def test_a_timeout_costs_the_budget_twice_as_much(
+    mocked: aioresponses, waits: list[float]
+) -> None:
+    mocked.get(MODELS, exception=aiohttp.ConnectionTimeoutError(), repeat=True)
+    policy = RetryPolicy(budget=50)
+    async with AsyncClient(base_url=BASE_URL, api_key="k", retry=policy) as client:
+        for _ in range(10):
+            with pytest.raises(APITimeoutError):
+                await client.models.list()
+    assert sent(mocked) == 10 + 50 // 10
+
+
 async def test_successes_fill_the_budget_again(mocked: aioresponses, waits: list[float]) -> None:
     policy = RetryPolicy(budget=5)
     async with AsyncClient(base_url=BASE_URL, api_key="k", retry=policy) as client:

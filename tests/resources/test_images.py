@@ -22,6 +22,10 @@ from openai_async import (
     InvalidArgumentError,
     NotFoundError,
     OpenAIError,
+    Request,
+    Response,
+    Send,
+    StreamInterruptedError,
 )
 from openai_async.options import REQUEST_OPTIONS
 from openai_async.testing import Failure, LocalServer, Reply
@@ -374,6 +378,25 @@ async def test_a_picture_as_it_is_drawn(client: AsyncClient, tmp_path: Path) -> 
         ImageGenCompletedEvent,
     ]
     assert size_of((await events[-1].save(tmp_path / "x.png")).read_bytes())[0] == "PNG"
+
+
+async def test_pictures_of_the_first_answer_do_not_count_when_a_middleware_sends_again(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def twice(request: Request, send: Send) -> Response:
+        await send(request)
+        return await send(request)
+
+    async def answer(exchange: Exchange) -> None:
+        kind = "partial_image" if len(raw.exchanges) > 1 else "completed"
+        await exchange.stream({"type": f"image_generation.{kind}", "b64_json": PIXEL})
+
+    raw.answer = answer
+    stream = raw_client.with_options(middlewares=[twice]).images.generate(
+        model="gpt-image-1", prompt="An otter", stream=True
+    )
+    with pytest.raises(StreamInterruptedError):
+        _ = [event async for event in stream]
 
 
 async def test_a_stream_of_pictures_cut_short(client: AsyncClient, server: LocalServer) -> None:

@@ -56,7 +56,7 @@ class Backlog:
 
     def give_back(self, requests: Iterable[Numbered]) -> None:
         """They are to be sent again, unless nothing is sent any more."""
-        self._ready.extendleft(requests)
+        self._ready.extendleft(reversed([*requests]))
         if not self.halt_if_asked():
             self._more.set()
 
