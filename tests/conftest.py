@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from openai_async import AsyncClient
 from openai_async.testing import LocalServer, aioresponses
@@ -18,6 +19,14 @@ from .raw_server import RawServer
 from .virtual_time import VirtualTimeLoop
 
 BASE_URL = "https://api.test/v1"
+
+# A busy machine makes examples slow, and fails nobody for that. `--hypothesis-profile=thorough`
+# looks for longer.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.register_profile("thorough", settings.get_profile("suite"), max_examples=5000)
+settings.load_profile("suite")
 
 
 def pytest_asyncio_loop_factories(
