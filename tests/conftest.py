@@ -16,7 +16,7 @@ from openai_async import AsyncClient
 from openai_async.testing import LocalServer, aioresponses
 
 from .raw_server import RawServer
-from .virtual_time import VirtualTimeLoop
+from .virtual_time import VirtualTimeLoop, virtual_monotonic
 
 BASE_URL = "https://api.test/v1"
 
@@ -43,6 +43,13 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key or URL of the developer's own reaches a test."""
     for name in ("API_KEY", "BASE_URL", "ORG_ID", "PROJECT_ID"):
         monkeypatch.delenv(f"OPENAI_{name}", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def one_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pacing, whose queues several loops share, reads the machine's clock: here the virtual one."""
+    if request.node.get_closest_marker("virtual_time"):
+        monkeypatch.setattr("openai_async.middleware.pacing.monotonic", virtual_monotonic)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar, TypeVarTuple
@@ -72,3 +73,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _thread_is_done(self, _: object) -> None:
         self._in_threads -= 1
+
+
+def virtual_monotonic() -> float:
+    """`time.monotonic` for code that reads it within a virtual loop, and anywhere else."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return time.monotonic()
+    return loop.time() if isinstance(loop, VirtualTimeLoop) else time.monotonic()

@@ -127,6 +127,7 @@ async def test_what_will_not_get_better_is_an_error_line(
     assert (report.completed, report.failed) == (1, 1)
 
 
+@pytest.mark.virtual_time
 async def test_a_rate_limit_is_learnt_without_being_told(tmp_path: Path, target: Path) -> None:
     source = write(tmp_path / "in.jsonl", (line(f"r{n}") for n in range(250)))
     limits = ServerLimits(requests_per_minute=6000)
@@ -250,6 +251,7 @@ async def test_what_fails_all_requests_stops_the_run_and_is_not_written(
     assert ids(target) == sorted(f"r{n}" for n in range(50))
 
 
+@pytest.mark.virtual_time
 async def test_a_server_that_goes_away_stops_the_run_and_leaves_no_error_lines(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
@@ -264,6 +266,7 @@ async def test_a_server_that_goes_away_stops_the_run_and_leaves_no_error_lines(
     assert len(read(target)) == 10
 
 
+@pytest.mark.virtual_time
 async def test_a_server_that_answers_everything_with_failures_stops_the_run(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
@@ -276,6 +279,7 @@ async def test_a_server_that_answers_everything_with_failures_stops_the_run(
     assert len(read(target)) == 30
 
 
+@pytest.mark.virtual_time
 async def test_a_batch_that_ends_with_requests_that_always_fail_comes_to_an_end(
     client: AsyncClient, server: LocalServer, tmp_path: Path, target: Path
 ) -> None:

@@ -33,14 +33,6 @@ pytestmark = pytest.mark.virtual_time
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 
 
-@pytest.fixture(autouse=True)
-async def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pacing, whose lanes several loops share, reads the clock of the machine: here the loop's."""
-    if asyncio.iscoroutinefunction(request.function):
-        loop = asyncio.get_running_loop()
-        monkeypatch.setattr("openai_async.middleware.pacing.monotonic", loop.time)
-
-
 @pytest.fixture
 async def limited() -> AsyncIterator[LocalServer]:
     """Allows 6,000 requests a minute, 100 at once."""
