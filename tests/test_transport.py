@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import socket
 import subprocess
@@ -29,6 +30,9 @@ from openai_async import (
     InvalidArgumentError,
     NotFoundError,
     OpenAIError,
+    Request,
+    Response,
+    Send,
     Timeout,
 )
 from openai_async.testing import Failure, LocalServer
@@ -327,6 +331,22 @@ async def test_connections_that_went_stale_all_at_once_fail_nobody(raw: RawServe
     assert {answer.meta.attempts for answer in answers} == {1}
 
 
+async def test_a_connection_on_which_something_came_unasked_is_hung_up_on(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.whole(LIST)
+    await raw_client.models.list()
+    [pool] = raw_client._transport._pools._pools.values()
+    connector: Any = pool.session.connector
+    [[(protocol, _)]] = connector._conns.values()
+    await raw.exchanges[0].whole(b"unasked")
+    while not protocol.should_close:  # noqa: ASYNC110 - it is on its way
+        await asyncio.sleep(0)
+    await raw_client.models.list()
+    assert raw.connections == 2
+    assert protocol.transport is None or protocol.transport.is_closing()
+
+
 async def test_an_error_whose_body_stalls_is_still_that_error(
     raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,6 +359,22 @@ async def test_an_error_whose_body_stalls_is_still_that_error(
     raw.answer = answer
     with pytest.raises(AuthenticationError):
         await raw_client.models.list()
+
+
+async def test_an_error_that_is_not_read_to_its_end_is_hung_up_on_at_once(
+    raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openai_async.transport.MAX_ERROR_BODY", 10)
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 401 No\r\nContent-Length: 100\r\n\r\n" + b"x" * 20)
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    with pytest.raises(AuthenticationError):
+        await raw_client.models.list()
+    [pool] = raw_client._transport._pools._pools.values()
+    assert len(pool.streams) == 0
 
 
 # --- redirects ----------------------------------------------------------------------------------
@@ -442,6 +478,20 @@ async def test_an_answer_that_is_none(
     with pytest.raises(APIResponseValidationError) as caught:
         await mocked_client.models.list()
     assert (caught.value.status_code, caught.value.request_id) == (200, "req_1")
+
+
+async def test_an_answer_may_be_as_large_as_the_bound(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    body = b"x" * 1_000_000  # which comes in pieces
+
+    async def bound(request: Request, send: Send) -> Response:
+        request.max_body = len(body)
+        return await send(request)
+
+    raw.answer = lambda e: e.whole(body)
+    response = await raw_client.with_options(middlewares=[bound]).request("GET", "/large")
+    assert len(response.body) == len(body)
 
 
 async def test_an_error_object_with_status_200(
@@ -703,6 +753,26 @@ async def test_an_unclosed_client_warns_once_and_its_connections_are_closed(raw:
         del client
     assert len(caught) == 1
     await raw.hung_up.wait()
+
+
+def test_a_client_that_is_dropped_beside_its_loop_hangs_up_without_the_garbage_collector() -> None:
+    async def hung_up(raw: RawServer) -> None:
+        async with asyncio.timeout(5):
+            await raw.hung_up.wait()
+
+    with asyncio.Runner() as runner:
+        raw = runner.run(RawServer().__aenter__())
+        raw.answer = lambda e: e.whole(LIST)
+        client = AsyncClient(api_key="local", base_url=raw.url)
+        runner.run(client.models.list())
+        gc.disable()
+        try:
+            with pytest.warns(ResourceWarning, match="Unclosed AsyncClient"):
+                del client
+            runner.run(hung_up(raw))
+        finally:
+            gc.enable()
+            runner.run(raw.__aexit__())
 
 
 async def test_closing_fails_an_open_stream(server: LocalServer, client: AsyncClient) -> None:
