@@ -449,6 +449,15 @@ async def test_bad_lines_may_be_skipped_into_the_output(
     assert target.read_bytes() == before
 
 
+async def test_many_bad_lines_are_written_a_few_at_a_time(
+    client: AsyncClient, tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openai_async.batch.job.BAD_AT_ONCE", 2)
+    source = write(tmp_path / "in.jsonl", BAD)
+    await run_batch(client, source, target, skip_bad_lines=True)
+    assert ids(target) == sorted(["(line 2)", "(line 3)", "d", "(line 5)", "(line 6)", "a", "g"])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
