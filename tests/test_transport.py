@@ -16,6 +16,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aioresponses import aioresponses
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from openai_async import (
     APIConnectionError,
@@ -35,6 +37,7 @@ from openai_async import (
     Send,
     Timeout,
 )
+from openai_async.bytestream import connection_error
 from openai_async.testing import Failure, LocalServer
 from openai_async.transport import MAX_REDIRECTS
 
@@ -249,6 +252,16 @@ async def test_the_cause_of_an_error_does_not_hold_the_key(
     assert isinstance(cause, aiohttp.ClientError)
     assert SECRET not in f"{cause!r} {cause.args!r}"
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_context_of_a_cause_does_not_hold_the_key_either() -> None:
+    url = URL("http://localhost/v1")
+    headers = CIMultiDictProxy(CIMultiDict({"Authorization": f"Bearer {SECRET}"}))
+    inner = aiohttp.ClientResponseError(aiohttp.RequestInfo(url, "GET", headers, url), ())
+    outer = aiohttp.ClientConnectionError("broken")
+    outer.__context__ = inner
+    connection_error(outer, url)
+    assert SECRET not in f"{inner!r} {inner.args!r} {inner.request_info!r}"
 
 
 # --- time ---------------------------------------------------------------------------------------
