@@ -285,6 +285,19 @@ def test_the_program_may_go_to_another_directory(
     assert ids(tmp_path / "out.jsonl") == ["a"]
 
 
+def test_a_file_with_nothing_in_it_is_removed_from_another_directory_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    journal = FileJournal(Path("out.jsonl"))
+    journal.open()
+    monkeypatch.chdir(elsewhere)
+    journal.close()
+    assert not (tmp_path / "out.jsonl").exists()
+
+
 def test_a_journal_that_could_not_be_opened_locks_nothing(journal: FileJournal, path: Path) -> None:
     path.write_bytes(b"notes\n")
     with pytest.raises(OutputError, match="is no result"):
