@@ -35,6 +35,21 @@ def test_text_adds_up_and_names_do_not() -> None:
     ) == {"role": "assistant", "content": "Hello", "refusal": "No"}
 
 
+def test_what_a_vendor_adds_beside_a_text_is_kept() -> None:
+    second = chunk("lo")
+    second["choices"][0]["token_ids"] = [7]  # type: ignore[index]
+    [choice] = assembled(chunk("Hel"), second)["choices"]
+    assert (choice["message"]["content"], choice["token_ids"]) == ("Hello", [7])
+
+
+def test_an_empty_name_does_not_take_the_place_of_one() -> None:
+    [made] = message(
+        call(0, id="a", type="function", function={"name": "add", "arguments": "{"}),
+        call(0, id="", type="", function={"name": "", "arguments": "}"}),
+    )["tool_calls"]
+    assert made == {"id": "a", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+
+
 def test_choices_are_in_order_of_their_index() -> None:
     result = assembled(chunk("b", index=1), chunk("a"), chunk("B", index=1, finish="length"))
     assert [(c["index"], c["message"]["content"]) for c in result["choices"]] == [

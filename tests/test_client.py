@@ -399,6 +399,7 @@ def test_the_signature_is_the_contract() -> None:
         ("http://127.0.0.2/v1", "sk-test-0123456789", False),
         ("http://[::1]:8000/v1", "sk-test-0123456789", False),
         ("http://localhost.evil.test/v1", "sk-test-0123456789", True),
+        ("http://evil-localhost/v1", "sk-test-0123456789", True),
         ("http://127.evil.test/v1", "sk-test-0123456789", True),
     ],
 )

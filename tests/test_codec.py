@@ -240,6 +240,12 @@ def test_nan_and_infinity_of_python_servers() -> None:
     assert math.isnan(value["other"])
 
 
+def test_a_number_beyond_all_floats_is_none() -> None:
+    data = b'{"choices": [{"logprobs": {"content": [{"logprob": 1%s}]}}]}' % (b"0" * 400)
+    with pytest.raises(APIResponseValidationError, match="where a number belongs"):
+        parse(ChatCompletion, data, META)
+
+
 def test_a_lone_surrogate_of_a_split_emoji() -> None:
     assert loads(b'"\\ud83d"') == "\ud83d"
 
@@ -341,7 +347,9 @@ def test_keys_may_be_numbers() -> None:
     assert dumps({"logit_bias": {50256: -100}}) == b'{"logit_bias":{"50256":-100}}'
 
 
-@pytest.mark.parametrize("value", [{1, 2}, object(), b"bytes", 2**70, ["\ud83d", {1}]])
+@pytest.mark.parametrize(
+    "value", [{1, 2}, object(), b"bytes", 2**70, ["\ud83d", {1}], ["\ud83d", math.nan]]
+)
 def test_what_json_cannot_hold_is_named(value: object) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot be written as JSON"):
         dumps({"x": value})

@@ -11,7 +11,7 @@ import pytest
 from multidict import CIMultiDict
 
 import openai_async
-from openai_async.errors import APIStatusError, object_error, retry_after, status_error
+from openai_async.errors import APIStatusError, object_error, redacted, retry_after, status_error
 
 TREE = {
     "OpenAIError": "Exception",
@@ -107,6 +107,7 @@ def test_no_credit_is_an_error_of_its_own() -> None:
         ({"message": ["model must be a string"], "error": "Bad Request"}, "model must be a string"),
         ({"detail": {"error": {"message": "Loading", "code": "loading"}}}, "Loading"),
         ({"errors": [{"message": "in a list"}]}, "in a list"),
+        ({"detail": {"errors": [{"message": "further down"}]}}, "further down"),
         ({"error": {"message": "", "code": "x"}}, "no details were given"),
         ({"reason": "odd"}, "{'reason': 'odd'}"),
         ("\x1b[2Jboom\x07", "[2Jboom"),
@@ -143,6 +144,17 @@ def test_messages_say_what_to_do() -> None:
 )
 def test_how_long_the_server_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        ("sk-12345", {"[api_key]": ["Bearer [api_key]", 5]}),
+        ("local67", {"local67": ["Bearer local67", 5]}),  # too short to be a key, and a word
+    ],
+)
+def test_a_key_is_taken_out_wherever_it_stands(secret: str, shown: object) -> None:
+    assert redacted({secret: [f"Bearer {secret}", 5]}, secret) == shown
 
 
 def test_a_date_to_wait_for() -> None:

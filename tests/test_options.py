@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from openai_async import AsyncClient, InvalidArgumentError, OpenAIError, RetryPolicy, Timeout
+from openai_async.urls import MAX_URLS, Urls
 
 BAD_SECONDS = [0, -1, math.nan, math.inf, 10**400, True, "5"]
 
@@ -85,6 +87,7 @@ def test_what_is_passed_wins_over_the_environment(monkeypatch: pytest.MonkeyPatc
         ("http://x/v1\r\nHost: y", "base_url"),
         ("http://x:99999/v1", "base_url"),
         ("http://user:pw@x/v1", "default_headers"),
+        ("http://:pw@x/v1", "default_headers"),
         ("http://x/v1?a=b", "default_query"),
     ],
 )
@@ -155,3 +158,10 @@ def test_a_broken_proxy(proxy: Any) -> None:
 def test_an_option_of_the_wrong_kind_is_named(option: Any) -> None:
     with pytest.raises(InvalidArgumentError):
         AsyncClient(api_key="k", **option)
+
+
+def test_urls_with_ids_in_them_do_not_fill_the_memory() -> None:
+    urls = Urls(URL("http://localhost/v1"), {})
+    for number in range(2 * MAX_URLS):
+        assert urls.of(f"/files/{number}").path == f"/v1/files/{number}"
+    assert len(urls._known) == MAX_URLS

@@ -47,6 +47,18 @@ async def test_who_is_cancelled_while_waiting_is_passed_over() -> None:
     assert slots.free == 0
 
 
+async def test_who_is_passed_over_learns_only_that_it_was_cancelled() -> None:
+    slots = Slots(1)
+    assert slots.take_now()
+    gone = asyncio.create_task(slots.take())
+    await asyncio.sleep(0)
+    gone.cancel()
+    slots.give_back()  # before the task has run
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    assert slots.free == 1
+
+
 async def test_a_slot_given_to_who_is_cancelled_in_that_moment_is_not_lost() -> None:
     slots = Slots(1)
     assert slots.take_now()

@@ -175,3 +175,14 @@ def test_events_that_follow_do_not_hide_one_that_is_too_large() -> None:
     assert [event.data for event in events] == [b"ok"]
     with pytest.raises(SSEError):
         decoder.feed(small)
+
+
+def test_data_lines_with_nothing_in_them_count_too() -> None:
+    with pytest.raises(SSEError):
+        SSEDecoder(100).feed(b"data\n" * 101)
+
+
+def test_what_came_in_an_earlier_piece_is_part_of_the_event() -> None:
+    decoder = SSEDecoder()
+    assert decoder.feed(b"retry: 5\n") == []
+    assert decoder.feed(b"data: hi\n\n") == [ServerSentEvent("message", b"hi", retry=5)]

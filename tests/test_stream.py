@@ -6,6 +6,7 @@ import asyncio
 import gc
 import pickle
 import time
+import weakref
 import zlib
 from contextlib import nullcontext
 from typing import Any
@@ -385,6 +386,44 @@ async def test_closing_a_stream_while_it_opens_ends_the_opening(
     assert len(raw.exchanges) == 1
 
 
+async def test_a_stream_that_was_closed_before_its_headers_came_holds_no_slot(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        arrived.set()
+        await go_on.wait()
+        await exchange.start_stream()
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    stream = ask(raw_client)
+    opening = asyncio.create_task(stream.completion())
+    await arrived.wait()
+    await stream.close()
+    go_on.set()
+    with pytest.raises(OpenAIError, match="closed before its end"):
+        await opening
+    [pool] = raw_client._transport._pools._pools.values()
+    assert (len(pool.streams), pool.slots.free) == (0, 1000)
+
+
+async def test_an_open_stream_does_not_hold_what_was_asked(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    class Messages(list[ChatCompletionMessageParam]):
+        """A list that a weak reference can look for."""
+
+    messages = Messages([{"role": "user", "content": "Hi"}])
+    held = weakref.ref(messages)
+    create: Any = client.chat.completions.create
+    stream = await create(model="gpt-4o", messages=messages, stream=True)
+    del messages
+    assert held() is None
+    await stream.close()
+
+
 async def test_a_cancelled_read_is_what_the_next_one_tells(
     server: LocalServer, client: AsyncClient
 ) -> None:
@@ -554,6 +593,21 @@ async def test_a_torn_done_after_the_finish_reason_is_the_end(
 ) -> None:
     raw.answer = lambda e: e.stream(chunk("a"), FINISH, b"data: [DON")
     assert await texts(ask(raw_client)) == ["a"]
+
+
+async def test_silence_after_the_end_of_the_answer_does_not_keep_it_open(
+    raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openai_async.stream.FINISH_GRACE", 0.05)
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")) + sse(FINISH))
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    async with asyncio.timeout(5):
+        assert (await ask(raw_client).completion()).text == "a"
 
 
 async def test_pings_after_the_end_of_the_answer_do_not_keep_it_open(
@@ -742,6 +796,20 @@ async def test_after_a_failure_reading_on_fails_again(
     for _ in range(2):
         with pytest.raises(APIResponseValidationError):
             await anext(stream)
+
+
+async def test_a_failure_that_is_told_again_does_not_grow(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(chunk("a"), b"data: {\n\n")
+    stream = await ask(raw_client)
+    await anext(stream)
+    frames = []
+    for _ in range(3):
+        with pytest.raises(APIResponseValidationError) as caught:
+            await anext(stream)
+        frames.append(len(caught.traceback))
+    assert frames == [frames[0]] * 3
 
 
 @pytest.mark.parametrize("choices", [5, "x", [None], [5], [{"index": {}}], [{"delta": "x"}], [{}]])
@@ -976,3 +1044,24 @@ async def test_leaving_a_stream_that_was_tried_again_hangs_up_without_the_garbag
     finally:
         gc.enable()
     assert len(raw.exchanges) == 2
+
+
+async def test_a_stream_that_was_silent_is_dropped_without_the_garbage_collector(
+    raw: RawServer, waits: list[float]
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        if len(raw.exchanges) == 2:
+            await exchange.part(sse(chunk("a")))
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    gc.disable()
+    try:
+        async with AsyncClient(base_url=raw.url, api_key="k", timeout=Timeout(idle=0.05)) as client:
+            stream = await ask(client)
+            del stream
+            [pool] = client._transport._pools._pools.values()
+            assert len(pool.streams) == 0
+    finally:
+        gc.enable()

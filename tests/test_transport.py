@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from openai_async import (
     APIConnectionError,
@@ -28,8 +31,12 @@ from openai_async import (
     InvalidArgumentError,
     NotFoundError,
     OpenAIError,
+    Request,
+    Response,
+    Send,
     Timeout,
 )
+from openai_async.bytestream import connection_error
 from openai_async.testing import Failure, LocalServer, aioresponses
 from openai_async.transport import MAX_AT_ONCE, MAX_REDIRECTS
 
@@ -248,6 +255,16 @@ async def test_the_cause_of_an_error_does_not_hold_the_key(
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
+def test_the_context_of_a_cause_does_not_hold_the_key_either() -> None:
+    url = URL("http://localhost/v1")
+    headers = CIMultiDictProxy(CIMultiDict({"Authorization": f"Bearer {SECRET}"}))
+    inner = aiohttp.ClientResponseError(aiohttp.RequestInfo(url, "GET", headers, url), ())
+    outer = aiohttp.ClientConnectionError("broken")
+    outer.__context__ = inner
+    connection_error(outer, url)
+    assert SECRET not in f"{inner!r} {inner.args!r} {inner.request_info!r}"
+
+
 # --- time ---------------------------------------------------------------------------------------
 
 
@@ -365,6 +382,22 @@ async def test_a_connection_that_has_begun_to_answer_was_not_stale(
     assert (len(raw.exchanges), raw.connections) == (2, 1)
 
 
+async def test_a_connection_on_which_something_came_unasked_is_hung_up_on(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.whole(LIST)
+    await raw_client.models.list()
+    [pool] = raw_client._transport._pools._pools.values()
+    connector: Any = pool.session.connector
+    [[(protocol, _)]] = connector._conns.values()
+    await raw.exchanges[0].whole(b"unasked")
+    while not protocol.should_close:  # noqa: ASYNC110 - it is on its way
+        await asyncio.sleep(0)
+    await raw_client.models.list()
+    assert raw.connections == 2
+    assert protocol.transport is None or protocol.transport.is_closing()
+
+
 async def test_an_error_whose_body_stalls_is_still_that_error(
     raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,6 +410,22 @@ async def test_an_error_whose_body_stalls_is_still_that_error(
     raw.answer = answer
     with pytest.raises(AuthenticationError):
         await raw_client.models.list()
+
+
+async def test_an_error_that_is_not_read_to_its_end_is_hung_up_on_at_once(
+    raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openai_async.transport.MAX_ERROR_BODY", 10)
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 401 No\r\nContent-Length: 100\r\n\r\n" + b"x" * 20)
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    with pytest.raises(AuthenticationError):
+        await raw_client.models.list()
+    [pool] = raw_client._transport._pools._pools.values()
+    assert len(pool.streams) == 0
 
 
 # --- redirects ----------------------------------------------------------------------------------
@@ -480,6 +529,20 @@ async def test_an_answer_that_is_none(
     with pytest.raises(APIResponseValidationError) as caught:
         await mocked_client.models.list()
     assert (caught.value.status_code, caught.value.request_id) == (200, "req_1")
+
+
+async def test_an_answer_may_be_as_large_as_the_bound(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    body = b"x" * 1_000_000  # which comes in pieces
+
+    async def bound(request: Request, send: Send) -> Response:
+        request.max_body = len(body)
+        return await send(request)
+
+    raw.answer = lambda e: e.whole(body)
+    response = await raw_client.with_options(middlewares=[bound]).request("GET", "/large")
+    assert len(response.body) == len(body)
 
 
 async def test_an_error_object_with_status_200(
@@ -741,6 +804,26 @@ async def test_an_unclosed_client_warns_once_and_its_connections_are_closed(raw:
         del client
     assert len(caught) == 1
     await raw.hung_up.wait()
+
+
+def test_a_client_that_is_dropped_beside_its_loop_hangs_up_without_the_garbage_collector() -> None:
+    async def hung_up(raw: RawServer) -> None:
+        async with asyncio.timeout(5):
+            await raw.hung_up.wait()
+
+    with asyncio.Runner() as runner:
+        raw = runner.run(RawServer().__aenter__())
+        raw.answer = lambda e: e.whole(LIST)
+        client = AsyncClient(api_key="local", base_url=raw.url)
+        runner.run(client.models.list())
+        gc.disable()
+        try:
+            with pytest.warns(ResourceWarning, match="Unclosed AsyncClient"):
+                del client
+            runner.run(hung_up(raw))
+        finally:
+            gc.enable()
+            runner.run(raw.__aexit__())
 
 
 async def test_closing_fails_an_open_stream(server: LocalServer, client: AsyncClient) -> None:

@@ -189,15 +189,16 @@ class OutputFile:
         self._fd = None
         with output_errors(self.path, "closed"):
             try:
-                empty = os.fstat(fd).st_size == 0 and self.remove_if_empty and _is_at(fd, self.path)
+                path = self._absolute
+                empty = os.fstat(fd).st_size == 0 and self.remove_if_empty and _is_at(fd, path)
                 # Before the lock is given up: whoever has opened it meanwhile will see it is gone.
                 if empty and sys.platform != "win32":
-                    self.path.unlink(missing_ok=True)
+                    path.unlink(missing_ok=True)
             finally:
                 _unlock(fd)
                 os.close(fd)
             if empty and sys.platform == "win32":
-                self.path.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
     @property
     def _open_fd(self) -> int:

@@ -49,8 +49,8 @@ class PartsJournal:
             raise InvalidArgumentError(msg)
         self.done = IdSet()
         self.kept = self.failed = self.bad_lines = self.repaired = 0
-        self._directory = directory
-        self._lock = OutputFile(directory / ".lock")
+        self._directory = directory.absolute()  # the program may go to another directory
+        self._lock = OutputFile(self._directory / ".lock")
         self._parquet = format == "parquet"
         self._part_size = part_size
         self._created = self._broken = False

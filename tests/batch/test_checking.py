@@ -13,6 +13,7 @@ from openai_async import InvalidArgumentError
 from openai_async.batch.checking import BadLine, check_input, describe, requests_of
 from openai_async.batch.ids import IdSet
 from openai_async.batch.lines import Line
+from openai_async.batch.requests import MAX_ID
 from openai_async.codec import dumps
 
 
@@ -51,6 +52,16 @@ def test_a_bad_line_is_told_by_number_and_by_id_where_it_has_one(path: Path) -> 
     assert second[:2] == (3, "b")
     assert second[2].startswith("url '/v1/no' is unknown")
     assert third[:2] == (4, None)
+
+
+@pytest.mark.parametrize(("length", "usable"), [(MAX_ID, True), (MAX_ID + 1, False)])
+def test_a_bad_line_keeps_an_id_of_any_length_that_is_allowed(
+    path: Path, length: int, usable: bool
+) -> None:
+    custom_id = "x" * length
+    [(_, found, problem)] = bad_lines(path, request(custom_id, url="/v1/no"))
+    assert found == (custom_id if usable else None)
+    assert problem.startswith("url" if usable else "custom_id")
 
 
 def test_the_second_line_with_an_id_is_bad_and_has_no_id(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openai_async.batch.ids import IdSet
@@ -14,6 +14,7 @@ IDS = st.text(alphabet="ab1é\U0001f600\ud800\0", max_size=3)
 
 
 @given(st.lists(IDS))
+@example(["\ud800", "\ud801", "?", "\ufffd"])
 def test_it_adds_and_finds_as_a_set_does(ids: list[str]) -> None:
     ours, theirs = IdSet(), set[str]()
     for id in ids:

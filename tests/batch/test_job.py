@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,7 @@ from openai_async import (
     Send,
 )
 from openai_async.batch import BatchReport, BatchStoppedError, OutputError, run_batch
+from openai_async.batch.job import to_its_end
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
 
 ROOT = Path(__file__).parents[2]
@@ -245,7 +247,7 @@ async def test_what_fails_all_requests_stops_the_run_and_is_not_written(
     assert "Start it again" in str(raised.value)
     assert raised.value.report.completed == 10
     assert len(read(target)) == 10
-    assert len(server.requests) < 20
+    assert raised.value.report.attempts == len(server.requests) < 20
     server.reset()
     await run_batch(client, source, target)
     assert ids(target) == sorted(f"r{n}" for n in range(50))
@@ -287,6 +289,32 @@ async def test_a_batch_that_ends_with_requests_that_always_fail_comes_to_an_end(
     server.script(*[Reply("fine")] * 20, *[Failure(500)] * (25 * 11))
     report = await run_batch(quick(client), source, target, concurrency=64)
     assert (report.completed, report.failed, report.stopped) == (20, 25, None)
+
+
+async def test_a_server_that_has_answered_with_failures_is_there(
+    client: AsyncClient, server: LocalServer, tmp_path: Path, target: Path
+) -> None:
+    source = write(tmp_path / "in.jsonl", [line("a"), line("b")])
+    server.script(*[Failure(503)] * 4, *[Failure(cut_after=0)] * 4)
+    report = await run_batch(quick(client), source, target, concurrency=1)
+    assert (report.failed, report.stopped) == (2, None)
+    assert ids(target) == ["a", "b"]
+
+
+async def test_blocking_work_comes_to_its_end_however_often_it_is_cancelled() -> None:
+    go_on = threading.Event()
+    work = asyncio.create_task(to_its_end(go_on.wait))
+    try:
+        for _ in range(3):
+            await asyncio.sleep(0)
+            work.cancel()
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert not work.done()
+    finally:
+        go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await work
 
 
 async def test_a_request_that_drops_the_connection_is_an_error_line(
@@ -451,6 +479,15 @@ async def test_bad_lines_may_be_skipped_into_the_output(
     before = target.read_bytes()
     await run_batch(client, source, target, skip_bad_lines=True)
     assert target.read_bytes() == before
+
+
+async def test_many_bad_lines_are_written_a_few_at_a_time(
+    client: AsyncClient, tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openai_async.batch.job.BAD_AT_ONCE", 2)
+    source = write(tmp_path / "in.jsonl", BAD)
+    await run_batch(client, source, target, skip_bad_lines=True)
+    assert ids(target) == sorted(["(line 2)", "(line 3)", "d", "(line 5)", "(line 6)", "a", "g"])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openai_async.batch.journal import FileJournal, OutputError
-from openai_async.batch.results import BatchResult
+from openai_async.batch.results import BAD_LINE, BatchError, BatchResult
 
 from .outputs import bad, good, ids, line, reopened
 
@@ -145,6 +145,14 @@ def test_of_doubles_the_first_good_one_stays(path: Path) -> None:
     again = reopened(path)
     assert (again.kept, again.failed, again.repaired) == (3, 1, 4)
     assert path.read_bytes() == line(bad("b")) + line(good("a")) + line(good("c"))
+
+
+def test_a_bad_line_that_was_written_twice_counts_once(path: Path) -> None:
+    error = BatchError(code=BAD_LINE, message="line 1: no.")
+    skipped = line(BatchResult(custom_id="(line 1)", id="(line 1)", error=error))
+    path.write_bytes(skipped + skipped + line(good("a")))
+    again = reopened(path)
+    assert (again.kept, again.failed, again.bad_lines, again.repaired) == (2, 1, 1, 1)
 
 
 def test_errors_are_dropped_to_be_done_again(path: Path) -> None:

@@ -41,6 +41,10 @@ def test_crlf_and_a_byte_order_mark_are_no_part_of_a_line(path: Path) -> None:
     assert read(path, b"\xef\xbb\xbfa\r\nb\r\n") == [(1, b"a", None), (2, b"b", None)]
 
 
+def test_spaces_are_part_of_a_line_and_of_its_columns(path: Path) -> None:
+    assert read(path, b"  {\r\n") == [(1, b"  {", None)]
+
+
 def test_a_file_of_nothing_has_no_lines(path: Path) -> None:
     assert read(path, b"") == read(path, b"\xef\xbb\xbf\n") == []
 

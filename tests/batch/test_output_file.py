@@ -15,6 +15,7 @@ import pytest
 
 from openai_async.batch import output_file
 from openai_async.batch.journal import FileJournal, OutputError, line_of
+from openai_async.batch.output_file import OutputFile
 
 from .outputs import bad, good, ids, line, reopened
 
@@ -220,3 +221,86 @@ def test_once_there_is_room_again_the_same_journal_goes_on(
     monkeypatch.setattr(os, "ftruncate", truncate)
     journal.append([good("c")])
     assert ids(path) == ["a", "b", "c"]
+
+
+def test_a_file_that_was_replaced_has_nothing_torn_in_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = OutputFile(path)
+    file.open()
+    write = os.write
+
+    def full(*args: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def half(fd: int, data: memoryview) -> int:
+        return write(fd, data[:2]) if len(data) > 3 else full()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", half)
+        patch.setattr(os, "ftruncate", full)
+        with pytest.raises(OutputError):
+            file.append([b"torn\n"])
+    file.replace([b"new\n"])
+    file.append([b"last\n"])
+    file.close()
+    assert path.read_bytes() == b"new\nlast\n"
+
+
+def test_a_rewrite_that_fails_leaves_no_file_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_bytes(FILE)
+    copies = []
+    dup = os.dup
+
+    def copy(fd: int) -> int:
+        copies.append(dup(fd))
+        return copies[-1]
+
+    def full(*args: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "dup", copy)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="cannot be rewritten"):
+        FileJournal(path).open(retry_failed=True)
+    [fd] = copies
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+        os.fstat(fd)
+
+
+def test_the_program_may_go_to_another_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    journal = FileJournal(Path("out.jsonl"))
+    journal.open()
+    journal.append([good("a")])
+    monkeypatch.chdir(elsewhere)
+    journal.sync()
+    journal.close()
+    assert ids(tmp_path / "out.jsonl") == ["a"]
+
+
+def test_a_file_with_nothing_in_it_is_removed_from_another_directory_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    journal = FileJournal(Path("out.jsonl"))
+    journal.open()
+    monkeypatch.chdir(elsewhere)
+    journal.close()
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_journal_that_could_not_be_opened_locks_nothing(journal: FileJournal, path: Path) -> None:
+    path.write_bytes(b"notes\n")
+    with pytest.raises(OutputError, match="is no result"):
+        journal.open()
+    path.write_bytes(FILE)
+    assert reopened(path).kept == 4

@@ -214,6 +214,35 @@ def test_something_else_in_a_part_stops_the_run_before_anything_is_changed(
     assert ids(directory / "part-00000.jsonl") == ["a", "a"]
 
 
+def test_a_directory_that_could_not_be_opened_is_not_locked(directory: Path) -> None:
+    directory.mkdir()
+    (directory / "part-00000.jsonl").write_bytes(b"notes\n")
+    first, second = PartsJournal(directory), PartsJournal(directory)
+    with pytest.raises(OutputError, match="is no result"):
+        first.open()
+    (directory / "part-00000.jsonl").write_bytes(line(good("a")))
+    second.open()
+    second.close()
+    assert second.kept == 1
+
+
+def test_the_program_may_go_to_another_directory(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    journal = PartsJournal(Path("out"), part_size=2)
+    journal.open()
+    journal.append([good("a")])
+    monkeypatch.chdir(elsewhere)
+    journal.append([good("b"), good("c")])
+    journal.sync()
+    journal.close()
+    assert all_ids(directory) == [["a", "b"], ["c"]]
+    assert names(directory) == ["part-00000.jsonl", "part-00001.jsonl"]
+
+
 def test_a_full_disk_keeps_what_was_paid_for(
     run: Reopened, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,13 @@ def test_results_are_added_up() -> None:
     assert tally.by_error == {"rate_limit_exceeded": 2, "APITimeoutError": 1}
 
 
+def test_a_report_stays_as_it_is_when_more_results_come() -> None:
+    tally = tally_of(bad("odd"))
+    report = tally.report(total=2, wall_time=1.0)
+    tally.add(bad("new"))
+    assert (report.errors, report.examples) == ({"odd": 1}, {"odd": "No."})
+
+
 def test_latencies_are_those_of_good_answers() -> None:
     tally = tally_of(good(elapsed=1.0), bad("APITimeoutError", elapsed=600.0))
     assert tally.percentile(100) == 1.0

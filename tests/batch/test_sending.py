@@ -144,6 +144,15 @@ async def test_attempts_and_rejections_are_counted(
     assert (result.failed, result.attempts, result.rejections) == (False, 3, 1)
 
 
+async def test_attempts_count_where_a_good_answer_is_an_error(
+    mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
+) -> None:
+    mocked.post(CHAT, status=429)
+    mocked.post(CHAT, payload={"error": {"message": "Busy."}})
+    result = await send_request(mocked_client, request())
+    assert (result.failed, result.attempts, result.rejections) == (True, 2, 1)
+
+
 async def test_the_last_rejection_counts_too(
     mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
 ) -> None:
@@ -194,6 +203,16 @@ async def test_no_failed_result_shows_the_key(
     while chain is not None:
         assert KEY not in str(vars(chain)) + str(chain)
         chain = chain.__cause__ or chain.__context__
+
+
+async def test_no_failed_result_shows_half_the_key(
+    mocked: aioresponses, mocked_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openai_async.batch.sending.MAX_ERROR_BODY", 12)
+    mocked.post(CHAT, body=f"bad key {KEY}")
+    result = await send_request(mocked_client, request())
+    assert isinstance(result.exception, APIResponseValidationError)
+    assert result.exception.body == "bad key [api"
 
 
 async def test_an_exception_keeps_no_frames(

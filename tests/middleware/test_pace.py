@@ -229,6 +229,14 @@ def test_who_leaves_after_a_429_and_is_refused_too_slows_down_again(
     assert rate_after_refusals(known, 1.0, 1.1) < 0.8 * rate_after_refusals(known, 1.0)
 
 
+def test_a_429_that_asks_for_less_ends_no_pause() -> None:
+    pace = Pace(RateLimit(requests_per_minute=6000))
+    first, second = pace.take(0, 0.0), pace.take(0, 0.0)
+    pace.refused(first, None, 7.0, 1.0)
+    pace.refused(second, None, 1.0, 1.0)
+    assert pace.wait(0, 1.0) == pytest.approx(7.0)
+
+
 def test_a_server_that_asks_for_days_is_asked_again_after_a_minute() -> None:
     pace = Pace(RateLimit())
     pace.refused(pace.take(0, 0.0), None, 86_400, 0.0)
@@ -312,6 +320,13 @@ def test_a_window_that_is_used_up_is_waited_out() -> None:
     assert bucket.wait(1, 20.0) == pytest.approx(20.0)
     assert bucket.wait(1, 39.0) == pytest.approx(1.0)
     assert bucket.wait(1, 40.0) == 0
+
+
+def test_requests_that_come_back_do_not_look_like_requests_that_are_not_counted() -> None:
+    bucket = Bucket(math.inf)
+    for left, sent in ((100, 0), (60, 40), (6000, 40), (5980, 60)):  # a window ends in between
+        bucket.compare(6000, left, sent, age=0.0, now=1.0)
+    assert bucket.scale == 1.0
 
 
 def test_the_users_limit_is_not_passed_whatever_the_server_allows() -> None:

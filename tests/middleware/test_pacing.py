@@ -187,6 +187,15 @@ async def test_the_turn_of_one_who_is_cancelled_as_it_comes_goes_to_the_next(
     assert len(raw.exchanges) == FIRST_REQUESTS + 1
 
 
+async def test_once_nobody_waits_there_is_no_queue(server: LocalServer) -> None:
+    async with connect(server, rate_limit=RateLimit(requests_per_minute=600)) as client:
+        await asyncio.gather(*(ask(client) for _ in range(6)))
+        pacing = client._pacing
+        assert pacing is not None
+        assert not pacing._lanes["gpt-4o"]._queues
+    assert len(server.requests) == 6
+
+
 async def test_one_429_holds_up_those_that_wait(server: LocalServer) -> None:
     refusal = Failure(429, headers={"retry-after-ms": "300"})
     server.script(Reply("fine"), refusal)

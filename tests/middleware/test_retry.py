@@ -210,6 +210,21 @@ async def test_successes_fill_the_budget_again(mocked: aioresponses, waits: list
             assert (await client.models.list()).meta.attempts == 2
 
 
+async def test_a_success_gives_back_what_its_last_retry_cost(
+    mocked: aioresponses, waits: list[float]
+) -> None:
+    policy = RetryPolicy(budget=10)
+    async with AsyncClient(base_url=BASE_URL, api_key="k", retry=policy) as client:
+        mocked.get(MODELS, status=500)
+        mocked.get(MODELS, status=500)
+        mocked.get(MODELS, payload=GOOD)
+        assert (await client.models.list()).meta.attempts == 3
+        mocked.get(MODELS, status=500, repeat=True)
+        with pytest.raises(InternalServerError) as caught:
+            await client.models.list()
+    assert caught.value.attempts == 2
+
+
 async def test_a_429_that_names_its_wait_costs_nothing(
     mocked: aioresponses, waits: list[float]
 ) -> None:
