@@ -61,6 +61,7 @@ class APIError(OpenAIError):
         retry_after: seconds the server asked to wait (`retry-after-ms`, `retry-after`).
         attempts: how many times the request was sent.
         rejections: how many of these were refused with 429.
+        partial: of a stream that failed on its way, the completion as far as it had come.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class APIError(OpenAIError):
         self.retry_after = retry_after
         self.attempts = attempts
         self.rejections = int(status_code == 429)
+        self.partial: ChatCompletion | None = None
 
 
 class APIConnectionError(APIError):
@@ -104,8 +106,6 @@ class APITimeoutError(APIConnectionError):
 
 class StreamInterruptedError(APIConnectionError):
     """A stream ended before it was done. `partial` is the completion as far as it came."""
-
-    partial: ChatCompletion | None = None
 
 
 class APIResponseValidationError(APIError):
@@ -164,6 +164,8 @@ _BY_STATUS: dict[int, tuple[type[APIStatusError], str]] = {
     429: (RateLimitError, "Send more slowly or raise max_retries."),
 }
 _NO_DETAILS = "no details were given"
+# Where servers put what they have to say, in the order in which it is looked for.
+_MESSAGE_KEYS = ("message", "msg", "detail", "error_message", "error_msg", "error_description")
 _QUOTA_HINT = "Check the plan and billing of the account."
 
 # What an error object says in words, where it comes without a status.
@@ -256,9 +258,26 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def is_error(value: object) -> bool:
-    """Whether a JSON value is OpenAI's error object, or the flat one of old vLLM."""
+    """Whether a JSON value is OpenAI's error object, or a flat one that says so."""
     # A parsed JSON object is a dict; asking whether it is a Mapping would cost three times as much.
-    return type(value) is dict and bool(value.get("error") or value.get("object") == "error")
+    return type(value) is dict and bool(
+        value.get("error") or value.get("object") == "error" or value.get("type") == "error"
+    )
+
+
+def tells_failure(value: object) -> bool:
+    """Whether an object that is no answer has something to say of why: a flat error, MiniMax's."""
+    if not isinstance(value, Mapping):
+        return False
+    base = value.get("base_resp")
+    if isinstance(base, Mapping) and base.get("status_code"):
+        return True
+    return any(value.get(key) for key in _MESSAGE_KEYS)
+
+
+def words_of(body: object) -> str:
+    """What a body says, on one line: of a page its title."""
+    return _said(body).get("message", "")
 
 
 def redacted(value: Any, secret: str | None) -> Any:
@@ -303,7 +322,7 @@ def _said(body: object) -> dict[str, str]:
             body = body[0]
         if not isinstance(body, Mapping):
             break
-        inner = body.get("error") or body.get("errors") or body.get("detail")
+        inner = body.get("error") or body.get("errors") or body.get("detail") or _inner(body)
         named = isinstance(inner, list | str) and "detail" not in body
         if isinstance(inner, Mapping) or (named and "message" not in body):
             body = inner
@@ -316,7 +335,7 @@ def _said(body: object) -> dict[str, str]:
         for key in ("code", "param", "type")
         if isinstance(value := body.get(key), str | int) and not isinstance(value, bool)
     }
-    message = body.get("message") or body.get("detail") or body.get("error_description")
+    message = next((text for key in _MESSAGE_KEYS if (text := body.get(key))), None)
     if not message:
         # Nothing we know the name of: better shown as it is than not at all.
         rest = {k: v for k, v in body.items() if v and k not in said}
@@ -324,6 +343,20 @@ def _said(body: object) -> dict[str, str]:
     if message:
         said["message"] = _shorten(_detail(message))
     return said
+
+
+def _inner(body: Mapping[str, Any]) -> object:
+    """What stands for the error object: MiniMax's `base_resp`, or the error of a choice."""
+    base = body.get("base_resp")
+    if isinstance(base, Mapping) and base.get("status_code"):
+        return {"code": base.get("status_code"), "message": base.get("status_msg")}
+    choices = body.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, Mapping) and choice.get("error"):
+            return choice["error"]
+        if isinstance(choice, Mapping) and choice.get("finish_reason") == "error":
+            return {"message": "a choice has the finish_reason 'error'"}
+    return None
 
 
 def _detail(detail: object) -> str:

@@ -114,12 +114,14 @@ def test_depths_below_the_api_are_taken_as_they_are() -> None:
     assert result["odd"]["x"]["x"]["x"]
 
 
-def test_finished_means_every_choice_that_was_asked_for() -> None:
-    assembly = Assembly(2)
+def test_finished_means_every_choice_that_has_begun() -> None:
+    assembly = Assembly()
     assembly.add(chunk(finish="stop"))
+    assert (assembly.begun, assembly.finished) == (1, True)
+    assembly.add(chunk("a", index=1))
     assert not assembly.finished
     assembly.add(chunk(finish="stop", index=1))
-    assert assembly.finished
+    assert (assembly.begun, assembly.finished) == (2, True)
 
 
 PIECES = st.fixed_dictionaries(
