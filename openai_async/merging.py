@@ -57,6 +57,8 @@ def merge(into: Fields, piece: dict[str, Any], depth: int = 0) -> None:
         held = into.get(key)
         if value is None:
             into.setdefault(key, None)
+        elif not value and held is not None:
+            pass  # an empty value replaces nothing
         elif isinstance(value, str) and key not in _NAMES:
             if isinstance(held, Text):
                 held.append(value)
@@ -71,7 +73,7 @@ def merge(into: Fields, piece: dict[str, Any], depth: int = 0) -> None:
                 held = into[key] = Items()
             for item in value:
                 held.add(item, depth)
-        elif value or held is None:
+        else:
             into[key] = value
 
 
