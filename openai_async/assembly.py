@@ -30,14 +30,16 @@ class Assembly:
     """Takes in chunks; gives the completion as far as it has come.
 
     Attributes:
+        single: whether one choice was asked for: it is the first, whatever number it has.
         trusted: whether a finish_reason means anything: not in a stream in which more of a choice
             came behind its own.
         failed: whether a choice has said that it failed.
     """
 
-    __slots__ = ("_choices", "_top", "failed", "trusted")
+    __slots__ = ("_choices", "_single", "_top", "failed", "trusted")
 
-    def __init__(self) -> None:
+    def __init__(self, *, single: bool = True) -> None:
+        self._single = single
         self.trusted = True
         self.failed = False
         self._top: dict[str, Any] = {}
@@ -106,7 +108,10 @@ class Assembly:
                 self.trusted = False
             self.failed = self.failed or fails(piece)
             text = choice.add(piece)
-            told = text if index == 0 and text is not None else told
+            if index and self._single and 0 not in self._choices:
+                told = (told or "") + (text or _text_of(piece))
+            elif index == 0 and text is not None:
+                told = text
             self._take_usage(piece)
         if "x_groq" in chunk:
             self._take_usage(chunk["x_groq"])
@@ -128,6 +133,8 @@ class Assembly:
             return False
         text, held = delta.get("content"), choice.text
         if type(text) is not str or held is None or choice.finish_reason is not None:
+            return False
+        if index and self._single:
             return False
         held.append(text)
         return True
@@ -235,6 +242,11 @@ class _Choice:
             **({} if self._logprobs is None else {"logprobs": joined(self._logprobs)}),
             "finish_reason": self.finish_reason,
         }
+
+
+def _text_of(piece: dict[str, Any]) -> str:
+    delta = piece.get("delta")
+    return (content_text(delta.get("content")) or "") if type(delta) is dict else ""
 
 
 def _says_more(piece: dict[str, Any]) -> bool:

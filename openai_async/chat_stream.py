@@ -41,7 +41,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         super().__init__(connect)
         self._n = n
         self._include_usage = include_usage
-        self._assembly = Assembly()
+        self._assembly = Assembly(single=n == 1)
         self._structurer = structurer(ChatCompletionChunk)
 
     def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
@@ -86,7 +86,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         return isinstance(value, dict) and value.get("choices") is not None
 
     async def _begin(self, response: Response) -> None:
-        self._assembly = Assembly()
+        self._assembly = Assembly(single=self._n == 1)
         await super()._begin(response)
 
     @property

@@ -45,7 +45,7 @@ def content_text(value: Any) -> str | None:
         if type(text) is dict:  # {"value": "..."}, as in the Assistants API
             text = text.get("value")
         return text if type(text) is str else None
-    return None if value is None else json.dumps(value)
+    return json.dumps(value) if value else None
 
 
 def arguments_text(value: Any) -> str:
