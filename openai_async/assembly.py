@@ -214,7 +214,10 @@ class _Choice:
             return
         for part in value if type(value) is list else [value]:
             text = content_text(part)
-            self.text.append(part if text is None else text)
+            if text is not None:
+                self.text.append(text)
+            elif type(part) is dict and part:
+                self.text.append(part)
 
     def _add_message(self, piece: dict[str, Any]) -> str | None:
         """A whole message where a delta belongs; beside one, or at the end, it says nothing new."""

@@ -150,8 +150,8 @@ def _put_together(events: list[bytes]) -> Any:
         if is_error(value) or not isinstance(value, dict):
             return value
         assembly.add(value)
-    if not (assembly.finished or any(map(is_done, events))):
-        msg = "a stream that was cut off"
+    if assembly.empty or not (assembly.finished or any(map(is_done, events))):
+        msg = "a stream that was cut off, or empty"
         raise ValueError(msg)
     return assembly.completion()
 
