@@ -27,7 +27,7 @@ import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -41,11 +41,20 @@ MIN_SECRET = 8
 
 
 class OpenAIError(Exception):
-    """The root of everything this package raises; `asyncio.CancelledError` apart."""
+    """The root of everything this package raises; `asyncio.CancelledError` apart.
+
+    Attributes:
+        safe_message: what went wrong, in words that may be shown to anyone: no URL, host, key or
+            path, and nothing that the server said.
+    """
+
+    safe_message: ClassVar[str] = "The request could not be made."
 
 
 class InvalidArgumentError(OpenAIError, ValueError):
     """An argument is wrong. Raised before anything is sent; the message says what to pass."""
+
+    safe_message = "The request is not valid."
 
 
 class APIError(OpenAIError):
@@ -63,6 +72,8 @@ class APIError(OpenAIError):
         rejections: how many of these were refused with 429.
         partial: of a stream that failed on its way, the completion as far as it had come.
     """
+
+    safe_message = "The service reported an error."
 
     def __init__(
         self,
@@ -99,23 +110,32 @@ class APIError(OpenAIError):
 class APIConnectionError(APIError):
     """No complete answer came: refused, reset, TLS, DNS, a body cut short."""
 
+    safe_message = "The service could not be reached."
+
 
 class APITimeoutError(APIConnectionError):
     """`Timeout.connect`, `.total` or `.idle` ran out."""
+
+    safe_message = "The service took too long to answer."
 
 
 class StreamInterruptedError(APIConnectionError):
     """A stream ended before it was done. `partial` is the completion as far as it came."""
 
+    safe_message = "The answer broke off before it was complete."
+
 
 class APIResponseValidationError(APIError):
     """The server said yes, but what it sent is not what the API describes."""
+
+    safe_message = "The service gave an answer that cannot be read."
 
 
 class APIStatusError(APIError):
     """The server answered with a status of 300 or above."""
 
     status_code: int
+    safe_message = "The service refused the request."
 
 
 class BadRequestError(APIStatusError):
@@ -125,13 +145,19 @@ class BadRequestError(APIStatusError):
 class AuthenticationError(APIStatusError):
     """401: the API key is missing, wrong or revoked."""
 
+    safe_message = "The service did not accept our credentials."
+
 
 class PermissionDeniedError(APIStatusError):
     """403: the key may not do this."""
 
+    safe_message = "The service does not allow this."
+
 
 class NotFoundError(APIStatusError):
     """404: no such model, or no such path below the base URL."""
+
+    safe_message = "The service does not have what was asked for."
 
 
 class ConflictError(APIStatusError):
@@ -145,13 +171,19 @@ class UnprocessableEntityError(APIStatusError):
 class RateLimitError(APIStatusError):
     """429: too many requests or tokens. Retried."""
 
+    safe_message = "The service is busy: try again later."
+
 
 class InsufficientQuotaError(RateLimitError):
     """429 with code `insufficient_quota`: the account has no credit left. Never retried."""
 
+    safe_message = "The service is not available: its quota is used up."
+
 
 class InternalServerError(APIStatusError):
     """5xx: the server failed. Retried."""
+
+    safe_message = "The service failed: try again later."
 
 
 _BY_STATUS: dict[int, tuple[type[APIStatusError], str]] = {
