@@ -209,21 +209,15 @@ def test_every_error_has_a_sentence_for_anyone_that_tells_nothing_of_the_server(
     assert str(error) != error.safe_message
 
 
+NO_CREDIT = b'{"error": {"message": "no credit", "code": "insufficient_quota"}}'
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        (
-            b'{"error": {"message": "no credit", "code": "insufficient_quota"}}',
-            "insufficient_quota",
-        ),
-        (
-            b'data: {"error": {"message": "no credit", "code": "insufficient_quota"}}\n\n',
-            "insufficient_quota",
-        ),
-        (
-            b'event: error\ndata: {"error": {"message": "no credit", "code": "insufficient_quota"}}',
-            "insufficient_quota",
-        ),
+        (NO_CREDIT, "insufficient_quota"),
+        (b"data: " + NO_CREDIT + b"\n\n", "insufficient_quota"),
+        (b"event: error\ndata: " + NO_CREDIT, "insufficient_quota"),
         (b': ping\n\ndata: {"message": "no credit", "code": "x"}\n\n', "x"),
         (b"data: no credit\n\n", None),
     ],
