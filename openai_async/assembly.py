@@ -2,38 +2,71 @@
 
 Works on the parsed JSON and not on typed objects, so that what vendors add (`reasoning_content`
 and the like) is put together by the same rules as what the API describes. Text is kept in pieces
-and joined once: the cost is linear in the length of the stream.
+and joined once: the cost is linear in the length of the stream. Tool calls are in `call_assembly`.
+
+An empty value is none: `""`, `{}`, `[]` and 0 never replace what is there.
 """
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from .call_assembly import Calls, merge_function
 from .errors import APIResponseValidationError
+from .merging import Fields, index_of, joined, merge
+from .normalize import content_text, fails, finish_reason, is_usage
 
 T = TypeVar("T", list[Any], dict[str, Any])
 
-# Strings that name something, and so replace what was there; all others are text, and add up.
-# Some servers repeat the role, or a tool call's id and name, in every chunk.
-_NAMES = frozenset({"role", "id", "type", "name", "format", "signature"})
+# What names the answer: the first that came stays. Gateways repeat it, or make up another.
+_IDENTITY = frozenset({"id", "created", "model", "object"})
+# What a model says. Once a choice has its finish_reason, none of these should follow.
+_SAID = ("content", "refusal", "tool_calls", "function_call", "reasoning_content", "reasoning")
+# Parts of a content whose neighbours of the same type are pieces of one.
+_GROWING = ("text", "thinking")
 
 
 class Assembly:
-    """Takes in chunks; gives the completion as far as it has come."""
+    """Takes in chunks; gives the completion as far as it has come.
 
-    __slots__ = ("_choices", "_top", "expected", "finished")
+    Attributes:
+        single: whether one choice was asked for: it is the first, whatever number it has.
+        trusted: whether a finish_reason means anything: not in a stream in which more of a choice
+            came behind its own.
+        failed: whether a choice has said that it failed.
+    """
 
-    def __init__(self, expected: int = 1) -> None:
-        self.expected = expected
-        """How many choices were asked for (`n`)."""
-        self.finished = False
-        """Whether every choice that was asked for, or has begun, has its finish_reason."""
+    __slots__ = ("_choices", "_single", "_top", "failed", "trusted")
+
+    def __init__(self, *, single: bool = True) -> None:
+        self._single = single
+        self.trusted = True
+        self.failed = False
         self._top: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
 
     @property
+    def begun(self) -> int:
+        """How many choices have begun."""
+        return len(self._choices)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice that has begun has a finish_reason that can be trusted."""
+        return (
+            self.trusted
+            and bool(self._choices)
+            and all(choice.finish_reason is not None for choice in self._choices.values())
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing of an answer has come."""
+        return not self._choices and not self.has_usage
+
+    @property
     def has_usage(self) -> bool:
-        return "usage" in self._top
+        return is_usage(self._top.get("usage"))
 
     @property
     def total_tokens(self) -> int | None:
@@ -42,26 +75,47 @@ class Assembly:
         total = usage.get("total_tokens") if isinstance(usage, dict) else None
         return total if isinstance(total, int) else None
 
-    def add(self, chunk: dict[str, Any]) -> None:
-        """Take in a chunk; `APIResponseValidationError` if it does not have the shape of one."""
+    def add(self, chunk: dict[str, Any]) -> str | None:
+        """Take in a chunk.
+
+        Returns:
+            What the chunk adds to the text of choice 0, where its delta does not tell; else `None`.
+
+        Raises:
+            APIResponseValidationError: it does not have the shape of a chunk.
+        """
         top = self._top
         for key, value in chunk.items():
-            if value is not None and key != "choices":
+            if value is None or key == "choices":
+                continue
+            if not top.get(key) or (value and key not in _IDENTITY):
+                if key == "usage" and key in top and not is_usage(value):
+                    continue
                 top[key] = value
         choices = chunk.get("choices")
         if type(choices) is list and len(choices) == 1 and self._add_text(choices[0]):
-            return
+            return None
+        told = None
         for piece in _checked(choices, list):
             if piece is None:
                 continue
             _checked(piece, dict)
-            index = _index(piece) or 0
+            index = index_of(piece) or 0
             choice = self._choices.get(index)
             if choice is None:
                 choice = self._choices[index] = _Choice()
-            choice.add(piece)
-        ended = [choice.finish_reason is not None for choice in self._choices.values()]
-        self.finished = len(ended) >= self.expected and all(ended)
+            elif choice.finish_reason is not None and _says_more(piece):
+                self.trusted = False
+            self.failed = self.failed or fails(piece)
+            text = choice.add(piece)
+            if index and self._single and 0 not in self._choices:
+                told = (told or "") + (text or _text_of(piece))
+            elif index == 0 and text is not None:
+                told = text
+            self._take_usage(piece)
+        if "x_groq" in chunk:
+            self._take_usage(chunk["x_groq"])
+        return told
 
     def _add_text(self, piece: Any) -> bool:
         """Take in a piece that only continues a text, as nearly all do; `False` for all others.
@@ -77,11 +131,19 @@ class Assembly:
         delta, choice = piece.get("delta"), self._choices.get(index)
         if type(delta) is not dict or len(delta) != 1 or choice is None:
             return False
-        text, held = delta.get("content"), choice.message["content"]
-        if type(text) is not str or type(held) is not _Text:
+        text, held = delta.get("content"), choice.text
+        if type(text) is not str or held is None or choice.finish_reason is not None:
+            return False
+        if index and self._single:
             return False
         held.append(text)
         return True
+
+    def _take_usage(self, holder: Any) -> None:
+        """Kimi has the usage of a stream on the choice, Groq in `x_groq`."""
+        usage = holder.get("usage") if type(holder) is dict else None
+        if is_usage(usage) and not self.has_usage:
+            self._top["usage"] = usage
 
     def completion(self) -> dict[str, Any]:
         """The JSON of a `chat.completion`, as a plain request would have got it."""
@@ -95,36 +157,122 @@ class Assembly:
 
 
 class _Choice:
-    __slots__ = ("_extra", "_logprobs", "finish_reason", "message")
+    __slots__ = ("_extra", "_logprobs", "_message", "finish_reason", "text")
 
     def __init__(self) -> None:
         self.finish_reason: str | None = None
-        self.message = _Fields(role="assistant", content=None)
-        self._logprobs: _Fields | None = None
+        self.text: list[Any] | None = None
+        """The content so far, in pieces: strings, and parts that are none."""
+        self._message = Fields(role="assistant", content=None)
+        self._logprobs: Fields | None = None
         self._extra: dict[str, Any] = {}
 
-    def add(self, piece: dict[str, Any]) -> None:
+    def add(self, piece: dict[str, Any]) -> str | None:
+        """Take in a piece; returns its text where that does not stand in the delta."""
+        told = None
         for key, value in piece.items():
             if value is None or key == "index":
                 continue
             if key == "delta":
-                _merge(self.message, _checked(value, dict))
+                self._add_delta(_checked(value, dict))
+            elif key == "message":
+                told = self._add_message(piece)
             elif key == "finish_reason":
-                self.finish_reason = value
-            elif key == "logprobs":
+                self.finish_reason = finish_reason(value) or self.finish_reason
+            elif key == "logprobs" and type(value) is dict:
                 if self._logprobs is None:
-                    self._logprobs = _Fields(content=None, refusal=None)
-                _merge(self._logprobs, _checked(value, dict))
+                    self._logprobs = Fields(content=None, refusal=None)
+                merge(self._logprobs, value)
             else:
-                self._extra[key] = value
+                self._add_extra(key, value)
+        return told
+
+    def _add_delta(self, delta: dict[str, Any]) -> None:
+        for key, value in delta.items():
+            if key == "content":
+                self._add_content(value)
+            elif key == "tool_calls":
+                calls = self._message.get(key)
+                if not isinstance(calls, Calls):
+                    calls = self._message[key] = Calls()
+                calls.add(value)
+            elif key == "function_call" and type(value) is dict:
+                held = self._message.get(key)
+                if not isinstance(held, Fields):
+                    held = self._message[key] = Fields()
+                merge_function(held, value)
+            else:
+                merge(self._message, {key: value})
+
+    def _add_content(self, value: Any) -> None:
+        if value is None:
+            return
+        if self.text is None:
+            self.text = []
+        if type(value) is str:
+            self.text.append(value)
+            return
+        for part in value if type(value) is list else [value]:
+            text = content_text(part)
+            if text is not None:
+                self.text.append(text)
+            elif type(part) is dict and part:
+                self.text.append(part)
+
+    def _add_message(self, piece: dict[str, Any]) -> str | None:
+        """A whole message where a delta belongs; beside one, or at the end, it says nothing new."""
+        message = piece["message"]
+        fresh = not self.text and not self._message.get("tool_calls")
+        if piece.get("delta") or type(message) is not dict or not fresh:
+            return None
+        self._add_delta(message)
+        return content_text(message.get("content")) or ""
+
+    def _add_extra(self, key: str, value: Any) -> None:
+        """A field of a vendor's: numbers are strung together, all else is what came last."""
+        held = self._extra.get(key)
+        if _are_numbers(value) and type(held) is list:
+            self._extra[key] = [*held, *value]
+        elif value or not held:
+            self._extra[key] = value
 
     def result(self) -> dict[str, Any]:
+        content = None if self.text is None else _whole(self.text)
         return {
+            "logprobs": None,
             **self._extra,
-            "message": _joined(self.message),
-            "logprobs": self._logprobs and _joined(self._logprobs),
+            "message": {**joined(self._message), "content": content},
+            **({} if self._logprobs is None else {"logprobs": joined(self._logprobs)}),
             "finish_reason": self.finish_reason,
         }
+
+
+def _text_of(piece: dict[str, Any]) -> str:
+    delta = piece.get("delta")
+    return (content_text(delta.get("content")) or "") if type(delta) is dict else ""
+
+
+def _says_more(piece: dict[str, Any]) -> bool:
+    delta = piece.get("delta")
+    return type(delta) is dict and any(delta.get(key) for key in _SAID)
+
+
+def _whole(pieces: list[Any]) -> Any:
+    """Pieces of a content: one text, or, where there are other parts, a list of parts."""
+    if all(type(piece) is str for piece in pieces):
+        return "".join(pieces)
+    parts: list[Fields] = []
+    for piece in pieces:
+        part = {"type": "text", "text": piece} if type(piece) is str else piece
+        kind = part.get("type")
+        if kind not in _GROWING or not parts or parts[-1].get("type") != kind:
+            parts.append(Fields())
+        merge(parts[-1], part)
+    return [joined(part) for part in parts]
+
+
+def _are_numbers(value: Any) -> bool:
+    return type(value) is list and all(type(item) in (int, float) for item in value)
 
 
 def _checked(value: Any, kind: type[T]) -> T:
@@ -135,95 +283,4 @@ def _checked(value: Any, kind: type[T]) -> T:
         wanted = "a list" if kind is list else "an object"
         msg = f"The stream has a {type(value).__name__} where {wanted} belongs."
         raise APIResponseValidationError(msg, body=value)
-    return value
-
-
-class _Fields(dict[str, Any]):
-    """An object in the making. Only these are merged into; what a chunk brought stays as it is."""
-
-
-class _Text(list[str]):
-    """A text in pieces."""
-
-
-class _Items(list[Any]):
-    """A list in the making."""
-
-
-class _Calls(list[_Fields]):
-    """Tool calls in the making; each remembers the `index` its pieces carry."""
-
-
-# message.audio.data, tool_calls[].function.arguments: the API nests no deeper, and whatever a
-# server nests below that is taken as it is instead of being followed down to the stack's end.
-_MAX_DEPTH = 4
-
-
-def _merge(into: _Fields, delta: dict[str, Any], depth: int = 0) -> None:
-    for key, value in delta.items():
-        held = into.get(key)
-        if value is None:
-            into.setdefault(key, None)
-        elif isinstance(value, str) and key not in _NAMES:
-            if isinstance(held, _Text):
-                held.append(value)
-            else:
-                into[key] = _Text([value])
-        elif isinstance(value, dict) and depth < _MAX_DEPTH:
-            if not isinstance(held, _Fields):
-                held = into[key] = _Fields()
-            _merge(held, value, depth + 1)
-        elif isinstance(value, list) and key == "tool_calls":
-            if not isinstance(held, _Calls):
-                held = into[key] = _Calls()
-            for call in value:
-                if isinstance(call, dict):
-                    _merge_call(held, call)
-        elif isinstance(value, list):
-            if not isinstance(held, _Items):
-                held = into[key] = _Items()
-            held.extend(value)
-        elif value != "" or held is None:
-            into[key] = value
-
-
-def _index(piece: dict[str, Any]) -> int | None:
-    index = piece.get("index")
-    if index is None or type(index) is int:
-        return index
-    try:
-        return int(index)  # 0.0 and "0"
-    except (TypeError, ValueError, OverflowError) as error:
-        msg = f"The stream has a {type(index).__name__} where an index belongs."
-        raise APIResponseValidationError(msg, body=piece) from error
-
-
-def _merge_call(calls: _Calls, piece: dict[str, Any]) -> None:
-    """Add a piece to its call: the one with its `index`; without one, with its id; else the last.
-
-    Gemini's endpoint sends whole calls without an index, each with an id of its own.
-    """
-    index, call_id = _index(piece), piece.get("id")
-    if index is not None:
-        target = next((call for call in calls if call["index"] == index), None)
-    elif call_id:
-        target = next((call for call in calls if call.get("id") == call_id), None)
-    else:
-        target = calls[-1] if calls else None
-    if target is None:
-        target = _Fields(index=len(calls) if index is None else index)
-        calls.append(target)
-    _merge(target, {key: value for key, value in piece.items() if key != "index"})
-
-
-def _joined(value: Any) -> Any:
-    if isinstance(value, _Text):
-        return "".join(value)
-    if isinstance(value, _Calls):
-        ordered = sorted(value, key=lambda call: call["index"])
-        return [{k: _joined(v) for k, v in call.items() if k != "index"} for call in ordered]
-    if isinstance(value, _Items):
-        return list(value)
-    if isinstance(value, _Fields):
-        return {key: _joined(item) for key, item in value.items()}
     return value

@@ -133,9 +133,14 @@ class ByteStream:
             self._silent_since = None
         return data
 
-    def expect_within(self, seconds: float) -> None:
-        """From now on bear no silence longer than this."""
-        if self._idle is None or seconds < self._idle:
+    @property
+    def idle(self) -> float | None:
+        """Seconds of silence that one `read` bears; `None` for ever. May be set between reads."""
+        return self._idle
+
+    @idle.setter
+    def idle(self, seconds: float | None) -> None:
+        if seconds != self._idle:
             self._idle = seconds
             if self._timer is not None:
                 self._timer.cancel()

@@ -7,30 +7,45 @@ from contextlib import suppress
 from typing import Any
 
 from .assembly import Assembly
+from .normalize import content_text
 from .reader import Reader
 from .request import Response
 from .stream import AsyncStream, Connect
 from .structuring import structurer
 from .types.chat import ChatCompletion, ChatCompletionChunk
 
+# How servers spell the index of the first choice.
+_FIRST = (0, None, "0")
+
+
+class _Told(dict[str, Any]):
+    """A chunk whose text does not stand in a delta."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, chunk: dict[str, Any], text: str) -> None:
+        super().__init__(chunk)
+        self.text = text
+
 
 class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     """A chat completion as it is written.
 
-    Done is `[DONE]`, or the end of the bytes when every choice has its `finish_reason`, since some
-    servers send no `[DONE]`. A connection that breaks before the usage has come, where it was asked
-    for, is an interruption all the same.
+    Done is `[DONE]`, or, since some servers send none, the end of the body when every choice that
+    has begun has its `finish_reason`. If more of a choice comes behind its finish_reason, that
+    stream's finish_reasons prove nothing, and only `[DONE]` does. A connection that breaks before
+    the usage has come, where it was asked for, is an interruption all the same.
     """
 
     def __init__(self, connect: Connect, *, n: int = 1, include_usage: bool = False) -> None:
         super().__init__(connect)
         self._n = n
         self._include_usage = include_usage
-        self._assembly = Assembly(n)
+        self._assembly = Assembly(single=n == 1)
+        self._structurer = structurer(ChatCompletionChunk)
 
     def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
-        # All chunks are of one kind: nothing stands between the reader and what makes them.
-        return Reader(self, structurer(ChatCompletionChunk))
+        return Reader(self, self._structure)
 
     def text(self) -> AsyncIterator[str]:
         """Only the text of choice 0, piece by piece: `async for text in stream.text()`."""
@@ -48,19 +63,52 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
                 await self._more()
         return self._assembled()
 
+    @property
+    def partial(self) -> ChatCompletion:
+        """The answer as far as it has come, at any time; reads nothing."""
+        return self._assembled()
+
     def _kind(self, value: dict[str, Any]) -> type[ChatCompletionChunk]:
         return ChatCompletionChunk
 
-    def _taken(self, value: dict[str, Any]) -> None:
-        self._assembly.add(value)
+    def _structure(self, value: dict[str, Any]) -> ChatCompletionChunk:
+        if type(value) is not _Told:
+            return self._structurer(value)
+        chunk = self._structurer(dict(value))
+        chunk._told = value.text
+        return chunk
+
+    def _taken(self, value: dict[str, Any]) -> dict[str, Any]:
+        text = self._assembly.add(value)
+        return value if text is None else _Told(value, text)
+
+    def _is_answer(self, value: Any) -> bool:
+        return isinstance(value, dict) and value.get("choices") is not None
 
     async def _begin(self, response: Response) -> None:
-        self._assembly = Assembly(self._n)
+        self._assembly = Assembly(single=self._n == 1)
         await super()._begin(response)
+
+    @property
+    def _empty(self) -> bool:
+        return self._assembly.empty
 
     @property
     def _finished(self) -> bool:
         return self._assembly.finished
+
+    @property
+    def _complete(self) -> bool:
+        return self._assembly.finished and self._assembly.begun >= self._n
+
+    @property
+    def _failed(self) -> bool:
+        return self._assembly.failed
+
+    @property
+    def _progress(self) -> str:
+        begun = f": {self._assembly.begun} of {self._n} choices have begun"
+        return begun if self._n > 1 else ""
 
     @property
     def _expects_more(self) -> bool:
@@ -71,7 +119,8 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
 
     def _assembled(self) -> ChatCompletion:
         completion = structurer(ChatCompletion)(self._assembly.completion())
-        completion.meta = self.meta
+        if self._meta is not None:
+            completion.meta = self._meta
         return completion
 
     def _partial(self) -> ChatCompletion | None:
@@ -80,13 +129,16 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
 
 def _text_of(chunk: dict[str, Any]) -> str | None:
     """The text a chunk adds to choice 0; `None` if none. Reads the JSON, makes no objects."""
+    if type(chunk) is _Told:
+        return chunk.text or None
     choices = chunk.get("choices")
     if not choices or not isinstance(choices, list):
         return None
+    text = None
     for choice in choices:
-        if isinstance(choice, dict) and not choice.get("index"):
+        if isinstance(choice, dict) and choice.get("index") in _FIRST:
             delta = choice.get("delta")
             content = delta.get("content") if isinstance(delta, dict) else None
-            if content and isinstance(content, str):
-                return content
-    return None
+            if content and (said := content if type(content) is str else content_text(content)):
+                text = said if text is None else text + said
+    return text

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import orjson
 
+from .assembly import Assembly
 from .errors import (
     APIError,
     APIResponseValidationError,
@@ -19,8 +21,10 @@ from .errors import (
     is_error,
     object_error,
     redacted,
+    tells_failure,
 )
-from .structuring import misread, quoted, structurer
+from .sse import events_in, is_done, is_event_stream
+from .structuring import misplaced, misread, quoted, structurer
 from .types.base import APIObject, APIResponse, ResponseMeta
 
 R = TypeVar("R", bound=APIResponse)
@@ -77,11 +81,14 @@ def _default(value: object) -> object:
 
 
 def body_or_text(data: bytes) -> object:
-    """The body of a failed response: parsed if it is JSON, else its text."""
-    try:
+    """The body of a failed response: parsed if it is JSON, also as an event, else its text."""
+    with suppress(ValueError):
         return loads(data)
-    except ValueError:
-        return data.decode("utf-8", "replace")
+    if is_event_stream(data):
+        for event in events_in(data):
+            with suppress(ValueError):
+                return loads(event.data)
+    return data.decode("utf-8", "replace")
 
 
 def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = None) -> R:
@@ -92,25 +99,68 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
         APIError: it is an error object, which some gateways send with status 200.
     """
     try:
-        value = loads(data)
+        value = _whole_answer(cls, data)
     except ValueError as error:
         text = redacted(data.decode("utf-8", "replace"), secret)
         msg = f"The answer is not JSON: {quoted(text)}. Check the base_url."
         raise _invalid(msg, text, meta) from error
-    if is_error(value):
+    if is_error(value) or (isinstance(value, dict) and _fails(cls, value)):
         raise object_error(redacted(value, secret), meta.headers)
-    if not isinstance(value, dict) or (cls._requires and cls._requires not in value):
+    if not isinstance(value, dict) or not cls._is_meant_by(value):
         value = redacted(value, secret)
         msg = f"The answer is no {cls.__name__}: {quoted(repr(value))}."
         raise _invalid(msg, value, meta)
     try:
-        response = structurer(cls)(value)
+        response = structurer(cls)(cls._prepared(value))
     except APIResponseValidationError:
         pass  # may quote the API key, and so must not be the context of what is raised
     else:
-        _set_meta(response, meta)
-        return response
+        if (lost := response._unreadable()) is None:
+            _set_meta(response, meta)
+            return response
+        msg = misplaced(redacted(lost, secret), "a list of tool calls").message
+        raise _invalid(msg, redacted(value, secret), meta)
     raise _invalid(misread(cls, value, secret).message, redacted(value, secret), meta)
+
+
+def _whole_answer(cls: type[APIResponse], data: bytes) -> Any:
+    """The JSON of an answer; ValueError if it has none. What it is called does not matter.
+
+    Gateways glue `data: [DONE]` behind it, or send a stream though none was asked for.
+    """
+    try:
+        return loads(data)
+    except ValueError:
+        body = data.lstrip()
+        head, glued, rest = body.rpartition(b"data:")
+        if glued and body.startswith(b"{") and is_done(rest.strip()):
+            return loads(head)
+        if is_event_stream(body):
+            return _put_together([event.data for event in events_in(body)])
+        raise
+
+
+def _put_together(events: list[bytes]) -> Any:
+    """The JSON of an answer that came as a stream; ValueError if it is not a whole one."""
+    values = [loads(data) for data in events if data and not is_done(data)]
+    if len(values) == 1:
+        return values[0]
+    assembly = Assembly()
+    for value in values:
+        if is_error(value) or not isinstance(value, dict):
+            return value
+        assembly.add(value)
+    if assembly.empty or not (assembly.finished or any(map(is_done, events))):
+        msg = "a stream that was cut off, or empty"
+        raise ValueError(msg)
+    return assembly.completion()
+
+
+def _fails(cls: type[APIResponse], value: dict[str, Any]) -> bool:
+    """Whether an object is a failure in the guise of an answer."""
+    if cls._says_it_failed(value):
+        return True
+    return bool(cls._requires) and not value.get(cls._requires) and tells_failure(value)
 
 
 # The slot's own setter: the attribute would go through the hook that notes changes, for 0.3 us.

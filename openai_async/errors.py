@@ -27,7 +27,7 @@ import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -41,11 +41,20 @@ MIN_SECRET = 8
 
 
 class OpenAIError(Exception):
-    """The root of everything this package raises; `asyncio.CancelledError` apart."""
+    """The root of everything this package raises; `asyncio.CancelledError` apart.
+
+    Attributes:
+        safe_message: what went wrong, in words that may be shown to anyone: no URL, host, key or
+            path, and nothing that the server said.
+    """
+
+    safe_message: ClassVar[str] = "The request could not be made."
 
 
 class InvalidArgumentError(OpenAIError, ValueError):
     """An argument is wrong. Raised before anything is sent; the message says what to pass."""
+
+    safe_message = "The request is not valid."
 
 
 class APIError(OpenAIError):
@@ -61,7 +70,10 @@ class APIError(OpenAIError):
         retry_after: seconds the server asked to wait (`retry-after-ms`, `retry-after`).
         attempts: how many times the request was sent.
         rejections: how many of these were refused with 429.
+        partial: of a stream that failed on its way, the completion as far as it had come.
     """
+
+    safe_message = "The service reported an error."
 
     def __init__(
         self,
@@ -92,30 +104,38 @@ class APIError(OpenAIError):
         self.retry_after = retry_after
         self.attempts = attempts
         self.rejections = int(status_code == 429)
+        self.partial: ChatCompletion | None = None
 
 
 class APIConnectionError(APIError):
     """No complete answer came: refused, reset, TLS, DNS, a body cut short."""
 
+    safe_message = "The service could not be reached."
+
 
 class APITimeoutError(APIConnectionError):
     """`Timeout.connect`, `.total` or `.idle` ran out."""
+
+    safe_message = "The service took too long to answer."
 
 
 class StreamInterruptedError(APIConnectionError):
     """A stream ended before it was done. `partial` is the completion as far as it came."""
 
-    partial: ChatCompletion | None = None
+    safe_message = "The answer broke off before it was complete."
 
 
 class APIResponseValidationError(APIError):
     """The server said yes, but what it sent is not what the API describes."""
+
+    safe_message = "The service gave an answer that cannot be read."
 
 
 class APIStatusError(APIError):
     """The server answered with a status of 300 or above."""
 
     status_code: int
+    safe_message = "The service refused the request."
 
 
 class BadRequestError(APIStatusError):
@@ -125,13 +145,19 @@ class BadRequestError(APIStatusError):
 class AuthenticationError(APIStatusError):
     """401: the API key is missing, wrong or revoked."""
 
+    safe_message = "The service did not accept our credentials."
+
 
 class PermissionDeniedError(APIStatusError):
     """403: the key may not do this."""
 
+    safe_message = "The service does not allow this."
+
 
 class NotFoundError(APIStatusError):
     """404: no such model, or no such path below the base URL."""
+
+    safe_message = "The service does not have what was asked for."
 
 
 class ConflictError(APIStatusError):
@@ -145,13 +171,19 @@ class UnprocessableEntityError(APIStatusError):
 class RateLimitError(APIStatusError):
     """429: too many requests or tokens. Retried."""
 
+    safe_message = "The service is busy: try again later."
+
 
 class InsufficientQuotaError(RateLimitError):
     """429 with code `insufficient_quota`: the account has no credit left. Never retried."""
 
+    safe_message = "The service is not available: its quota is used up."
+
 
 class InternalServerError(APIStatusError):
     """5xx: the server failed. Retried."""
+
+    safe_message = "The service failed: try again later."
 
 
 _BY_STATUS: dict[int, tuple[type[APIStatusError], str]] = {
@@ -164,6 +196,8 @@ _BY_STATUS: dict[int, tuple[type[APIStatusError], str]] = {
     429: (RateLimitError, "Send more slowly or raise max_retries."),
 }
 _NO_DETAILS = "no details were given"
+# Where servers put what they have to say, in the order in which it is looked for.
+_MESSAGE_KEYS = ("message", "msg", "detail", "error_message", "error_msg", "error_description")
 _QUOTA_HINT = "Check the plan and billing of the account."
 
 # What an error object says in words, where it comes without a status.
@@ -256,9 +290,26 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def is_error(value: object) -> bool:
-    """Whether a JSON value is OpenAI's error object, or the flat one of old vLLM."""
+    """Whether a JSON value is OpenAI's error object, or a flat one that says so."""
     # A parsed JSON object is a dict; asking whether it is a Mapping would cost three times as much.
-    return type(value) is dict and bool(value.get("error") or value.get("object") == "error")
+    return type(value) is dict and bool(
+        value.get("error") or value.get("object") == "error" or value.get("type") == "error"
+    )
+
+
+def tells_failure(value: object) -> bool:
+    """Whether an object that is no answer has something to say of why: a flat error, MiniMax's."""
+    if not isinstance(value, Mapping):
+        return False
+    base = value.get("base_resp")
+    if isinstance(base, Mapping) and base.get("status_code"):
+        return True
+    return any(value.get(key) for key in _MESSAGE_KEYS)
+
+
+def words_of(body: object) -> str:
+    """What a body says, on one line: of a page its title."""
+    return _said(body).get("message", "")
 
 
 def redacted(value: Any, secret: str | None) -> Any:
@@ -303,7 +354,7 @@ def _said(body: object) -> dict[str, str]:
             body = body[0]
         if not isinstance(body, Mapping):
             break
-        inner = body.get("error") or body.get("errors") or body.get("detail")
+        inner = body.get("error") or body.get("errors") or body.get("detail") or _inner(body)
         named = isinstance(inner, list | str) and "detail" not in body
         if isinstance(inner, Mapping) or (named and "message" not in body):
             body = inner
@@ -316,7 +367,7 @@ def _said(body: object) -> dict[str, str]:
         for key in ("code", "param", "type")
         if isinstance(value := body.get(key), str | int) and not isinstance(value, bool)
     }
-    message = body.get("message") or body.get("detail") or body.get("error_description")
+    message = next((text for key in _MESSAGE_KEYS if (text := body.get(key))), None)
     if not message:
         # Nothing we know the name of: better shown as it is than not at all.
         rest = {k: v for k, v in body.items() if v and k not in said}
@@ -324,6 +375,20 @@ def _said(body: object) -> dict[str, str]:
     if message:
         said["message"] = _shorten(_detail(message))
     return said
+
+
+def _inner(body: Mapping[str, Any]) -> object:
+    """What stands for the error object: MiniMax's `base_resp`, or the error of a choice."""
+    base = body.get("base_resp")
+    if isinstance(base, Mapping) and base.get("status_code"):
+        return {"code": base.get("status_code"), "message": base.get("status_msg")}
+    choices = body.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, Mapping) and choice.get("error"):
+            return choice["error"]
+        if isinstance(choice, Mapping) and choice.get("finish_reason") == "error":
+            return {"message": "a choice has the finish_reason 'error'"}
+    return None
 
 
 def _detail(detail: object) -> str:

@@ -4,7 +4,8 @@ The algorithm is the one of the WHATWG HTML standard, section 9.2.6 "Interpretin
 (https://html.spec.whatwg.org/multipage/server-sent-events.html), for any split of the bytes. Two
 things differ, because this is a client for one answer and not a browser's EventSource: `data` stays
 bytes (the JSON parser wants them), and what stands after the last blank line is not dropped but
-handed out by `flush()`, since some servers end without one.
+handed out by `flush()`, since some servers end without one. And the lines to ignore are kept in
+`stray`: where a server breaks down, they are often all that it has to say of it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,34 @@ from typing import NamedTuple
 # larger events; without a bound an endless line would fill the memory.
 MAX_EVENT_SIZE = 64 * 1024 * 1024
 
+# Bytes of lines that belong to no event: enough for an error object, or the start of a page.
+MAX_STRAY = 64 * 1024
+
 _BOM = b"\xef\xbb\xbf"
+# llama.cpp has sent its errors as a field of that name.
+_FIELDS = frozenset({b"data", b"event", b"id", b"retry", b"error"})
+
+
+def is_done(data: bytes) -> bool:
+    """Whether data says that the stream is over: `[DONE]`, or what gateways make of it."""
+    return data.startswith(b"[DONE]") or (
+        len(data) <= 16 and data.strip(b" \t\r\n\"'[]").lower() == b"done"
+    )
+
+
+def is_event_stream(body: bytes) -> bool:
+    """Whether a body begins as an event stream does, whatever it is called."""
+    return body.lstrip().startswith((b"data:", b"event:", b"id:", b"retry:", b":"))
+
+
+def events_in(body: bytes) -> list[ServerSentEvent]:
+    """The events of a whole body.
+
+    Raises:
+        SSEError: one of them is too large.
+    """
+    decoder = SSEDecoder()
+    return [*decoder.feed(body.lstrip()), *decoder.flush()]
 
 
 class SSEError(ValueError):
@@ -58,10 +86,13 @@ class SSEDecoder:
         "_parts",
         "_retry",
         "_too_large",
+        "stray",
     )
 
     def __init__(self, max_size: int = MAX_EVENT_SIZE) -> None:
         self._max_size = max_size
+        self.stray: list[bytes] = []
+        """Lines of no field that an event stream has, while they are few."""
         # Pieces of a line whose end has not come, and their bytes; joined once: stays linear.
         self._parts: list[bytes] = []
         self._held = 0
@@ -164,7 +195,11 @@ class SSEDecoder:
             self._reset()
         elif not line.startswith(b":"):  # a colon first: a comment
             name, _, value = line.partition(b":")
-            self._field(name, value.removeprefix(b" "))
+            if name in _FIELDS:
+                self._field(name, value.removeprefix(b" "))
+            # "Otherwise: the field is ignored."
+            elif sum(map(len, self.stray)) + len(line) <= MAX_STRAY:
+                self.stray.append(line)
 
     def _field(self, name: bytes, value: bytes) -> None:
         if name == b"data":
@@ -177,7 +212,9 @@ class SSEDecoder:
                 self._id = value.decode("utf-8", "replace")
         elif name == b"retry" and value.isdigit() and len(value) <= 18:
             self._retry = int(value)
-        # "Otherwise: the field is ignored."
+        elif name == b"error":
+            self._field(b"event", b"error")
+            self._field(b"data", value)
 
     def _reset(self) -> None:
         self._event = ""

@@ -29,11 +29,13 @@ from .errors import (
     is_error,
     object_error,
     redacted,
+    tells_failure,
+    words_of,
 )
 from .reader import Reader
 from .request import Response
-from .sse import ServerSentEvent, SSEDecoder, SSEError
-from .structuring import misread, structurer
+from .sse import ServerSentEvent, SSEDecoder, SSEError, is_done
+from .structuring import misread, quoted, structurer
 from .types.base import APIObject, ResponseMeta
 from .types.chat import ChatCompletion
 
@@ -45,9 +47,7 @@ Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
 # How long a stream that has all its finish_reasons is listened to, in seconds, where the server
 # neither says [DONE] nor ends the response.
 FINISH_GRACE = 10.0
-# What a server sends that took a request for a stream and answered with something else.
-_NO_STREAM = ("application/json", "application/problem+json", "text/html")
-# How such an answer begins, whatever it is called; no line of an event stream does.
+# How an answer begins that is no event stream, whatever the server calls it.
 _NO_EVENT = (b"{", b"[", b"<")
 
 
@@ -81,6 +81,10 @@ class AsyncStream(ABC, Generic[Event]):
         self._on_usage: Callable[[int], None] | None = None
         self._unread = True
         self._patience_ends: float | None = None
+        self._idle: float | None = None
+        # An object that is no event of an answer, and has something to say: if the answer does not
+        # become whole, it has told why.
+        self._suspect: dict[str, Any] | None = None
         self._done = False
         self._closed = False
         self._busy = False
@@ -160,8 +164,9 @@ class AsyncStream(ABC, Generic[Event]):
         self._secret = response.secret
         self._decoder = SSEDecoder()
         self._ready.clear()
-        self._failure = None
+        self._failure = self._suspect = self._patience_ends = None
         self._unread, self._done = True, False
+        self._idle = self._body.idle
         self._meta = response.meta
         try:
             await self._fill()
@@ -208,10 +213,11 @@ class AsyncStream(ABC, Generic[Event]):
             try:
                 self._bound_the_end()
                 data = await self._body.read()
-                if self._unread and self._is_no_stream(data):
-                    self._fail(await self._no_stream(data))
-                    return
-                self._unread = False
+                if self._unread and (start := data.lstrip()):
+                    if start.startswith(_NO_EVENT) and not is_done(start):
+                        self._fail(await self._no_stream(data))
+                        return
+                    self._unread = False
                 events = self._decoder.feed(data) if data else self._decoder.flush()
             except SSEError as error:
                 self._fail(APIResponseValidationError(f"The stream is no use: {error}."), error)
@@ -224,6 +230,8 @@ class AsyncStream(ABC, Generic[Event]):
                 self._take(event, torn=not data)
                 if self._done or self._failure is not None:
                     break
+            if self._decoder.stray and not self._done and self._failure is None:
+                self._take_stray()
             self._ready.reverse()
             if self._done or self._failure is not None:
                 return
@@ -231,27 +239,41 @@ class AsyncStream(ABC, Generic[Event]):
                 self._cut(None)
 
     def _bound_the_end(self) -> None:
-        """Once all that is missing is `[DONE]` or usage: a moment is enough, not all of `idle`."""
-        if not self._finished or self._body is None:
+        """Once all that is missing is `[DONE]`, a moment of silence is enough, not all of `idle`.
+
+        It counts from the last event. Usage that was asked for gets all of `idle` to come, however
+        many comments keep the connection alive.
+        """
+        assert self._body is not None
+        grace = self._idle if self._expects_more else FINISH_GRACE
+        if not self._complete or grace is None:
+            self._body.idle = self._idle
             return
         now = asyncio.get_running_loop().time()
         if self._patience_ends is None:
-            self._patience_ends = now + FINISH_GRACE
-        if now >= self._patience_ends:
+            self._patience_ends = now + grace
+        left = self._patience_ends - now
+        if left <= 0:
             raise APITimeoutError("The stream is complete but does not end.")
-        self._body.expect_within(self._patience_ends - now)
+        self._body.idle = left if self._idle is None else min(left, self._idle)
 
     def _take(self, event: ServerSentEvent, *, torn: bool) -> None:
         """One event; `torn` if the bytes ended before its blank line, perhaps in its middle."""
         kind, data, _, _ = event
-        if data.startswith(b"[DONE]"):
-            self._done = True
+        if is_done(data):
+            self._end()
             return
         if not data:  # a keep-alive of some gateways
             return
         try:
             value = loads(data)
         except ValueError as error:
+            lines = data.split(b"\n")
+            if len(lines) > 1 and all(map(_is_event, lines)):
+                for line in lines:  # events with one line feed between them in place of two
+                    if not self._done and self._failure is None:
+                        self._take(ServerSentEvent(kind, line), torn=torn)
+                return
             if torn:
                 return  # what follows is the end of the bytes, which says it all
             text = redacted(data.decode("utf-8", "replace"), self._secret)
@@ -261,19 +283,43 @@ class AsyncStream(ABC, Generic[Event]):
                 msg = f"The stream holds broken JSON: {text[:80]!r}."
                 self._fail(APIResponseValidationError(msg), error)
             return
+        self._take_value(kind, value)
+
+    def _take_value(self, kind: str, value: Any) -> None:
         if kind == "error" or is_error(value):
             self._fail(object_error(redacted(value, self._secret), self.meta.headers))
         elif not isinstance(value, dict):
             text = repr(redacted(value, self._secret))
             self._fail(APIResponseValidationError(f"The stream holds {text[:80]}, no object."))
+        elif not self._is_answer(value) and tells_failure(value):
+            self._suspect = value
         else:
             try:
-                self._taken(value)
+                value = self._taken(value)
             except APIResponseValidationError as error:
                 error.body = redacted(error.body, self._secret)
                 self._fail(error)
                 return
-            self._ready.append(value)
+            self._patience_ends = None
+            if self._failed:
+                self._fail(object_error(redacted(value, self._secret), self.meta.headers))
+            else:
+                self._ready.append(value)
+
+    def _take_stray(self) -> None:
+        """Lines that belong to no event: often an error, as the server would have sent it plain."""
+        text = b"\n".join(self._decoder.stray)
+        if is_done(text):
+            self._end()
+            return
+        head, _, rest = text.rpartition(b"data:")
+        if is_done(rest.strip()):  # glued behind it
+            text = head
+        with suppress(ValueError):  # a page, or not all of it: it is shown if nothing else comes
+            value = loads(text)
+            if isinstance(value, dict):
+                self._decoder.stray.clear()
+                self._take_value("message", value)
 
     # --- what a kind of stream adds ---
 
@@ -285,13 +331,38 @@ class AsyncStream(ABC, Generic[Event]):
         """The typed event."""
         return structurer(self._kind(value))(value)
 
-    def _taken(self, value: dict[str, Any]) -> None:
-        """An event has come."""
+    def _taken(self, value: dict[str, Any]) -> dict[str, Any]:
+        """An event has come; returns what the reader gets of it."""
+        return value
+
+    @abstractmethod
+    def _is_answer(self, value: dict[str, Any]) -> bool:
+        """Whether an object is a part of the answer."""
+
+    @property
+    @abstractmethod
+    def _empty(self) -> bool:
+        """Whether nothing of an answer has come."""
 
     @property
     @abstractmethod
     def _finished(self) -> bool:
-        """Whether the answer is whole, though the server did not say `[DONE]`."""
+        """Whether all that has begun is whole: with the proper end of the body, that is the end."""
+
+    @property
+    def _complete(self) -> bool:
+        """Whether all that was asked for is whole: then silence is the end too."""
+        return self._finished
+
+    @property
+    def _failed(self) -> bool:
+        """Whether the answer says that it failed."""
+        return False
+
+    @property
+    def _progress(self) -> str:
+        """How far the answer has come, for the message when it goes no further."""
+        return ""
 
     @property
     def _expects_more(self) -> bool:
@@ -303,7 +374,7 @@ class AsyncStream(ABC, Generic[Event]):
         return None
 
     def _partial(self) -> ChatCompletion | None:
-        """The answer as far as it has come, for `StreamInterruptedError`."""
+        """The answer as far as it has come, for the error that ends it."""
         return None
 
     # --- the ways it goes wrong ---
@@ -314,23 +385,52 @@ class AsyncStream(ABC, Generic[Event]):
         self._fail(error)
         return error
 
-    def _cut(self, error: APIConnectionError | None) -> None:
-        """The bytes have ended: that is the end of the answer, or it was interrupted."""
-        broken = error is not None and not isinstance(error, APITimeoutError)
-        if self._finished and not (broken and self._expects_more):
+    def _end(self) -> None:
+        """The server says that this was all."""
+        if self._suspect is not None and not self._finished:
+            self._fail(self._told_failure(self._suspect))
+        elif self._empty:
+            self._fail(self._no_answer())
+        else:
             self._done = True
-        elif isinstance(error, APITimeoutError):
+
+    def _cut(self, error: APIConnectionError | None) -> None:
+        """The bytes have ended, properly, by silence or broken off: is the answer whole?"""
+        silent = isinstance(error, APITimeoutError)
+        whole = self._finished if error is None else self._complete
+        if whole and not (self._expects_more and error is not None and not silent):
+            self._done = True
+        elif self._suspect is not None:
+            self._fail(self._told_failure(self._suspect), error)
+        elif silent:
+            assert error is not None
             self._fail(error)
+        elif error is None and self._empty and self._is_something_else():
+            self._fail(self._no_answer())
         else:
             reason = f" {error.message}" if error is not None else ""
-            msg = f"The stream ended before the answer was complete.{reason}"
+            msg = f"The stream ended before the answer was complete{self._progress}.{reason}"
             self._fail(StreamInterruptedError(msg), error)
+
+    def _is_something_else(self) -> bool:
+        """Whether what came, and held no event, may not have been meant as an event stream."""
+        assert self._body is not None
+        return bool(self._decoder.stray) or self._body.content_type not in ("text/event-stream", "")
+
+    def _told_failure(self, value: object) -> APIError:
+        return object_error(redacted(value, self._secret), self.meta.headers)
+
+    def _no_answer(self) -> APIError:
+        """The error of a stream that has ended in good order, and held nothing."""
+        if not self._is_something_else():
+            return APIResponseValidationError("The stream ended without an answer.")
+        said = b"\n".join(self._decoder.stray).decode("utf-8", "replace")
+        return self._other_answer(redacted(said, self._secret))
 
     def _fail(self, failure: APIError, cause: BaseException | None = None) -> None:
         """Remember the failure for who reads next, and hang up."""
-        if isinstance(failure, StreamInterruptedError):
-            with suppress(APIResponseValidationError):  # of a stream that was odd before it broke
-                failure.partial = self._partial()
+        with suppress(APIResponseValidationError):  # of a stream that was odd before it broke
+            failure.partial = self._partial()
         if self._meta is not None:
             failure.headers = CIMultiDict(self._meta.headers)
             failure.request_id = self._meta.request_id
@@ -340,10 +440,6 @@ class AsyncStream(ABC, Generic[Event]):
         if self._body is not None:
             self._body.abort()
 
-    def _is_no_stream(self, start: bytes) -> bool:
-        assert self._body is not None
-        return self._body.content_type in _NO_STREAM or start.lstrip().startswith(_NO_EVENT)
-
     async def _no_stream(self, data: bytes) -> APIError:
         """The error for a whole answer where a stream was asked for; `data` is its start."""
         assert self._body is not None
@@ -352,11 +448,17 @@ class AsyncStream(ABC, Generic[Event]):
                 while len(data) < MAX_ERROR_BODY and (part := await self._body.read()):
                     data += part
         value = redacted(body_or_text(data), self._secret)
-        if is_error(value):
+        if is_error(value) or (not self._is_answer(value) and tells_failure(value)):
             return object_error(value, self.meta.headers)
+        return self._other_answer(value)
+
+    def _other_answer(self, value: object) -> APIError:
+        """The error for something that is neither an event stream nor an error object."""
+        assert self._body is not None
+        said = f": {quoted(words_of(value))}" if isinstance(value, str) and value.strip() else ""
         msg = (
             f"The server answered stream=True with {self._body.content_type or 'something else'}, "
-            "not with an event stream. Ask without stream, or check the base_url."
+            f"not with an event stream{said}. Ask without stream, or check the base_url."
         )
         return APIResponseValidationError(msg, status_code=self.meta.status, body=value)
 
@@ -381,3 +483,13 @@ class AsyncStream(ABC, Generic[Event]):
 
     def __del__(self) -> None:
         self._leave()  # nobody can read on
+
+
+def _is_event(line: bytes) -> bool:
+    """Whether one line of an event's data is a whole event by itself."""
+    if is_done(line):
+        return True
+    try:
+        return isinstance(loads(line), dict)
+    except ValueError:
+        return False

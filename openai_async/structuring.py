@@ -1,8 +1,9 @@
 """Parsed JSON to objects: a cattrs converter that writes out one function for each class.
 
-Lenient about values, strict about shape. A field that is missing or `null` keeps its default, which
-is what makes every attribute's type true whatever the server left out; a value that can be read as
-what it should be, is. A list where an object belongs is an `APIResponseValidationError`.
+Lenient about values, and about the shape of side fields. A field that is missing, `null` or of
+another shape keeps its default, which is what makes every attribute's type true whatever the server
+sent; a value that can be read as what it should be, is. Only what the reader came for (the fields
+marked `essential`) is an `APIResponseValidationError` when it has another shape.
 """
 
 from __future__ import annotations
@@ -91,6 +92,10 @@ def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
         "new": object.__new__,
         "misplaced": misplaced,
     }
+    # What `.extra` asks: whether a value was of another shape than its attribute.
+    cls._converters = {
+        a.name: convert for a in attrs.fields(cls) if a.init and (convert := _convert_to(a.type))
+    }
     misplaced_line = f"raise misplaced(value, 'a {cls.__name__}')"
     body = ["self = new(twin)"]
     for a in attrs.fields(cls):
@@ -139,10 +144,15 @@ def _default(a: attrs.Attribute[Any], names: dict[str, Any]) -> str:
 
 def _converted(a: attrs.Attribute[Any], default: str, names: dict[str, Any]) -> str:
     """Source of what `item` becomes."""
+    if (read := a.metadata.get("read")) is not None:
+        names[f"convert_{a.name}"] = read
+        as_is = a.metadata.get("as_is")
+        fits = "item is None" + (f" or type(item) is {as_is.__name__}" if as_is else "")
+        return f"item if {fits} else convert_{a.name}(item)"
     convert = _convert_to(a.type)
     if convert is None:
         return f"{default} if item is None else item"
-    names[f"convert_{a.name}"] = convert
+    names[f"convert_{a.name}"] = convert if a.metadata.get("essential") else _lenient(convert, a)
     converted = f"convert_{a.name}(item)"
     plain = _PLAIN.get(convert)
     if plain is None:
@@ -151,6 +161,23 @@ def _converted(a: attrs.Attribute[Any], default: str, names: dict[str, Any]) -> 
     if default == "None":
         return f"None if item is None else item if type(item) is {plain} else {converted}"
     return f"item if type(item) is {plain} else {default} if item is None else {converted}"
+
+
+def _lenient(convert: Convert, a: attrs.Attribute[Any]) -> Convert:
+    """`convert`, but what has another shape than the field is the field's default.
+
+    An answer that was paid for is not refused for its log probabilities: `.to_dict()` and `.extra`
+    have them as they came.
+    """
+    factory = getattr(a.default, "factory", None)
+
+    def read(value: Any) -> Any:
+        try:
+            return convert(value)
+        except APIResponseValidationError:
+            return a.default if factory is None else factory()
+
+    return read
 
 
 # --- what the value of a field becomes ----------------------------------------------------------
@@ -198,8 +225,10 @@ def _whole(value: Any) -> int:
     if type(value) is int:
         return value
     with suppress(ValueError, OverflowError):  # a word; NaN or Infinity for a count
-        if isinstance(value, str | int | float):
+        if isinstance(value, int):
             return int(value)
+        if isinstance(value, str | float):
+            return int(float(value))
     raise misplaced(value, "a number")
 
 
@@ -228,6 +257,10 @@ def misplaced(value: Any, wanted: str) -> APIResponseValidationError:
     return APIResponseValidationError(msg, body=value)
 
 
+def _function_of(value: dict[str, Any]) -> Any:
+    return value.get("function") or value.get("custom")
+
+
 def _tool_call(value: Any) -> APIObject:
     custom = isinstance(value, dict) and (value.get("type") == "custom" or "custom" in value)
     return structurer(
@@ -239,6 +272,8 @@ def _list_of(item: Any, convert: Convert | None) -> Convert:
     structure_all: Callable[[list[Any]], list[Any]] | None = getattr(convert, "all", None)
 
     def convert_list(value: Any) -> list[Any]:
+        if type(value) is dict and item == ChatCompletionMessageToolCall and _function_of(value):
+            value = [value]  # one call, by itself
         if type(value) is not list:
             raise misplaced(value, f"a list of {getattr(item, '__name__', 'objects')}")
         if structure_all is not None:

@@ -129,12 +129,14 @@ def test_depths_below_the_api_are_taken_as_they_are() -> None:
     assert result["odd"]["x"]["x"]["x"]
 
 
-def test_finished_means_every_choice_that_was_asked_for() -> None:
-    assembly = Assembly(2)
+def test_finished_means_every_choice_that_has_begun() -> None:
+    assembly = Assembly()
     assembly.add(chunk(finish="stop"))
+    assert (assembly.begun, assembly.finished) == (1, True)
+    assembly.add(chunk("a", index=1))
     assert not assembly.finished
     assembly.add(chunk(finish="stop", index=1))
-    assert assembly.finished
+    assert (assembly.begun, assembly.finished) == (2, True)
 
 
 PIECES = st.fixed_dictionaries(
@@ -168,3 +170,209 @@ def test_the_short_way_of_a_text_ends_where_the_long_one_does(chunks: list[Any])
         short.add(chunk)
     assert short.completion() == long.completion()
     assert short.finished == long.finished
+
+
+# --- tool calls, by whatever servers tell them apart ---
+
+OSLO, ROME = '{"city":"Oslo"}', '{"city":"Rome"}'
+
+
+def piece(
+    name: str | None = None, arguments: Any = None, *, id: str | None = None, index: Any = None
+) -> dict[str, Any]:
+    """A piece of a call with what is given."""
+    function = {"name": name, "arguments": arguments}
+    fields = {
+        "index": index,
+        "id": id,
+        "function": {k: v for k, v in function.items() if v is not None},
+    }
+    return {k: v for k, v in fields.items() if v is not None and v != {}}
+
+
+@pytest.mark.parametrize(
+    ("pieces", "calls"),
+    [
+        pytest.param(
+            [
+                piece("weather", OSLO, id="a", index=0),
+                piece("weather", ROME, id="b", index=0),
+                piece("time", "{}", id="c", index=0),
+            ],
+            [("a", "weather", OSLO), ("b", "weather", ROME), ("c", "time", "{}")],
+            id="the index always 0",
+        ),
+        pytest.param(
+            [piece("weather", OSLO, index=0), piece("weather", ROME, index=0)],
+            [(None, "weather", OSLO), (None, "weather", ROME)],
+            id="the index always 0, and no id",
+        ),
+        pytest.param(
+            [piece("weather", OSLO), piece("weather", ROME), piece("time", "{}")],
+            [(None, "weather", OSLO), (None, "weather", ROME), (None, "time", "{}")],
+            id="neither index nor id",
+        ),
+        pytest.param(
+            [
+                piece("weather", "", id="a", index=0),
+                piece("time", "", id="b", index=0),
+                piece(None, OSLO, id="a", index=0),
+                piece(None, "{}", id="b", index=0),
+            ],
+            [("a", "weather", OSLO), ("b", "time", "{}")],
+            id="the index always 0, interleaved",
+        ),
+        pytest.param(
+            [
+                piece("edit_ex", id="a", index=0),
+                piece("isting_file", index=0),
+                piece(None, "{}", index=0),
+            ],
+            [("a", "edit_existing_file", "{}")],
+            id="a name in pieces",
+        ),
+        pytest.param(
+            [
+                piece("edit", id="a", index=0),
+                piece("edit_file", index=0),
+                piece(None, "{}", index=0),
+            ],
+            [("a", "edit_file", "{}")],
+            id="a name that grows",
+        ),
+        pytest.param(
+            [piece("weather", part, id="a", index=0) for part in ('{"city":', '"Oslo"', "}")],
+            [("a", "weather", OSLO)],
+            id="id and name in each piece",
+        ),
+        pytest.param(
+            [piece("weather", part, index=0) for part in ('{"city":', '"Oslo"', "}")],
+            [(None, "weather", OSLO)],
+            id="the name in each piece, and no id",
+        ),
+        pytest.param(
+            [piece("", id="a", index=0), piece("weather", "", index=0), piece("", OSLO, index=0)],
+            [("a", "weather", OSLO)],
+            id="empty names around the real one",
+        ),
+        pytest.param(
+            [piece("weather", "", id="a", index=0), piece(None, OSLO, id="", index=0)],
+            [("a", "weather", OSLO)],
+            id="empty ids behind the real one",
+        ),
+        pytest.param(
+            [
+                piece("weather", '{"city":', id="a", index=0),
+                piece(None, '"Oslo"}', id="b", index=0),
+            ],
+            [("a", "weather", OSLO)],
+            id="another id with each piece",
+        ),
+        pytest.param(
+            [piece("weather", {"city": "Oslo"}, id="a", index=0)],
+            [("a", "weather", '{"city": "Oslo"}')],
+            id="arguments as an object",
+        ),
+        pytest.param(
+            [piece("weather", {}, id="a", index=0), piece(None, OSLO, index=0)],
+            [("a", "weather", OSLO)],
+            id="an empty object, then the text",
+        ),
+        pytest.param([piece("now", {}, id="a", index=0)], [("a", "now", "{}")], id="no arguments"),
+        pytest.param(
+            [piece("weather", OSLO, id="a", index=0), piece("weather", "", id="a", index=0)],
+            [("a", "weather", OSLO)],
+            id="the whole call, and its name again",
+        ),
+        pytest.param(
+            [piece("b", "{}", id="2", index=1), piece("a", "{}", id="1", index=0)],
+            [("1", "a", "{}"), ("2", "b", "{}")],
+            id="out of order",
+        ),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_tool_calls_are_those_that_the_server_meant(
+    pieces: list[Any], calls: list[Any], together: bool
+) -> None:
+    groups = [pieces] if together else [[one] for one in pieces]
+    result = message(*(chunk(tool_calls=group) for group in groups))["tool_calls"]
+    assert calls == [
+        (call.get("id"), call["function"]["name"], call["function"]["arguments"]) for call in result
+    ]
+    assert all("index" not in call for call in result)
+
+
+def test_a_call_by_itself_in_place_of_a_list() -> None:
+    result = message(chunk(tool_calls=piece("weather", OSLO, id="a")))["tool_calls"]
+    assert result == [{"id": "a", "function": {"name": "weather", "arguments": OSLO}}]
+
+
+@pytest.mark.parametrize("value", [{}, [], "", "none", [None], [5], 7])
+def test_what_is_no_call_makes_none(value: Any) -> None:
+    assert not message(chunk("text", tool_calls=value))["tool_calls"]
+
+
+def test_the_deprecated_function_call_adds_up_as_calls_do() -> None:
+    pieces = [
+        {"name": "wea"},
+        {"name": "ther"},
+        {"arguments": '{"city":'},
+        {"arguments": '"Oslo"}'},
+    ]
+    result = message(*(chunk(function_call=one) for one in pieces))["function_call"]
+    assert result == {"name": "weather", "arguments": OSLO}
+
+
+def test_a_signature_beside_a_call_is_kept() -> None:
+    signature = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+    result = message(chunk(tool_calls=[piece("a", "{}", id="1")]), chunk(tool_calls=[signature]))
+    assert result["tool_calls"][0]["extra_content"] == signature["extra_content"]
+
+
+# --- lists whose items come in pieces ---
+
+
+def reasoning(index: int = 0, **fields: Any) -> dict[str, Any]:
+    kind = {"type": "reasoning.text", "format": "anthropic-claude-v1", "index": index}
+    return chunk(reasoning_details=[kind | fields])
+
+
+def test_items_of_one_index_are_pieces_of_one() -> None:
+    (block,) = message(
+        reasoning(text="Let me"), reasoning(text=" compute."), reasoning(signature="Et8BCm")
+    )["reasoning_details"]
+    assert block == {
+        "type": "reasoning.text",
+        "format": "anthropic-claude-v1",
+        "index": 0,
+        "text": "Let me compute.",
+        "signature": "Et8BCm",
+    }
+
+
+def test_items_of_another_index_or_type_are_others() -> None:
+    blocks = message(
+        reasoning(text="a"),
+        reasoning(1, text="b"),
+        reasoning(1, type="reasoning.encrypted", data="x"),
+    )["reasoning_details"]
+    assert [(block["index"], block["type"]) for block in blocks] == [
+        (0, "reasoning.text"),
+        (1, "reasoning.text"),
+        (1, "reasoning.encrypted"),
+    ]
+
+
+def test_items_without_an_index_are_strung_together() -> None:
+    notes = [{"type": "url_citation", "url": url} for url in ("a", "b")]
+    assert message(*(chunk(annotations=[note]) for note in notes))["annotations"] == notes
+
+
+@pytest.mark.parametrize("empty", ["", {}, [], 0, None, False])
+def test_an_empty_value_replaces_nothing(empty: Any) -> None:
+    first = chunk("a", name="n") | {"service_tier": "flex"}
+    last = chunk(name=empty) | {"service_tier": empty, "id": empty, "model": empty}
+    result = assembled(first, last)
+    assert (result["service_tier"], result["id"]) == ("flex", "chatcmpl-1")
+    assert result["choices"][0]["message"]["name"] == "n"

@@ -283,7 +283,7 @@ async def test_the_key_is_in_no_repr(mocked_client: AsyncClient, sent: Sent) -> 
         (200, b"bad sk-test/0123456789"),
         (200, b'["sk-test/0123456789"]'),
         (200, b'{"data": "sk-test/0123456789"}'),
-        (200, b'{"data": [{"id": [], "created": "sk-test/0123456789"}]}'),
+        (200, b'{"data": [["sk-test/0123456789"]]}'),
     ],
 )
 @pytest.mark.parametrize("as_header", [False, True])
@@ -449,7 +449,7 @@ async def test_no_error_in_the_chain_holds_a_key_that_came_back_in_the_wrong_pla
     raw: RawServer, stream: bool
 ) -> None:
     wrong = ["sk-secret-0123456789"]
-    misshapen: Any = {"choices": [{"message": wrong, "delta": {"tool_calls": [wrong]}}]}
+    misshapen: Any = {"choices": [{"message": wrong, "delta": wrong}]}
 
     async def answer(exchange: Exchange) -> None:
         await (exchange.stream(misshapen) if stream else exchange.whole(orjson.dumps(misshapen)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import time
 from email.utils import formatdate
 
@@ -11,7 +12,15 @@ import pytest
 from multidict import CIMultiDict
 
 import openai_async
-from openai_async.errors import APIStatusError, object_error, redacted, retry_after, status_error
+from openai_async.codec import body_or_text
+from openai_async.errors import (
+    APIStatusError,
+    OpenAIError,
+    object_error,
+    redacted,
+    retry_after,
+    status_error,
+)
 
 TREE = {
     "OpenAIError": "Exception",
@@ -188,3 +197,44 @@ def test_errors_survive_pickling_and_copying(again: object) -> None:
     assert isinstance(twin, APIStatusError)
     assert vars(twin) == vars(error)
     assert str(twin) == str(error)
+
+
+# --- what may be shown to anyone ---
+
+
+def every_error() -> list[type[OpenAIError]]:
+    found: list[type[OpenAIError]] = []
+    todo = [OpenAIError]
+    while todo:
+        cls = todo.pop()
+        found.append(cls)
+        todo += [sub for sub in cls.__subclasses__() if sub.__module__ == "openai_async.errors"]
+    return found
+
+
+@pytest.mark.parametrize("cls", every_error())
+def test_every_error_has_a_sentence_for_anyone_that_tells_nothing_of_the_server(
+    cls: type[OpenAIError],
+) -> None:
+    error = cls("http://10.0.0.7:8000/v1 said: key sk-0123456789 has no /srv/model")
+    assert error.safe_message.endswith(".")
+    assert not re.search(r"://|sk-|/|10\.0", error.safe_message)
+    assert str(error) != error.safe_message
+
+
+NO_CREDIT = b'{"error": {"message": "no credit", "code": "insufficient_quota"}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (NO_CREDIT, "insufficient_quota"),
+        (b"data: " + NO_CREDIT + b"\n\n", "insufficient_quota"),
+        (b"event: error\ndata: " + NO_CREDIT, "insufficient_quota"),
+        (b': ping\n\ndata: {"message": "no credit", "code": "x"}\n\n', "x"),
+        (b"data: no credit\n\n", None),
+    ],
+)
+def test_an_error_that_is_framed_as_an_event_is_read(body: bytes, code: str | None) -> None:
+    error = status_error(429, {}, body_or_text(body))
+    assert (error.code, "no credit" in error.message) == (code, True)

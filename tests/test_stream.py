@@ -649,9 +649,32 @@ async def test_a_stream_that_breaks_before_the_usage_that_was_asked_for(
 async def test_a_choice_without_its_finish_reason_is_interrupted(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
-    raw.answer = lambda e: e.stream(chunk("a"), FINISH)
-    with pytest.raises(StreamInterruptedError):
+    raw.answer = lambda e: e.stream(chunk("a"), FINISH, chunk("b", index=1))
+    with pytest.raises(StreamInterruptedError, match="complete: 2 of 2 choices have begun"):
         await ask(raw_client, n=2).completion()
+
+
+async def test_a_server_that_ignores_n_gives_a_whole_answer_with_fewer_choices(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(chunk("a"), FINISH)
+    completion = await ask(raw_client, n=2).completion()
+    assert [choice.message.content for choice in completion.choices] == ["a"]
+
+
+async def test_a_stream_that_breaks_before_all_choices_have_come_is_interrupted(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")) + sse(FINISH))
+        exchange.writer.close()
+
+    raw.answer = answer
+    with pytest.raises(StreamInterruptedError, match="1 of 2 choices") as caught:
+        await ask(raw_client, n=2).completion()
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "a"
 
 
 async def test_a_silent_stream_times_out(server: LocalServer, client: AsyncClient) -> None:

@@ -296,7 +296,7 @@ async def test_total_bounds_the_headers_of_a_stream_and_not_its_length(
     async def answer(exchange: Exchange) -> None:
         await exchange.start_stream()
         for _ in range(5):
-            await exchange.part(b'data: {"choices": []}\n\n')
+            await exchange.part(b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n')
             await asyncio.sleep(0.1)
         await exchange.part(b"data: [DONE]\n\n")
         await exchange.end()

@@ -98,9 +98,17 @@ class ImageStream(AsyncStream[ImageGenStreamEvent]):
         event._download = self._download
         return event
 
-    def _taken(self, value: dict[str, Any]) -> None:
+    def _taken(self, value: dict[str, Any]) -> dict[str, Any]:
         if value.get("type") == "image_generation.completed":
             self._missing -= 1
+        return value
+
+    def _is_answer(self, value: Any) -> bool:
+        return isinstance(value, dict) and bool(value.get("b64_json") or value.get("url"))
+
+    @property
+    def _empty(self) -> bool:
+        return self._missing == self._n
 
     async def _begin(self, response: Response) -> None:
         self._missing = self._n

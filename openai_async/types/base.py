@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, get_args
 
@@ -16,6 +16,8 @@ import attrs
 import orjson
 from attrs import define, field, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
+
+from ..errors import APIResponseValidationError
 
 if TYPE_CHECKING:
     from .rate_limits import RateLimits
@@ -54,6 +56,9 @@ class APIObject:
 
     # The key without which a top-level answer is something else; "" where any object will do.
     _requires: ClassVar[str] = ""
+
+    # How each field is read; set with the first object of the class (`structuring`).
+    _converters: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
 
     _raw: dict[str, Any] | None = field(
         default=None, init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP
@@ -118,9 +123,23 @@ class APIObject:
 
     @property
     def extra(self) -> dict[str, Any]:
-        """The fields that came and have no attribute here, such as `reasoning_content`."""
+        """The fields that came and that no attribute shows: they have none, as
+        `reasoning_content`, or are of another shape than the attribute, which has its default then.
+        """
         known = _known(type(self))
-        return _copied({k: v for k, v in (self._raw or {}).items() if k not in known})
+        return _copied(
+            {k: v for k, v in (self._raw or {}).items() if k not in known or self._is_misfit(k, v)}
+        )
+
+    def _is_misfit(self, name: str, value: object) -> bool:
+        convert = self._converters.get(name)
+        if convert is None or value is None:
+            return False
+        try:
+            convert(value)
+        except APIResponseValidationError:
+            return True
+        return False
 
 
 @frozen(kw_only=True, weakref_slot=False)
@@ -165,6 +184,25 @@ def _meta(status: int, headers: Mapping[str, str], attempts: int, elapsed: float
 class APIResponse(APIObject):
     """The object at the top of an answer; `.meta` tells how it came."""
 
+    @classmethod
+    def _is_meant_by(cls, value: dict[str, Any]) -> bool:
+        """Whether a JSON object is one of these."""
+        return not cls._requires or cls._requires in value
+
+    @classmethod
+    def _says_it_failed(cls, value: dict[str, Any]) -> bool:
+        """Whether an answer says that it failed, in a way of its own."""
+        return False
+
+    def _unreadable(self) -> Any:
+        """What the reader came for, and could not be read; `None` if all could."""
+        return None
+
+    @classmethod
+    def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """The JSON object with everything in its place."""
+        return value
+
     meta: ResponseMeta = field(
         default=ResponseMeta(), init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP
     )
@@ -190,10 +228,13 @@ def _holds_objects(kind: Any) -> bool:
 def _current(value: object, came: object) -> object:
     """The JSON of a field that holds objects: `came`, if they are still those made of it."""
     if isinstance(value, APIObject):
-        missing = came is None and value == type(value)()  # or null: the attribute is the default
+        # Missing, null, or of another shape: the attribute is the default.
+        missing = value._raw is None and value == type(value)()
         return came if missing else value._json()
-    if not isinstance(value, list) or not (value or came):
+    if not isinstance(value, list) or not (value or isinstance(came, list)):
         return came
+    if isinstance(came, dict) and [id(getattr(item, "_raw", None)) for item in value] == [id(came)]:
+        return came  # one call, by itself
     made = [item for item in came if item is not None] if isinstance(came, list) else []
     if [id(getattr(item, "_raw", None)) for item in value] != [id(item) for item in made]:
         return _plain(value)

@@ -5,10 +5,11 @@ https://platform.openai.com/docs/api-reference/chat - what is sent is in `chat_p
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
-from attrs import Factory, define
+from attrs import Factory, define, field, setters
 
+from ..normalize import content_text, fails, finish_reason
 from .base import APIObject, APIResponse, note_change
 
 FinishReason: TypeAlias = (
@@ -159,7 +160,7 @@ class ChatCompletionMessage(APIObject):
     """What the model said. It may stand in the `messages` of the next request as it is."""
 
     role: str = "assistant"
-    content: str | None = None
+    content: str | None = field(default=None, metadata={"read": content_text, "as_is": str})
     refusal: str | None = None
     tool_calls: list[ChatCompletionMessageToolCall] | None = None
     annotations: list[Annotation] | None = None
@@ -210,8 +211,10 @@ class Choice(APIObject):
     """One answer; there are `n` of them."""
 
     index: int = 0
-    finish_reason: FinishReason | None = None
-    message: ChatCompletionMessage = Factory(ChatCompletionMessage)
+    finish_reason: FinishReason | None = field(default=None, metadata={"read": finish_reason})
+    message: ChatCompletionMessage = field(
+        factory=ChatCompletionMessage, metadata={"essential": True}
+    )
     logprobs: ChoiceLogprobs | None = None
 
 
@@ -226,18 +229,52 @@ class ChatCompletion(APIResponse):
     created: int = 0
     """Unix time, in seconds."""
     model: str = ""
-    choices: list[Choice] = Factory(list)
+    choices: list[Choice] = field(factory=list, metadata={"essential": True})
     usage: CompletionUsage | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
     metadata: dict[str, str] | None = None
     moderation: ChatCompletionModeration | None = None
 
+    @classmethod
+    def _is_meant_by(cls, value: dict[str, Any]) -> bool:
+        return value.get("choices") is not None
+
+    @classmethod
+    def _says_it_failed(cls, value: dict[str, Any]) -> bool:
+        choices = value.get("choices")
+        return type(choices) is list and any(map(fails, choices))
+
+    def _unreadable(self) -> Any:
+        """Tool calls of another shape, where there is no text either."""
+        for choice in self.choices:
+            message = choice.message
+            came = (message._raw or {}).get("tool_calls")
+            if came and message.tool_calls is None and not message.content:
+                return came
+        return None
+
+    @classmethod
+    def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """With a message on each choice, where a gateway has put a `delta`."""
+        choices = value["choices"]
+        if type(choices) is not list or not any(map(_has_delta_only, choices)):
+            return value
+        mended = [
+            {**choice, "message": choice["delta"]} if _has_delta_only(choice) else choice
+            for choice in choices
+        ]
+        return {**value, "choices": mended}
+
     @property
     def text(self) -> str:
         """The text of choice 0; "" if it has none (a refusal, a tool call)."""
         content = self.choices[0].message.content if self.choices else None
         return content if isinstance(content, str) else ""
+
+
+def _has_delta_only(choice: object) -> bool:
+    return type(choice) is dict and choice.get("message") is None and bool(choice.get("delta"))
 
 
 # --- streamed -----------------------------------------------------------------------------------
@@ -274,7 +311,7 @@ class ChoiceDeltaToolCall(APIObject):
 class ChoiceDelta(APIObject):
     """What a chunk adds to the message."""
 
-    content: str | None = None
+    content: str | None = field(default=None, metadata={"read": content_text, "as_is": str})
     role: str | None = None
     refusal: str | None = None
     tool_calls: list[ChoiceDeltaToolCall] | None = None
@@ -286,8 +323,8 @@ class ChunkChoice(APIObject):
     """What a chunk adds to one choice."""
 
     index: int = 0
-    delta: ChoiceDelta = Factory(ChoiceDelta)
-    finish_reason: FinishReason | None = None
+    delta: ChoiceDelta = field(factory=ChoiceDelta, metadata={"essential": True})
+    finish_reason: FinishReason | None = field(default=None, metadata={"read": finish_reason})
     logprobs: ChoiceLogprobs | None = None
 
 
@@ -299,7 +336,7 @@ class ChatCompletionChunk(APIObject):
     object: str = "chat.completion.chunk"
     created: int = 0
     model: str = ""
-    choices: list[ChunkChoice] = Factory(list)
+    choices: list[ChunkChoice] = field(factory=list, metadata={"essential": True})
     usage: CompletionUsage | None = None
     """Only in the last chunk, with `stream_options={"include_usage": True}`."""
     service_tier: str | None = None
@@ -307,11 +344,13 @@ class ChatCompletionChunk(APIObject):
     obfuscation: str | None = None
     """Padding that hides the length of the text from who watches the line."""
     moderation: ChatCompletionModeration | None = None
+    _told: str | None = field(
+        default=None, init=False, repr=False, eq=False, on_setattr=setters.NO_OP
+    )
 
     @property
     def text(self) -> str:
         """The text this chunk adds to choice 0; "" if none."""
-        for choice in self.choices:
-            if choice.index == 0 and isinstance(choice.delta.content, str):
-                return choice.delta.content
-        return ""
+        if self._told is not None:  # it does not stand in a delta
+            return self._told
+        return "".join(c.delta.content or "" for c in self.choices if c.index == 0)

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ClassVar, Literal, Required, TypeAlias
 
-from attrs import Factory, define, field, setters
+from attrs import define, field, setters
 
 from ..errors import APIResponseValidationError, InvalidArgumentError, OpenAIError
 from ..options import RequestOptions
@@ -172,7 +172,7 @@ class ImagesResponse(APIResponse):
 
     created: int = 0
     """Unix time, in seconds."""
-    data: list[Image] = Factory(list)
+    data: list[Image] = field(factory=list, metadata={"essential": True})
     background: str | None = None
     output_format: str | None = None
     quality: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from attrs import Factory, define
+from attrs import define, field
 
 from .base import APIResponse, note_change
 
@@ -32,7 +32,7 @@ class ModelList(APIResponse):
     _requires: ClassVar[str] = "data"
 
     object: str = "list"
-    data: list[Model] = Factory(list)
+    data: list[Model] = field(factory=list, metadata={"essential": True})
 
     def __len__(self) -> int:
         return len(self.data)

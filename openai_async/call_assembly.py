@@ -1,0 +1,124 @@
+"""Putting tool calls together from their pieces, by whatever a server tells them apart.
+
+The API numbers calls by `index`, and gives id and name with the first piece of each. Others number
+all of them 0, leave out the index or the id, make up an id for each piece, repeat the name in each
+piece, or stream it in pieces, and some send whole calls, with the arguments as an object.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .merging import Fields, Items, Text, index_of, merge
+from .normalize import arguments_text
+
+_FUNCTIONS = ("function", "custom")
+_ARGUMENTS = ("arguments", "input")
+
+
+class Calls(Items):
+    """The tool calls of a message in the making; each remembers the `index` its pieces carry."""
+
+    def add(self, pieces: Any, depth: int = 0) -> None:
+        """Take in the `tool_calls` of a delta: a list of pieces, or one piece by itself."""
+        for piece in pieces if type(pieces) is list else [pieces]:
+            if type(piece) is dict and piece:
+                self._add_piece(piece)
+
+    def _add_piece(self, piece: dict[str, Any]) -> None:
+        index = index_of(piece)
+        call = self._find(index, piece.get("id") or None)
+        if call is None or _opens_another(call, piece):
+            call = Fields(index=len(self) if index is None else index)
+            self.append(call)
+        for key, value in piece.items():
+            if key in _FUNCTIONS and type(value) is dict:
+                merge_function(call.setdefault(key, Fields()), value)
+            elif key == "id":
+                call.setdefault(key, value)
+                call[key] = call[key] or value  # the first: it is what the reader has seen
+            elif key != "index":
+                merge(call, {key: value}, 1)
+
+    def _find(self, index: int | None, call_id: Any) -> Fields | None:
+        """The call that a piece may belong to: of its index, else of its id, else the last."""
+        if index is not None:
+            same = [call for call in self if call["index"] == index]
+        elif call_id:
+            return next((call for call in self if call.get("id") == call_id), None)
+        else:
+            same = self
+        named = [call for call in same if call_id and call.get("id") == call_id]
+        found = named or same
+        return found[-1] if found else None
+
+    def whole(self) -> list[Fields]:
+        """In the order of their index; those of one index, as they came."""
+        ordered = sorted(self, key=lambda call: call["index"])
+        return [Fields({k: v for k, v in call.items() if k != "index"}) for call in ordered]
+
+
+def merge_function(held: Fields, piece: dict[str, Any]) -> None:
+    """Add a piece of a function, with its name and its arguments."""
+    for key, value in piece.items():
+        if key == "name":
+            _merge_name(held, value)
+        elif key in _ARGUMENTS and value is not None:
+            text = held.get(key)
+            if not isinstance(text, Text):
+                text = held[key] = Text()
+            if type(value) is str:
+                if text == ["{}"]:  # an object, and empty: it was none yet
+                    text.clear()
+                text.append(value)
+            elif value or not text:
+                text[:] = [arguments_text(value)]
+        else:
+            merge(held, {key: value}, 2)
+
+
+def _merge_name(held: Fields, name: Any) -> None:
+    """The name comes whole, again and again, growing, or in pieces before the arguments."""
+    known = held.get("name")
+    if not known or type(name) is not str or type(known) is not str:
+        held["name"] = known or name
+    elif name.startswith(known):
+        held["name"] = name
+    elif not _arguments(held):
+        held["name"] = known + name
+
+
+def _opens_another(call: Fields, piece: dict[str, Any]) -> bool:
+    """Whether a piece at the place of `call` is the first of another call.
+
+    It has a name, and either an id that is not that of `call`, or no id where the arguments of
+    `call` are whole.
+    """
+    function, held = _function(piece), _function(call)
+    if not function.get("name") or not held.get("name"):
+        return False
+    said = _arguments(held)
+    ours, theirs = call.get("id"), piece.get("id")
+    if ours and theirs:
+        return bool(ours != theirs and (not said or _is_whole(said)))
+    return _is_whole(said) and any(function.get(key) for key in _ARGUMENTS)
+
+
+def _function(call: dict[str, Any]) -> dict[str, Any]:
+    """What a call, or a piece of one, says of its function."""
+    return next((call[kind] for kind in _FUNCTIONS if isinstance(call.get(kind), dict)), {})
+
+
+def _arguments(function: dict[str, Any]) -> str:
+    return next(("".join(function[key]) for key in _ARGUMENTS if function.get(key)), "")
+
+
+def _is_whole(arguments: str) -> bool:
+    """Whether arguments are a JSON object, to which nothing can be added."""
+    if not arguments.rstrip().endswith("}"):
+        return False
+    try:
+        return isinstance(json.loads(arguments), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,100 @@
+"""Objects that come in pieces: how the pieces of a JSON object add up to the whole.
+
+Strings are text and add up, but for those that name something; objects are merged; lists are strung
+together, and their items with the same `index` are pieces of one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import APIResponseValidationError
+
+# Strings that name something, and so replace what was there; all others are text, and add up.
+# Some servers repeat the role, or a tool call's id and name, in every chunk.
+_NAMES = frozenset({"role", "id", "type", "name", "format", "signature"})
+# message.audio.data, tool_calls[].function.arguments: the API nests no deeper, and whatever a
+# server nests below that is taken as it is instead of being followed down to the stack's end.
+_MAX_DEPTH = 4
+
+
+class Fields(dict[str, Any]):
+    """An object in the making. Only these are merged into; what a chunk brought stays as it is."""
+
+
+class Text(list[str]):
+    """A text in pieces."""
+
+
+class Items(list[Any]):
+    """A list in the making."""
+
+    def add(self, item: Any, depth: int) -> None:
+        """Add an item, or a piece of one: the last with its `index` and `type`."""
+        index = item.get("index") if type(item) is dict else None
+        if index is None or depth >= _MAX_DEPTH:
+            self.append(item)
+            return
+        kind = item.get("type")
+        for held in reversed(self):
+            if isinstance(held, Fields) and held.get("index") == index:
+                if kind is None or held.get("type") in (None, kind):
+                    merge(held, {k: v for k, v in item.items() if k != "index"}, depth + 1)
+                    return
+                break
+        fresh = Fields()
+        self.append(fresh)
+        merge(fresh, item, depth + 1)
+
+    def whole(self) -> list[Any]:
+        """The items in their order."""
+        return self
+
+
+def merge(into: Fields, piece: dict[str, Any], depth: int = 0) -> None:
+    """Add a piece of an object to what has come of it."""
+    for key, value in piece.items():
+        held = into.get(key)
+        if value is None:
+            into.setdefault(key, None)
+        elif not value and held is not None:
+            pass  # an empty value replaces nothing
+        elif isinstance(value, str) and key not in _NAMES:
+            if isinstance(held, Text):
+                held.append(value)
+            else:
+                into[key] = Text([value])
+        elif isinstance(value, dict) and depth < _MAX_DEPTH:
+            if not isinstance(held, Fields):
+                held = into[key] = Fields()
+            merge(held, value, depth + 1)
+        elif isinstance(value, list):
+            if not isinstance(held, Items):
+                held = into[key] = Items()
+            for item in value:
+                held.add(item, depth)
+        else:
+            into[key] = value
+
+
+def index_of(piece: dict[str, Any]) -> int | None:
+    """The `index` of a choice or a call; `None` where there is none."""
+    index = piece.get("index")
+    if index is None or type(index) is int:
+        return index
+    try:
+        return int(index)  # 0.0 and "0"
+    except (TypeError, ValueError, OverflowError) as error:
+        msg = f"The stream has a {type(index).__name__} where an index belongs."
+        raise APIResponseValidationError(msg, body=piece) from error
+
+
+def joined(value: Any) -> Any:
+    """The whole of what is in the making, as plain JSON."""
+    if isinstance(value, Text):
+        return "".join(value)
+    if isinstance(value, Items):
+        return [joined(item) for item in value.whole()]
+    if isinstance(value, Fields):
+        return {key: joined(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,58 @@
+"""What servers mean: the one reading of text, finish reasons and arguments that all readers share.
+
+Pure functions of parsed JSON. `chunk.text`, `text()`, `completion()` and the plain answer all ask
+here, and so say the same of the same content.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+# What servers write where null belongs.
+_NO_FINISH = frozenset({"", "null", "none", "undefined"})
+# Parts of a content that are text to read. Thinking, references and pictures are not.
+_TEXT_PARTS = frozenset({None, "text", "output_text"})
+
+
+def finish_reason(value: object) -> str | None:
+    """The reason a choice has ended; `None` while it has not, whatever the server calls that."""
+    if type(value) is not str or value.strip().lower() in _NO_FINISH:
+        return None
+    return value
+
+
+def fails(choice: object) -> bool:
+    """Whether a choice, whole or streamed, says that it failed, as OpenRouter's do."""
+    return type(choice) is dict and (
+        bool(choice.get("error")) or choice.get("finish_reason") == "error"
+    )
+
+
+def content_text(value: Any) -> str | None:
+    """The text of a content: of a string, of a part, or of a list of both; `None` if it has none.
+
+    Mistral and its relays send `[{"type": "text", "text": "..."}]`, with thinking and references
+    among the parts, and plain strings in between.
+    """
+    if type(value) is str:
+        return value
+    if type(value) is list:
+        texts = [text for part in value if (text := content_text(part)) is not None]
+        return "".join(texts) if texts else None
+    if type(value) is dict:
+        text = value.get("text") if value.get("type") in _TEXT_PARTS else None
+        if type(text) is dict:  # {"value": "..."}, as in the Assistants API
+            text = text.get("value")
+        return text if type(text) is str else None
+    return json.dumps(value) if value else None
+
+
+def arguments_text(value: Any) -> str:
+    """The arguments of a call as the JSON text that the API has, though some send the object."""
+    return value if type(value) is str else json.dumps(value)
+
+
+def is_usage(value: object) -> bool:
+    """Whether it tells how many tokens were used: an object with a number other than zero."""
+    return type(value) is dict and any(type(n) in (int, float) and n for n in value.values())

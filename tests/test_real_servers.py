@@ -1,0 +1,440 @@
+"""What servers and gateways really send in place of what the API describes, streamed.
+
+Whatever it is, all readers say the same: the text of the chunks, `text()` and `completion()`; a
+failure never looks like an answer; and nothing ends in silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from openai_async import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APITimeoutError,
+    AsyncClient,
+    ChatCompletionStream,
+    InternalServerError,
+    StreamInterruptedError,
+    Timeout,
+)
+from openai_async.bytestream import RECHECK
+from openai_async.stream import FINISH_GRACE
+from openai_async.types.chat import ChatCompletion
+
+from .raw_server import DONE, Answer, Exchange, RawServer, chunk, sse
+
+pytestmark = pytest.mark.virtual_time
+
+HELLO = (chunk("hel"), chunk("lo"))
+STOP = chunk(finish="stop")
+USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+
+
+def ask(client: AsyncClient, **params: Any) -> ChatCompletionStream:
+    create: Any = client.chat.completions.create
+    messages = [{"role": "user", "content": "Hi"}]
+    return create(model="m", messages=messages, stream=True, **params)  # type: ignore[no-any-return]
+
+
+async def read(client: AsyncClient, **params: Any) -> ChatCompletion:
+    """The completion, if all readers agree on its text."""
+    texts = "".join([text async for text in ask(client, **params).text()])
+    chunks = "".join([chunk.text async for chunk in ask(client, **params)])
+    completion = await ask(client, **params).completion()
+    assert texts == chunks == completion.text
+    return completion
+
+
+def choice(of: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """The chunk with these fields on its choice."""
+    return {**of, "choices": [{**of["choices"][0], **fields}]}
+
+
+def saying(*events: bytes | dict[str, object], every: float = 0.0) -> Answer:
+    """A stream of these events, with so many seconds between them, that ends properly."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        for event in events:
+            await exchange.part(event if isinstance(event, bytes) else sse(event))
+            await asyncio.sleep(every)
+        await exchange.end()
+
+    return answer
+
+
+def cut(*events: bytes | dict[str, object]) -> Answer:
+    """A stream whose connection ends behind these events."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        for event in events:
+            await exchange.part(event if isinstance(event, bytes) else sse(event))
+        exchange.writer.close()
+
+    return answer
+
+
+# --- ends: complete by evidence -----------------------------------------------------------------
+
+NO_FINISH = ["", "null", "None", " "]
+
+
+@pytest.mark.parametrize("word", NO_FINISH)
+@pytest.mark.parametrize("ends", [saying, cut])
+async def test_a_word_for_null_is_no_finish_reason(
+    raw: RawServer, raw_client: AsyncClient, word: str, ends: Any
+) -> None:
+    raw.answer = ends(*(chunk(text, finish=word) for text in ("hel", "lo")))
+    with pytest.raises(StreamInterruptedError) as caught:
+        await ask(raw_client).completion()
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "hello"
+    assert caught.value.partial.choices[0].finish_reason is None
+
+
+@pytest.mark.parametrize("word", [*NO_FINISH, "stop"])
+async def test_what_stands_in_every_chunk_ends_nothing(
+    raw: RawServer, raw_client: AsyncClient, word: str
+) -> None:
+    pieces = [f"{number} " for number in range(30)]
+    raw.answer = saying(*(chunk(piece, finish=word) for piece in pieces), DONE, every=5)
+    assert (await read(raw_client)).text == "".join(pieces)
+
+
+@pytest.mark.parametrize("ends", [saying, cut])
+async def test_a_finish_reason_that_is_followed_by_text_proves_nothing_any_more(
+    raw: RawServer, raw_client: AsyncClient, ends: Any
+) -> None:
+    raw.answer = ends(chunk("hel", finish="stop"), chunk("lo", finish="stop"))
+    with pytest.raises(StreamInterruptedError) as caught:
+        await ask(raw_client).completion()
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "hello"
+
+
+async def test_what_follows_a_finish_reason_and_is_no_text_changes_nothing(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    filters = choice(chunk(), content_filter_offsets={"start": 0})
+    raw.answer = saying(*HELLO, STOP, chunk(""), filters)
+    assert (await read(raw_client)).text == "hello"
+
+
+async def test_the_grace_after_a_finish_counts_from_the_last_event(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    late: list[dict[str, object]] = [
+        choice(chunk(), content_filter_offsets={"start": n}) for n in range(5)
+    ]
+    raw.answer = saying(*HELLO, STOP, *late, {"choices": [], "usage": USAGE}, every=9)
+    completion = await ask(raw_client).completion()
+    assert completion.usage is not None
+
+
+async def test_silence_behind_a_finish_reason_is_the_end(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        for event in (*HELLO, STOP):
+            await exchange.part(sse(event))
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    assert (await ask(raw_client).completion()).text == "hello"
+    assert asyncio.get_running_loop().time() == pytest.approx(FINISH_GRACE + RECHECK)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 12, 200])
+async def test_usage_that_was_asked_for_has_time_to_come(
+    raw: RawServer, raw_client: AsyncClient, seconds: float
+) -> None:
+    comments = [b": working\n\n"] * 4
+    usage: dict[str, object] = {"choices": [], "usage": USAGE}
+    raw.answer = saying(*HELLO, STOP, *comments, usage, DONE, every=seconds / 5)
+    completion = await ask(raw_client, stream_options={"include_usage": True}).completion()
+    assert completion.usage is not None
+    assert completion.usage.total_tokens == 7
+
+
+async def test_comments_alone_do_not_keep_a_whole_answer_open_for_ever(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = saying(*HELLO, STOP, *[b": ping\n\n"] * 1000, every=1)
+    stream = ask(raw_client)
+    assert (await stream.completion()).text == "hello"
+    await raw.hung_up.wait()
+    assert asyncio.get_running_loop().time() < 30
+
+
+# --- content in parts ---------------------------------------------------------------------------
+
+THINKING: dict[str, Any] = {
+    "type": "thinking",
+    "thinking": [{"type": "text", "text": "a greeting"}],
+}
+REFERENCE: dict[str, Any] = {"type": "reference", "reference_ids": [0]}
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        [[{"type": "text", "text": "hel"}], [{"type": "text", "text": "lo"}]],
+        [[{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]],
+        ["hel", [{"type": "text", "text": "lo"}]],
+        [[THINKING], "hel", [REFERENCE], "lo"],
+        [[THINKING, {"type": "text", "text": "hel"}], "lo", [REFERENCE]],
+        [["hel", "lo"]],
+        [{"type": "text", "text": "hello"}],
+        [[{"type": "output_text", "text": "hello"}]],
+        [[{"type": "text", "text": {"value": "hello"}}]],
+        [[], "hello", []],
+    ],
+)
+async def test_text_in_parts_is_text_and_the_rest_is_none(
+    raw: RawServer, raw_client: AsyncClient, contents: list[Any]
+) -> None:
+    raw.answer = saying(*(chunk(content) for content in contents), STOP, DONE)
+    assert (await read(raw_client)).text == "hello"
+
+
+async def test_parts_that_are_no_text_are_kept_in_their_place(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = saying(chunk([THINKING]), *HELLO, chunk([REFERENCE]), STOP, DONE)  # type: ignore[arg-type]
+    completion = await ask(raw_client).completion()
+    assert completion.choices[0].message.to_dict()["content"] == [
+        THINKING,
+        {"type": "text", "text": "hello"},
+        REFERENCE,
+    ]
+
+
+# --- failures in disguise -----------------------------------------------------------------------
+
+FULL = "the context is full"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'{"error": {"message": "the context is full", "code": 400}}',
+        b'{"error": {"message": "the context is full", "code": 400}}\n\n',
+        b'{\n  "error": {\n    "message": "the context is full"\n  }\n}\n\n',
+        b'error: {"message": "the context is full", "code": 400}\n\n',
+        b"error: the context is full\n\n",
+        b"data: error: the context is full\n\n",
+        b'event: error\ndata: {"message": "the context is full"}\n\n',
+        b"event: error\ndata: the context is full\n\n",
+        {"error": {"message": FULL}, "choices": []},
+        {"code": 400, "message": FULL},
+        {"type": "error", "code": "x", "message": FULL},
+        {"object": "error", "message": FULL, "code": 400},
+        {"detail": FULL},
+        {"error": FULL},
+        {"choices": None, "base_resp": {"status_code": 1039, "status_msg": FULL}},
+        {"id": "x", "msg": FULL, "status": 500},
+        choice(chunk(), error={"code": 502, "message": FULL}, finish_reason="error"),
+        choice(chunk(), error={"code": 502, "message": FULL}),
+    ],
+)
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize("end", [b"", DONE])
+async def test_a_failure_in_a_stream_is_an_error_with_the_servers_words(
+    raw: RawServer, raw_client: AsyncClient, event: Any, begun: bool, end: bytes
+) -> None:
+    # A comment first: what begins with JSON is no stream.
+    raw.answer = saying(b": ping\n\n", *(HELLO if begun else ()), event, end)
+    with pytest.raises(APIError, match=FULL) as caught:
+        await ask(raw_client).completion()
+    assert not isinstance(caught.value, StreamInterruptedError)
+    if begun:
+        assert caught.value.partial is not None
+        assert caught.value.partial.text == "hello"
+
+
+async def test_a_message_of_the_server_is_no_failure_of_an_answer_that_becomes_whole(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    status: dict[str, object] = {"type": "status", "message": "loading the model"}
+    raw.answer = saying(status, *HELLO, status, STOP, status, DONE)
+    assert (await read(raw_client)).text == "hello"
+
+
+@pytest.mark.parametrize(
+    "events", [[DONE], [b": ping\n\n", DONE], [b"\n\n", DONE], [{"id": "1"}, DONE]]
+)
+async def test_a_stream_with_nothing_in_it_is_an_error(
+    raw: RawServer, raw_client: AsyncClient, events: list[Any]
+) -> None:
+    raw.answer = saying(*events)
+    with pytest.raises(APIResponseValidationError, match="without an answer"):
+        await ask(raw_client).completion()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<html><title>Sign in</title></html>", "Sign in"),
+        (b"upstream timed out", "upstream timed out"),
+        (b"Error: no healthy upstream\n", "no healthy upstream"),
+    ],
+)
+async def test_a_page_in_place_of_a_stream_is_an_error_with_its_words(
+    raw: RawServer, raw_client: AsyncClient, body: bytes, words: str
+) -> None:
+    raw.answer = lambda e: e.whole(body, content_type="text/plain")
+    with pytest.raises(APIResponseValidationError, match=words):
+        await ask(raw_client).completion()
+
+
+async def test_a_message_in_place_of_deltas_is_the_answer(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    message = {"role": "assistant", "content": "hello", "tool_calls": None}
+    whole: dict[str, object] = {
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]
+    }
+    raw.answer = saying(whole, DONE)
+    assert (await read(raw_client)).text == "hello"
+
+
+@pytest.mark.parametrize("delta", [{}, {"content": ""}, None])
+async def test_a_message_at_the_end_of_its_deltas_is_not_the_answer_again(
+    raw: RawServer, raw_client: AsyncClient, delta: Any
+) -> None:
+    last = choice(STOP, delta=delta, message={"role": "assistant", "content": "hello"})
+    raw.answer = saying(*HELLO, last, DONE)
+    assert (await read(raw_client)).text == "hello"
+
+
+# --- good answers, oddly dressed ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "label", ["application/json", "text/html", "text/plain", "application/octet-stream", ""]
+)
+async def test_the_first_bytes_decide_what_a_stream_is_not_its_label(
+    raw: RawServer, raw_client: AsyncClient, label: str
+) -> None:
+    body = b"\n\n" + b"".join(map(sse, (*HELLO, STOP))) + DONE
+    raw.answer = lambda e: e.whole(body, content_type=label)
+    assert (await read(raw_client)).text == "hello"
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        b"data: DONE\n\n",
+        b"data:[DONE]\n\n",
+        b'data: "[DONE]"\n\n',
+        b"data: [done]\n\n",
+        b"[DONE]\n\n",
+    ],
+)
+async def test_done_is_done_however_it_is_spelled(
+    raw: RawServer, raw_client: AsyncClient, done: bytes
+) -> None:
+    raw.answer = saying(*HELLO, STOP, done)
+    assert (await read(raw_client)).text == "hello"
+    assert raw.connections == 1
+
+
+async def test_events_with_one_line_feed_between_them(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    lines = b"".join(sse(event)[:-1] for event in (*HELLO, STOP)) + b"data: [DONE]\n\n"
+    raw.answer = saying(lines)
+    assert (await read(raw_client)).text == "hello"
+
+
+@pytest.mark.parametrize("logprobs", [-0.0231, [], "none"])
+async def test_log_probabilities_of_another_shape_lose_no_text(
+    raw: RawServer, raw_client: AsyncClient, logprobs: Any
+) -> None:
+    raw.answer = saying(*(choice(event, logprobs=logprobs) for event in HELLO), STOP, DONE)
+    completion = await read(raw_client)
+    assert completion.text == "hello"
+    assert completion.choices[0].logprobs is None
+    assert completion.choices[0].extra == {"logprobs": logprobs}
+
+
+# --- put together -------------------------------------------------------------------------------
+
+
+async def test_empty_names_do_not_replace_real_ones(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    empty: dict[str, object] = {"id": "", "model": "", "created": 0, "system_fingerprint": ""}
+    named = {**chunk("hel"), "system_fingerprint": "fp"}
+    raw.answer = saying({**empty, "choices": []}, named, {**chunk("lo"), **empty}, STOP, DONE)
+    completion = await read(raw_client)
+    assert (completion.id, completion.model) == ("chatcmpl-1", "gpt-4o")
+    assert (completion.created, completion.system_fingerprint) == (1700000000, "fp")
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        choice(STOP, usage=USAGE),
+        {**STOP, "x_groq": {"id": "1", "usage": USAGE}},
+        {**STOP, "usage": USAGE},
+    ],
+)
+@pytest.mark.parametrize("then", [None, {}, [], {"total_tokens": 0, "prompt_tokens": 0}])
+async def test_usage_is_found_where_servers_put_it_and_stays(
+    raw: RawServer, raw_client: AsyncClient, last: dict[str, Any], then: Any
+) -> None:
+    raw.answer = saying(*HELLO, last, {"choices": [], "usage": then}, DONE)
+    completion = await read(raw_client)
+    assert completion.usage is not None
+    assert completion.usage.total_tokens == 7
+
+
+async def test_numbers_that_come_with_each_chunk_are_strung_together(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = saying(
+        choice(HELLO[0], token_ids=[1, 2]), choice(HELLO[1], token_ids=[3]), STOP, DONE
+    )
+    assert (await read(raw_client)).choices[0].extra["token_ids"] == [1, 2, 3]
+
+
+async def test_an_error_on_the_way_has_what_came_before(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = saying(*HELLO, every=1)
+    client = raw_client.with_options(timeout=Timeout(idle=0.5))
+    with pytest.raises(APITimeoutError) as stalled:
+        await ask(client).completion()
+    assert stalled.value.partial is not None
+    assert stalled.value.partial.text == "hel"
+    raw.answer = saying(*HELLO, {"error": {"message": "out of memory", "code": 500}})
+    with pytest.raises(InternalServerError) as failed:
+        await ask(client).completion()
+    assert failed.value.partial is not None
+    assert failed.value.partial.text == "hello"
+
+
+async def test_what_has_come_can_be_had_at_any_time(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = saying(*HELLO, STOP, DONE, every=1)
+    stream = ask(raw_client)
+    assert stream.partial.text == ""
+    seen = [stream.partial.text async for _ in stream]
+    assert seen == ["hel", "hello", "hello"]
+
+
+async def test_a_connection_that_breaks_is_an_error_of_the_connection(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = cut(*HELLO)
+    with pytest.raises(APIConnectionError):
+        await ask(raw_client).completion()
