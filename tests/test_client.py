@@ -32,7 +32,7 @@ from openai_async import (
 from openai_async.testing import Failure, LocalServer
 
 from .conftest import BASE_URL
-from .raw_server import Exchange, RawServer
+from .raw_server import Exchange, RawServer, chunk
 
 pytestmark = pytest.mark.virtual_time
 
@@ -452,13 +452,18 @@ async def test_no_error_in_the_chain_holds_a_key_that_came_back_in_the_wrong_pla
     misshapen: Any = {"choices": [{"message": wrong, "delta": wrong}]}
 
     async def answer(exchange: Exchange) -> None:
-        await (exchange.stream(misshapen) if stream else exchange.whole(orjson.dumps(misshapen)))
+        good = chunk("a")
+        await (
+            exchange.stream(good, misshapen) if stream else exchange.whole(orjson.dumps(misshapen))
+        )
 
     raw.answer = answer
     hi: Any = [{"role": "user", "content": "Hi"}]
     async with AsyncClient(base_url=raw.url, api_key="sk-secret-0123456789") as client:
         call = client.chat.completions.create(model="m", messages=hi, stream=stream)
         reader = aiter(call) if isinstance(call, ChatCompletionStream) else None
+        if reader is not None:
+            await anext(reader)
         for _ in range(2 if reader else 1):  # the failure of a stream is raised again
             with pytest.raises(APIResponseValidationError) as caught:
                 await (call if reader is None else anext(reader))
