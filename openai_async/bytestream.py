@@ -20,7 +20,7 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from .aiohttp_internals import ParserError, bytes_so_far
+from .aiohttp_internals import ParserError, bytes_so_far, forget_proxy
 from .errors import APIConnectionError, APITimeoutError
 
 # An answer that is an error is read to tell what went wrong, and no further.
@@ -282,7 +282,12 @@ def connection_error(error: BaseException, url: URL) -> APIConnectionError:
     where = str(url.origin() if url.absolute else url)
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         return APIConnectionError(f"The proxy on the way to {where} failed: {_reason(error)}.")
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        msg = f"Cannot connect to {where}: {_reason(error)}. Pass ssl=... with its CA."
+        failure = APIConnectionError(msg)
+        failure.retryable = False
+        return failure
+    if isinstance(error, aiohttp.ClientConnectorError):
         hint = "Check base_url, and that the server is up."
         if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
             hint = "The server does not speak TLS there: try http:// in base_url."
@@ -312,13 +317,19 @@ def _forget_key(error: BaseException | None) -> None:
         forget_frames(error)
         if isinstance(error, aiohttp.ClientResponseError):
             headers = CIMultiDict(error.request_info.headers)
-            headers.popall("Authorization", None)
+            for name in ("Authorization", "Proxy-Authorization"):
+                headers.popall(name, None)
             sent = error.request_info
+            # The URL is that of the proxy, password included, where the proxy refused to connect.
             error.request_info = aiohttp.RequestInfo(
-                sent.url, sent.method, CIMultiDictProxy(headers), sent.real_url
+                sent.url.with_user(None),
+                sent.method,
+                CIMultiDictProxy(headers),
+                sent.real_url.with_user(None),
             )
             error.args = (error.request_info, error.history)
         else:
+            forget_proxy(error)
             error.args = tuple(map(_unquoted, error.args))
         if hasattr(error, "message"):
             error.message = _unquoted(error.message)
