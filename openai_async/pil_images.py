@@ -12,6 +12,8 @@ from .errors import InvalidArgumentError
 
 # Pillow calls the JPEG files of phones, which hold a second picture, by the name of that format.
 _JPEG = ("JPEG", "MPO")
+# Others are not what was loaded: `putalpha` has changed the image since.
+_OF_JPEG = ("L", "RGB", "CMYK", "YCbCr")
 # What each format can hold. Deeper greys than 8 bits are not among them: PNG has them, but a server
 # that converts to RGB with Pillow gets white of all above 255.
 _HELD = {"JPEG": ("L", "RGB"), "PNG": ("1", "L", "LA", "P", "RGB", "RGBA")}
@@ -45,7 +47,7 @@ def encoded(image: PILImage) -> bytes:
             colours.
     """
     buffer = io.BytesIO()
-    kind = "JPEG" if image.format in _JPEG else "PNG"
+    kind = "JPEG" if image.format in _JPEG and image.mode in _OF_JPEG else "PNG"
     params = {"quality": 95} if kind == "JPEG" else {}
     try:
         exif, profile = _orientation(image), image.info.get("icc_profile")
@@ -68,11 +70,11 @@ def _held(image: Any, kind: str) -> Any:
     if image.mode == "LAB":
         # Pillow converts it only by way of colour profiles, which it need not have been built with.
         msg = (
-            "The PIL image has mode LAB, which no picture format for models has: make it RGB "
-            "first, with PIL.ImageCms."
+            "The PIL image has mode LAB, which a PNG cannot hold: convert it to RGB first, with "
+            "PIL.ImageCms."
         )
         raise InvalidArgumentError(msg)
-    if image.mode in _VIA and kind == "PNG":
+    if image.mode in _VIA:
         image = image.convert(_VIA[image.mode])
     return image if image.mode in _HELD[kind] else image.convert("RGB")
 
@@ -101,7 +103,9 @@ def _in_8_bits(image: Any) -> Any:
         top = fitting[0]
     scale = 255.0 / top
     # Half a step more, since what follows cuts off.
-    return image.point(lambda value: value * scale + 0.5).convert("L")
+    image = image.point(lambda value: value * scale + 0.5).convert("L")
+    image.info.pop("transparency", None)  # one grey of many more than there are now
+    return image
 
 
 def _fits(profile: object, mode: str) -> bool:

@@ -84,9 +84,9 @@ async def _url(source: ImageSource) -> str:
             return await asyncio.to_thread(_from_data_url, source)
         if scheme.startswith("file:"):
             msg = (
-                f"{source[:80]!r} has the scheme file: pass the path itself to send the picture, "
-                "or, for a server that opens files of its own such as vLLM, write the part "
-                '{"type": "image_url", "image_url": {"url": ...}} yourself.'
+                f"{source[:80]!r} has the scheme file: to send the picture pass its path. For a "
+                "server that reads files of its own, such as vLLM, write the part yourself: "
+                '{"type": "image_url", "image_url": {"url": "file://..."}}.'
             )
             raise InvalidArgumentError(msg)
         if re.match(r"[a-z][a-z0-9+.\-]+://", scheme):
@@ -176,6 +176,9 @@ async def _from_file(file: _Readable) -> str:
         if isinstance(error, _NoBytesError):
             msg = 'The file gives no bytes: open it with mode "rb".'
         raise InvalidArgumentError(msg) from error
+    if not data:
+        msg = "The file is empty, or has been read to its end: call seek(0) first."
+        raise InvalidArgumentError(msg)
     return _data_url(data, "The file is")
 
 
@@ -204,11 +207,7 @@ def _data_url(data: bytes, what: str) -> str:
         data, kind = picture, image_format(picture)
     if kind in _READ:
         return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    msg = (
-        f"{what} empty: has it been read to its end?"
-        if not data
-        else f"{what} no PNG, JPEG, GIF or WebP picture."
-    )
+    msg = f"{what} empty." if not data else f"{what} no PNG, JPEG, GIF or WebP picture."
     if kind is not None:
         msg = f"{msg[:-1]} but {kind.upper()}: {_WAYS.get(kind, _WAY)}."
     raise InvalidArgumentError(msg)

@@ -113,7 +113,7 @@ async def test_what_is_premultiplied_does_not_change_its_owner() -> None:
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (Image.new("LAB", (1, 1)), "mode LAB, .*: make it RGB first"),
+        (Image.new("LAB", (1, 1)), "mode LAB, .*: convert it to RGB first"),
         (pixels("I", [-1, 5]), "mode I and values from -1 to 5: scale them to 0 to 255"),
         (pixels("I", [0, 70000]), "mode I and values from 0 to 70000"),
         (pixels("F", [-0.5, 0.5]), "mode F and values from -0.5 to 0.5"),
@@ -148,6 +148,23 @@ async def test_the_photo_of_a_phone_is_sent_as_the_jpeg_it_is() -> None:
 async def test_what_was_loaded_from_a_jpeg_stays_one(mode: str) -> None:
     head, back = await sent(opened(noise(mode), "JPEG"))
     assert (head, back.mode) == ("data:image/jpeg;base64", "L" if mode == "L" else "RGB")
+
+
+async def test_a_jpeg_that_was_made_transparent_is_sent_so() -> None:
+    photo = opened(noise(), "JPEG")
+    photo.putalpha(7)
+    assert photo.format == "JPEG"
+    head, back = await sent(photo)
+    assert (head, back.getextrema()[-1]) == ("data:image/png;base64", (7, 7))
+
+
+async def test_a_transparent_grey_of_16_bits_is_none_of_8() -> None:
+    image = pixels("I;16", [0, 117])
+    image.info["transparency"] = 117
+    _, back = await sent(image)
+    assert back.mode == "L"
+    assert "transparency" not in back.info
+    assert image.info["transparency"] == 117
 
 
 async def test_a_cmyk_jpeg_keeps_its_colours() -> None:
