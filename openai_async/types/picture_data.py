@@ -15,8 +15,8 @@ import orjson
 from ..errors import APIResponseValidationError, redacted, words
 from .image_format import HEAD_SIZE, image_format
 
-# The smallest GIF. A word like "null" is base64 too, of fewer bytes.
-MIN_PICTURE = 26
+# The smallest pictures around are GIFs of 23 bytes. Words like "null" are base64 too, of fewer.
+MIN_PICTURE = 20
 # Longer heads than "data:image/svg+xml;charset=utf-8;name=cat.svg;base64" are not looked for.
 _MAX_HEAD = 200
 
