@@ -99,6 +99,14 @@ async def test_every_mode_keeps_its_colours(mode: str) -> None:
     assert [close(*pair) for pair in zip(got, colours, strict=True)] == [True] * len(colours), got
 
 
+@pytest.mark.parametrize("mode", [mode for mode in TABLE if mode[:1] in "IF"] + ["dark I;16"])
+async def test_deep_greys_are_rounded(mode: str) -> None:
+    image, colours = TABLE[mode]
+    _, back = await sent(image)
+    got = [back.getpixel((x, 0)) for x in range(back.width)]
+    assert got == [colour[0] for colour in colours]
+
+
 def close(one: Any, other: Any) -> bool:
     """The same, but for the rounding between colour models."""
     return all(abs(a - b) <= 2 for a, b in zip(one, other, strict=True))

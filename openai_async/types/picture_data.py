@@ -42,6 +42,8 @@ def decoded(text: str, *, start: bool = False) -> bytes:
     if start:
         # Four characters hold three bytes; line breaks and a head take some.
         text = text[: 2 * HEAD_SIZE + _MAX_HEAD]
+        if "%" in text[-2:]:
+            text = text.rpartition("%")[0]
     head, comma, rest = text.partition(",")
     if comma and len(head) <= _MAX_HEAD:
         kind = head.strip().lower()

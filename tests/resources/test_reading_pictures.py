@@ -99,6 +99,12 @@ async def test_base64_is_read_however_it_is_written(field: str, spelling: str) -
     assert await image.read() == PNG
 
 
+@pytest.mark.parametrize("cut", range(12))
+def test_percent_signs_do_not_hide_the_format(cut: int) -> None:
+    escaped = "".join(f"%{byte:02X}" for byte in base64.b64encode(PNG * 4))
+    assert Image(url=f"data:image/png;name={'x' * cut};base64,{escaped}").format == "png"
+
+
 @pytest.mark.parametrize("spelling", SPELLINGS)
 async def test_a_streamed_picture_is_read_the_same_way(spelling: str) -> None:
     assert await ImageGenCompletedEvent(b64_json=SPELLINGS[spelling]).read() == PNG
@@ -163,7 +169,10 @@ async def test_two_empty_fields_are_an_error_of_one_sentence(
         await drawn(raw, item)
 
 
-@pytest.mark.parametrize("url", ["/images/generated", "generatedimages0123456789", "file:///x.png"])
+@pytest.mark.parametrize(
+    "url",
+    ["/images/generated/cats/of/2026/11", "generatedcatof20261125abcdefgh1234", "file:///x.png"],
+)
 async def test_a_path_that_looks_like_base64_is_no_picture(raw: RawServer, url: str) -> None:
     with pytest.raises(APIResponseValidationError, match=r"no http\(s\) URL"):
         await drawn(raw, {"url": url})
@@ -279,12 +288,21 @@ async def test_a_redirect_is_followed_as_it_is_spelled(
 
 
 @pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:{port}/a\r\nX-Evil: 1", "\n http://127.0.0.1:{port}/a "]
+    ("path", "asked"),
+    [
+        ("/a\r\nX-Evil:1", "/aX-Evil:1"),
+        ("/a\x01\x7fb", "/a%01%7Fb"),
+        ("/a b.png \n", "/a%20b.png"),
+        ("/ä", "/%C3%A4"),
+    ],
 )
-async def test_white_space_in_a_url_does_not_reach_the_wire(raw: RawServer, url: str) -> None:
-    await drawn(raw, {"url": url.format(port=raw.port)}, lambda e: e.whole(PNG))
+async def test_what_no_url_may_hold_does_not_reach_the_wire(
+    raw: RawServer, path: str, asked: str
+) -> None:
+    url = f" http://127.0.0.1:{raw.port}{path}"
+    await drawn(raw, {"url": url}, lambda e: e.whole(PNG))
+    assert raw.exchanges[1].head.startswith(f"GET {asked} HTTP/1.1\r\n")
     assert "x-evil" not in raw.exchanges[1].headers
-    assert raw.exchanges[1].head.startswith("GET /a")
 
 
 async def redirect(exchange: Exchange, location: str) -> None:
