@@ -276,7 +276,9 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def connection_error(error: BaseException, url: URL) -> APIConnectionError:
+def connection_error(
+    error: BaseException, url: URL, address: str = "base_url"
+) -> APIConnectionError:
     """Our exception for aiohttp's: what happened, to whom, and what to check."""
     _forget_key(error)
     where = str(url.origin() if url.absolute else url)
@@ -288,9 +290,9 @@ def connection_error(error: BaseException, url: URL) -> APIConnectionError:
         failure.retryable = False
         return failure
     if isinstance(error, aiohttp.ClientConnectorError):
-        hint = "Check base_url, and that the server is up."
+        hint = f"Check {address}, and that the server is up."
         if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
-            hint = "The server does not speak TLS there: try http:// in base_url."
+            hint = f"The server does not speak TLS there: try http:// in {address}."
         return APIConnectionError(f"Cannot connect to {where}: {_reason(error)}. {hint}")
     if isinstance(error, aiohttp.ClientPayloadError):
         return APIConnectionError(f"The answer of {where} broke off: {_reason(error)}.")

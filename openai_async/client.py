@@ -18,7 +18,7 @@ from yarl import URL
 
 from . import codec
 from ._version import __version__
-from .errors import MIN_SECRET, APIResponseValidationError, InvalidArgumentError
+from .errors import MIN_SECRET, InvalidArgumentError
 from .middleware import Middleware, chain
 from .middleware.retry import Retry
 from .options import (
@@ -347,25 +347,23 @@ class AsyncClient:
         return connect
 
     async def _download(self, url: str) -> bytes:
-        """The bytes behind the URL of a picture. Neither key nor default headers go along."""
-        try:
-            # As it came: a signature in the query covers the spelling.
-            target = URL(url, encoded=url.isascii() and " " not in url)
-            good = target.scheme in ("http", "https") and bool(target.host)
-        except ValueError:
-            good = False
-        if not good:
-            msg = f"The picture's url is no http(s) URL: {url[:80]!r}."
-            raise APIResponseValidationError(msg)
-        request = Request(
-            method="GET",
-            url=target,
-            headers=CIMultiDict({"User-Agent": USER_AGENT}),
-            timeout=self.timeout,
-            max_retries=self.max_retries,
-            max_body=MAX_DOWNLOAD,
-        )
-        return (await self._send(request)).body
+        """The bytes of the picture behind a URL; none of the default headers go along."""
+        from .download import download
+
+        async def get(target: URL, api_key: APIKey | None) -> Response:
+            request = Request(
+                method="GET",
+                url=target,
+                headers=CIMultiDict({"User-Agent": USER_AGENT}),
+                timeout=self.timeout,
+                max_retries=self.max_retries,
+                max_body=MAX_DOWNLOAD,
+                api_key=api_key,
+                picture=True,
+            )
+            return await self._send(request)
+
+        return await download(url, get, base_url=self.base_url, api_key=self.api_key)
 
     def _request(
         self, method: str, path: str, body: bytes | None, options: RequestOptions

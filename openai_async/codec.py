@@ -56,6 +56,9 @@ def dumps(value: object) -> bytes:
             # when they occur, since the option makes every call slower.
             return orjson.dumps(value, default=_default, option=orjson.OPT_NON_STR_KEYS)
         except TypeError:
+            from .unawaited import refuse_unawaited  # not every program makes the mistake
+
+            refuse_unawaited(value)
             if "surrogates" in str(error):  # of an answer that is sent back
                 return _dumps_escaped(value)
             msg = f"The request cannot be written as JSON: {error}."

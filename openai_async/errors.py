@@ -201,6 +201,12 @@ _BY_STATUS: dict[int, tuple[type[APIStatusError], str]] = {
     422: (UnprocessableEntityError, ""),
     429: (RateLimitError, "Send more slowly or raise max_retries."),
 }
+# A picture's URL is not the API: other things go wrong there.
+_EXPIRED = (
+    "The link may have expired, as most do within an hour: generate the picture again, "
+    'or ask for it as base64 (response_format="b64_json").'
+)
+_PICTURE_HINTS = dict.fromkeys((401, 403, 404, 410), _EXPIRED)
 _NO_DETAILS = "no details were given"
 # Where servers put what they have to say, in the order in which it is looked for.
 _MESSAGE_KEYS = ("message", "msg", "detail", "error_message", "error_msg", "error_description")
@@ -222,9 +228,14 @@ _STATUS_BY_WORD = {
 }
 
 
-def status_error(status: int, headers: Mapping[str, str], body: object) -> APIStatusError:
-    """The exception for an answer of status 300 and above; `body` is parsed JSON or text."""
-    return _status_error(f"HTTP {status}", status, headers, body)
+def status_error(
+    status: int, headers: Mapping[str, str], body: object, *, picture: bool = False
+) -> APIStatusError:
+    """The exception for an answer of status 300 and above; `body` is parsed JSON or text.
+
+    `picture`: it is the answer of a picture's URL, where the advice for the API would mislead.
+    """
+    return _status_error(f"HTTP {status}", status, headers, body, picture)
 
 
 def object_error(body: object, headers: Mapping[str, str]) -> APIError:
@@ -253,7 +264,7 @@ def object_error(body: object, headers: Mapping[str, str]) -> APIError:
 
 
 def _status_error(
-    prefix: str, status: int, headers: Mapping[str, str], body: object
+    prefix: str, status: int, headers: Mapping[str, str], body: object, picture: bool = False
 ) -> APIStatusError:
     said = _said(body)
     kind, hint = _BY_STATUS.get(
@@ -263,6 +274,8 @@ def _status_error(
         kind, hint = InsufficientQuotaError, _QUOTA_HINT
     if 300 <= status < 400 and (location := headers.get("location")):
         hint = f"The server redirects to {_shorten(location)}: set base_url to where the API is."
+    if picture:
+        hint = _PICTURE_HINTS.get(status, "")
     return kind(
         _sentence(f"{prefix}: {said.get('message') or _NO_DETAILS}", hint),
         status_code=status,
@@ -274,6 +287,11 @@ def _status_error(
         body=body,
         retry_after=retry_after(headers),
     )
+
+
+def words(body: object) -> str:
+    """What a body says, as a sentence: parsed JSON of any shape, a page, plain text."""
+    return _sentence(_said(body).get("message") or _NO_DETAILS)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -55,10 +55,17 @@ class Request:
     """`None` sends no Authorization, and lets redirects lead to other origins."""
     max_body: int = 512 * 1024 * 1024
     """The largest plain answer to accept, in bytes: ten pictures of 4096 x 4096 fit twice over."""
+    picture: bool = False
+    """It goes to a picture's URL, not to the API: its errors give other advice."""
     on_open: Callable[[Response], Awaitable[None]] | None = field(default=None, repr=False)
     """Part of the attempt of a stream: what it raises counts as the attempt's failure."""
     course: Course = field(factory=Course, repr=False)
     started: float = field(factory=time.perf_counter, repr=False)
+
+    @property
+    def address(self) -> str:
+        """What says where the request goes, by the name that a user knows."""
+        return "the picture's url" if self.picture else "base_url"
 
 
 @define(kw_only=True)

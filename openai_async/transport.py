@@ -44,6 +44,7 @@ from .errors import (
 from .options import check_api_key, check_proxy
 from .pool import CLOSED, NO_TASK, Pool, Pools
 from .request import Request, Response
+from .urls import as_spelled, same_origin
 
 # How many stale connections in a row are put up with; after that it is an error like any other.
 MAX_STALE = 4
@@ -145,12 +146,12 @@ class Transport:
         except aiohttp.ConnectionTimeoutError as error:
             msg = (
                 f"No connection to {request.url.origin()} within {request.timeout.connect:g} s. "
-                "Check base_url and the network, or raise Timeout(connect=...)."
+                f"Check {request.address} and the network, or raise Timeout(connect=...)."
             )
             raise APITimeoutError(msg) from error
         except TimeoutError as error:
             if not deadline.expired:  # the kernel's ETIMEDOUT
-                raise connection_error(error, request.url) from error
+                raise connection_error(error, request.url, request.address) from error
             msg = (
                 f"No complete answer within {request.timeout.total:g} s. "
                 "Raise timeout=... if it may take longer."
@@ -165,7 +166,7 @@ class Transport:
                 raise
             if self.closed:
                 raise OpenAIError(CLOSED) from error
-            raise connection_error(error, request.url) from error
+            raise connection_error(error, request.url, request.address) from error
 
     async def _exchange(self, pool: Pool, request: Request) -> Response:
         """Send the request; read the answer, or for a stream its headers."""
@@ -182,7 +183,7 @@ class Transport:
         if answer.status >= 300:
             answer = await self._follow(answer, pool, request, headers)
         if answer.status >= 300:
-            failure = await _failure(answer, pool, secret)
+            failure = await _failure(answer, pool, request, secret)
             self._pools.check_open(pool)
             raise failure
         response = Response(
@@ -297,8 +298,8 @@ def _redirect(answer: aiohttp.ClientResponse, url: URL, request: Request) -> URL
     ):
         return None
     try:
-        target = url.join(URL(location))
-        safe = request.api_key is None or target.origin() == request.url.origin()
+        target = url.join(as_spelled(location))
+        safe = request.api_key is None or same_origin(target, request.url)
     except ValueError:  # no URL, or one without an origin
         return None
     return target if safe and target.scheme in ("http", "https") and target.host else None
@@ -326,7 +327,9 @@ def _too_large(answer: aiohttp.ClientResponse, limit: int) -> APIResponseValidat
     return APIResponseValidationError(msg, status_code=answer.status)
 
 
-async def _failure(answer: aiohttp.ClientResponse, pool: Pool, secret: str | None) -> APIError:
+async def _failure(
+    answer: aiohttp.ClientResponse, pool: Pool, request: Request, secret: str | None
+) -> APIError:
     """The exception for an answer of status 300 or above; closes the answer."""
     body = ByteStream(answer, None, None, pool.streams)
     data = b""
@@ -340,4 +343,5 @@ async def _failure(answer: aiohttp.ClientResponse, pool: Pool, secret: str | Non
     else:
         body.abort()
     said = redacted(body_or_text(data), secret)
-    return status_error(answer.status, without_secret(answer.headers, secret), said)
+    headers = without_secret(answer.headers, secret)
+    return status_error(answer.status, headers, said, picture=request.picture)

@@ -13,6 +13,24 @@ from .resources.base import check_path
 MAX_URLS = 64
 
 
+def as_spelled(text: str) -> URL:
+    """A URL that came from elsewhere, as it came: a signature in the query covers the spelling.
+
+    Raises:
+        ValueError: it is no URL.
+    """
+    return URL(text, encoded=text.isascii() and text.isprintable() and " " not in text)
+
+
+def same_origin(one: URL, other: URL) -> bool:
+    """Whether two URLs have the same scheme, host and port (RFC 6454, section 5)."""
+    return _origin(one) == _origin(other)
+
+
+def _origin(url: URL) -> tuple[str, str, int | None]:
+    return url.scheme, (url.host or "").lower(), url.port
+
+
 class Urls:
     """The URLs below a base URL, each with the client's default query."""
 

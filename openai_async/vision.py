@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import inspect
-import io
 import os
 import re
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import urlsplit
 
 from .errors import InvalidArgumentError
+from .pil_images import PILImage, encoded
 from .types.chat_params import ContentPartImage, ImageURL
 from .types.image_format import image_format
+from .types.picture_data import MIN_PICTURE, decoded, start_of
+
+__all__ = ("ImageSource", "image_format", "image_part")
 
 # OpenAI takes 50 MB a request, vLLM a little more. The bound keeps a path like /dev/zero from
 # filling the memory.
 MAX_IMAGE_SIZE = 100 * 1024 * 1024
+
+# What models read (https://platform.openai.com/docs/guides/images-vision).
+_READ = ("png", "jpeg", "gif", "webp")
+# How to come by one of them. Pillow opens the other formats by itself.
+_WAYS = {
+    "heic": "convert it, or pass what PIL.Image.open gives with the pillow-heif package",
+    "jxl": "convert it",
+    "svg": "draw it as a PNG first",
+}
+_WAY = "convert it, or pass what PIL.Image.open gives"
+# What opening a text says that is no path: not there, or too long.
+_NO_PATH = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 @runtime_checkable
@@ -27,32 +43,20 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes | Awaitable[bytes]: ...
 
 
-@runtime_checkable
-class _PILImage(Protocol):
-    """`PIL.Image.Image`, known by its shape: Pillow need not be installed."""
-
-    @property
-    def format(self) -> str | None: ...
-    @property
-    def mode(self) -> str: ...
-    def save(self, fp: Any, format: str | None = None, **params: Any) -> None: ...
-    def convert(self, mode: str, /) -> Any: ...
-    def getexif(self) -> Any: ...
-
-
 ImageSource: TypeAlias = (
-    str | os.PathLike[str] | bytes | bytearray | memoryview | _Readable | _PILImage
+    str | os.PathLike[str] | bytes | bytearray | memoryview | _Readable | PILImage
 )
 
 
 async def image_part(
-    source: ImageSource, *, detail: Literal["auto", "low", "high"] | None = None
+    source: ImageSource, *, detail: Literal["auto", "low", "high", "original"] | None = None
 ) -> ContentPartImage:
     """A content part for a picture, to stand beside text in a user message's `content`.
 
     Args:
         source: a path; the bytes of a PNG, JPEG, GIF or WebP file; an http(s) URL (passed on, the
-            server fetches it) or data URL; an open binary file, async ones too; a PIL image.
+            server fetches it); a data URL or base64; an open binary file, async ones too; a PIL
+            image.
         detail: how closely the model looks, and so how many tokens the picture costs.
 
     Raises:
@@ -62,8 +66,8 @@ async def image_part(
 
         content = [{"type": "text", "text": "What is this?"}, await image_part("cat.png")]
     """
-    if detail not in (None, "auto", "low", "high"):
-        msg = f'detail is {detail!r}: pass "auto", "low" or "high".'
+    if detail not in (None, "auto", "low", "high", "original"):
+        msg = f'detail is {detail!r}: pass "auto", "low", "high" or "original".'
         raise InvalidArgumentError(msg)
     image_url: ImageURL = {"url": await _url(source)}
     if detail is not None:
@@ -73,13 +77,20 @@ async def image_part(
 
 async def _url(source: ImageSource) -> str:
     if isinstance(source, str):
-        scheme = source[:20].lower()
+        scheme = source[:20].lstrip().lower()
         if scheme.startswith(("http://", "https://")):
-            return _checked_http(source)
+            return _checked_http(source.strip())
         if scheme.startswith("data:"):
-            return await asyncio.to_thread(_checked_data, source)
+            return await asyncio.to_thread(_from_data_url, source)
+        if scheme.startswith("file:"):
+            msg = (
+                f"{source[:80]!r} has the scheme file: to send the picture pass its path. For a "
+                "server that reads files of its own, such as vLLM, write the part yourself: "
+                '{"type": "image_url", "image_url": {"url": "file://..."}}.'
+            )
+            raise InvalidArgumentError(msg)
         if re.match(r"[a-z][a-z0-9+.\-]+://", scheme):
-            msg = f"{source[:80]!r} has a scheme no server reads: pass an http(s) or data URL."
+            msg = f"{source[:80]!r} has a scheme that is not known here: pass an http(s) URL."
             raise InvalidArgumentError(msg)
         if not source:
             msg = "The path of the picture is empty."
@@ -89,8 +100,8 @@ async def _url(source: ImageSource) -> str:
         return await asyncio.to_thread(_from_path, source)
     if isinstance(source, bytes | bytearray | memoryview):
         return await asyncio.to_thread(_data_url, bytes(source), "These bytes are")
-    if isinstance(source, _PILImage):
-        return await asyncio.to_thread(_from_pil, source)
+    if isinstance(source, PILImage):
+        return await asyncio.to_thread(lambda: _data_url(encoded(source), "The PIL image is"))
     if isinstance(source, _Readable):
         return await _from_file(source)
     msg = (
@@ -111,32 +122,47 @@ def _checked_http(url: str) -> str:
     return url
 
 
-def _checked_data(url: str) -> str:
-    head, comma, data = url.partition(",")
-    if not comma or not head.lower().endswith(";base64"):
-        msg = 'A data URL of a picture looks like "data:image/png;base64,...".'
-        raise InvalidArgumentError(msg)
-    try:
-        decoded = base64.b64decode(data, validate=True)
-    except ValueError as error:
-        msg = "The data URL does not hold valid base64."
-        raise InvalidArgumentError(msg) from error
-    # With the type that the bytes have, whatever the URL called it.
-    return f"data:image/{_format(decoded, 'The data URL is')};base64,{data}"
-
-
 def _from_path(path: str | os.PathLike[str]) -> str:
-    name = repr(os.fspath(path))
+    name = repr(os.fspath(path)[:200])
     try:
         with Path(path).open("rb") as file:
             data = file.read(MAX_IMAGE_SIZE + 1)
-    except FileNotFoundError as error:
-        msg = f"There is no file {name[:200]}."
-        raise InvalidArgumentError(msg) from error
     except (OSError, ValueError) as error:  # a directory, no permission, a null byte in the path
-        msg = f"Cannot read {name[:200]}: {getattr(error, 'strerror', None) or error}."
+        number = getattr(error, "errno", None)
+        # A file of that name comes first; what leads to none may be base64.
+        if number in _NO_PATH and (picture := _from_base64(str(path))):
+            return _data_url(picture, "The base64 text is")
+        if number == errno.ENOENT:
+            msg = f"There is no file {name}."
+        elif number == errno.ENAMETOOLONG:
+            msg = f"{name} is too long for a path, and it is not the base64 of a picture."
+        else:
+            msg = f"Cannot read {name}: {getattr(error, 'strerror', None) or error}."
         raise InvalidArgumentError(msg) from error
     return _data_url(data, f"{name} is")
+
+
+def _from_data_url(url: str) -> str:
+    try:
+        data = decoded(url)
+    except ValueError as error:
+        msg = (
+            "The data URL does not hold valid base64: one of a picture looks like "
+            '"data:image/png;base64,...".'
+        )
+        raise InvalidArgumentError(msg) from error
+    return _data_url(data, "The data URL is")
+
+
+def _from_base64(text: str) -> bytes | None:
+    """The picture that a text is the base64 of, if it is one."""
+    if image_format(start_of(text)) is None:
+        return None
+    try:
+        data = decoded(text)
+    except ValueError:
+        return None
+    return data if len(data) >= MIN_PICTURE else None
 
 
 async def _from_file(file: _Readable) -> str:
@@ -150,6 +176,9 @@ async def _from_file(file: _Readable) -> str:
         if isinstance(error, _NoBytesError):
             msg = 'The file gives no bytes: open it with mode "rb".'
         raise InvalidArgumentError(msg) from error
+    if not data:
+        msg = "The file is empty, or has been read to its end: call seek(0) first."
+        raise InvalidArgumentError(msg)
     return _data_url(data, "The file is")
 
 
@@ -168,38 +197,17 @@ async def _read_some(file: _Readable) -> bytes:
     return part
 
 
-def _from_pil(image: _PILImage) -> str:
-    """JPEG stays JPEG, everything else becomes PNG; the camera's orientation goes along."""
-    buffer = io.BytesIO()
-    try:
-        exif = image.getexif()
-        if image.format == "JPEG" and image.mode in ("RGB", "L"):
-            image.save(buffer, "JPEG", quality=95, exif=exif)
-        else:
-            # PNG has these modes; transparency is kept in the others that have it.
-            if image.mode in ("PA", "La", "RGBa"):
-                image = image.convert("RGBA")
-            elif image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"):
-                image = image.convert("RGB")
-            image.save(buffer, "PNG", exif=exif)
-    except Exception as error:  # Pillow's own: a file that was cut, a picture without pixels
-        msg = f"The PIL image cannot be encoded: {error}."
-        raise InvalidArgumentError(msg) from error
-    return _data_url(buffer.getvalue(), "The PIL image is")
-
-
 def _data_url(data: bytes, what: str) -> str:
-    kind = _format(data, what)
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def _format(data: bytes, what: str) -> str:
+    """With the type that the bytes have, whatever anything else calls it."""
     if len(data) > MAX_IMAGE_SIZE:
         msg = f"{what} larger than {MAX_IMAGE_SIZE // 2**20} MiB: scale the picture down."
         raise InvalidArgumentError(msg)
     kind = image_format(data)
-    if kind is None:
-        state = "empty" if not data else "no PNG, JPEG, GIF or WebP picture"
-        msg = f"{what} {state}."
-        raise InvalidArgumentError(msg)
-    return kind
+    if kind is None and (picture := _from_base64(data.decode("latin-1"))):
+        data, kind = picture, image_format(picture)
+    if kind in _READ:
+        return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    msg = f"{what} empty." if not data else f"{what} no PNG, JPEG, GIF or WebP picture."
+    if kind is not None:
+        msg = f"{msg[:-1]} but {kind.upper()}: {_WAYS.get(kind, _WAY)}."
+    raise InvalidArgumentError(msg)

@@ -224,12 +224,13 @@ async def test_a_session_that_authorizes_by_itself_is_refused() -> None:
 
 
 async def test_a_download_carries_nothing_of_a_session_of_your_own(raw: RawServer) -> None:
-    raw.answer = lambda e: e.whole(b"picture")
+    picture = b"\x89PNG\r\n\x1a\n"
+    raw.answer = lambda e: e.whole(picture)
     async with (
         aiohttp.ClientSession(headers={"Authorization": "Bearer other"}) as session,
         AsyncClient(base_url=raw.url, api_key="k", session=session) as client,
     ):
-        assert await client._download(f"{raw.url}/x.png") == b"picture"
+        assert await client._download(f"{raw.url}/x.png") == picture
     assert "authorization" not in raw.exchanges[0].headers
 
 

@@ -91,32 +91,6 @@ async def test_detail() -> None:
         await image_part(PNG, detail="huge")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "CMYK", "1", "F"])
-async def test_a_pil_image_becomes_a_png(mode: str) -> None:
-    head, data = decoded(await image_part(Image.new(mode, (3, 2))))
-    assert head == "data:image/png;base64"
-    assert Image.open(io.BytesIO(data)).size == (3, 2)
-
-
-async def test_transparency_of_a_pil_image_is_kept() -> None:
-    _, data = decoded(await image_part(Image.new("RGBa", (3, 2), (9, 9, 9, 9))))
-    assert Image.open(io.BytesIO(data)).mode == "RGBA"
-
-
-async def test_the_orientation_of_a_photo_is_kept() -> None:
-    photo, file = Image.new("RGB", (3, 2)), io.BytesIO()
-    photo.getexif()[274] = 6
-    photo.save(file, "JPEG", exif=photo.getexif())
-    _, data = decoded(await image_part(Image.open(file)))
-    assert Image.open(io.BytesIO(data)).getexif()[274] == 6
-
-
-async def test_a_pil_image_that_was_a_jpeg_stays_one() -> None:
-    assert decoded(await image_part(Image.open(io.BytesIO(picture("JPEG")))))[0].startswith(
-        "data:image/jpeg"
-    )
-
-
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -128,7 +102,8 @@ async def test_a_pil_image_that_was_a_jpeg_stays_one() -> None:
         (b"", "These bytes are empty"),
         (b"hello", "These bytes are no PNG"),
         (b"RIFF1234WAVE", "no PNG"),
-        (io.BytesIO(b"<svg>"), "The file is no PNG"),
+        (io.BytesIO(b"<svg>"), "The file is no PNG, JPEG, GIF or WebP picture but SVG: draw it as"),
+        (io.BytesIO(), "The file is empty, or has been read to its end: call seek"),
         (io.StringIO("text"), 'mode "rb"'),
         ("data:image/png;base64,%%%", "base64"),
         ("data:text/plain,hello", "data URL"),
@@ -138,7 +113,10 @@ async def test_a_pil_image_that_was_a_jpeg_stays_one() -> None:
         (None, "value of type NoneType"),
         (5, "value of type int"),
         ("", "path of the picture is empty"),
-        ("file:///etc/hosts", "scheme"),
+        (
+            "file:///etc/hosts",
+            "scheme file: to send .* pass its path.* such as vLLM, write the part",
+        ),
         ("ftp://x.test/cat.png", "scheme"),
         (Image.new("RGB", (0, 0)), "cannot be encoded"),
         (Image.open(io.BytesIO(picture("JPEG", size=(99, 99))[:-99])), "cannot be encoded"),
@@ -169,3 +147,108 @@ async def test_an_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("openai_async.vision.MAX_IMAGE_SIZE", 2**20)
     with pytest.raises(InvalidArgumentError, match="larger than 1 MiB"):
         await image_part("/dev/zero")
+
+
+# --- pictures as text ---------------------------------------------------------------------------
+
+TEXT = base64.b64encode(PNG).decode()
+LONG = base64.b64encode(picture("PNG", size=(5, 5)) + bytes(9000)).decode()
+HEADS = [
+    "data:image/png;base64,",
+    "data:image/jpg;base64,",
+    "data:application/octet-stream;base64,",
+    "data:image/png;charset=utf-8;name=a.png;base64,",
+    "data:;base64,",
+    "DATA:IMAGE/PNG;BASE64,",
+    "data:image/png; base64, ",
+    " data:image/png;base64,\n",
+]
+
+
+@pytest.mark.parametrize("head", HEADS)
+async def test_a_sloppy_data_url_is_sent_as_a_proper_one(head: str) -> None:
+    for text in (TEXT, TEXT.rstrip("="), base64.encodebytes(PNG).decode()):
+        part = await image_part(head + text)
+        assert part["image_url"]["url"] == f"data:image/png;base64,{TEXT}"
+
+
+@pytest.mark.parametrize("text", [TEXT, LONG], ids=["short", "long"])
+@pytest.mark.parametrize("spell", ["plain", "lines", "no padding", "for URLs", "bytes", "file"])
+async def test_bare_base64_is_sent_as_a_data_url(tmp_path: Path, text: str, spell: str) -> None:
+    sources: dict[str, Any] = {
+        "plain": text,
+        "lines": base64.encodebytes(base64.b64decode(text)).decode(),
+        "no padding": text.rstrip("="),
+        "for URLs": text.translate(str.maketrans("+/", "-_")),
+        "bytes": text.encode(),
+        "file": io.BytesIO(f"data:image/png;base64,{text}".encode()),
+    }
+    part = await image_part(sources[spell])
+    assert part["image_url"]["url"] == f"data:image/png;base64,{text}"
+
+
+async def test_a_file_whose_name_looks_like_base64_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = base64.urlsafe_b64encode(PNG).decode()[:100]
+    (tmp_path / name).write_bytes(picture("GIF"))
+    assert decoded(await image_part(name))[0] == "data:image/gif;base64"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (base64.b64encode(b"hello" * 2000).decode(), "too long for a path, .* not the base64"),
+        (base64.b64encode(b"BM").decode(), "There is no file 'Qk0='"),
+        ("Qkpictures/of/animals/cat.bmp", "There is no file 'Qk"),
+        ("/9j/cat", "There is no file '/9j/cat'"),
+        (base64.b64encode(b"\0\0\0\x18ftypheic" + bytes(40)).decode(), "The base64 text .* HEIC"),
+        ("/9j/" + "A" * 9000 + "!", "too long for a path"),
+    ],
+)
+async def test_text_that_is_no_picture_is_called_what_it_is(text: str, message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message) as caught:
+        await image_part(text)
+    assert len(str(caught.value)) < 350
+
+
+# --- formats that models do not read ------------------------------------------------------------
+
+FORMATS: dict[str, tuple[bytes, str]] = {
+    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), "pillow-heif"),
+    "AVIF": (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1" + bytes(64), "PIL.Image.open"),
+    "ICO": (picture("ICO", size=(16, 16)), "PIL.Image.open"),
+    "TIFF": (picture("TIFF"), "PIL.Image.open"),
+    "BMP": (picture("BMP"), "PIL.Image.open"),
+    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "draw it as a PNG"),
+    "JXL": (b"\xff\x0a" + bytes(64), "convert it"),
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("wrap", ["bytes", "path", "file", "data URL"])
+async def test_a_format_that_models_do_not_read_is_named(
+    tmp_path: Path, kind: str, wrap: str
+) -> None:
+    data, advice = FORMATS[kind]
+    path = tmp_path / "cat.png"
+    path.write_bytes(data)
+    sources: dict[str, Any] = {
+        "bytes": data,
+        "path": path,
+        "file": io.BytesIO(data),
+        "data URL": "data:image/png;base64," + base64.b64encode(data).decode(),
+    }
+    with pytest.raises(InvalidArgumentError, match=f"picture but {kind}: .*{advice}"):
+        await image_part(sources[wrap])
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "ICO", "TIFF", "BMP"])
+async def test_what_the_advice_says_works(kind: str) -> None:
+    image = Image.open(io.BytesIO(picture(kind, size=(16, 16))))
+    assert decoded(await image_part(image))[0] == "data:image/png;base64"
+
+
+async def test_space_around_a_url_is_left_out() -> None:
+    assert (await image_part(" https://x.test/c.png\n"))["image_url"]["url"][-4:] == ".png"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any, Literal, Unpack, overload
 
-from ..errors import InvalidArgumentError
+from ..codec import parse
+from ..errors import InvalidArgumentError, object_error, redacted
 from ..options import REQUEST_OPTIONS
 from ..request import Response
 from ..stream import AsyncStream, Connect
+from ..types.base import APIObject
 from ..types.images import (
     Downloader,
     ImageGenCompletedEvent,
@@ -70,11 +72,15 @@ class Images(Resource):
         )
 
     async def _generate(self, data: bytes, options: Any) -> ImagesResponse:
-        response = await self._client._call(ImagesResponse, "POST", _PATH, data, options)
-        download = Downloader(self._client._download)
-        for image in response.data:
+        client = self._client
+        response = await client._send(client._request("POST", _PATH, data, options))
+        answer = parse(ImagesResponse, response.body, response.meta, response.secret)
+        if said := _said_instead(answer):
+            raise object_error(redacted(said, response.secret), response.headers)
+        download = Downloader(client._download)
+        for image in answer.data:
             image._download = download
-        return response
+        return answer
 
 
 class ImageStream(AsyncStream[ImageGenStreamEvent]):
@@ -119,13 +125,22 @@ class ImageStream(AsyncStream[ImageGenStreamEvent]):
         return self._missing <= 0
 
 
-# Per model: the largest n, the sizes, and which of quality and style it takes (None: not at all).
+def _said_instead(answer: ImagesResponse) -> dict[str, Any]:
+    """What an answer without a picture says besides: MiniMax and others report failures so."""
+    if any(image._places() for image in answer.data):
+        return {}
+    objects: list[APIObject] = [*answer.data, answer]
+    return {key: value for item in objects for key, value in item.extra.items() if value}
+
+
+# Per model: the largest n, the sizes, and which of quality and style it takes (None: not at all),
+# by OpenAI's reference. Size and quality have the default "auto", whatever the model.
 _RULES: dict[str, tuple[int, tuple[str, ...], tuple[str, ...] | None, tuple[str, ...] | None]] = {
-    "dall-e-2": (10, ("256x256", "512x512", "1024x1024"), None, None),
+    "dall-e-2": (10, ("256x256", "512x512", "1024x1024", "auto"), ("standard", "auto"), None),
     "dall-e-3": (
         1,
-        ("1024x1024", "1792x1024", "1024x1792"),
-        ("standard", "hd"),
+        ("1024x1024", "1792x1024", "1024x1792", "auto"),
+        ("standard", "hd", "auto"),
         ("vivid", "natural"),
     ),
 }

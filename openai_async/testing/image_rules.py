@@ -27,13 +27,17 @@ class _Family:
 
 
 _FAMILIES = {
-    "dall-e-2": _Family(10, 1000, ("256x256", "512x512", "1024x1024"), ("standard",)),
-    "dall-e-3": _Family(1, 4000, ("1024x1024", "1792x1024", "1024x1792"), ("standard", "hd")),
+    "dall-e-2": _Family(
+        10, 1000, ("256x256", "512x512", "1024x1024", "auto"), ("standard", "auto")
+    ),
+    "dall-e-3": _Family(
+        1, 4000, ("1024x1024", "1792x1024", "1024x1792", "auto"), ("standard", "hd", "auto")
+    ),
     "gpt-image": _Family(
         10,
         32000,
         ("1024x1024", "1536x1024", "1024x1536", "auto"),
-        ("low", "medium", "high", "auto"),
+        ("low", "medium", "high", "xhigh", "max", "auto"),
     ),
 }
 
@@ -105,7 +109,7 @@ def read_image_request(body: Mapping[str, Any]) -> ImageRequest:
         n=checks.integer(body, "n", 1, family.max_n) or 1,
         size="1024x1024" if size in (None, "auto") else str(size),
         # What the answer reports is what `auto` came to.
-        quality="high" if is_gpt_image and quality in (None, "auto") else quality or "standard",
+        quality=_quality(quality, is_gpt_image),
         as_url=as_url and not is_gpt_image,
         stream=stream,
         partial_images=_partial_images(body, stream),
@@ -113,6 +117,12 @@ def read_image_request(body: Mapping[str, Any]) -> ImageRequest:
         compression=100 if compression is None else compression,
         background="opaque" if background in (None, "auto") else str(background),
     )
+
+
+def _quality(asked: str | None, is_gpt_image: bool) -> str:
+    if asked in (None, "auto"):
+        return "high" if is_gpt_image else "standard"
+    return str(asked)
 
 
 def _refuse_foreign_fields(body: Mapping[str, Any], model: str, family_name: str) -> None:

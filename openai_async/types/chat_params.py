@@ -31,7 +31,7 @@ class ContentPartText(TypedDict, total=False):
 class ImageURL(TypedDict, total=False):
     url: Required[str]
     """An http(s) URL the server can reach, or a data URL."""
-    detail: Literal["auto", "low", "high"]
+    detail: Literal["auto", "low", "high", "original"]
 
 
 class ContentPartImage(TypedDict, total=False):

@@ -2,32 +2,76 @@
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-ImageFormat: TypeAlias = Literal["png", "jpeg", "gif", "webp"]
+ImageFormat: TypeAlias = Literal[
+    "png", "jpeg", "gif", "webp", "avif", "heic", "bmp", "tiff", "ico", "svg", "jxl"
+]
 
-# The longest signature below: RIFF, a length, WEBP.
-SIGNATURE_SIZE = 12
+# How much of a file tells its format (WHATWG MIME Sniffing, section 7: the resource header).
+HEAD_SIZE = 1445
+
+_SIGNATURES: tuple[tuple[bytes, ImageFormat], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"\0\0\1\0", "ico"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),  # BigTIFF
+    (b"MM\0+", "tiff"),
+    (b"\xff\x0a", "jxl"),  # ISO/IEC 18181-2: the bare codestream, and the container
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
+)
+
+# Brands of ISO/IEC 23008-12, annex B. AVIF files often have the general ones too, so its own are
+# looked for first.
+_BRANDS: tuple[tuple[frozenset[bytes], ImageFormat], ...] = (
+    (frozenset({b"avif", b"avis"}), "avif"),
+    (
+        frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}),
+        "heic",
+    ),
+)
+
+# What may stand before the root of an SVG: white space, declarations, comments. The groups are
+# atomic: else a page full of comments would take for ever.
+_SVG = re.compile(rb"(?>\s+|<\?.*?\?>|<!--.*?-->|<![^>]*>)*+<svg[\s/>]", re.DOTALL | re.IGNORECASE)
 
 
 def image_format(data: bytes) -> ImageFormat | None:
-    """The format by its signature (WHATWG MIME Sniffing, section 6.1); `None` if it is none."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if data.startswith((b"GIF87a", b"GIF89a")):
-        return "gif"
+    """The format of a picture, such as "png" or "jpeg", told from its first bytes.
+
+    `None` if they are of no picture, or of a format that is not known here.
+    """
+    for signature, kind in _SIGNATURES:
+        if data.startswith(signature):
+            return kind
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "webp"
-    return None
+    # Two letters alone may begin any text; the four bytes after the size are reserved.
+    if data.startswith(b"BM") and data[6:10] == bytes(4):
+        return "bmp"
+    if data[4:8] == b"ftyp":
+        return _by_brand(data)
+    return "svg" if _SVG.match(data[:HEAD_SIZE].removeprefix(b"\xef\xbb\xbf")) else None
+
+
+def _by_brand(data: bytes) -> ImageFormat | None:
+    size = min(int.from_bytes(data[:4]), HEAD_SIZE)
+    brands = {data[8:12], *(data[place : place + 4] for place in range(16, size, 4))}
+    return next((kind for names, kind in _BRANDS if names & brands), None)
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:
     """Width and height in pixels, from the first bytes of a picture; `None` if not among them."""
+    size = _SIZES.get(image_format(data))
     try:
-        return _SIZES[kind](data) if (kind := image_format(data)) is not None else None
+        return None if size is None else size(data)
     except (struct.error, IndexError):
         return None
 
@@ -72,4 +116,9 @@ def _three_bytes(data: bytes, place: int) -> int:
     return data[place] | data[place + 1] << 8 | data[place + 2] << 16
 
 
-_SIZES = {"png": _png, "jpeg": _jpeg, "gif": _gif, "webp": _webp}
+_SIZES: dict[ImageFormat | None, Callable[[bytes], tuple[int, int] | None]] = {
+    "png": _png,
+    "jpeg": _jpeg,
+    "gif": _gif,
+    "webp": _webp,
+}

@@ -9,9 +9,11 @@ import asyncio
 import base64
 import html
 import os
+import re
 import secrets
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Literal, Required, TypeAlias
 
@@ -20,11 +22,16 @@ from attrs import define, field, setters
 from ..errors import APIResponseValidationError, InvalidArgumentError, OpenAIError
 from ..options import RequestOptions
 from .base import APIObject, APIResponse, note_change
-from .image_format import SIGNATURE_SIZE, image_format
+from .image_format import ImageFormat, image_format
+from .picture_data import picture_in, start_of
+
+# What notebooks show when it comes as base64.
+_SHOWN = frozenset({"png", "jpeg", "gif", "webp", "bmp"})
+_LINK = re.compile(r"\s*https?:", re.IGNORECASE)
 
 
 class Downloader:
-    """Fetches a URL without the API key; a client gives it to the pictures it makes.
+    """Fetches the picture behind a URL; a client gives it to the pictures it makes.
 
     It stays behind when a picture is pickled: a client cannot travel to another process.
     """
@@ -50,19 +57,24 @@ class ImageGenerateParams(RequestOptions, total=False):
     model: str | None
     n: int | None
     size: str | None
-    quality: Literal["standard", "hd", "low", "medium", "high", "auto"] | None
+    # Where new models bring new values any text will do; those known are named for editors.
+    quality: Literal["standard", "hd", "low", "medium", "high", "xhigh", "max", "auto"] | str | None
     style: Literal["vivid", "natural"] | None
     response_format: Literal["url", "b64_json"] | None
-    output_format: Literal["png", "jpeg", "webp"] | None
+    output_format: Literal["png", "jpeg", "webp"] | str | None
     output_compression: int | None
     partial_images: int | None
-    moderation: Literal["low", "auto"] | None
-    background: Literal["transparent", "opaque", "auto"] | None
+    moderation: Literal["low", "auto"] | str | None
+    background: Literal["transparent", "opaque", "auto"] | str | None
     user: str
 
 
 def _short(data: str | None) -> str:
     return "None" if data is None else f"<{len(data)} characters>"
+
+
+def _short_url(url: str | None) -> str:
+    return repr(url) if url is None or len(url) < 2000 else _short(url)
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -92,26 +104,56 @@ class _Picture(APIObject):
     _download: Downloader | None = field(
         default=None, init=False, repr=False, eq=False, on_setattr=setters.NO_OP
     )
+    _format: ImageFormat | None = field(
+        default=None, init=False, repr=False, eq=False, on_setattr=setters.NO_OP
+    )
 
     def _url(self) -> str | None:
         return None
+
+    def _places(self) -> list[tuple[str, str]]:
+        """The fields that hold the picture, by name, the best one first. An empty one does not."""
+        fields = (("b64_json", self.b64_json), ("url", self._url()))
+        return [(name, text) for name, text in fields if text and not text.isspace()]
+
+    @property
+    def format(self) -> ImageFormat | None:
+        """What it is, such as "png" or "jpeg": told from the bytes, whatever was asked for.
+
+        `None` for a format that is not known here, and for the picture behind a `url` until it has
+        been read or saved.
+        """
+        if self._format is None and (places := self._places()):
+            return image_format(start_of(places[0][1]))
+        return self._format
 
     async def read(self) -> bytes:
         """The picture's bytes: decoded from `b64_json`, or downloaded from `url`.
 
         Raises:
             APIError: the download failed.
-            APIResponseValidationError: `b64_json` is not base64.
+            APIResponseValidationError: there is no picture in either: it is not base64, or a page
+                or message stands where the picture belongs.
         """
-        if self.b64_json is not None:
-            return await asyncio.to_thread(_decode, self.b64_json)
-        if (url := self._url()) is None:
+        *better, last = self._places() or [("", "")]
+        for place in better:
+            with suppress(APIResponseValidationError):  # damaged: the other one may be whole
+                return await self._read(*place)
+        return await self._read(*last)
+
+    async def _read(self, name: str, text: str) -> bytes:
+        if not name:
             msg = "This picture has neither b64_json nor url."
             raise APIResponseValidationError(msg, body=self._raw)
-        if self._download is None:
+        if not _LINK.match(text):
+            data = await asyncio.to_thread(picture_in, name, text)
+        elif self._download is None:
             msg = "This picture has no client that could download its url: do it with your own."
             raise OpenAIError(msg)
-        return await self._download.fetch(url)
+        else:
+            data = await self._download.fetch(text)
+        self._format = image_format(data)
+        return data
 
     async def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to `path`, whole or not at all; returns the path.
@@ -138,16 +180,14 @@ class _Picture(APIObject):
         self, include: object = None, exclude: object = None
     ) -> dict[str, str] | None:
         """How notebooks show it: the picture itself, or an <img> that loads its URL."""
-        if self.b64_json is not None:
-            try:
-                # Four characters of base64 hold three bytes.
-                head = base64.b64decode(self.b64_json[: SIGNATURE_SIZE // 3 * 4])
-            except ValueError:
-                return None
-            kind = image_format(head)
-            return {f"image/{kind}": self.b64_json, "text/plain": repr(self)} if kind else None
-        if (url := self._url()) is not None:
-            return {"text/html": f'<img src="{html.escape(url)}">', "text/plain": repr(self)}
+        for name, text in self._places()[:1]:
+            if _LINK.match(text):
+                return {"text/html": f'<img src="{html.escape(text)}">', "text/plain": repr(self)}
+            with suppress(APIResponseValidationError):
+                data = picture_in(name, text)
+                if (kind := image_format(data)) in _SHOWN:
+                    shown = base64.b64encode(data).decode()
+                    return {f"image/{kind}": shown, "text/plain": repr(self)}
         return None
 
 
@@ -155,8 +195,8 @@ class _Picture(APIObject):
 class Image(_Picture):
     """A generated picture."""
 
-    url: str | None = None
-    """OpenAI's are good for 60 minutes."""
+    url: str | None = field(default=None, repr=_short_url)
+    """OpenAI's are good for 60 minutes. Some servers write the picture itself here (`data:`)."""
     revised_prompt: str | None = None
     """The prompt that dall-e-3 made of yours."""
 
@@ -213,14 +253,6 @@ class ImageGenCompletedEvent(_ImageEvent):
 
 
 ImageGenStreamEvent: TypeAlias = ImageGenPartialImageEvent | ImageGenCompletedEvent
-
-
-def _decode(b64_json: str) -> bytes:
-    try:
-        return base64.b64decode(b64_json, validate=True)
-    except ValueError as error:
-        msg = "The picture's b64_json is not base64."
-        raise APIResponseValidationError(msg) from error
 
 
 def _checked_target(path: object) -> Path:

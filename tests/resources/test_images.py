@@ -117,7 +117,9 @@ async def test_every_parameter_is_sent_as_it_is(client: AsyncClient, server: Loc
         ({"model": "dall-e-2", "n": 11}, "n is 11: dall-e-2 makes 1 to 10 pictures"),
         ({"model": "dall-e-2", "n": True}, "n is True"),
         ({"model": "dall-e-2", "size": "1792x1024"}, "size is"),
-        ({"model": "dall-e-2", "quality": "standard"}, "dall-e-2 takes no quality"),
+        ({"model": "dall-e-2", "quality": "hd"}, "quality is 'hd': dall-e-2 takes standard, auto"),
+        ({"model": "dall-e-3", "size": None, "quality": "xhigh"}, "quality is 'xhigh'"),
+        ({"model": "dall-e-3", "size": None, "style": "auto"}, "style is 'auto'"),
         ({"model": "dall-e-2", "style": "vivid"}, "dall-e-2 takes no style"),
         ({"prompt": " "}, "prompt is empty"),
         ({"prompt": None}, "prompt is empty"),
@@ -137,12 +139,26 @@ async def test_nulls_are_the_servers_defaults(client: AsyncClient, server: Local
     assert server.requests[0].json["n"] is None
 
 
-async def test_an_unknown_model_gets_what_it_is_given(
-    client: AsyncClient, server: LocalServer
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"model": "dall-e-2", "quality": "standard"},
+        {"model": "dall-e-2", "quality": "auto", "size": "auto"},
+        {"model": "dall-e-3", "quality": "auto", "size": "auto"},
+        {"model": "dall-e-3-hd", "n": 4, "size": "7x7", "quality": "ultra"},
+        {"model": "gpt-image-2", "quality": "xhigh", "size": "1536x864"},
+        {"model": "gpt-image-2", "quality": "max", "output_format": "avif"},
+        {"model": "gpt-image-9", "background": "green", "moderation": "off"},
+        {"model": "flux", "n": 50, "size": "7x7", "quality": "hd", "style": "natural"},
+        {"model": None, "n": 50, "quality": "hd"},
+    ],
+)
+async def test_what_the_reference_allows_or_does_not_know_is_sent(
+    client: AsyncClient, server: LocalServer, params: dict[str, Any]
 ) -> None:
     server.script(Reply(json={"data": []}))
-    await generate(client, model="flux", n=50, size="7x7", quality="hd", style="natural")
-    assert server.requests[0].json["n"] == 50
+    await generate(client, **params)
+    assert params.items() <= server.requests[0].json.items()
 
 
 async def test_an_unknown_keyword_is_named(client: AsyncClient) -> None:
@@ -291,12 +307,13 @@ async def test_a_download_is_retried(
 ) -> None:
     async def answer(exchange: Exchange) -> None:
         failed = len(raw.exchanges) == 1
-        await exchange.whole(b"picture", status="500 Oops" if failed else "200 OK")
+        picture = base64.b64decode(PIXEL)
+        await exchange.whole(picture, status="500 Oops" if failed else "200 OK")
 
     raw.answer = answer
     image = GeneratedImage(url=f"{raw.url}/x.png")
     image._download = Downloader(raw_client.with_options(max_retries=1)._download)
-    assert await image.read() == b"picture"
+    assert await image.read() == base64.b64decode(PIXEL)
 
 
 async def test_a_download_is_bounded(client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

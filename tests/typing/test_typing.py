@@ -102,6 +102,10 @@ async def conversations(client: AsyncClient) -> None:
     )
 
 
+async def qualities_of_next_year(client: AsyncClient) -> None:
+    await client.images.generate(prompt="x", quality="xhigh", output_format="avif")
+
+
 async def mistakes(client: AsyncClient) -> None:
     hi: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
     create = client.chat.completions.create
@@ -110,6 +114,7 @@ async def mistakes(client: AsyncClient) -> None:
     await create(messages=hi)  # type: ignore[call-overload]
     await create(model="m", messages="Hi")  # type: ignore[arg-type]
     await client.images.generate(prompt="x", style="odd")  # type: ignore[call-overload]
+    await client.images.generate(prompt="x", quality=5)  # type: ignore[call-overload]
     await client.models.list(time_out=1)  # type: ignore[call-arg]
     client.with_options(max_connections=1)  # type: ignore[call-arg]
     AsyncClient(key="k")  # type: ignore[call-arg]

@@ -1,0 +1,69 @@
+"""The picture behind a URL: asked for as it is spelled, without the key where that will do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from yarl import URL
+
+from .errors import (
+    APIResponseValidationError,
+    APIStatusError,
+    AuthenticationError,
+    PermissionDeniedError,
+)
+from .options import APIKey
+from .request import Response
+from .types.picture_data import checked
+from .urls import as_spelled, same_origin
+
+Get = Callable[[URL, APIKey | None], Awaitable[Response]]
+"""Sends a GET, with this key or none."""
+
+
+async def download(url: str, get: Get, *, base_url: URL, api_key: APIKey) -> bytes:
+    """The bytes of a picture.
+
+    The key goes along only after a 401 or 403 without it, and only to the origin of `base_url`:
+    LocalAI guards the pictures it has made like the rest of its API.
+
+    Raises:
+        APIStatusError: the server refused.
+        APIConnectionError: there was no complete answer.
+        APIResponseValidationError: `url` is no http(s) URL, or there is no picture behind it.
+    """
+    target = _parsed(url)
+    response = None
+    try:
+        response = await get(target, None)
+    except (AuthenticationError, PermissionDeniedError):
+        if not same_origin(target, base_url) or target.user is not None:
+            raise
+    if response is None:
+        response = await _with_key(target, get, api_key)
+    return checked(response.body, "The picture's url", response.secret)
+
+
+async def _with_key(target: URL, get: Get, api_key: APIKey) -> Response:
+    """With the key as far as the origin goes; a redirect to another is followed without it."""
+    elsewhere = None
+    try:
+        return await get(target, api_key)
+    except APIStatusError as error:
+        elsewhere = error.headers and error.headers.get("Location")
+        if not 300 <= error.status_code < 400 or not elsewhere:
+            raise
+    return await get(_parsed(elsewhere, target), None)
+
+
+def _parsed(url: str, base: URL | None = None) -> URL:
+    try:
+        target = as_spelled(url.strip())
+        target = target if base is None else base.join(target)
+        good = target.scheme in ("http", "https") and bool(target.host)
+    except ValueError:
+        good = False
+    if not good:
+        msg = f"The picture's url is no http(s) URL: {url[:80]!r}."
+        raise APIResponseValidationError(msg)
+    return target
