@@ -14,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 from aiohttp import ClientResponse
 from aioresponses import aioresponses
+from hypothesis import HealthCheck, settings
 
 from openai_async import AsyncClient
 from openai_async.testing import LocalServer
@@ -21,6 +22,21 @@ from openai_async.testing import LocalServer
 from .raw_server import RawServer
 
 BASE_URL = "https://api.test/v1"
+
+# How long an example takes says how busy the machine is. The examples of the suite are always the
+# same, so that what fails is due to a change, and fails everywhere; `--hypothesis-profile=thorough`
+# looks for others.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+    print_blob=True,
+)
+settings.register_profile(
+    "thorough", settings.get_profile("suite"), derandomize=False, max_examples=2000
+)
+settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)

@@ -90,7 +90,7 @@ FILE = b"".join(map(line, [good("a"), bad("b"), good("c", "x" * 20), good("d")])
 ENDS = [end + 1 for end, byte in enumerate(FILE) if byte == ord("\n")]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(0, len(FILE)), nuls=st.sampled_from([0, 0, 1, 700, 4096]))
 def test_a_file_cut_anywhere_keeps_its_whole_lines(path: Path, cut: int, nuls: int) -> None:
     path.write_bytes(FILE[:cut] + bytes(nuls))
@@ -107,7 +107,7 @@ def test_a_file_cut_anywhere_keeps_its_whole_lines(path: Path, cut: int, nuls: i
     assert ids(path) == [*"abcd"[:whole], "e"]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=st.integers(ENDS[0], len(FILE)), length=st.integers(1, len(FILE)))
 def test_nuls_in_place_of_anything_behind_the_first_line_cost_only_what_they_hit(
     path: Path, start: int, length: int
