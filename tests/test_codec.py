@@ -27,8 +27,10 @@ from openai_async.types.models import ModelList
 META = ResponseMeta(status=200)
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda children: (
+        st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=9), children, max_size=4)
+    ),
     max_leaves=20,
 )
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import pickle
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -92,9 +94,52 @@ def test_dir_shows_every_name_and_imports_none() -> None:
     assert loaded == "False"
 
 
-def test_star_imports_every_name() -> None:
-    shown = fresh("from openai_async import *; print(*globals())")
-    assert {*openai_async.__all__} <= {*shown.split()}
+# Imports as users write them; each is to print the name of the module.
+IMPORTS = {
+    f"{package}.{name}": (
+        f"import {package}.{name}; print({package}.{name}.__name__)",
+        f"from {package} import {name}; print({name}.__name__)",
+    )
+    for package, name in (
+        *(("openai_async", name) for name in ("errors", "middleware", "resources", "testing")),
+        ("openai_async.types", "chat"),
+    )
+}
+ATTRIBUTES = {
+    f"openai_async.{module}": f"import openai_async; print(openai_async.{module}.__name__)"
+    for module in ("errors", "types.images", "resources.models", "testing")
+}
+STAR = "from openai_async import *; print(*globals())"
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, str]:
+    """What each of these prints in an interpreter that has not imported any of the package.
+
+    It is one, which forgets the package after each: the libraries below it take the time.
+    """
+    codes = [STAR, *ATTRIBUTES.values(), *chain.from_iterable(IMPORTS.values())]
+    every = (
+        "import contextlib, io, json, sys, traceback\n"
+        "shown = {}\n"
+        f"for code in {codes!r}:\n"
+        "    with contextlib.redirect_stdout(io.StringIO()) as out:\n"
+        "        try:\n"
+        "            exec(code, {})\n"
+        "        except Exception:\n"
+        "            traceback.print_exc(file=out)\n"
+        "    shown[code] = out.getvalue().strip()\n"
+        "    for name in [*sys.modules]:\n"
+        "        if name.partition('.')[0] == 'openai_async':\n"
+        "            del sys.modules[name]\n"
+        "print(json.dumps(shown))"
+    )
+    answer: dict[str, str] = json.loads(fresh(every))
+    return answer
+
+
+def test_star_imports_every_name(shown: dict[str, str]) -> None:
+    assert {*openai_async.__all__} <= {*shown[STAR].split()}
 
 
 def test_an_unknown_name_is_the_usual_error() -> None:
@@ -107,18 +152,14 @@ def test_an_unknown_name_is_the_usual_error() -> None:
         exec("from openai_async import no_such_name")
 
 
-@pytest.mark.parametrize("module", ["errors", "middleware", "resources", "testing", "types.chat"])
-def test_modules_are_imported_as_ever(module: str) -> None:
-    name = f"openai_async.{module}"
-    assert fresh(f"import {name}; print({name}.__name__)").strip() == name
-    package, _, last = name.rpartition(".")
-    assert fresh(f"from {package} import {last}; print({last}.__name__)").strip() == name
+@pytest.mark.parametrize("module", IMPORTS)
+def test_modules_are_imported_as_ever(module: str, shown: dict[str, str]) -> None:
+    assert [shown[code] for code in IMPORTS[module]] == [module, module]
 
 
-@pytest.mark.parametrize("module", ["errors", "types.images", "resources.models", "testing"])
-def test_modules_are_attributes_without_being_imported(module: str) -> None:
-    code = f"import openai_async; print(openai_async.{module}.__name__)"
-    assert fresh(code).strip() == f"openai_async.{module}"
+@pytest.mark.parametrize("module", ATTRIBUTES)
+def test_modules_are_attributes_without_being_imported(module: str, shown: dict[str, str]) -> None:
+    assert shown[ATTRIBUTES[module]] == module
 
 
 def test_pickles_are_read_where_nothing_has_been_imported_yet() -> None:

@@ -33,7 +33,7 @@ def test_growing_loses_nothing() -> None:
 
 
 def test_memory_is_bounded_at_rest_and_while_growing() -> None:
-    count = 50_000
+    count = 12_500
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()

@@ -69,7 +69,7 @@ def test_a_longer_one_may_be_the_last(path: Path) -> None:
 
 def test_a_line_larger_than_the_memory_is_not_held(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(600 << 20)  # a hole, which reads as NULs
+        file.truncate(256 << 20)  # a hole, which reads as NULs
         file.seek(0, 2)
         file.write(b"\nb\n")
     code = (
@@ -81,7 +81,7 @@ def test_a_line_larger_than_the_memory_is_not_held(path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (300 << 20, 300 << 20)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (192 << 20, 192 << 20)),
     )
     assert done.stdout == "[(1, True), (2, False)]\n", done.stderr
 

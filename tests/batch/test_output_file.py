@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,31 +148,26 @@ def test_a_file_that_may_not_be_written_is_named(path: Path) -> None:
         FileJournal(path).open()
 
 
-# Files of at most so many bytes, which is a full disk that needs no root.
-LIMITED = """
-import resource, sys
-from pathlib import Path
-from openai_async.batch.journal import FileJournal, OutputError
-from tests.batch.outputs import good
-path, limit = Path(sys.argv[1]), int(sys.argv[2])
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-journal = FileJournal(path)
-try:
-    journal.open(retry_failed=len(sys.argv) > 3)
-    journal.append([good("e")])
-    journal.append([good("f"), good("g"), good("h")])
-except OutputError as error:
-    print(error)
-    size = path.stat().st_size
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-    print(size == path.stat().st_size)
-journal.close()
-"""
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Files of at most so many bytes, which is a full disk that needs no root."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
-def run_limited(path: Path, limit: int, *args: str) -> str:
-    command = [sys.executable, "-c", LIMITED, str(path), str(limit), *args]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def run_limited(path: Path, limit: int, *, retry_failed: bool = False) -> str:
+    """Write until the disk is full; returns what is said then."""
+    journal = FileJournal(path)
+    with largest_file(limit), pytest.raises(OutputError) as caught:
+        journal.open(retry_failed=retry_failed)
+        journal.append([good("e")])
+        journal.append([good("f"), good("g"), good("h")])
+    journal.close()
+    return str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +183,7 @@ def test_a_full_disk_keeps_all_lines_that_are_whole(path: Path, room: int, whole
 
 def test_a_disk_too_full_to_rewrite_the_file_leaves_it_as_it_was(path: Path) -> None:
     path.write_bytes(FILE)
-    said = run_limited(path, 100, "retry_failed")
+    said = run_limited(path, 100, retry_failed=True)
     assert said.startswith(f"{path} cannot be rewritten: File too large: ")
     assert path.read_bytes() == FILE
     assert [child.name for child in path.parent.iterdir()] == ["out.jsonl"]

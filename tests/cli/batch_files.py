@@ -7,7 +7,7 @@ from typing import Any
 
 from openai_async.testing import LocalServer
 
-from .cli_process import outcome, start_cli
+from .cli_thread import run_beside
 
 
 def write_input(path: Path, count: int = 5, *, more: Sequence[str] = ()) -> Path:
@@ -37,6 +37,5 @@ def results(path: Path) -> dict[str, dict[str, Any]]:
 
 async def batch(
     server: LocalServer, *arguments: str | Path, key: str = "local"
-) -> tuple[int | None, str, str]:
-    process = await start_cli("batch", *map(str, arguments), "--base-url", server.url, key=key)
-    return await outcome(process)
+) -> tuple[int, str, str]:
+    return await run_beside("batch", *map(str, arguments), "--base-url", server.url, key=key)

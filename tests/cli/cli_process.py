@@ -32,7 +32,7 @@ def environment(**changes: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm-256color", **changes}
 
 
-def run_cli(
+def run_process(
     *arguments: str,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,

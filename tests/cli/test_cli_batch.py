@@ -13,9 +13,9 @@ from openai_async.batch import BatchReport
 from openai_async.cli.app import run
 from openai_async.testing import Failure, LocalServer, Reply
 
-from . import test_cli_help
 from .batch_files import batch, request, results, write_input
-from .cli_process import COMMAND, PATIENCE, Terminal, environment, outcome, run_cli, start_cli
+from .cli_process import COMMAND, PATIENCE, Terminal, environment, outcome, start_cli
+from .cli_thread import run_cli
 
 BAD = Failure(400, message="No such thing.", code="nothing")
 
@@ -36,7 +36,9 @@ def target(tmp_path: Path) -> Path:
 async def test_every_request_has_its_result(
     server: LocalServer, source: Path, target: Path
 ) -> None:
-    code, stdout, stderr = await batch(server, source, "-o", target)
+    arguments = ["batch", str(source), "-o", str(target)]
+    process = await start_cli(*arguments, "--base-url", server.url)
+    code, stdout, stderr = await outcome(process)
     assert code == 0
     found = results(target)
     assert found.keys() == {f"q{number}" for number in range(5)}
@@ -274,13 +276,6 @@ def test_without_a_key_there_is_a_way_out(source: Path, target: Path) -> None:
     assert done.stderr.startswith("error: No API key: ")
 
 
-def test_help_is_there_at_once() -> None:
-    test_cli_help.test_every_command_has_help(("batch",), "--help")
-    quick = test_cli_help.test_help_and_wrong_usage_load_nothing_they_do_not_need
-    quick(["batch", "--help"], 0)
-    quick(["batch"], 2)
-
-
 # --- Ctrl-C ---
 
 
@@ -291,9 +286,9 @@ async def noted(process: asyncio.subprocess.Process) -> None:
         await process.stderr.readuntil(b"Ctrl-C again ends at once.\n")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_the_first_ctrl_c_finishes_what_is_in_flight(
-    server: LocalServer, source: Path, target: Path, number: signal.Signals, code: int
+    server: LocalServer, source: Path, target: Path, number: signal.Signals, expected: int
 ) -> None:
     write_input(source, 100)
     server.script(Failure(delay=0.5), times=100)
@@ -304,7 +299,7 @@ async def test_the_first_ctrl_c_finishes_what_is_in_flight(
     process.send_signal(number)
     await noted(process)
     exit_code, stdout, stderr = await outcome(process)
-    assert exit_code == code
+    assert exit_code == expected
     assert "not done" in stdout
     assert "stopped: it was interrupted." in stdout
     assert stderr.endswith("note: Start the same command again to go on.\n")
@@ -312,8 +307,8 @@ async def test_the_first_ctrl_c_finishes_what_is_in_flight(
     sent = len(server.requests)
     assert 3 <= len(results(target)) == sent < 100
     server.reset()
-    process = await start_cli(*arguments, "--base-url", server.url)
-    assert (await outcome(process))[0] == 0
+    code, _, _ = await batch(server, source, "-o", target)
+    assert code == 0
     assert len(results(target)) == 100
     assert len(server.requests) == 100 - sent
 

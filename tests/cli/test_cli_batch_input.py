@@ -10,7 +10,8 @@ from openai_async.batch.output_file import OutputFile
 from openai_async.testing import Failure, LocalServer
 
 from .batch_files import batch, results, write_input
-from .cli_process import PATIENCE, outcome, run_cli, start_cli
+from .cli_process import PATIENCE, outcome, start_cli
+from .cli_thread import run_cli
 
 
 @pytest.fixture

@@ -9,17 +9,18 @@ import pytest
 
 from openai_async.testing import Failure, LocalServer, Reply
 
-from .cli_process import REPOSITORY, outcome, run_cli, start_cli
+from .cli_process import REPOSITORY, outcome, run_process, start_cli
+from .cli_thread import run_beside, run_cli
 
 CAT = str(REPOSITORY / "openai_async" / "cli" / "cat.jpg")
 
 
-async def ask(server: LocalServer, *arguments: str) -> tuple[int | None, str, str]:
-    return await outcome(await start_cli("chat", "--base-url", server.url, *arguments))
+async def ask(server: LocalServer, *arguments: str) -> tuple[int, str, str]:
+    return await run_beside("chat", "--base-url", server.url, *arguments)
 
 
 def test_the_answer_to_an_argument_is_plain_text() -> None:
-    done = run_cli("chat", "--local", "Hello")
+    done = run_process("chat", "--local", "Hello")
     assert (done.returncode, done.stderr) == (0, "")
     assert "You asked: “Hello”" in done.stdout
     assert "\x1b" not in done.stdout
@@ -32,10 +33,7 @@ def test_the_prompt_comes_from_a_pipe() -> None:
 
 async def test_piped_text_is_added_after_the_argument() -> None:
     async with LocalServer() as server:
-        process = await start_cli(
-            "chat", "--base-url", server.url, "Sum up:", stdin=asyncio.subprocess.PIPE
-        )
-        await process.communicate(b"one\ntwo\n")
+        await run_beside("chat", "--base-url", server.url, "Sum up:", stdin=b"one\ntwo\n")
         assert server.requests[0].json["messages"] == [
             {"role": "user", "content": "Sum up:\n\none\ntwo"}
         ]

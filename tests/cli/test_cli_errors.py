@@ -11,7 +11,8 @@ import pytest
 
 from openai_async.testing import Failure, LocalServer
 
-from .cli_process import COMMAND, PATIENCE, environment, outcome, run_cli, start_cli
+from .cli_process import COMMAND, PATIENCE, environment, outcome, run_process
+from .cli_thread import run_beside, run_cli
 
 NOWHERE = "http://127.0.0.1:9/v1"
 
@@ -75,7 +76,7 @@ def test_wrong_usage_is_one_sentence(arguments: tuple[str, ...], message: str) -
 async def test_an_error_of_the_server_comes_with_its_request_id() -> None:
     async with LocalServer() as server:
         server.script(Failure(401))
-        code, stdout, stderr = await outcome(await start_cli("models", "--base-url", server.url))
+        code, stdout, stderr = await run_beside("models", "--base-url", server.url)
     assert (code, stdout) == (1, "")
     assert stderr.startswith("error: HTTP 401: Incorrect API key provided.")
     assert "(request id: req_" in stderr
@@ -85,9 +86,7 @@ async def test_an_error_of_the_server_comes_with_its_request_id() -> None:
 async def test_errors_are_json_for_machines() -> None:
     async with LocalServer() as server:
         server.script(Failure(400, message="No.", code="odd", type="invalid", param="model"))
-        code, stdout, stderr = await outcome(
-            await start_cli("models", "--base-url", server.url, "--json")
-        )
+        code, stdout, stderr = await run_beside("models", "--base-url", server.url, "--json")
     error = json.loads(stderr)["error"]
     assert (code, stdout) == (1, "")
     assert error.pop("request_id").startswith("req_")
@@ -157,14 +156,14 @@ def test_streams_that_were_closed_do_no_harm(closed: str) -> None:
 
 def test_characters_stdout_cannot_encode_are_replaced() -> None:
     env = environment(PYTHONIOENCODING="ascii", LC_ALL="C")
-    done = run_cli("chat", "--local", "Hi", env=env)
+    done = run_process("chat", "--local", "Hi", env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert "You asked: ?Hi?" in done.stdout
 
 
 def test_json_is_utf8_whatever_the_locale() -> None:
     env = environment(PYTHONIOENCODING="ascii", LC_ALL="C")
-    done = run_cli("chat", "--local", "--no-stream", "--json", "Hi", env=env)
+    done = run_process("chat", "--local", "--no-stream", "--json", "Hi", env=env)
     assert "“Hi”" in json.loads(done.stdout)["choices"][0]["message"]["content"]
 
 

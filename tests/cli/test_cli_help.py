@@ -1,5 +1,6 @@
 """Help and version."""
 
+import json
 import subprocess
 import sys
 
@@ -7,11 +8,14 @@ import pytest
 
 from openai_async import __version__
 
-from .cli_process import PATIENCE, Terminal, environment, run_cli
+from .cli_process import PATIENCE, Terminal, environment
+from .cli_thread import run_cli
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("command", [(), ("demo",), ("models",), ("chat",), ("image",), ("serve",)])
+@pytest.mark.parametrize(
+    "command", [(), ("demo",), ("models",), ("chat",), ("image",), ("batch",), ("serve",)]
+)
 def test_every_command_has_help(command: tuple[str, ...], flag: str) -> None:
     done = run_cli(*command, flag)
     assert (done.returncode, done.stderr) == (0, "")
@@ -43,27 +47,31 @@ HEAVY = {
 }
 
 
-@pytest.mark.parametrize(
-    ("arguments", "exit_code"),
-    [
-        (["--help"], 0),
-        (["chat", "--help"], 0),
-        (["image", "--help"], 0),
-        (["--version"], 0),
-        (["--nope"], 2),
-        (["image"], 2),
-        (["chat", "--temperature", "hot"], 2),
-        (["models", "--nope", "--json"], 2),
-    ],
-)
-def test_help_and_wrong_usage_load_nothing_they_do_not_need(
-    arguments: list[str], exit_code: int
-) -> None:
+QUICK = [
+    (["--help"], 0),
+    (["chat", "--help"], 0),
+    (["image", "--help"], 0),
+    (["batch", "--help"], 0),
+    (["--version"], 0),
+    (["--nope"], 2),
+    (["image"], 2),
+    (["batch"], 2),
+    (["chat", "--temperature", "hot"], 2),
+    (["models", "--nope", "--json"], 2),
+]
+
+
+@pytest.fixture(scope="module")
+def quick() -> list[tuple[int, list[str]]]:
+    """The exit code of each, and all that has been imported by then.
+
+    One process, one after the other: what one has imported is there for all that follow.
+    """
     code = (
-        "import sys; from openai_async.cli import main\n"
-        f"sys.argv[1:] = {arguments}\n"
-        "exit_code = main()\n"
-        "print('', exit_code, *sys.modules, sep='\\n')"
+        "import json, sys; from openai_async.cli import main\n"
+        f"for arguments, _ in {QUICK}:\n"
+        "    sys.argv[1:] = arguments\n"
+        "    print('\\n\\0', json.dumps((main(), list(sys.modules))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -73,7 +81,17 @@ def test_help_and_wrong_usage_load_nothing_they_do_not_need(
         timeout=PATIENCE,
         check=True,
     )
-    said = done.stdout.split("\n")
-    assert str(exit_code) in said
-    assert "openai_async.cli.app" in said
-    assert not HEAVY.intersection(said)
+    return [json.loads(line[1:]) for line in done.stdout.splitlines() if line.startswith("\0")]
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code"),
+    [pytest.param(n, code, id=" ".join(said)) for n, (said, code) in enumerate(QUICK)],
+)
+def test_help_and_wrong_usage_load_nothing_they_do_not_need(
+    quick: list[tuple[int, list[str]]], number: int, exit_code: int
+) -> None:
+    code, modules = quick[number]
+    assert code == exit_code
+    assert "openai_async.cli.app" in modules
+    assert not HEAVY.intersection(modules)

@@ -7,13 +7,16 @@ import pytest
 
 from openai_async.testing import LocalServer, Reply
 
-from .cli_process import Terminal, outcome, run_cli, start_cli
+from .cli_process import Terminal, run_process
+from .cli_thread import run_beside, run_cli
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def test_piped_models_are_tab_separated_without_a_header() -> None:
-    lines = run_cli("models", "--local").stdout.splitlines()
+    done = run_process("models", "--local")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
     assert lines[0] == "gpt-4o\tsystem\t2024-05-10"
     assert all(line.count("\t") == 2 for line in lines)
 
@@ -30,9 +33,7 @@ async def test_models_json_is_the_list_as_it_came() -> None:
     answer = {"object": "list", "data": [{"id": "mine", "vendor": {"x": None}}]}
     async with LocalServer() as server:
         server.script(Reply(json=answer))
-        code, stdout, _ = await outcome(
-            await start_cli("models", "--base-url", server.url, "--json")
-        )
+        code, stdout, _ = await run_beside("models", "--base-url", server.url, "--json")
     assert (code, json.loads(stdout)) == (0, answer)
 
 
@@ -40,13 +41,13 @@ async def test_odd_models_are_listed_too() -> None:
     models = [{"id": "a\tb", "created": 1e300}, {"id": "c", "owned_by": None, "created": None}]
     async with LocalServer() as server:
         server.script(Reply(json={"data": models}))
-        code, stdout, _ = await outcome(await start_cli("models", "--base-url", server.url))
+        code, stdout, _ = await run_beside("models", "--base-url", server.url)
     assert (code, stdout) == (0, "a b\t\t-\nc\t\t-\n")
 
 
 def test_an_image_is_saved_and_its_path_printed(tmp_path: Path) -> None:
     path = tmp_path / "otter.png"
-    done = run_cli("image", "an otter", "--local", "-o", str(path))
+    done = run_process("image", "an otter", "--local", "-o", str(path))
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{path}\n", "")
     assert path.read_bytes().startswith(PNG)
 
@@ -62,11 +63,11 @@ def test_image_json_tells_what_came(tmp_path: Path) -> None:
 
 async def test_image_options_become_parameters(tmp_path: Path) -> None:
     async with LocalServer() as server:
-        process = await start_cli(
+        code, _, _ = await run_beside(
             *("image", "an otter", "-o", str(tmp_path / "o.png"), "--base-url", server.url),
             *("--size", "1792x1024", "--quality", "hd", "--style", "natural"),
         )
-        assert (await outcome(process))[0] == 0
+        assert code == 0
         assert server.requests[0].json == {
             "model": "dall-e-3",
             "prompt": "an otter",
@@ -79,8 +80,8 @@ async def test_image_options_become_parameters(tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", [".", "missing/otter.png"])
 async def test_a_wrong_file_is_said_before_anything_is_paid_for(tmp_path: Path, where: str) -> None:
     async with LocalServer() as server:
-        code, _, stderr = await outcome(
-            await start_cli("image", "x", "-o", str(tmp_path / where), "--base-url", server.url)
+        code, _, stderr = await run_beside(
+            "image", "x", "-o", str(tmp_path / where), "--base-url", server.url
         )
         assert (code, server.requests) == (2, [])
     assert stderr.startswith("error: ")
@@ -89,8 +90,8 @@ async def test_a_wrong_file_is_said_before_anything_is_paid_for(tmp_path: Path, 
 async def test_an_answer_without_a_picture_is_an_error(tmp_path: Path) -> None:
     async with LocalServer() as server:
         server.script(Reply(json={"created": 1, "data": []}))
-        code, _, stderr = await outcome(
-            await start_cli("image", "x", "-o", str(tmp_path / "o"), "--base-url", server.url)
+        code, _, stderr = await run_beside(
+            "image", "x", "-o", str(tmp_path / "o"), "--base-url", server.url
         )
     assert code == 1
     assert stderr.startswith("error: The server sent no picture. (request id: req_")

@@ -9,6 +9,7 @@ import pytest
 from openai_async import AsyncClient, RateLimitError
 
 from .cli_process import outcome, start_cli
+from .cli_thread import run_beside
 
 
 async def served_url(process: asyncio.subprocess.Process) -> str:
@@ -60,7 +61,7 @@ async def test_beyond_rpm_and_tpm_it_answers_429() -> None:
 
 @pytest.mark.parametrize("limit", ["0", "many"])
 async def test_a_limit_that_is_none_is_wrong_usage(limit: str) -> None:
-    code, _, stderr = await outcome(await start_cli("serve", "--rpm", limit))
+    code, _, stderr = await run_beside("serve", "--rpm", limit)
     assert code == 2
     assert "--rpm" in stderr
 
@@ -78,7 +79,7 @@ async def test_the_second_line_can_be_pasted_into_a_shell() -> None:
 async def test_a_port_in_use_is_one_line() -> None:
     server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    code, stdout, stderr = await outcome(await start_cli("serve", "--port", str(port)))
+    code, stdout, stderr = await run_beside("serve", "--port", str(port))
     server.close()
     await server.wait_closed()
     assert (code, stdout) == (1, "")

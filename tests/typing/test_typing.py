@@ -7,11 +7,14 @@ an error that must be there, since strict mode complains about those that are no
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, assert_type
+
+import pytest
 
 from openai_async import AsyncClient, AsyncStream, ChatCompletionStream, image_part
 from openai_async.types.chat import ChatCompletion, ChatCompletionChunk
@@ -20,9 +23,11 @@ from openai_async.types.images import Image, ImageGenStreamEvent, ImagesResponse
 from openai_async.types.models import Model, ModelDeleted, ModelList
 
 
-def test_mypy_agrees() -> None:
+def test_mypy_agrees(pytestconfig: pytest.Config) -> None:
+    # The second time it knows the libraries below already, which takes a tenth of the time.
+    cache = os.devnull if pytestconfig.cache is None else pytestconfig.cache.mkdir("mypy")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", __file__],
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache, __file__],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
