@@ -19,8 +19,6 @@ import aiohttp
 from aiohttp import hdrs
 from multidict import CIMultiDict
 
-from .sockets import open_socket
-
 try:
     from aiohttp.http_exceptions import HttpProcessingError
 except ImportError:
@@ -69,7 +67,7 @@ class _Connector(aiohttp.TCPConnector):
     """
 
     def __init__(self, keepalive: float) -> None:
-        super().__init__(limit=0, keepalive_timeout=keepalive, socket_factory=open_socket)
+        super().__init__(limit=0, keepalive_timeout=keepalive)
         self._keepalive = keepalive
 
     def _get(self, key: Any, *args: Any) -> Any:
@@ -145,25 +143,6 @@ def json_payload() -> Callable[[bytes], aiohttp.BytesPayload]:
 def bytes_so_far(content: aiohttp.StreamReader) -> int:
     """How many bytes of a body have come over the wire; else what they were unpacked to."""
     return getattr(content, "total_raw_bytes", content.total_bytes)
-
-
-def forget_proxy(error: BaseException) -> None:
-    """Take the proxy, whose URL may hold a password, from an error of connecting.
-
-    aiohttp keeps the key of the connection in it, a named tuple: among its arguments and, for its
-    own use, as an attribute.
-    """
-    error.args = tuple(map(_without_proxy, error.args))
-    for name, value in [*vars(error).items()]:
-        if _without_proxy(value) is not value:
-            setattr(error, name, _without_proxy(value))
-
-
-def _without_proxy(value: Any) -> Any:
-    if not (isinstance(value, tuple) and hasattr(value, "_replace")):
-        return value
-    known = {name: None for name in ("proxy", "proxy_auth") if getattr(value, name, None)}
-    return value._replace(**known) if known else value
 
 
 @cache

@@ -20,7 +20,7 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from .aiohttp_internals import ParserError, bytes_so_far, forget_proxy
+from .aiohttp_internals import ParserError, bytes_so_far
 from .errors import APIConnectionError, APITimeoutError
 
 # An answer that is an error is read to tell what went wrong, and no further.
@@ -284,12 +284,7 @@ def connection_error(
     where = str(url.origin() if url.absolute else url)
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         return APIConnectionError(f"The proxy on the way to {where} failed: {_reason(error)}.")
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        msg = f"Cannot connect to {where}: {_reason(error)}. Pass ssl=... with its CA."
-        failure = APIConnectionError(msg)
-        failure.retryable = False
-        return failure
-    if isinstance(error, aiohttp.ClientConnectorError):
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
         hint = f"Check {address}, and that the server is up."
         if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
             hint = f"The server does not speak TLS there: try http:// in {address}."
@@ -319,19 +314,13 @@ def _forget_key(error: BaseException | None) -> None:
         forget_frames(error)
         if isinstance(error, aiohttp.ClientResponseError):
             headers = CIMultiDict(error.request_info.headers)
-            for name in ("Authorization", "Proxy-Authorization"):
-                headers.popall(name, None)
+            headers.popall("Authorization", None)
             sent = error.request_info
-            # The URL is that of the proxy, password included, where the proxy refused to connect.
             error.request_info = aiohttp.RequestInfo(
-                sent.url.with_user(None),
-                sent.method,
-                CIMultiDictProxy(headers),
-                sent.real_url.with_user(None),
+                sent.url, sent.method, CIMultiDictProxy(headers), sent.real_url
             )
             error.args = (error.request_info, error.history)
         else:
-            forget_proxy(error)
             error.args = tuple(map(_unquoted, error.args))
         if hasattr(error, "message"):
             error.message = _unquoted(error.message)

@@ -26,7 +26,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 
 # A message is for a terminal line or a log record; the whole answer is in `.body`.
 MAX_MESSAGE = 300
-# Seconds. The longest limits are those of a month; a server that asks for more does not mean it.
-MAX_WAIT = 31 * 24 * 3600.0
 # Shorter keys ("local", "ollama", "none") are placeholders, and words of ordinary messages.
 MIN_SECRET = 8
 
@@ -73,8 +70,6 @@ class APIError(OpenAIError):
         retry_after: seconds the server asked to wait (`retry-after-ms`, `retry-after`).
         attempts: how many times the request was sent.
         rejections: how many of these were refused with 429.
-        retryable: whether trying again may help, where the class and the status do not tell;
-            `False` for a certificate that is not trusted.
         partial: of a stream that failed on its way, the completion as far as it had come.
     """
 
@@ -110,7 +105,6 @@ class APIError(OpenAIError):
         self.attempts = attempts
         self.rejections = int(status_code == 429)
         self.partial: ChatCompletion | None = None
-        self.retryable: bool | None = None
 
 
 class APIConnectionError(APIError):
@@ -297,34 +291,20 @@ def words(body: object) -> str:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds the server asks to wait: `retry-after-ms`, else `retry-after`.
 
-    `retry-after` is a number of seconds or an HTTP date in any of its three forms (RFC 9110,
-    sections 10.2.3 and 5.6.7), which are all UTC. What cannot be read, no time at all, a moment in
-    the past and more than `MAX_WAIT` count as not said: to come back at once is what a server that
-    is overloaded cannot mean.
+    `retry-after` is a number of seconds or an HTTP date (RFC 9110, section 10.2.3). What cannot
+    be read counts as not said; a moment in the past is 0.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         if (value := headers.get(name)) is None:
             continue
-        if re.fullmatch(r"\s*\d{1,15}(\.\d*)?\s*", value):
-            seconds = float(value) * unit
-        elif unit == 1.0:
-            seconds = _seconds_until(value)
-        else:
-            continue
-        if 0 < seconds <= MAX_WAIT:
-            return seconds
+        if re.fullmatch(r"\s*\d{1,12}(\.\d*)?\s*", value):
+            return float(value) * unit
+        if unit == 1.0:
+            try:
+                return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+            except (ValueError, OverflowError):
+                return None
     return None
-
-
-def _seconds_until(date: str) -> float:
-    """Seconds until an HTTP date; 0 for one that cannot be read."""
-    try:
-        moment = parsedate_to_datetime(date)
-        if moment.tzinfo is None:  # the form of asctime, which names no zone
-            moment = moment.replace(tzinfo=UTC)
-        return moment.timestamp() - time.time()
-    except (ValueError, OverflowError):
-        return 0.0
 
 
 def is_error(value: object) -> bool:

@@ -25,8 +25,6 @@ from .slots import Slots
 
 # Seconds that an idle connection is kept; servers commonly close it after 60 or 75.
 KEEPALIVE = 15.0
-NO_LOOP = "This client needs asyncio: call it in a coroutine that asyncio.run() runs."
-NO_TASK = "This client needs an asyncio task: time limits end tasks, and none is running here."
 CLOSED = "This client is closed: create a new AsyncClient."
 
 # Pools of a parent process, in its forked child. Kept for ever: when their connections were
@@ -95,9 +93,7 @@ class Pools:
         """The pool of the running loop; `None` before its first use, which has to `open()` it."""
         if self.closed:
             raise OpenAIError(CLOSED)
-        if (loop := running_loop()) is None:
-            raise OpenAIError(NO_LOOP)
-        pool = self._pools.get((loop, own or self._session is None))
+        pool = self._pools.get((asyncio.get_running_loop(), own or self._session is None))
         return None if pool is None or pool.pid != os.getpid() else pool
 
     async def open(self, *, own: bool) -> Pool:

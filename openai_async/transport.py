@@ -42,7 +42,7 @@ from .errors import (
     without_secret,
 )
 from .options import check_api_key, check_proxy
-from .pool import CLOSED, NO_TASK, Pool, Pools
+from .pool import CLOSED, Pool, Pools
 from .request import Request, Response
 from .urls import as_spelled, same_origin
 
@@ -50,9 +50,6 @@ from .urls import as_spelled, same_origin
 MAX_STALE = 4
 # A redirect within one origin is a matter of a slash or a version prefix: one or two hops.
 MAX_REDIRECTS = 5
-# Bytes of one header field. aiohttp's 8 KiB are too few for what gateways send (security policies,
-# tokens); nginx takes 32 KiB of all fields together by default, curl 100 KB of one.
-MAX_HEADER_FIELD = 64 * 1024
 # Larger bodies go to aiohttp as a file, which it sends in pieces. Bytes it would write in one go,
 # and say in a warning that this blocks the loop.
 MAX_AT_ONCE = 1024 * 1024
@@ -109,10 +106,7 @@ class Transport:
             OpenAIError: the client is closed, or has no usable API key.
         """
         own = request.api_key is None
-        pool = self._pools.get(own=own)
-        if asyncio.current_task() is None:
-            raise OpenAIError(NO_TASK)
-        pool = pool or await self._pools.open(own=own)
+        pool = self._pools.get(own=own) or await self._pools.open(own=own)
         # Our own slots instead of the connector's limit: there, waiting for a free connection
         # counts against the connect timeout, which fails the tail of every large fan-out.
         if not pool.slots.take_now():
@@ -251,8 +245,6 @@ class Transport:
                     timeout=_client_timeout(request.timeout.connect, pool.owned),
                     proxy=self._proxy,
                     ssl=self._ssl,
-                    max_line_size=MAX_HEADER_FIELD,
-                    max_field_size=MAX_HEADER_FIELD,
                 )
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 began = not isinstance(getattr(error, "message", ""), str)  # half a header came

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import logging
 import pickle
-import traceback
 import warnings
 from typing import Any
 
@@ -14,11 +13,10 @@ import aiohttp
 import attrs
 import orjson
 import pytest
-from aioresponses import CallbackResult
+from aioresponses import CallbackResult, aioresponses
 from yarl import URL
 
 from openai_async import (
-    APIConnectionError,
     APIError,
     APIResponseValidationError,
     APIStatusError,
@@ -31,10 +29,9 @@ from openai_async import (
     Response,
     Send,
 )
-from openai_async.testing import Failure, LocalServer, aioresponses
+from openai_async.testing import Failure, LocalServer
 
 from .conftest import BASE_URL
-from .faults.fault_server import TLSServer
 from .raw_server import Exchange, RawServer, chunk
 
 pytestmark = pytest.mark.virtual_time
@@ -511,75 +508,3 @@ async def test_a_client_of_a_session_of_ones_own_cannot_be_pickled() -> None:
         client = AsyncClient(api_key="local", session=session)
         with pytest.raises(InvalidArgumentError, match="cannot be pickled"):
             pickle.dumps(client)
-
-
-# --- where it cannot work ---
-
-
-def test_without_a_task_the_error_says_what_is_needed() -> None:
-    loop = asyncio.new_event_loop()
-
-    async def call() -> None:
-        await AsyncClient(api_key="k", base_url="http://127.0.0.1:9/v1").models.list()
-
-    def drive() -> None:  # as patched loops do
-        with pytest.raises(OpenAIError, match="needs an asyncio task"):
-            call().send(None)
-        loop.stop()
-
-    loop.call_soon(drive)
-    loop.run_forever()
-    loop.close()
-
-
-def test_without_asyncio_the_error_says_what_is_needed() -> None:
-    async def call() -> None:
-        await AsyncClient(api_key="k", base_url="http://127.0.0.1:9/v1").models.list()
-
-    with pytest.raises(OpenAIError, match="needs asyncio"):
-        call().send(None)
-
-
-@pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("listens", [True, False])
-async def test_no_error_shows_the_password_of_a_proxy(
-    raw: RawServer, scheme: str, listens: bool
-) -> None:
-    async def refuse(exchange: Exchange) -> None:
-        await exchange.whole(b"{}", status="407 Proxy Authentication Required")
-
-    raw.answer = refuse
-    proxy = f"http://user:s3cret-pw@127.0.0.1:{raw.port if listens else 9}"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        client = AsyncClient(
-            base_url=f"{scheme}://x.test/v1", api_key="k", proxy=proxy, max_retries=0
-        )
-    async with client:
-        with pytest.raises(APIError) as caught:
-            await client.models.list()
-    shown = [f"{error!r} {error.args!r} {vars(error)!r}" for error in chain_of(caught.value)]
-    assert "s3cret" not in "".join(
-        [*shown, *traceback.format_exception(caught.value), repr(client)]
-    )
-
-
-@pytest.mark.parametrize("own", [True, False])
-async def test_header_fields_of_many_kilobytes_are_read(raw: RawServer, own: bool) -> None:
-    async def answer(exchange: Exchange) -> None:
-        body = b'{"data": [{"id": "m"}]}'
-        head = f"HTTP/1.1 200 OK\r\nX-Policy: {'x' * 40_000}\r\nContent-Length: {len(body)}\r\n\r\n"
-        await exchange.send(head.encode() + body)
-
-    raw.answer = answer
-    async with aiohttp.ClientSession() as session:
-        client = AsyncClient(base_url=raw.url, api_key="k", session=None if own else session)
-        async with client:
-            assert len(await client.models.list()) == 1
-
-
-async def test_a_certificate_that_nobody_trusts_is_not_tried_again() -> None:
-    async with TLSServer() as server, AsyncClient(base_url=server.url, api_key="k") as client:
-        with pytest.raises(APIConnectionError, match="Pass ssl=") as caught:
-            await client.models.list()
-    assert caught.value.attempts == 1

@@ -29,7 +29,7 @@ class Retry:
 
     | failure                                     | tried again?                      |
     | ------------------------------------------- | --------------------------------- |
-    | connection error, timeout, body cut short   | yes, but for bad certificates     |
+    | connection error, timeout, body cut short   | yes                               |
     | 408, 409, 429, 5xx                          | yes                               |
     | other statuses, `insufficient_quota`        | no                                |
     | any status with `x-should-retry`            | as it says                        |
@@ -93,7 +93,7 @@ def is_retryable(error: APIError) -> bool:
     if should in ("true", "false"):
         return should == "true"
     if isinstance(error, APIConnectionError):
-        return error.retryable is not False
+        return True
     if isinstance(error, InsufficientQuotaError) or error.status_code is None:
         return False
     return error.status_code >= 500 or error.status_code in RETRYABLE_STATUSES

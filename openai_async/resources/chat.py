@@ -62,7 +62,7 @@ class Completions(Resource):
         data = json_body(params, params.get("extra_body"), stream)
         if not stream:
             return self._client._call(ChatCompletion, "POST", _PATH, data, params)
-        n, stream_options = _sent(params, "n"), _sent(params, "stream_options")
+        n, stream_options = params.get("n"), params.get("stream_options")
         return ChatCompletionStream(
             self._client._connector("POST", _PATH, data, params),
             n=n if isinstance(n, int) else 1,
@@ -80,14 +80,6 @@ class Chat(Resource):
     def completions(self) -> Completions:
         """`client.chat.completions.create(...)`"""
         return Completions(self._client)
-
-
-def _sent(params: ChatCompletionParams, name: str) -> object:
-    """A parameter as it is sent: `extra_body` comes last."""
-    extra_body = params.get("extra_body")
-    if isinstance(extra_body, Mapping) and name in extra_body:
-        return extra_body[name]
-    return params.get(name)
 
 
 def _check_messages(messages: object) -> None:
