@@ -230,7 +230,7 @@ async def test_a_download_carries_nothing_of_a_session_of_your_own(raw: RawServe
     "answer",
     [
         b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 10_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX-Echo: Bearer " + SECRET.encode() + b"\0\r\n\r\n",
         b"nonsense Bearer " + SECRET.encode() + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx",
