@@ -19,6 +19,8 @@ import aiohttp
 from aiohttp import hdrs
 from multidict import CIMultiDict
 
+from .sockets import open_socket
+
 try:
     from aiohttp.http_exceptions import HttpProcessingError
 except ImportError:
@@ -67,7 +69,7 @@ class _Connector(aiohttp.TCPConnector):
     """
 
     def __init__(self, keepalive: float) -> None:
-        super().__init__(limit=0, keepalive_timeout=keepalive)
+        super().__init__(limit=0, keepalive_timeout=keepalive, socket_factory=open_socket)
         self._keepalive = keepalive
 
     def _get(self, key: Any, *args: Any) -> Any:

@@ -21,7 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from .aiohttp_internals import ParserError, bytes_so_far
-from .errors import APIConnectionError, APITimeoutError
+from .errors import SECRET_HEADERS, APIConnectionError, APITimeoutError
 
 # An answer that is an error is read to tell what went wrong, and no further.
 MAX_ERROR_BODY = 1024 * 1024
@@ -286,12 +286,29 @@ def connection_error(
         return APIConnectionError(f"The proxy on the way to {where} failed: {_reason(error)}.")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
         hint = f"Check {address}, and that the server is up."
+        if is_certificate_error(error):
+            hint = (
+                f"Check {address}, or pass ssl=... with the authority that signs for this server."
+            )
         if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
             hint = f"The server does not speak TLS there: try http:// in {address}."
         return APIConnectionError(f"Cannot connect to {where}: {_reason(error)}. {hint}")
     if isinstance(error, aiohttp.ClientPayloadError):
         return APIConnectionError(f"The answer of {where} broke off: {_reason(error)}.")
     return APIConnectionError(f"The connection to {where} failed: {_reason(error)}.")
+
+
+def is_certificate_error(error: BaseException | None) -> bool:
+    """Whether one side does not trust the other's certificate: it will not the next time either."""
+    while error is not None:
+        if isinstance(error, aiohttp.ServerFingerprintMismatch | ssl.SSLCertVerificationError):
+            return True
+        # What the server said of ours: SSLV3_ALERT_BAD_CERTIFICATE, TLSV1_ALERT_UNKNOWN_CA...
+        reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
+        if re.search("CERTIFICATE|_CA$", reason or ""):
+            return True
+        error = getattr(error, "os_error", None) or error.__cause__ or error.__context__
+    return False
 
 
 def forget_frames(error: BaseException) -> None:
@@ -314,7 +331,8 @@ def _forget_key(error: BaseException | None) -> None:
         forget_frames(error)
         if isinstance(error, aiohttp.ClientResponseError):
             headers = CIMultiDict(error.request_info.headers)
-            headers.popall("Authorization", None)
+            for name in SECRET_HEADERS:
+                headers.popall(name, None)
             sent = error.request_info
             error.request_info = aiohttp.RequestInfo(
                 sent.url, sent.method, CIMultiDictProxy(headers), sent.real_url

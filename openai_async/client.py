@@ -10,6 +10,7 @@ import copy
 import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
 import aiohttp
@@ -18,7 +19,8 @@ from yarl import URL
 
 from . import codec
 from ._version import __version__
-from .errors import MIN_SECRET, InvalidArgumentError
+from .accounts import Account, ByAccount, account_of
+from .errors import MIN_SECRET, InvalidArgumentError, secret_of
 from .middleware import Middleware, chain
 from .middleware.retry import Retry
 from .options import (
@@ -28,6 +30,7 @@ from .options import (
     RequestOptions,
     RetryPolicy,
     Timeout,
+    change_headers,
     check_headers,
     check_retries,
     find_api_key,
@@ -67,7 +70,7 @@ class ClientOptions(TypedDict, total=False):
     max_retries: int
     retry: RetryPolicy
     rate_limit: RateLimit | Middleware | None
-    default_headers: Mapping[str, str] | None
+    default_headers: Mapping[str, str | None] | None
     default_query: Mapping[str, str | int | float | bool] | None
     middlewares: Sequence[Middleware]
 
@@ -97,7 +100,9 @@ class AsyncClient:
             through it. Waiting there is not bounded by `timeout`.
         max_connections: how many requests may be under way at once, per event loop; the others
             wait their turn, for which no timeout runs.
-        default_headers, default_query: sent with every request.
+        default_headers, default_query: sent with every request. A header that is `None` is not
+            sent: with `{"Authorization": None}` no request carries a key, unless the call gives one
+            in its `extra_headers`; and a client whose headers name Authorization needs none.
         proxy: URL of an HTTP proxy. Proxy variables of the environment are not read.
         ssl: an `ssl.SSLContext`, an `aiohttp.Fingerprint`, or `False` for no verification.
         middlewares: see `openai_async.middleware`; the first is the outermost.
@@ -119,7 +124,7 @@ class AsyncClient:
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         rate_limit: RateLimit | Middleware | None = None,
         max_connections: int = 1000,
-        default_headers: Mapping[str, str] | None = None,
+        default_headers: Mapping[str, str | None] | None = None,
         default_query: Mapping[str, str | int | float | bool] | None = None,
         proxy: str | None = None,
         ssl: SSL | None = None,
@@ -129,7 +134,8 @@ class AsyncClient:
         # What copies cannot change; kept for pickle.
         self._fixed: Any = {"max_connections": max_connections, "proxy": proxy, "ssl": ssl}
         self._transport = Transport(**self._fixed, session=session)
-        self._retry: Retry | None = None
+        self._retries: ByAccount[Retry, RetryPolicy] | None = None
+        self._pacings: ByAccount[Pacing, RateLimit] | None = None
         self._pacing: Pacing | None = None
         self._configure(
             {
@@ -149,11 +155,12 @@ class AsyncClient:
 
     def _configure(self, options: ClientOptions) -> None:
         """Check the options and make of them what every request needs."""
-        self.api_key = find_api_key(options["api_key"])
+        defaults = check_headers(options["default_headers"] or {})
+        authorized = any(name.lower() == "authorization" for name in defaults)
+        self.api_key = find_api_key(options["api_key"], needed=not authorized)
         self.base_url = find_base_url(options["base_url"])
         self.timeout = Timeout.of(options["timeout"])
         self.max_retries = check_retries(options["max_retries"])
-        self._warn_of_plain_http()
         # As they are now: a copy must not read an environment that has changed since.
         self._options: ClientOptions = {
             **options,
@@ -170,9 +177,11 @@ class AsyncClient:
         if project:
             self._headers["OpenAI-Project"] = project
         self._options["organization"], self._options["project"] = organization, project
-        self._headers.update(check_headers(options["default_headers"] or {}))
+        self._removed = change_headers(self._headers, frozenset(), defaults)
         self._json_headers = self._headers.copy()
-        self._json_headers["Content-Type"] = "application/json"
+        if "content-type" not in self._removed:
+            self._json_headers["Content-Type"] = "application/json"
+        self._warn_of_plain_http()
         self._urls = Urls(self.base_url, query_values(options["default_query"]))
         retry, middlewares = options["retry"], options["middlewares"]
         if not isinstance(retry, RetryPolicy):
@@ -182,15 +191,20 @@ class AsyncClient:
             msg = "middlewares is no list of functions: pass [middleware, ...]."
             raise InvalidArgumentError(msg)
         self.retry = retry
-        # The retry budget is one with the policy: copies with the same policy share it.
-        if self._retry is None or self._retry.policy is not retry:
-            self._retry = Retry(retry)
+        # Copies with the same policy share the retry budget of each account.
+        if self._retries is None or self._retries.option is not retry:
+            self._retries = ByAccount(Retry, retry)
+        account = account_of(self.base_url, self.api_key, self._headers)
         self.rate_limit = options["rate_limit"]
         self.middlewares = middlewares
-        self._send = chain([*middlewares, self._retry, *self._pacer()], self._transport.send)
+        self._send = chain(
+            [*middlewares, self._retries.of(account), *self._pacer(account)], self._transport.send
+        )
 
-    def _pacer(self) -> list[Middleware]:
-        """What paces, if anything does. Copies with the same `RateLimit` keep to it together."""
+    def _pacer(self, account: Account) -> list[Middleware]:
+        """What paces, if anything does. Copies with the same `RateLimit` and account keep to it
+        together.
+        """
         limit = self.rate_limit
         if not isinstance(limit, RateLimit):
             self._pacing = None
@@ -198,22 +212,26 @@ class AsyncClient:
                 msg = f"rate_limit has type {type(limit).__name__}: pass a RateLimit."
                 raise InvalidArgumentError(msg)
             return [] if limit is None else [limit]
-        if self._pacing is None or self._pacing.limit is not limit:
+        if self._pacings is None or self._pacings.option is not limit:
             from .middleware.pacing import Pacing  # not every program needs it
 
-            self._pacing = Pacing(limit)
+            self._pacings = ByAccount(Pacing, limit)
+        self._pacing = self._pacings.of(account)
         return [self._pacing]
 
     @property
     def rate_limits(self) -> dict[str, ModelPace]:
-        """What is known of the limits of each model that was asked; empty without `rate_limit`."""
+        """What is known of the limits of each model that was asked, at this client's server and for
+        its account; empty without `rate_limit`.
+        """
         return {} if self._pacing is None else self._pacing.known()
 
     def _warn_of_plain_http(self) -> None:
         """A key that goes over the network in clear is worth one warning; a placeholder is not."""
-        secret = callable(self.api_key) or len(self.api_key) >= MIN_SECRET
+        sends_key = "Authorization" not in self._headers and "authorization" not in self._removed
+        secret = sends_key and (callable(self.api_key) or len(self.api_key) >= MIN_SECRET)
         if (
-            secret
+            (secret or secret_of(self._headers) is not None)
             and self.base_url.scheme == "http"
             and not is_loopback(self.base_url.host or "")
             and not self._transport.warned_of_plain_http
@@ -224,6 +242,9 @@ class AsyncClient:
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """A copy with other options that shares the connections: cheap enough for every request.
+
+        Copies for the same server and account (API key, organization and project) also share the
+        retry budget and what is known of rate limits; those for another have their own.
 
         Closing either closes the connections of both.
 
@@ -313,12 +334,22 @@ class AsyncClient:
         copied.__dict__.update(self.__dict__)
         return copied
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """The same options, and a pool of its own."""
+        return self._anew()()
+
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes: the same options, API key included, and a pool of its own."""
+        if isinstance(self._fixed["ssl"], SSLContext):
+            msg = "A client with an SSLContext cannot be pickled: build one over there."
+            raise InvalidArgumentError(msg)
+        return self._anew(), ()
+
+    def _anew(self) -> Callable[[], Self]:
         if not self._transport.owns_sessions:
             msg = "A client with a session of your own cannot be pickled: build one over there."
             raise InvalidArgumentError(msg)
-        return partial(type(self), **self._options, **self._fixed), ()
+        return partial(type(self), **self._options, **self._fixed)
 
     def __repr__(self) -> str:
         state = " closed" if self._transport.closed else ""
@@ -374,6 +405,7 @@ class AsyncClient:
             method=method,
             url=self._urls.of(path),
             headers=(self._headers if body is None else self._json_headers).copy(),
+            removed=self._removed,
             body=body,
             params=options,
             timeout=self.timeout,
@@ -386,7 +418,9 @@ class AsyncClient:
 
     def _apply(self, options: RequestOptions, request: Request) -> None:
         if (extra_headers := options.get("extra_headers")) is not None:
-            request.headers.update(check_headers(extra_headers))
+            request.removed = change_headers(
+                request.headers, request.removed, check_headers(extra_headers)
+            )
         if (extra_query := options.get("extra_query")) is not None:
             request.url = request.url.update_query(query_values(extra_query))
         if "timeout" in options:

@@ -1,86 +1,30 @@
-"""JSON: bytes to values and objects, values to bytes. The one place where wire and objects meet.
+"""Bytes to objects, objects to bytes. The one place where wire and objects meet.
 
-Values become objects in `structuring`. An answer that is no answer at all (no JSON, an error
-object, something else altogether) is told apart here.
+JSON is read and written in `jsontext`, values become objects in `structuring`. An answer that is no
+answer at all (no JSON, an error object, something else altogether) is told apart here.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
-
-import orjson
 
 from .assembly import Assembly
 from .errors import (
     APIError,
     APIResponseValidationError,
-    InvalidArgumentError,
     is_error,
     object_error,
     redacted,
     tells_failure,
 )
+from .jsontext import dumps as dumps
+from .jsontext import loads as loads
 from .sse import events_in, is_done, is_event_stream
 from .structuring import misplaced, misread, quoted, structurer
-from .types.base import APIObject, APIResponse, ResponseMeta
+from .types.base import APIResponse, ResponseMeta
 
 R = TypeVar("R", bound=APIResponse)
-
-
-def loads(data: bytes) -> Any:
-    """Parse JSON; anything that is not JSON raises ValueError.
-
-    orjson first. What it refuses gets a second reading by the standard library, because servers
-    written in Python send `NaN` and `Infinity` in logprobs and lone surrogates in split emoji.
-    """
-    try:
-        return orjson.loads(data)
-    except ValueError:
-        try:
-            return json.loads(data)
-        except RecursionError as error:
-            msg = "nested too deep"
-            raise ValueError(msg) from error
-
-
-def dumps(value: object) -> bytes:
-    """Write a request body; what JSON cannot hold raises `InvalidArgumentError`."""
-    try:
-        return orjson.dumps(value, default=_default)
-    except TypeError as error:
-        try:
-            # `logit_bias={50256: -100}`: keys that are numbers are fine, but looked for only
-            # when they occur, since the option makes every call slower.
-            return orjson.dumps(value, default=_default, option=orjson.OPT_NON_STR_KEYS)
-        except TypeError:
-            from .unawaited import refuse_unawaited  # not every program makes the mistake
-
-            refuse_unawaited(value)
-            if "surrogates" in str(error):  # of an answer that is sent back
-                return _dumps_escaped(value)
-            msg = f"The request cannot be written as JSON: {error}."
-            raise InvalidArgumentError(msg) from error
-
-
-def _dumps_escaped(value: object) -> bytes:
-    try:
-        return json.dumps(value, default=_default, allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
-        msg = f"The request cannot be written as JSON: {error}."
-        raise InvalidArgumentError(msg) from error
-
-
-def _default(value: object) -> object:
-    """Response objects may stand in a request: `messages.append(choice.message)`."""
-    if isinstance(value, APIObject):
-        return value._json()
-    if isinstance(value, Mapping):
-        return dict(value)
-    msg = f"a {type(value).__name__} is no JSON value"
-    raise TypeError(msg)
 
 
 def body_or_text(data: bytes) -> object:

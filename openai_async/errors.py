@@ -26,6 +26,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -38,6 +39,19 @@ if TYPE_CHECKING:
 MAX_MESSAGE = 300
 # Shorter keys ("local", "ollama", "none") are placeholders, and words of ordinary messages.
 MIN_SECRET = 8
+# Headers whose value is a key: HTTP's own, Azure's, that of many gateways, Google's, and that of
+# Azure API Management.
+SECRET_HEADERS = (
+    "Authorization",
+    "Proxy-Authorization",
+    "Api-Key",
+    "X-Api-Key",
+    "X-Goog-Api-Key",
+    "Ocp-Apim-Subscription-Key",
+)
+# More seconds than this are no wait: a year is longer than any window of a limit. Gateways send
+# moments (unix times) in place of seconds.
+MAX_RETRY_AFTER = 366 * 86_400.0
 
 
 class OpenAIError(Exception):
@@ -291,20 +305,35 @@ def words(body: object) -> str:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds the server asks to wait: `retry-after-ms`, else `retry-after`.
 
-    `retry-after` is a number of seconds or an HTTP date (RFC 9110, section 10.2.3). What cannot
-    be read counts as not said; a moment in the past is 0.
+    `retry-after` is a number of seconds or an HTTP date (RFC 9110, section 10.2.3). What cannot be
+    read counts as not said, and so does what is no wait: 0, the past, more than a year. Whoever
+    took that at its word would send all retries at once.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        if (value := headers.get(name)) is None:
+        value = headers.get(name, "").strip()
+        if re.fullmatch(r"[0-9]{1,15}(\.[0-9]*)?", value):
+            seconds = float(value) * unit
+        elif value and unit == 1.0:
+            seconds = _seconds_until(value)
+        else:
             continue
-        if re.fullmatch(r"\s*\d{1,12}(\.\d*)?\s*", value):
-            return float(value) * unit
-        if unit == 1.0:
-            try:
-                return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-            except (ValueError, OverflowError):
-                return None
+        if 0 < seconds <= MAX_RETRY_AFTER:
+            return seconds
     return None
+
+
+def _seconds_until(date: str) -> float:
+    """From now to an HTTP date in any of its three forms; 0 for what is none.
+
+    All three are UTC, though the oldest (asctime's) does not say so (RFC 9110, section 5.6.7).
+    """
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return 0.0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.timestamp() - time.time()
 
 
 def is_error(value: object) -> bool:
@@ -330,23 +359,42 @@ def words_of(body: object) -> str:
     return _said(body).get("message", "")
 
 
+def secret_of(headers: Mapping[str, str], *more: str | None) -> str | None:
+    """The keys in these headers and `more` of them, one a line: what `redacted` takes out."""
+    keys = [key for key in more if key is not None]
+    for name in SECRET_HEADERS:
+        if name in headers:
+            value = headers[name]
+            # Of "Bearer abc" only the key: that is what a server repeats.
+            keys.append(value.partition(" ")[2].strip() or value if "Auth" in name else value)
+    if len(keys) > 1:  # the longest first: one may be part of another
+        keys = sorted(set(keys), key=len, reverse=True)
+    return "\n".join([key for key in keys if len(key) >= MIN_SECRET]) or None
+
+
 def redacted(value: Any, secret: str | None) -> Any:
     """A parsed body without the API key, which some servers repeat in what they answer.
 
     Done on parsed values, where no JSON escape hides the key, and before anything is shortened,
-    which could leave half of it.
+    which could leave half of it. Several keys stand one a line, which no key contains.
     """
-    if secret is None or len(secret) < MIN_SECRET:
+    keys = [] if secret is None else [key for key in secret.split("\n") if len(key) >= MIN_SECRET]
+    if not keys:
         return value
     try:
-        return _without(value, secret)
+        for key in keys:
+            value = _without(value, key)
+        return value
     except RecursionError:
         return "(nested too deep to show)"
 
 
 def without_secret(headers: Mapping[str, str], secret: str | None) -> Mapping[str, str]:
     """Headers without the API key; most are as they came."""
-    if secret is None or len(secret) < MIN_SECRET or secret not in "\n".join(headers.values()):
+    if secret is None or len(secret) < MIN_SECRET:
+        return headers
+    values = "\n".join(headers.values())
+    if not any(key in values for key in secret.split("\n")):
         return headers
     return CIMultiDictProxy(CIMultiDict((k, redacted(v, secret)) for k, v in headers.items()))
 

@@ -13,6 +13,7 @@ from math import inf
 from typing import Any, TypeAlias, TypedDict
 
 from attrs import Attribute, field, frozen
+from multidict import CIMultiDict
 from yarl import URL
 
 from .errors import InvalidArgumentError
@@ -159,7 +160,8 @@ class RateLimit:
 class RequestOptions(TypedDict, total=False):
     """What every call takes besides the parameters of the API."""
 
-    extra_headers: Mapping[str, str] | None
+    extra_headers: Mapping[str, str | None] | None
+    """`None` for a value sends no such header, also not ours and not that of `default_headers`."""
     extra_query: Mapping[str, str | int | float | bool] | None
     extra_body: Mapping[str, object] | None
     """Merged into the JSON body last: a vendor's own parameters."""
@@ -170,21 +172,26 @@ class RequestOptions(TypedDict, total=False):
 REQUEST_OPTIONS = frozenset(RequestOptions.__annotations__)
 
 
-def find_api_key(api_key: APIKey | None) -> APIKey:
-    """The key that was passed, or `OPENAI_API_KEY`; checked."""
+def find_api_key(api_key: APIKey | None, *, needed: bool) -> APIKey:
+    """The key that was passed, or `OPENAI_API_KEY`; checked. "" where there is and needs none."""
     if api_key is None:
         api_key = os.environ.get("OPENAI_API_KEY")
-        if api_key is None:
-            msg = (
-                "No API key: set OPENAI_API_KEY or pass api_key=... "
-                "(a server that needs none takes any word)."
-            )
-            raise InvalidArgumentError(msg)
+    if not api_key and not needed:
+        return ""
+    if api_key is None:
+        msg = (
+            "No API key: set OPENAI_API_KEY or pass api_key=... (a server that needs none takes "
+            'any word; default_headers={"Authorization": None} sends no key at all).'
+        )
+        raise InvalidArgumentError(msg)
     return api_key if callable(api_key) else check_api_key(api_key)
 
 
 def check_api_key(key: object) -> str:
-    """A key that can stand in a header: one line, not empty, printable ASCII."""
+    """A key that can stand in a header: one line, not empty, printable ASCII.
+
+    Spaces within are fine: servers that check no key get "not needed".
+    """
     if not isinstance(key, str):
         msg = (
             f"api_key has type {type(key).__name__}: pass a string, or a function that returns one."
@@ -193,10 +200,10 @@ def check_api_key(key: object) -> str:
     if not key.strip():
         msg = "The API key is empty: set OPENAI_API_KEY or pass api_key=..."
         raise InvalidArgumentError(msg)
-    if not re.fullmatch(r"[\x21-\x7e]+", key):
+    if not re.fullmatch(r"[\x20-\x7e]+", key) or key != key.strip():
         msg = (
-            "The API key holds a line break, a space or a character that is not ASCII: "
-            "pass it as one word (for a key read from a file, .strip() it)."
+            "The API key holds a line break, a space at an end, or a character that is not "
+            "printable ASCII: pass the key alone (for a key read from a file, .strip() it)."
         )
         raise InvalidArgumentError(msg)
     return key
@@ -257,13 +264,13 @@ def find_header_value(header: str, value: str | None, variable: str) -> str:
     return found
 
 
-def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Headers that cannot break out of their line (RFC 9110, section 5.5)."""
+def check_headers(headers: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """Headers that cannot break out of their line (RFC 9110, section 5.5). `None` is no header."""
     if not isinstance(headers, Mapping):
         msg = f"Headers have type {type(headers).__name__}: pass a dict of strings."
         raise InvalidArgumentError(msg)
     for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):
+        if not isinstance(name, str) or not isinstance(value, str | None):
             msg = f"Header {name!r} is no text: names and values of headers are strings."
             raise InvalidArgumentError(msg)
         if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name):
@@ -272,7 +279,34 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
         if name.lower() in ("content-length", "transfer-encoding"):
             msg = f"{name!r} tells where the body ends and is set with it: leave it out."
             raise InvalidArgumentError(msg)
+        if value is None:
+            if name.lower() == "host":
+                msg = "Every request has a Host (RFC 9112, section 3.2): leave it out, or set it."
+                raise InvalidArgumentError(msg)
+            continue
         if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
             msg = f"The value of {name!r} holds a line break or control character: remove it."
             raise InvalidArgumentError(msg)
+        if re.search(r"[\ud800-\udfff]", value):
+            msg = f"The value of {name!r} holds half a character (a lone surrogate): remove it."
+            raise InvalidArgumentError(msg)
     return headers
+
+
+def change_headers(
+    headers: CIMultiDict[str], removed: frozenset[str], changes: Mapping[str, str | None]
+) -> frozenset[str]:
+    """Set the headers that have a value, and take out those that are `None`.
+
+    Returns:
+        The names of those that are not to be sent, in lower case: `removed`, and what has changed.
+    """
+    gone = set(removed)
+    for name, value in changes.items():
+        if value is None:
+            headers.popall(name, None)
+            gone.add(name.lower())
+        else:
+            headers[name] = value
+            gone.discard(name.lower())
+    return frozenset(gone)

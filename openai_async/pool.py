@@ -128,7 +128,7 @@ class Pools:
         """Close the sessions of all loops; what is still under way fails."""
         self.closed = True
         self._sweep()
-        here = asyncio.get_running_loop()
+        here = running_loop()
         while self._pools:
             (loop, _), pool = self._pools.popitem()
             if loop is here:

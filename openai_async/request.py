@@ -45,6 +45,8 @@ class Request:
     method: str
     url: URL
     headers: CIMultiDict[str] = field(factory=CIMultiDict, repr=False)
+    removed: frozenset[str] = frozenset()
+    """Headers, in lower case, that are not to be added below either: by aiohttp, or of the key."""
     body: bytes | None = field(default=None, repr=lambda body: f"<{len(body or b'')} bytes>")
     params: Mapping[str, Any] | None = field(default=None, repr=False)
     """What `body` was made of, to look at: changing it changes nothing."""
@@ -52,7 +54,8 @@ class Request:
     max_retries: int = 0
     stream: bool = False
     api_key: APIKey | None = field(default=None, repr=False)
-    """`None` sends no Authorization, and lets redirects lead to other origins."""
+    """Sent as Authorization, unless `headers` has one or `removed` names it. `None` sends none, and
+    lets redirects lead to other origins."""
     max_body: int = 512 * 1024 * 1024
     """The largest plain answer to accept, in bytes: ten pictures of 4096 x 4096 fit twice over."""
     picture: bool = False
@@ -83,7 +86,7 @@ class Response:
     on_usage: Callable[[int], None] | None = field(default=None, repr=False)
     """Called at the end of a stream that tells its usage, with the tokens in all."""
     secret: str | None = field(default=None, repr=False)
-    """The key that was sent, which no error made of this answer may show."""
+    """The keys that were sent, one a line, which no error made of this answer may show."""
 
     @property
     def meta(self) -> ResponseMeta:

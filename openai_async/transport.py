@@ -10,10 +10,11 @@ import asyncio
 import inspect
 import io
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import lru_cache
 from ssl import SSLContext
+from typing import Any
 
 import aiohttp
 from multidict import CIMultiDict
@@ -38,11 +39,13 @@ from .errors import (
     InvalidArgumentError,
     OpenAIError,
     redacted,
+    secret_of,
     status_error,
     without_secret,
 )
 from .options import check_api_key, check_proxy
 from .pool import CLOSED, Pool, Pools
+from .proxy import Proxy
 from .request import Request, Response
 from .urls import as_spelled, same_origin
 
@@ -53,6 +56,9 @@ MAX_REDIRECTS = 5
 # Larger bodies go to aiohttp as a file, which it sends in pieces. Bytes it would write in one go,
 # and say in a warning that this blocks the loop.
 MAX_AT_ONCE = 1024 * 1024
+# Bytes of one header. aiohttp stops at 8190, but policies and the tokens of gateways are longer.
+# Envoy, which many gateways are built on, passes on 60 KiB of headers in all.
+MAX_HEADER = 64 * 1024
 
 SSL = SSLContext | aiohttp.Fingerprint | bool
 
@@ -81,7 +87,7 @@ class Transport:
         if session is not None and session.auth is not None:
             msg = "session has auth of its own, which takes the place of the API key: leave it out."
             raise InvalidArgumentError(msg)
-        self._proxy = check_proxy(proxy)
+        self._proxy = Proxy(check_proxy(proxy))
         self._ssl: SSL = True if ssl is None else ssl
         self._pools = Pools(max_connections, session)
         self.owns_sessions = session is None
@@ -103,8 +109,10 @@ class Transport:
             APIStatusError: the answer's status is 300 or above.
             APITimeoutError: `request.timeout` ran out.
             APIConnectionError: there was no complete answer.
-            OpenAIError: the client is closed, or has no usable API key.
+            OpenAIError: the client is closed, or has no usable API key; or no asyncio loop runs.
         """
+        if not _in_a_task():
+            return await _in_its_own_task(self.send(request))
         own = request.api_key is None
         pool = self._pools.get(own=own) or await self._pools.open(own=own)
         # Our own slots instead of the connector's limit: there, waiting for a free connection
@@ -165,14 +173,14 @@ class Transport:
     async def _exchange(self, pool: Pool, request: Request) -> Response:
         """Send the request; read the answer, or for a stream its headers."""
         headers, key, limit = request.headers, request.api_key, request.max_body
-        if key is not None and not isinstance(key, str):
+        if "Authorization" in headers or "authorization" in request.removed:
+            key = None
+        elif key is not None and not isinstance(key, str):
             key = await _ask_for_key(key)
-        if key is not None and "Authorization" not in headers:
+        secret = secret_of(headers, key, *self._proxy.secrets)
+        if key:
             headers = headers.copy()
             headers["Authorization"] = f"Bearer {key}"
-            secret: str | None = key
-        else:
-            secret = headers.get("Authorization", "").rpartition(" ")[2] or None
         answer = await self._send(request.url, pool, request, headers)
         if answer.status >= 300:
             answer = await self._follow(answer, pool, request, headers)
@@ -237,13 +245,17 @@ class Transport:
                     request.method,
                     url,
                     data=body,
-                    headers=headers,
+                    headers=headers if url.scheme == "https" else self._proxy.added_to(headers),
+                    skip_auto_headers=request.removed or None,
                     allow_redirects=False,
                     # What a session of the user's own may have set otherwise.
                     raise_for_status=False,
                     auto_decompress=True,
                     timeout=_client_timeout(request.timeout.connect, pool.owned),
-                    proxy=self._proxy,
+                    max_line_size=MAX_HEADER,
+                    max_field_size=MAX_HEADER,
+                    proxy=self._proxy.url,
+                    proxy_headers=self._proxy.headers,
                     ssl=self._ssl,
                 )
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
@@ -261,6 +273,30 @@ def _client_timeout(connect: float | None, own: bool) -> aiohttp.ClientTimeout:
     if own:
         return aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=None)
     return aiohttp.ClientTimeout(total=None, sock_connect=connect)
+
+
+def _in_a_task() -> bool:
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError as error:  # no running event loop
+        msg = (
+            "No asyncio event loop is running here: openai_async works with asyncio only, "
+            "not with trio. Call it from asyncio.run(...)."
+        )
+        raise OpenAIError(msg) from error
+
+
+async def _in_its_own_task(sent: Coroutine[Any, Any, Response]) -> Response:
+    """For callers that drive their coroutines by hand, as patched event loops do.
+
+    Time limits, ours and aiohttp's, cancel the task that they run in: there has to be one.
+    """
+    task = asyncio.ensure_future(sent)
+    try:
+        return await task
+    except BaseException:  # GeneratorExit too, of who is dropped while waiting
+        task.cancel()
+        raise
 
 
 async def _ask_for_key(api_key: Callable[[], str | Awaitable[str]]) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import logging
 import pickle
+import ssl
 import warnings
 from typing import Any
 
@@ -508,3 +510,23 @@ async def test_a_client_of_a_session_of_ones_own_cannot_be_pickled() -> None:
         client = AsyncClient(api_key="local", session=session)
         with pytest.raises(InvalidArgumentError, match="cannot be pickled"):
             pickle.dumps(client)
+
+
+async def test_a_client_of_an_ssl_context_cannot_be_pickled() -> None:
+    client = AsyncClient(api_key="local", ssl=ssl.create_default_context())
+    with pytest.raises(InvalidArgumentError, match="an SSLContext cannot be pickled"):
+        pickle.dumps(client.with_options(timeout=5))
+
+
+@pytest.mark.parametrize("context", [None, ssl.create_default_context()])
+async def test_a_client_can_be_copied_deeply_and_gets_a_pool_of_its_own(
+    server: LocalServer, context: ssl.SSLContext | None
+) -> None:
+    async with (
+        AsyncClient(base_url=server.url, api_key="local", ssl=context, timeout=7) as client,
+        copy.deepcopy({"of an agent": client})["of an agent"] as twin,
+    ):
+        assert twin.timeout == client.timeout
+        await twin.models.list()
+        await client.models.list()
+    assert server.connections == 2

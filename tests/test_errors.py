@@ -6,7 +6,6 @@ import copy
 import pickle
 import re
 import time
-from email.utils import formatdate
 
 import pytest
 from multidict import CIMultiDict
@@ -148,7 +147,20 @@ def test_messages_say_what_to_do() -> None:
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-1"}, None),
         ({"retry-after": "nan"}, None),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "infinity"}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "0"}, None),
+        ({"retry-after": "0.000"}, None),
+        ({"retry-after-ms": "0"}, None),
+        ({"retry-after-ms": "-5", "retry-after": "9"}, 9.0),
+        ({"retry-after-ms": "0", "retry-after": "9"}, 9.0),
+        ({"retry-after": "86400"}, 86_400.0),
+        ({"retry-after": "1900000000"}, None),
+        ({"retry-after-ms": "1900000000000"}, None),
+        ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, None),
+        ({"retry-after": "Fri, 31 Dec 99999 23:59:59 GMT"}, None),
     ],
 )
 def test_how_long_the_server_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
@@ -166,8 +178,21 @@ def test_a_key_is_taken_out_wherever_it_stands(secret: str, shown: object) -> No
     assert redacted({secret: [f"Bearer {secret}", 5]}, secret) == shown
 
 
-def test_a_date_to_wait_for() -> None:
-    wait = retry_after({"retry-after": formatdate(time.time() + 100, usegmt=True)})
+@pytest.mark.parametrize(
+    "form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
+)
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_a_date_to_wait_for_is_utc_in_each_form(
+    form: str, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        date = time.strftime(form, time.gmtime(time.time() + 100))
+        wait = retry_after({"retry-after": date})
+    finally:
+        monkeypatch.undo()
+        time.tzset()
     assert wait is not None
     assert 50 < wait <= 100
 

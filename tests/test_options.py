@@ -43,12 +43,17 @@ def test_no_key_says_what_to_set() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["", "  ", "sk-a\nb", "sk-a\r\nX-Evil: 1", "sk a", "sk-é", "sk\x00"]
+    "key", ["", "  ", "sk-a\nb", "sk-a\r\nX-Evil: 1", " sk-a", "sk-a ", "sk-a\tb", "sk-é", "sk\x00"]
 )
 def test_a_broken_key_is_refused_and_not_shown(key: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         AsyncClient(api_key=key)
     assert "sk" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["not needed", "My API Key", "a  b", "~!@#$%^&*()_+"])
+def test_a_key_may_be_several_words(key: str) -> None:
+    assert AsyncClient(api_key=key).api_key == key
 
 
 def test_a_broken_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,11 +130,21 @@ def test_a_broken_retry_policy(policy: Any) -> None:
         5,
         {"Content-Length": "5"},
         {"transfer-encoding": "chunked"},
+        {"Content-Length": None},
+        {"Host": None},
+        {"X\ud83d": "a"},
+        {"X": b"a"},
     ],
 )
 def test_headers_that_could_inject_others_are_refused(headers: Any) -> None:
     with pytest.raises(InvalidArgumentError):
         AsyncClient(api_key="k", default_headers=headers)
+
+
+@pytest.mark.parametrize("value", ["half \ud83d end", "\udc00", "a\0", "a\nb"])
+def test_a_header_that_cannot_be_sent_is_named(value: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="X-Title"):
+        AsyncClient(api_key="k", default_headers={"X-Title": value})
 
 
 def test_an_organization_with_a_line_break_is_refused() -> None:

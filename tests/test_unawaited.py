@@ -73,7 +73,7 @@ async def test_a_request_that_holds_itself_is_looked_at_once(client: AsyncClient
 
 
 async def test_other_values_that_are_no_json_are_refused_as_before(client: AsyncClient) -> None:
-    assert "not JSON serializable: object" in await refused(
+    assert "has type object, which cannot be written as JSON" in await refused(
         client, False, messages=[user(object())]
     )
 

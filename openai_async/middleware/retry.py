@@ -8,6 +8,7 @@ import random
 
 from attrs import define, field
 
+from ..bytestream import is_certificate_error
 from ..errors import APIConnectionError, APIError, APITimeoutError, InsufficientQuotaError
 from ..options import RetryPolicy
 from ..request import Request, Response
@@ -30,6 +31,7 @@ class Retry:
     | failure                                     | tried again?                      |
     | ------------------------------------------- | --------------------------------- |
     | connection error, timeout, body cut short   | yes                               |
+    | a certificate that is not trusted           | no                                |
     | 408, 409, 429, 5xx                          | yes                               |
     | other statuses, `insufficient_quota`        | no                                |
     | any status with `x-should-retry`            | as it says                        |
@@ -80,7 +82,7 @@ class Retry:
         """Seconds until the next attempt; `None` for no more."""
         if attempt > request.max_retries or request.course.final or not is_retryable(error):
             return None
-        if error.retry_after is not None:
+        if error.retry_after:
             return error.retry_after if error.retry_after <= self.policy.max_retry_after else None
         # The exponent is bounded: 2.0 ** 1024 is an OverflowError.
         ceiling = self.policy.initial_delay * 2.0 ** min(attempt - 1, 64)
@@ -93,7 +95,7 @@ def is_retryable(error: APIError) -> bool:
     if should in ("true", "false"):
         return should == "true"
     if isinstance(error, APIConnectionError):
-        return True
+        return not is_certificate_error(error.__cause__)
     if isinstance(error, InsufficientQuotaError) or error.status_code is None:
         return False
     return error.status_code >= 500 or error.status_code in RETRYABLE_STATUSES
@@ -102,7 +104,7 @@ def is_retryable(error: APIError) -> bool:
 def _cost(error: APIError) -> int:
     # A 429 that names its wait comes from a server that is alive and paces us: waiting as told
     # does not hammer it, and a long batch under a rate limit must not run out of budget.
-    if error.status_code == 429 and error.retry_after is not None:
+    if error.status_code == 429 and error.retry_after:
         return 0
     return TIMEOUT_COST if isinstance(error, APITimeoutError) else RETRY_COST
 

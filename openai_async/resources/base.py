@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import operator
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -68,12 +68,21 @@ def json_body(
                 msg = f"extra_body has type {type(extra_body).__name__}: pass a dict."
                 raise InvalidArgumentError(msg)
             body.update(extra_body)
-    for key, value in body.items():
-        # orjson would write null, and the server take its default.
-        if isinstance(value, float) and not math.isfinite(value):
-            msg = f"{key} is {value!r}, which JSON cannot hold: pass a finite number."
-            raise InvalidArgumentError(msg)
     return dumps(body)
+
+
+def sent_value(params: Mapping[str, Any], name: str) -> Any:
+    """A parameter as it is sent: that of `extra_body`, if it has one; `None` if there is none."""
+    extra_body = params.get("extra_body")
+    return params.get(name) if extra_body is None else extra_body.get(name, params.get(name))
+
+
+def sent_number(params: Mapping[str, Any], name: str, default: int) -> int:
+    """A whole number as it is sent; the default for what is none."""
+    try:
+        return operator.index(sent_value(params, name))
+    except TypeError:
+        return default
 
 
 def path_segment(name: str, value: object) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Literal, Unpack, overload
 
 from ..chat_stream import ChatCompletionStream
-from ..errors import InvalidArgumentError
 from ..options import REQUEST_OPTIONS
-from ..types.base import APIObject
 from ..types.chat import ChatCompletion
 from ..types.chat_params import ChatCompletionParams
-from .base import Resource, check_known, json_body
+from .base import Resource, check_known, json_body, sent_number, sent_value
+from .messages import sendable
 
 _PATH = "/chat/completions"
 _KNOWN = frozenset(ChatCompletionParams.__annotations__) | REQUEST_OPTIONS
@@ -58,14 +57,14 @@ class Completions(Resource):
             print(result.text)
         """
         check_known("create", params, _KNOWN, _REQUIRED)
-        _check_messages(params["messages"])
+        params["messages"] = sendable(params["messages"])
         data = json_body(params, params.get("extra_body"), stream)
         if not stream:
             return self._client._call(ChatCompletion, "POST", _PATH, data, params)
-        n, stream_options = params.get("n"), params.get("stream_options")
+        stream_options = sent_value(params, "stream_options")
         return ChatCompletionStream(
             self._client._connector("POST", _PATH, data, params),
-            n=n if isinstance(n, int) else 1,
+            n=sent_number(params, "n", 1),
             include_usage=isinstance(stream_options, Mapping)
             and bool(stream_options.get("include_usage")),
         )
@@ -80,20 +79,3 @@ class Chat(Resource):
     def completions(self) -> Completions:
         """`client.chat.completions.create(...)`"""
         return Completions(self._client)
-
-
-def _check_messages(messages: object) -> None:
-    if not isinstance(messages, list | tuple):
-        msg = f"messages has type {type(messages).__name__}: pass a list of messages."
-        raise InvalidArgumentError(msg)
-    if not messages:
-        msg = 'messages is empty: pass at least one, like {"role": "user", "content": "Hi"}.'
-        raise InvalidArgumentError(msg)
-    for index, message in enumerate(messages):
-        # Nearly all are dicts; the other two take ten times as long to ask about.
-        if type(message) is not dict and not isinstance(message, Mapping | APIObject):
-            msg = (
-                f"messages[{index}] has type {type(message).__name__}: "
-                'pass {"role": "user", "content": ...}.'
-            )
-            raise InvalidArgumentError(msg)

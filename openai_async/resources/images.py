@@ -19,7 +19,7 @@ from ..types.images import (
     ImageGenStreamEvent,
     ImagesResponse,
 )
-from .base import Resource, check_known, json_body
+from .base import Resource, check_known, json_body, sent_number
 
 _PATH = "/images/generations"
 _KNOWN = frozenset(ImageGenerateParams.__annotations__) | REQUEST_OPTIONS
@@ -64,10 +64,9 @@ class Images(Resource):
         data = json_body(params, params.get("extra_body"), stream)
         if not stream:
             return self._generate(data, params)
-        n = params.get("n")
         return ImageStream(
             self._client._connector("POST", _PATH, data, params),
-            n=n if isinstance(n, int) else 1,
+            n=sent_number(params, "n", 1),
             download=Downloader(self._client._download),
         )
 

@@ -125,7 +125,6 @@ async def test_a_call_may_set_its_own_number_of_retries(
     [
         ({"retry-after": "7"}, 7.0),
         ({"retry-after-ms": "40", "retry-after": "7"}, 0.04),
-        ({"retry-after": "0"}, 0.0),
         ({"retry-after": "60"}, 60.0),
     ],
 )
@@ -235,12 +234,52 @@ async def test_a_429_that_names_its_wait_costs_nothing(
         assert (await client.models.list(max_retries=10)).meta.attempts == 11
 
 
+NO_WAIT: list[dict[str, str]] = [
+    {"retry-after": "0"},
+    {"retry-after-ms": "0"},
+    {"retry-after": "-1"},
+    {"retry-after": "soon"},
+    {"retry-after": "nan"},
+    {"retry-after": "1900000000"},
+    {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"},
+]
+
+
+@pytest.mark.parametrize("headers", NO_WAIT, ids=str)
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_wait_that_is_none_is_our_own(
+    mocked: aioresponses,
+    mocked_client: AsyncClient,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: high - low)
+    mocked.get(MODELS, status=status, headers=headers, repeat=2)
+    mocked.get(MODELS, payload=GOOD)
+    await mocked_client.models.list()
+    assert waits == [0.5, 1]
+
+
+@pytest.mark.parametrize("headers", NO_WAIT, ids=str)
+async def test_a_429_with_a_wait_that_is_none_costs_the_budget(
+    mocked: aioresponses, waits: list[float], headers: dict[str, str]
+) -> None:
+    mocked.get(MODELS, status=429, headers=headers, repeat=True)
+    policy = RetryPolicy(budget=10)
+    async with AsyncClient(base_url=BASE_URL, api_key="k", retry=policy) as client:
+        with pytest.raises(RateLimitError):
+            await client.models.list(max_retries=10)
+    assert sent(mocked) == 1 + 10 // 5
+
+
 async def test_copies_share_the_budget_unless_they_have_a_policy_of_their_own(
     mocked: aioresponses, waits: list[float]
 ) -> None:
     mocked.get(MODELS, status=500, repeat=True)
     async with AsyncClient(base_url=BASE_URL, api_key="k", retry=RetryPolicy(budget=5)) as client:
-        for other in (client, client.with_options(api_key="b")):
+        for other in (client, client.with_options(timeout=5)):
             with pytest.raises(InternalServerError):
                 await other.models.list()
         assert sent(mocked) == 2 + 1

@@ -1,0 +1,72 @@
+"""Who is asked, and for whom: a server and an account there. What is learnt of one (its rate
+limits, whether it is down) says nothing of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Generic, TypeAlias, TypeVar
+
+from yarl import URL
+
+from .errors import SECRET_HEADERS
+from .options import APIKey
+
+T = TypeVar("T")
+Option = TypeVar("Option")
+Account: TypeAlias = Hashable
+
+# So many accounts are remembered, the latest used, and at most twice as many. With a key for each
+# customer there may be any number over time; they take some kilobytes each.
+GENERATION = 500
+
+_OF_ACCOUNT = ("OpenAI-Organization", "OpenAI-Project", *SECRET_HEADERS)
+
+
+def account_of(base_url: URL, api_key: APIKey, headers: Mapping[str, str]) -> Account:
+    """What tells one account from another. A function that gives keys stands for one account."""
+    key = api_key if isinstance(api_key, Hashable) else _Identity(api_key)
+    return (base_url.origin(), key, *(headers.get(name) for name in _OF_ACCOUNT))
+
+
+class _Identity:
+    """An object that has no hash, as what it is. It is held, so that no other gets its id."""
+
+    __slots__ = ("_object",)
+
+    def __init__(self, value: object) -> None:
+        self._object = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other._object is self._object
+
+    def __hash__(self) -> int:
+        return id(self._object)
+
+
+class ByAccount(Generic[T, Option]):
+    """A `T` for each account, made of the same option; shared by a client and its copies.
+
+    There are two generations. Who is asked for joins the younger one; when that is full, it becomes
+    the older one, and what has not been asked for in all that time is forgotten. No step needs a
+    lock, which a fork could leave locked: any thread may ask.
+    """
+
+    __slots__ = ("_make", "_older", "_younger", "option")
+
+    def __init__(self, make: Callable[[Option], T], option: Option) -> None:
+        self.option = option
+        self._make = make
+        self._younger: dict[Account, T] = {}
+        self._older: dict[Account, T] = {}
+
+    def of(self, account: Account) -> T:
+        """That of the account."""
+        younger = self._younger
+        found = younger.get(account)
+        if found is None:
+            found = self._older.get(account)
+            found = younger.setdefault(account, self._make(self.option) if found is None else found)
+            if len(younger) >= GENERATION:
+                self._older, self._younger = younger, {}
+        return found

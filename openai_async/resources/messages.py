@@ -1,0 +1,85 @@
+"""The messages of a chat request: are they some, and can they be sent as they are?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..codec import dumps
+from ..errors import InvalidArgumentError
+from ..types.base import APIObject
+
+# Where a tool call holds what the model wrote for the tool: text, by the API.
+_TEXTS = {"function": "arguments", "custom": "input"}
+
+
+def sendable(messages: Any) -> Any:
+    """The messages, checked, with the arguments of tool calls as text.
+
+    Some servers answer with arguments that are an object, and yet take only text, as the API has
+    it, when the message comes back in the next request.
+
+    Raises:
+        InvalidArgumentError: it is no list, it is empty, or one of them is no message.
+    """
+    if not isinstance(messages, list | tuple):
+        msg = f"messages has type {type(messages).__name__}: pass a list of messages."
+        raise InvalidArgumentError(msg)
+    if not messages:
+        msg = 'messages is empty: pass at least one, like {"role": "user", "content": "Hi"}.'
+        raise InvalidArgumentError(msg)
+    changed = {}
+    for index, message in enumerate(messages):
+        # Nearly all are dicts; the other two take ten times as long to ask about.
+        if type(message) is not dict and not isinstance(message, Mapping | APIObject):
+            msg = (
+                f"messages[{index}] has type {type(message).__name__}: "
+                'pass {"role": "user", "content": ...}.'
+            )
+            raise InvalidArgumentError(msg)
+        fields = _fields(message)
+        if "tool_calls" in fields or "function_call" in fields:
+            ready = _with_text(fields)
+            if ready is not fields:
+                changed[index] = ready
+    return [changed.get(n, message) for n, message in enumerate(messages)] if changed else messages
+
+
+def _with_text(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The message itself, if there is nothing to change."""
+    changes: dict[str, Any] = {}
+    calls = message.get("tool_calls")
+    if isinstance(calls, Sequence) and not isinstance(calls, str):
+        ready = [_call_with_text(call) for call in calls]
+        if any(new is not old for new, old in zip(ready, calls, strict=True)):
+            changes["tool_calls"] = ready
+    call = message.get("function_call")
+    if (function := _text_in(call, "arguments")) is not call:
+        changes["function_call"] = function
+    return {**message, **changes} if changes else message
+
+
+def _call_with_text(call: Any) -> Any:
+    for kind, name in _TEXTS.items():
+        fields = _fields(call)
+        tool = fields.get(kind)
+        if (ready := _text_in(tool, name)) is not tool:
+            call = {**fields, kind: ready}
+    return call
+
+
+def _text_in(tool: Any, name: str) -> Any:
+    """A function with its arguments as text; itself, if they are, or if it is something else."""
+    fields = _fields(tool)
+    value = fields.get(name)
+    if value is None or isinstance(value, str):
+        return tool
+    return {**fields, name: dumps(value).decode()}
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    if type(value) is dict:
+        return value
+    if isinstance(value, APIObject):
+        return value._json()
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,37 @@
+"""Sockets that are kept alive: an answer may take minutes, in which nothing is sent either way.
+
+Routers on the way forget a connection that is silent (AWS and Azure after 350 and 240 seconds, and
+a router at home may be quicker), and then the answer never arrives. TCP's own probes keep it known.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from aiohttp import AddrInfoType
+
+# Seconds of silence before the first probe, and between two: well below what routers wait. Linux
+# alone would wait for two hours.
+IDLE = 60
+INTERVAL = 60
+# Probes without an answer before the connection counts as lost. Whether the server still works on
+# an answer is for `Timeout` to decide: the probes bear with a network that is away for 5 minutes.
+COUNT = 5
+
+_OPTIONS = {
+    "TCP_KEEPIDLE": IDLE,  # Linux, Windows
+    "TCP_KEEPALIVE": IDLE,  # macOS
+    "TCP_KEEPINTVL": INTERVAL,
+    "TCP_KEEPCNT": COUNT,
+}
+
+
+def open_socket(address: AddrInfoType) -> socket.socket:
+    """A socket for this address, not connected yet."""
+    family, kind, protocol, _, _ = address
+    opened = socket.socket(family, kind, protocol)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _OPTIONS.items():
+        if (option := getattr(socket, name, None)) is not None:  # each system has some of them
+            opened.setsockopt(socket.IPPROTO_TCP, option, value)
+    return opened

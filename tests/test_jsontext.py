@@ -1,0 +1,288 @@
+"""What is sent and read is exactly what was meant: numbers of every kind, NaN, keys, surrogates."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from openai_async import AsyncClient, InvalidArgumentError
+from openai_async.types.chat import ChatCompletionMessage
+
+from .raw_server import DONE, Exchange, RawServer, chunk
+
+pytestmark = pytest.mark.virtual_time
+
+MESSAGES: Any = [{"role": "user", "content": "hi"}]
+NAN, INFINITY = math.nan, math.inf
+BIG = 2**70 + 1
+
+
+class Scalar:
+    """A number as numpy has them: no number to Python's `numbers`, but an `item()`."""
+
+    shape = ()
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def item(self) -> object:
+        return self._value
+
+
+class FloatScalar(Scalar, float):
+    """numpy's float64 is a float as well."""
+
+    def __new__(cls, value: float) -> FloatScalar:
+        return float.__new__(cls, value)
+
+
+class Array:
+    """One number in an array is an array."""
+
+    shape = (1,)
+
+    def __float__(self) -> float:
+        return 1.0
+
+    def tolist(self) -> list[float]:
+        return [1.0]
+
+
+class Index:
+    def __index__(self) -> int:
+        return 7
+
+
+class WholeNumber(int):
+    pass
+
+
+class Word(str):
+    __slots__ = ()
+
+
+class Level(Enum):
+    LOW = 0.5
+
+
+@dataclass
+class Point:
+    x: object
+    _hidden: int = 0
+
+
+async def ok(exchange: Exchange) -> None:
+    await exchange.whole(b'{"choices": []}')
+
+
+async def sent(raw: RawServer, client: AsyncClient, **params: Any) -> Any:
+    raw.answer = ok
+    await client.chat.completions.create(model="m", **{"messages": MESSAGES, **params})
+    return json.loads(raw.exchanges[-1].body)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (FloatScalar(0.25), "0.25"),
+        (Scalar(0.25), "0.25"),
+        (Scalar(7), "7"),
+        (Scalar(True), "true"),
+        (Index(), "7"),
+        (WholeNumber(7), "7"),
+        (WholeNumber(BIG), str(BIG)),
+        (Decimal("0.7"), "0.7"),
+        (Fraction(1, 4), "0.25"),
+        (BIG, str(BIG)),
+        (-BIG, str(-BIG)),
+        (2**64 - 1, str(2**64 - 1)),
+        (-(2**63), str(-(2**63))),
+        ([Scalar(1), (Scalar(2),)], "[1,[2]]"),
+        (Word("w"), '"w"'),
+        (Level.LOW, "0.5"),
+        (Point(Scalar(1)), '{"x":1}'),
+        (Point(BIG), f'{{"x":{BIG}}}'),
+        (MappingProxyType({"a": Scalar(1)}), '{"a":1}'),
+        (date(2026, 1, 2), '"2026-01-02"'),
+        (uuid.UUID(int=0), '"00000000-0000-0000-0000-000000000000"'),
+        ({7: 1, Scalar(8): 2, True: 3, None: 4}, '{"7":1,"8":2,"true":3,"null":4}'),
+    ],
+)
+@pytest.mark.parametrize(
+    "beside",
+    [None, BIG, "half \ud83d", {Scalar(5): 1}],
+    ids=["alone", "beside a long integer", "beside a surrogate", "beside a number key"],
+)
+async def test_a_value_is_sent_as_what_it_stands_for_whatever_stands_beside_it(
+    raw: RawServer, raw_client: AsyncClient, value: object, written: str, beside: object
+) -> None:
+    body = await sent(
+        raw, raw_client, extra_body={"value": {"below": value}, "beside": beside, "none": None}
+    )
+    assert body["value"]["below"] == json.loads(written)
+    assert repr(body["value"]["below"]) == repr(json.loads(written))
+
+
+@pytest.mark.parametrize(
+    ("params", "where"),
+    [
+        ({"temperature": NAN}, "temperature is NaN"),
+        ({"temperature": INFINITY}, "temperature is Infinity"),
+        ({"temperature": -INFINITY}, "temperature is -Infinity"),
+        ({"temperature": FloatScalar(NAN)}, "temperature is NaN"),
+        ({"logit_bias": {"50256": NAN}}, "logit_bias.50256 is NaN"),
+        ({"logit_bias": {50256: NAN}}, "logit_bias.50256 is NaN"),
+        ({"logit_bias": {NAN: 1}}, "logit_bias.nan is NaN"),
+        ({"extra_body": {"a": [{"b": Scalar(NAN)}]}}, "a[0].b is NaN"),
+        ({"extra_body": {"a": (1.0, -INFINITY)}}, "a[1] is -Infinity"),
+        ({"extra_body": {"a": Decimal("NaN")}}, "a is NaN"),
+        ({"extra_body": {"a": Decimal("1e999")}}, "a is Infinity"),
+        ({"extra_body": {"a": Point(NAN)}}, "a.x is NaN"),
+        ({"extra_body": {"a": NAN, "big": BIG}}, "a is NaN"),
+        ({"extra_body": {"a": NAN, "half": "\ud83d"}}, "a is NaN"),
+        ({"messages": [{"role": "user", "content": NAN}]}, "messages[0].content is NaN"),
+        ({"messages": [ChatCompletionMessage(content=NAN)]}, "messages[0].content is NaN"),  # type: ignore[arg-type]
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_number_that_is_not_finite_is_refused_with_its_place(
+    raw: RawServer, raw_client: AsyncClient, params: Any, where: str, stream: bool
+) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        raw_client.chat.completions.create(
+            model="m", **{"messages": MESSAGES, **params}, stream=stream
+        )
+    assert str(caught.value).startswith(f"{where}, which JSON cannot hold")
+    assert not raw.exchanges
+
+
+@pytest.mark.parametrize(
+    ("send", "where"),
+    [
+        (lambda c: c.request("POST", "/x", json={"a": [NAN]}), "a[0] is NaN"),
+        (lambda c: c.request("POST", "/x", json=[NAN]), "[0] is NaN"),
+        (lambda c: c.request("POST", "/x", json=NAN), "The request is NaN"),
+        (lambda c: c.images.generate(prompt="x", extra_body={"a": {"b": NAN}}), "a.b is NaN"),
+        (lambda c: c.models.list(extra_body={"a": {"b": NAN}}), "a.b is NaN"),
+    ],
+)
+async def test_it_is_refused_in_every_request(
+    raw: RawServer, raw_client: AsyncClient, send: Callable[[AsyncClient], Any], where: str
+) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await send(raw_client)
+    assert str(caught.value).startswith(where)
+    assert not raw.exchanges
+
+
+ITSELF: list[object] = []
+ITSELF.append(ITSELF)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (Array(), "a.b has type Array, which cannot be written as JSON: pass its .tolist()."),
+        ({1, 2}, "a.b has type set, which cannot be written as JSON"),
+        (b"x", "a.b has type bytes, which cannot be written as JSON"),
+        (1j, "a.b has type complex, which cannot be written as JSON"),
+        (Scalar(1j), "a.b has type Scalar, which cannot be written as JSON"),
+        (Decimal("sNaN"), "a.b has type Decimal, which cannot be written as JSON"),
+        (Fraction(10**400), "a.b has type Fraction, which cannot be written as JSON"),
+        ([BIG, object()], "a.b[1] has type object, which cannot be written as JSON"),
+        ({(1, 2): 3}, "a.b has a key of type tuple: keys are text or numbers."),
+        (ITSELF, "The request cannot be written as JSON: it is nested too deep"),
+    ],
+    ids=["array", "set", "bytes", "complex", "scalar", "snan", "fraction", "object", "key", "self"],
+)
+async def test_what_json_cannot_hold_is_refused_with_its_place(
+    raw: RawServer, raw_client: AsyncClient, value: object, message: str
+) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        await raw_client.request("POST", "/x", json={"a": {"b": value}})
+    assert str(caught.value).startswith(message)
+    assert not raw.exchanges
+
+
+@pytest.mark.parametrize("swap", [False, True])
+async def test_number_keys_and_lone_surrogates_go_together_in_any_order(
+    raw: RawServer, raw_client: AsyncClient, swap: bool
+) -> None:
+    params = {"logit_bias": {50256: -100}, "messages": [{"role": "user", "content": "x \ud83d"}]}
+    items = [*params.items()][:: -1 if swap else 1]
+    body = await sent(raw, raw_client, **dict(items))
+    assert body["logit_bias"] == {"50256": -100}
+    assert body["messages"][0]["content"] == "x \ud83d"
+
+
+# --- answers ---
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        str(BIG),
+        str(-BIG),
+        str(2**63),
+        str(-(2**63) - 1),
+        str(2**64 - 1),
+        str(2**64),
+        "1" * 640,
+        "0.12345678901234567890123",
+        "12345678901234567890.5",
+        "1234567890123456789012e3",
+        "1e5",
+    ],
+)
+@pytest.mark.parametrize("shape", ['{"choices":[],"seed":%s}', '{"choices":[],"a":[1, %s ]}'])
+async def test_numbers_of_answers_are_read_exactly(
+    raw: RawServer, raw_client: AsyncClient, number: str, shape: str
+) -> None:
+    text = shape % number
+    raw.answer = lambda exchange: exchange.whole(text.encode())
+    result = await raw_client.chat.completions.create(model="m", messages=MESSAGES)
+    response = await raw_client.request("GET", "/x")
+    assert repr(result.to_dict()) == repr(json.loads(text)) == repr(response.json())
+    assert json.loads(result.to_json()) == json.loads(text)
+
+
+@pytest.mark.parametrize("at", range(12))
+async def test_they_are_wherever_in_the_answer_they_begin(
+    raw: RawServer, raw_client: AsyncClient, at: int
+) -> None:
+    raw.answer = lambda exchange: exchange.whole(
+        b'{"x":"' + b"-" * at + b'","n":' + b"9" * 20 + b"}"
+    )
+    assert (await raw_client.request("GET", "/x")).json()["n"] == 10**20 - 1
+
+
+async def test_they_are_in_a_stream_too(raw: RawServer, raw_client: AsyncClient) -> None:
+    raw.answer = lambda exchange: exchange.stream({**chunk("a", finish="stop"), "n": 7}, DONE)
+    event = f'data: {{"choices":[{{"delta":{{"content":"a"}}}}],"n":{BIG}}}\n\n'.encode()
+    raw.answer = lambda exchange: exchange.stream(event, DONE)
+    stream = raw_client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
+    assert [chunk.to_dict()["n"] async for chunk in stream] == [BIG]
+
+
+async def test_a_number_that_python_would_not_read_is_no_error(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda exchange: exchange.whole(b'{"n":1' + b"0" * 5000 + b"}")
+    assert (await raw_client.request("GET", "/x")).json()["n"] == INFINITY
+
+
+async def test_digits_in_a_text_are_no_number(raw: RawServer, raw_client: AsyncClient) -> None:
+    digits = "1234567890" * 10
+    raw.answer = lambda exchange: exchange.whole(json.dumps({"id": digits}).encode())
+    assert (await raw_client.request("GET", "/x")).json() == {"id": digits}
