@@ -24,7 +24,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
-from openai_async.testing import LocalServer
+from openai_async.testing import Failure, LocalServer
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -91,17 +91,50 @@ async def test_the_tests_of_a_page_pass(page: Path, workplace: dict[str, str]) -
             await test()
 
 
-async def test_the_web_app_of_the_readme_passes_tokens_on(
-    workplace: dict[str, str], server: LocalServer
-) -> None:
+@pytest.fixture
+async def web_app(workplace: dict[str, str]) -> AsyncIterator[TestClient[Any, Any]]:
+    """A browser at the web app of the README."""
     names: dict[str, Any] = {}
     (code,) = [
         code for _, code in blocks(ROOT / "README.md", "python") if "web.Application" in code
     ]
     exec(code, names)
     async with TestClient(TestServer(names["app"])) as browser:
-        answer = await browser.get("/", params={"q": "Why is the sky blue?"})
-        assert "Why is the sky blue?" in await answer.text()
+        yield browser
+
+
+QUESTION = {"q": "Why is the sky blue?"}
+
+
+@pytest.mark.virtual_time
+async def test_the_web_app_of_the_readme_passes_tokens_on(web_app: TestClient[Any, Any]) -> None:
+    answer = await web_app.get("/", params=QUESTION)
+    assert "Why is the sky blue?" in await answer.text()
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("status", [401, 429, 503])
+async def test_the_web_app_of_the_readme_answers_a_failure_with_its_status(
+    web_app: TestClient[Any, Any], server: LocalServer, status: int
+) -> None:
+    server.script(*[Failure(status, message="of account org-1 at 10.0.0.7")] * 3)
+    answer = await web_app.get("/", params=QUESTION)
+    assert answer.status == status
+    assert "org-1" not in await answer.text()
+
+
+@pytest.mark.virtual_time
+async def test_the_web_app_of_the_readme_stops_though_a_stream_stalls(
+    web_app: TestClient[Any, Any], server: LocalServer
+) -> None:
+    server.script(Failure(stall_after=1))
+    answer = await web_app.get("/", params=QUESTION)
+    assert await answer.content.readany()
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    await web_app.server.close()
+    assert loop.time() - started < 2
+    await server.requests[0].finished()
 
 
 def test_links_lead_somewhere() -> None:
