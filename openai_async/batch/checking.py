@@ -170,7 +170,7 @@ def _check_depth(line: Line, request: BatchRequest) -> None:
         try:
             dumps(request.body)
         except InvalidArgumentError as error:
-            msg = "body is nested too deep: send at most 254 lists and objects in each other."
+            msg = "body is nested too deep: put fewer lists and objects in each other."
             raise InvalidArgumentError(msg) from error
 
 
