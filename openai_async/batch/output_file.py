@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import OpenAIError
-from .lines import CHUNK
+from .opening import CHUNK
 
 _HINTS = {
     errno.ENOSPC: "free some space",
