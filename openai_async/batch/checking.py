@@ -6,8 +6,10 @@ digests of them.
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from attrs import Factory, define, frozen
@@ -17,11 +19,15 @@ from ..errors import InvalidArgumentError
 from .ids import IdSet
 from .lines import Line, parse_json, read_lines
 from .requests import MAX_ID, BatchRequest
+from .shapes import shape_of
 
 # Lines kept to be told of. Who has more has one mistake many times.
 MAX_KEPT = 1000
-# Lines in a message: what can be read at a glance.
+# Mistakes in a message, and lines told of each: what can be read at a glance.
 MAX_TOLD = 10
+MAX_NUMBERS = 5
+# What differs between equal mistakes: names in quotes, and numbers.
+_DETAILS = re.compile(r"""'[^']*'|"[^"]*"|\d+""")
 # With fewer, no line is nested too deep. Writing each body would make the check take 5 % longer.
 MANY_BRACKETS = 200
 
@@ -42,6 +48,30 @@ class BadLine:
 
 
 @define(kw_only=True)
+class Mistake:
+    """Something that is wrong with one line or more.
+
+    Attributes:
+        first: the first line of them.
+        count: how many there are.
+        numbers: which lines the next few are.
+    """
+
+    first: BadLine
+    count: int = 1
+    numbers: list[int] = Factory(list)
+
+    def __str__(self) -> str:
+        said = f"line {self.first.number}: {self.first.problem}"
+        if self.count == 1:
+            return said
+        lines = "line" if self.count == 2 else "lines"
+        more = "" if self.count - 1 == len(self.numbers) else ", ..."
+        listed = ", ".join(map(str, self.numbers))
+        return f"{said} ({self.count - 1:,} more like it: {lines} {listed}{more})"
+
+
+@define(kw_only=True)
 class InputCheck:
     """What is in an input file.
 
@@ -49,11 +79,28 @@ class InputCheck:
         requests: how many lines are good.
         bad: the first 1000 lines that are not.
         bad_count: how many there are in all.
+        mistakes: what is wrong with them, each kind once; the first 10 kinds.
+        shape: what the whole file is, as one sentence, if it is known and no line is good.
     """
 
     requests: int = 0
     bad: list[BadLine] = Factory(list)
     bad_count: int = 0
+    mistakes: dict[str, Mistake] = Factory(dict)
+    shape: str | None = None
+
+    def add(self, line: BadLine) -> None:
+        """One more line that is not good."""
+        self.bad_count += 1
+        if len(self.bad) < MAX_KEPT:
+            self.bad.append(line)
+        kind = _DETAILS.sub("", line.problem)
+        if (mistake := self.mistakes.get(kind)) is not None:
+            mistake.count += 1
+            if len(mistake.numbers) < MAX_NUMBERS:
+                mistake.numbers.append(line.number)
+        elif len(self.mistakes) < MAX_TOLD:
+            self.mistakes[kind] = Mistake(first=line)
 
 
 def check_input(
@@ -74,13 +121,15 @@ def check_input(
         msg = f"{path} is a pipe, which cannot be read twice: write it to a file first."
         raise InvalidArgumentError(msg)
     check = InputCheck()
-    for outcome in _judged(read(path), IdSet()):
+    lines = iter(read(path))
+    first = next(lines, None)
+    for outcome in _judged(lines if first is None else chain([first], lines), IdSet()):
         if isinstance(outcome, BadLine):
-            check.bad_count += 1
-            if len(check.bad) < MAX_KEPT:
-                check.bad.append(outcome)
+            check.add(outcome)
         else:
             check.requests += 1
+    if first is not None and not check.requests:
+        check.shape = shape_of(path, first)
     if not check.requests and not check.bad_count:
         msg = f"{path} is empty: write one request on each line."
         raise InvalidArgumentError(msg)
@@ -102,11 +151,13 @@ def _is_pipe(path: Path) -> bool:
 
 
 def describe(check: InputCheck, path: Path | str) -> str:
-    """The bad lines of an input, by number, and what to do."""
+    """What the file is, in one sentence; or its bad lines, by number, and what to do."""
+    if check.shape is not None:
+        return check.shape
     lines = "line" if check.bad_count == 1 else "lines"
-    told = [f"  line {bad.number}: {bad.problem}" for bad in check.bad[:MAX_TOLD]]
-    if check.bad_count > len(told):
-        told.append(f"  and {check.bad_count - len(told):,} more.")
+    told = [f"  {mistake}" for mistake in check.mistakes.values()]
+    if left := check.bad_count - sum(mistake.count for mistake in check.mistakes.values()):
+        told.append(f"  and {left:,} more.")
     head = f"{path} has {check.bad_count:,} bad {lines}, beside {check.requests:,} good:"
     return "\n".join([head, *told, "Fix them, or pass skip_bad_lines to do without them."])
 

@@ -13,7 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import aclosing, nullcontext, suppress
+from contextlib import aclosing, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -168,6 +168,8 @@ class Job:
     heard: bool = False
     """Whether the server is known to be there: it has answered, now or in an earlier run."""
     gave_up: asyncio.Event = field(factory=asyncio.Event)
+    abandoned: bool = False
+    """Whether the run was cancelled: then nobody wants what a thread still reads."""
 
     async def carry_out(self, show: bool, retry_failed: bool, skip_bad_lines: bool) -> BatchReport:
         """All of it, but for closing what was opened."""
@@ -181,7 +183,8 @@ class Job:
     async def check(self, *, skip_bad_lines: bool) -> None:
         """Read the input once, before anything is sent or written."""
         try:
-            found = await asyncio.to_thread(partial(check_input, self.source, read=self.lines))
+            with self.abandoning():
+                found = await asyncio.to_thread(partial(check_input, self.source, read=self.lines))
         except InvalidArgumentError:
             if self.halted():  # with no line read, it seemed to be empty
                 return
@@ -191,11 +194,20 @@ class Job:
         self.total, self.bad = found.requests, found.bad_count
 
     def lines(self, path: Path) -> Iterator[Line]:
-        """The input's, as far as there is somebody to want them."""
+        """The input's, as far as there is somebody to want them. Iterated in a thread."""
         for line in self.engine.read(path):
-            if self.stop.is_set():
+            if self.stop.is_set() or self.abandoned:
                 return
             yield line
+
+    @contextmanager
+    def abandoning(self) -> Iterator[None]:
+        """Have a cancelled run's thread read no further: nothing else ends it, and exits wait."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.abandoned = True
+            raise
 
     async def run(self, *, show: bool) -> BatchReport:
         """Send what is missing."""
@@ -211,9 +223,8 @@ class Job:
         watcher = asyncio.create_task(self.watch())
         try:
             async with show_progress(view) if show else nullcontext():
-                async with aclosing(self.engine.results(self.missing(), self.halted)) as results:
-                    async for result in results:
-                        await self.take(result, writer)
+                with self.abandoning():
+                    await self.send(writer)
                 self.look_at_held_back()
                 await self.write_held_back(writer)
         except OpenAIError as error:  # the disk, the client, the input: it cannot go on
@@ -235,6 +246,12 @@ class Job:
             msg = f"{self.ended} Start it again to go on: what is done is not done twice."
             raise BatchStoppedError(msg, report) from self.fatal
         return report
+
+    async def send(self, writer: Writer) -> None:
+        """All that is missing, and each result to where it belongs."""
+        async with aclosing(self.engine.results(self.missing(), self.halted)) as results:
+            async for result in results:
+                await self.take(result, writer)
 
     def report(self) -> BatchReport:
         """As of now."""
@@ -268,24 +285,17 @@ class Job:
                 self.journal.append(results)
                 results.clear()
 
-        deque(self.requests(IdSet(), skip), maxlen=0)
+        deque(requests_of(self.source, IdSet(), on_bad=skip, read=self.engine.read), maxlen=0)
         self.journal.append(results)
-
-    def requests(self, done: IdSet, on_bad: Callable[[BadLine], None]) -> Iterator[BatchRequest]:
-        """Those of the input that are not done; `on_bad` is told of lines that are none."""
-        return requests_of(
-            self.source, done, on_bad=on_bad if self.bad else None, read=self.engine.read
-        )
 
     def missing(self) -> Iterator[BatchRequest]:
         """What is still to be sent; iterated in a thread of the engine's."""
         done = self.journal.done
         anything = len(done) > 0  # a first run does without 1 us for each request
-        for request in self.requests(IdSet(), lambda line: None):
+        on_bad = (lambda line: None) if self.bad else None
+        for request in requests_of(self.source, IdSet(), on_bad=on_bad, read=self.lines):
             if anything and request.custom_id in done:
                 self.resumed += 1
-                if self.stop.is_set():
-                    return
             else:
                 yield request
 

@@ -19,7 +19,8 @@ from attrs import Factory, define, evolve
 
 from ..codec import loads
 from .ids import IdSet
-from .lines import CHUNK, bounded_lines
+from .lines import bounded_lines
+from .opening import CHUNK
 from .output_file import OutputError as OutputError
 from .output_file import OutputFile, output_errors
 from .results import BAD_LINE, BatchError, BatchResult

@@ -14,13 +14,12 @@ import orjson
 from attrs import frozen
 
 from ..errors import InvalidArgumentError
+from .opening import CHUNK, opened
 from .requests import BatchRequest
 
 # Bytes. OpenAI takes pictures of 20 MB, which are 27 MB in base64. A longer line is a mistake (a
 # file without line ends, say), and must not fill the memory.
 MAX_LINE = 32 * 1024 * 1024
-# Bytes read at once. With the usual 8 KiB, a million short lines take a third longer.
-CHUNK = 1024 * 1024
 
 
 @frozen(kw_only=True)
@@ -41,15 +40,13 @@ class Line:
 def read_lines(path: Path) -> Iterator[Line]:
     """The lines of `path` that are not blank. A byte order mark and CRLF are no part of them.
 
+    What is gzip-compressed is read as what is in it.
+
     Raises:
-        InvalidArgumentError: the file cannot be read; the message says why.
+        InvalidArgumentError: the file cannot be read, or is no text; the message says why.
     """
-    try:
-        with path.open("rb", buffering=CHUNK) as file:
-            yield from numbered(bounded_lines(file, MAX_LINE))
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror or error}."
-        raise InvalidArgumentError(msg) from error
+    with opened(path) as file:
+        yield from numbered(bounded_lines(file, MAX_LINE))
 
 
 def numbered(lines: Iterable[bytes | None]) -> Iterator[Line]:

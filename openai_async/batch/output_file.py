@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import OpenAIError
-from .lines import CHUNK
+from .disk import UNSUPPORTED, to_disk
+from .opening import CHUNK
 
 _HINTS = {
     errno.ENOSPC: "free some space",
@@ -174,7 +175,7 @@ class OutputFile:
         """Have the disk keep what was written, whatever happens to the power."""
         fd = self._open_fd
         with output_errors(self.path, "written"):
-            os.fsync(fd)
+            to_disk(fd)
             there = _is_at(fd, self._absolute)
         if not there:
             msg = (
@@ -228,7 +229,7 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[IO[bytes]]:
                 os.fchmod(file.fileno(), mode)
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            to_disk(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -311,9 +312,9 @@ def _sync_directory(directory: Path) -> None:
     if sys.platform != "win32":
         fd = os.open(directory, os.O_RDONLY)
         try:
-            os.fsync(fd)
+            to_disk(fd)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems' no
+            if error.errno not in UNSUPPORTED:
                 raise
         finally:
             os.close(fd)

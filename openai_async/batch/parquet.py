@@ -14,7 +14,7 @@ from typing import Any
 from ..codec import loads
 from ..errors import InvalidArgumentError
 from .journal import Entry, dump
-from .lines import CHUNK
+from .opening import CHUNK
 from .output_file import OutputError, output_errors, replacing
 from .results import BAD_LINE
 

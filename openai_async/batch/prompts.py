@@ -1,4 +1,4 @@
-"""Requests made of prompts: the lines of a text, or a column of a CSV or Parquet file.
+"""Requests made of prompts: the lines of a text, or a column of a CSV, TSV or Parquet file.
 
 Blocking, in bounded memory, as `lines`.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidArgumentError
 from .lines import MAX_LINE, read_lines
+from .opening import opened
 from .parquet import column_names, read_columns
 
 _OURS = ("model", "messages", "stream")
@@ -22,8 +24,8 @@ def prompts_of(path: Path, *, column: str | None = None) -> Iterator[tuple[int, 
     """The prompts in a file, with their numbers, which begin with 1.
 
     Args:
-        path: `.csv` or `.parquet`, where each row has a prompt; any other file has one on each
-            line, blank lines left out.
+        path: `.csv`, `.tsv` or `.parquet`, where each row has a prompt; any other file has one on
+            each line, blank lines left out. All but Parquet may be gzip-compressed.
         column: which one has the prompts. Needed where there is more than one.
 
     Raises:
@@ -81,18 +83,32 @@ _Row = tuple[int, str, str | None]
 
 def _rows(path: Path, column: str | None, id_column: str | None) -> Iterator[_Row]:
     """Number, prompt and id of each row. What can be known before reading is raised at once."""
-    kind = path.suffix.lower()
-    if kind not in (".csv", ".parquet"):
+    kind = _kind(path)
+    if kind is None:
         if (asked := column or id_column) is not None:
-            msg = f"{path} has no columns, and so no {asked!r}: columns are read of .csv, .parquet."
+            msg = f"{path} has no columns, and so no {asked!r}: columns are read of {_TABLES}."
             raise InvalidArgumentError(msg)
         return _text_rows(path)
-    names = _csv_names(path) if kind == ".csv" else column_names(path)
+    names = column_names(path) if kind == ".parquet" else _csv_names(path)
     wanted = [_the_column(path, names, column)]
     if id_column is not None:
         wanted.append(_the_column(path, names, id_column))
-    read = _csv_columns if kind == ".csv" else read_columns
+    read = read_columns if kind == ".parquet" else _csv_columns
     return _checked_rows(path, wanted, read(path, wanted))
+
+
+# What a table is separated by.
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_TABLES = ".csv, .tsv, .parquet"
+
+
+def _kind(path: Path) -> str | None:
+    """The kind of a table by its name, `prompts.csv.gz` being a .csv; `None` for a text."""
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        suffix = Path(path.stem).suffix.lower()
+        return suffix if suffix in _SEPARATORS else None
+    return suffix if suffix == ".parquet" or suffix in _SEPARATORS else None
 
 
 def _the_column(path: Path, names: Sequence[str], name: str | None) -> str:
@@ -156,8 +172,8 @@ def _csv_reader(path: Path) -> Iterator[Iterator[list[str]]]:
     # A bound of the whole process, only ever raised: its 128 KiB are no more than a long prompt.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
+        with opened(path) as file, TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            rows = csv.reader(text, strict=True, delimiter=_SEPARATORS[_kind(path) or ".csv"])
             try:
                 yield rows
             except csv.Error as error:
@@ -165,7 +181,4 @@ def _csv_reader(path: Path) -> Iterator[Iterator[list[str]]]:
                 raise InvalidArgumentError(msg) from error
     except UnicodeDecodeError as error:
         msg = f"{path} is not UTF-8: save the file as UTF-8."
-        raise InvalidArgumentError(msg) from error
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror or error}."
         raise InvalidArgumentError(msg) from error

@@ -33,7 +33,7 @@ POST_URLS = frozenset(
 )
 """What takes a JSON object and answers with one. Uploads and audio have no place in a JSON line."""
 
-_GET_URL = re.compile(r"/v1/models(/(?!\.{1,2}(/|$))[^/?#\s]+)*")
+_GET_URL = re.compile(r"(/v1)?/models(/(?!\.{1,2}(/|$))[^/?#\s]+)*")
 # OpenAI's bound for ids is 64; vLLM has none. More than this is a mistake.
 MAX_ID = 512
 
@@ -46,7 +46,7 @@ class BatchRequest:
         custom_id: yours, different for each request of a batch.
         method: "POST", or "GET" for the models.
         url: the path as OpenAI has it, such as "/v1/chat/completions"; "/v1" stands for whatever
-            the client's `base_url` is.
+            the client's `base_url` is, and may be left out, as in Azure's files.
         body: the parameters of the call.
 
     Raises:
@@ -107,14 +107,26 @@ def _check_custom_id(value: object) -> None:
 
 
 def _check_url(value: object) -> None:
-    if isinstance(value, str) and (value in POST_URLS or _GET_URL.fullmatch(value)):
+    if isinstance(value, str) and (_is_post(value) or _GET_URL.fullmatch(value)):
         return
     if value is None:
         msg = 'url is missing: write one like "/v1/chat/completions".'
         raise InvalidArgumentError(msg)
     shown = str(value)[:80]
+    if _ADDRESS.match(shown):
+        # Not taken, as it would not be kept: requests go to the client's server, with its key.
+        path = _nearest(_ADDRESS.sub("", shown))
+        msg = f"url {shown!r} names a server, but that is what base_url is for: write {path!r}."
+        raise InvalidArgumentError(msg)
     msg = f"url {shown!r} is unknown: write one like {_nearest(shown)!r}."
     raise InvalidArgumentError(msg)
+
+
+_ADDRESS = re.compile(r"https?://[^/]*", re.IGNORECASE)
+
+
+def _is_post(url: str) -> bool:
+    return url in POST_URLS or f"/v1{url}" in POST_URLS
 
 
 @lru_cache(maxsize=16)  # the same mistake is mostly on every line, and this takes 0.1 ms
@@ -125,7 +137,7 @@ def _nearest(url: str) -> str:
 
 
 def _check_method(value: object, url: str) -> None:
-    wanted = "POST" if url in POST_URLS else "GET"
+    wanted = "POST" if _is_post(url) else "GET"
     if value != wanted:
         msg = f'method is {str(value)[:20]!r}: write "{wanted}" for this url.'
         raise InvalidArgumentError(msg)

@@ -157,7 +157,10 @@ def image(
 def batch(
     source: Annotated[
         Path | None,
-        Parameter(name="input", help="A JSONL file of requests, as for the OpenAI Batch API."),
+        Parameter(
+            name="input",
+            help="JSONL, as for the OpenAI Batch API; gzip is read too.",
+        ),
     ] = None,
     /,
     *,

@@ -244,6 +244,9 @@ def _as_json(preview: Preview) -> dict[str, Any]:
 
 def _bad_lines(check: InputCheck, what: str) -> Iterator[str]:
     """All of them; with the thousands that the check does not keep, there is one mistake."""
+    if check.shape is not None:
+        yield check.shape
+        return
     yield f"There are bad lines in {what}. Fix them, or pass --skip-bad-lines:"
     for line in check.bad:
         yield f"  line {line.number}: {line.problem}"

@@ -78,7 +78,7 @@ class PromptOptions:
 
     from_prompts: Annotated[
         Path | None,
-        Parameter(help="Prompts: one on each line of a text, or a column of a CSV or Parquet."),
+        Parameter(help="Prompts: one on each line, or in a column of a CSV, TSV or Parquet."),
     ] = None
     model: Annotated[str | None, Parameter(help="The model to ask.")] = None
     column: Annotated[str | None, Parameter(help="Which column has the prompts.")] = None

@@ -152,13 +152,43 @@ def test_a_pipe_is_refused_since_it_can_be_read_only_once(path: Path) -> None:
         check_input(path)
 
 
-def test_the_message_names_ten_lines_and_what_to_do(path: Path) -> None:
-    path.write_text(request("a") + "\n" + "{\n" * 1012)
+def test_equal_mistakes_are_told_once_and_counted(path: Path) -> None:
+    path.write_text(request("a") + "\n" + "{\n" * 1012 + f"{request(5)}\n{request('b', url='/x')}")
+    assert describe(check_input(path), path).splitlines() == [
+        f"{path} has 1,014 bad lines, beside 1 good:",
+        "  line 2: broken JSON: unexpected end of data at column 2. "
+        "(1,011 more like it: lines 3, 4, 5, 6, 7, ...)",
+        "  line 1014: custom_id is 5: pass a string of 1 to 512 characters.",
+        "  line 1015: url '/x' is unknown: write one like '/v1/chat/completions'.",
+        "Fix them, or pass skip_bad_lines to do without them.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bad", "more"),
+    [
+        (["{", "{"], "(1 more like it: line 3)"),
+        (["{", '{"a"', '{"a": 1'], "(2 more like it: lines 3, 4)"),
+        ([request("b", url="/v1/x"), request("c", url="/v1/yz")], "(1 more like it: line 3)"),
+        ([request("a"), request("b"), request("b")], "(1 more like it: line 4)"),
+        ([request(5), request(66)], "(1 more like it: line 3)"),
+    ],
+    ids=["the same", "another column", "another url", "another id", "another number"],
+)
+def test_mistakes_are_equal_whatever_their_details(path: Path, bad: list[str], more: str) -> None:
+    path.write_text("\n".join([request("a"), *bad]))
+    (told,) = describe(check_input(path), path).splitlines()[1:-1]
+    assert told.startswith("  line ")
+    assert told.endswith(more)
+
+
+def test_the_message_names_ten_mistakes_and_counts_the_rest(path: Path) -> None:
+    bad = [request("a")] + [f'{{"custom_id": {"[" * n}{"]" * n}}}' for n in range(1, 16)]
+    path.write_text("\n".join(bad))
     lines = describe(check_input(path), path).splitlines()
-    assert lines[0] == f"{path} has 1,012 bad lines, beside 1 good:"
     assert [line.split(":")[0] for line in lines[1:11]] == [f"  line {n}" for n in range(2, 12)]
     assert lines[11:] == [
-        "  and 1,002 more.",
+        "  and 5 more.",
         "Fix them, or pass skip_bad_lines to do without them.",
     ]
 

@@ -7,7 +7,7 @@ import random
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from openai_async import (
 )
 from openai_async.batch import BatchReport, BatchStoppedError, OutputError, run_batch
 from openai_async.batch.job import to_its_end
+from openai_async.batch.lines import Line
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
 
 ROOT = Path(__file__).parents[2]
@@ -697,3 +698,40 @@ async def test_a_path_that_is_none_is_refused(
         await run_batch(client, path, target)
     with pytest.raises(InvalidArgumentError, match="no path that can be used"):
         await run_batch(client, source, path)
+
+
+@pytest.mark.parametrize("pass_", [1, 2], ids=["checked", "searched for what is missing"])
+async def test_a_cancelled_run_reads_its_input_no_further(
+    client: AsyncClient,
+    source: Path,
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pass_: int,
+) -> None:
+    await run_batch(client, source, target)
+    reading, ended, given_up = threading.Event(), threading.Event(), threading.Event()
+    passes = 0
+
+    def read_lines(path: Path) -> Iterator[Line]:
+        nonlocal passes
+        passes += 1
+        if passes < pass_:
+            yield Line(number=1, data=orjson.dumps(line("r0")))
+            return
+        reading.set()
+        try:
+            while not given_up.is_set():  # an input without end, and all of it done
+                yield Line(number=1, data=orjson.dumps(line("r0")))
+        finally:
+            ended.set()
+
+    monkeypatch.setattr("openai_async.batch.engines.local.read_lines", read_lines)
+    run = asyncio.create_task(run_batch(client, source, target))
+    assert await asyncio.to_thread(reading.wait, 30)
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    try:
+        assert await asyncio.to_thread(ended.wait, 30)
+    finally:
+        given_up.set()

@@ -257,7 +257,9 @@ async def test_a_narrow_terminal_goes_without_the_less_important(
         add(view, 5000, failed=1234)
         clock.now += 10
         await screen.shows("905,000/")
-    assert [line.rstrip() for line in screen.lines[3:5]] == [first, second]
+    # A slow machine may have shown the old figures more than once.
+    at = next(n for n, line in enumerate(screen.lines) if "905,000/" in line)
+    assert [line.rstrip() for line in screen.lines[at : at + 2]] == [first, second]
     assert max(map(len, screen.lines)) < width
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from openai_async import (
 from openai_async.batch.requests import BatchRequest
 from openai_async.batch.results import BatchError, BatchResponse
 from openai_async.batch.sending import send_request
-from openai_async.testing import Failure, LocalServer, aioresponses
+from openai_async.testing import Failure, LocalServer, Reply, aioresponses
 
 from ..conftest import BASE_URL
 
@@ -245,3 +246,37 @@ async def test_the_exception_is_no_part_of_the_line(
     assert type(result).from_dict(result.to_dict()) == result
     assert "exception" not in result.to_dict()
     assert "exception" not in repr(result)
+
+
+# --- urls ---
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/models", "/models/a/b"])
+@pytest.mark.parametrize("version", ["", "/v1"], ids=["Azure's", "OpenAI's"])
+async def test_a_url_may_go_without_its_version(
+    client: AsyncClient, server: LocalServer, path: str, version: str
+) -> None:
+    server.script(Reply(json={"object": "anything"}))
+    value: dict[str, Any] = {"custom_id": "a", "url": version + path, "body": {}}
+    if "models" in path:
+        value["method"] = "GET"
+    request = BatchRequest.of(value)
+    result = await send_request(client, request)
+    assert (result.error, request.to_dict()["url"]) == (None, version + path)
+    assert server.requests[0].path == f"/v1{path}"
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("https://api.openai.com/v1/chat/completions", "/v1/chat/completions"),
+        ("HTTP://localhost:8000/embeddings", "/v1/embeddings"),
+        ("https://api.openai.com", "/v1/chat/completions"),
+    ],
+)
+def test_a_url_that_names_a_server_is_refused_as_another_would_be_asked(
+    url: str, written: str
+) -> None:
+    said = f"names a server, but that is what base_url is for: write '{written}'."
+    with pytest.raises(InvalidArgumentError, match=re.escape(said)):
+        BatchRequest(custom_id="a", url=url)

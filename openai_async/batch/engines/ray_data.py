@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidArgumentError, OpenAIError
-from ..lines import CHUNK, MAX_LINE, Line, bounded_lines, numbered
+from ..lines import MAX_LINE, Line, bounded_lines, numbered, read_lines
+from ..opening import CHUNK, is_gzip
 from ..parquet import require_pyarrow
 from .cluster import require_ray
 from .columns import RowMapping
@@ -62,6 +63,9 @@ def read_jsonl(path: Path) -> Generator[Line, None, None]:
         InvalidArgumentError: the file cannot be read, here or by a worker.
     """
     ray = require_ray()
+    if is_gzip(path):  # which has no ranges that could be read by themselves
+        yield from read_lines(path)
+        return
     try:
         size = path.stat().st_size
     except OSError as error:

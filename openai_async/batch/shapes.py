@@ -1,0 +1,69 @@
+"""What a file is that should be JSON Lines and has not one request in it, told by its first line.
+
+One sentence on the whole file helps its owner more than the same mistake, line by line.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import orjson
+
+from .lines import Line
+
+# Characters of the line that are quoted: enough to know it again.
+_QUOTED = 40
+# Cells without a space after the comma, as in a CSV and not in a sentence.
+_CSV_LINE = re.compile(r"[^,]+(,[^\s,][^,]*)+")
+_OBJECTS = "write each request as a JSON object on a line of its own"
+
+
+def shape_of(path: Path, first: Line) -> str | None:
+    """One sentence on what the file is and what to do; `None` if it is JSON Lines, or unknown.
+
+    Args:
+        path: the file. Its name decides where the line could be of more than one kind.
+        first: its first line that is not blank.
+    """
+    try:
+        text = first.data.decode().strip()
+    except UnicodeDecodeError:
+        return None
+    if text.startswith("["):
+        return f"{path} is a JSON array (line {first.number}): {_OBJECTS}, as `jq -c '.[]'` does."
+    if text == "{":
+        return (
+            f"{path} has JSON that goes over several lines (from line {first.number} on): "
+            f"{_OBJECTS}, as `jq -c .` does."
+        )
+    if not text or text.startswith("{") or _is_json(text):
+        return None
+    kind, advice = _kind_of_text(path, text)
+    shown = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}..."
+    return (
+        f"{path} is {kind}, not JSON Lines (line {first.number} is {shown!r}): {advice} with "
+        f"`openai-async batch --from-prompts`, or {_OBJECTS}."
+    )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _kind_of_text(path: Path, text: str) -> tuple[str, str]:
+    """What it is called, and what to do with it."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    for kind, suffix, looks_so in (
+        ("TSV", ".tsv", "\t" in text),
+        ("CSV", ".csv", _CSV_LINE.fullmatch(text) is not None),
+    ):
+        if suffix in suffixes:
+            return kind, "pass it"
+        if looks_so:
+            return kind, f"name it {suffix}, and pass it"
+    return "plain text", "pass it, a prompt on each line,"
