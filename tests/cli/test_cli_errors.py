@@ -57,7 +57,7 @@ def test_a_base_url_that_is_none_is_one_line() -> None:
         (("models", "--nope"), "--nope"),
         (("nope",), '"nope"'),
         (("image", "an otter"), "--output"),
-        (("image", "x", "-o", "x", "--style", "wild"), '"vivid", "natural"'),
+        (("image", "x", "-o", "x", "--style", "wild"), '"wild"'),
         (("chat", "Hi", "--local", "--temperature", "hot"), 'unable to convert "hot"'),
         (("chat", "Hi", "--local", "--max-tokens", "0"), "--max-tokens"),
         (("chat", "Hi", "--local", "--timeout", "-1"), "--timeout"),
