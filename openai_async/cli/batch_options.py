@@ -67,7 +67,7 @@ class BatchOptions:
     ] = None
     columns: Annotated[
         str | None,
-        Parameter(help="Ray, Parquet input: which column is what, as prompt=text,model=gpt-4o."),
+        Parameter(help="Ray, Parquet input: which column is what, as prompt=text,model=gpt-5.4."),
     ] = None
 
 
@@ -86,8 +86,18 @@ class PromptOptions:
         str | None, Parameter(help="Which has the custom_id; else prompt-1, prompt-2, ...")
     ] = None
     system: Annotated[str | None, Parameter(help="Instructions for the model.")] = None
+    max_completion_tokens: Annotated[
+        int | None,
+        Parameter(
+            validator=_AT_LEAST_ONE, help="The longest answer, what the model thinks included."
+        ),
+    ] = None
     max_tokens: Annotated[
-        int | None, Parameter(validator=_AT_LEAST_ONE, help="The longest answer.")
+        int | None,
+        Parameter(
+            validator=_AT_LEAST_ONE,
+            help="The same, for models and servers that know only this name.",
+        ),
     ] = None
     temperature: Annotated[
         float | None,
@@ -172,7 +182,7 @@ def column_mapping(columns: str | None) -> Mapping[str, str] | None:
         return None
     pairs = [part.strip().partition("=") for part in columns.split(",")]
     if not all(name and column for name, _, column in pairs):
-        msg = f"--columns is {columns!r}: write it like prompt=text,model=gpt-4o."
+        msg = f"--columns is {columns!r}: write it like prompt=text,model=gpt-5.4."
         raise UsageError(msg)
     return {name: column for name, _, column in pairs}
 
