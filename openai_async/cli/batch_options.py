@@ -67,7 +67,7 @@ class BatchOptions:
     ] = None
     columns: Annotated[
         str | None,
-        Parameter(help="Ray, Parquet input: which column is what, as prompt=text,model=gpt-5.4."),
+        Parameter(help="Ray, Parquet input: which column is what, as prompt=text,model=gpt-4o."),
     ] = None
 
 
@@ -182,7 +182,7 @@ def column_mapping(columns: str | None) -> Mapping[str, str] | None:
         return None
     pairs = [part.strip().partition("=") for part in columns.split(",")]
     if not all(name and column for name, _, column in pairs):
-        msg = f"--columns is {columns!r}: write it like prompt=text,model=gpt-5.4."
+        msg = f"--columns is {columns!r}: write it like prompt=text,model=gpt-4o."
         raise UsageError(msg)
     return {name: column for name, _, column in pairs}
 
