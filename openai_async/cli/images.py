@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from attrs import frozen
 
 from .. import APIResponseValidationError
-from ..types.image_format import SIGNATURE_SIZE, ImageFormat, image_format
+from ..types.image_format import ImageFormat, image_format
 from .errors import UsageError
 from .options import Connection, connect
 from .output import Output, write_note
@@ -59,27 +59,33 @@ async def draw(drawing: Drawing, connection: Connection, output: Output) -> None
             output.line(f"Drawn: {picture.revised_prompt}", "dim")
     else:
         output.line(str(path))
-    named = _FORMATS.get(path.suffix.lower())
+    named = _format_by_name(path)
     if named is not None and kind != named:
-        what = "no format that is known here" if kind is None else _NAMES[kind]
-        write_note(f"{path} is {what}, not {_NAMES[named]}: the server has sent it so.")
+        what = "of a format that is not known here" if kind is None else _called(kind)
+        write_note(f"{path} is {what}, not {_called(named)}: the server has sent it so.")
 
 
-# By the name of a file, and in words.
-_FORMATS: dict[str, ImageFormat] = {
-    ".png": "png",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".gif": "gif",
-    ".webp": "webp",
-}
-_NAMES: dict[ImageFormat, str] = {"png": "PNG", "jpeg": "JPEG", "gif": "GIF", "webp": "WebP"}
+# Bytes that tell a picture's format, and more than enough of them.
+HEAD = 4096
+# Other endings of names than the format itself.
+_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
 
 
 def _format_of(path: Path) -> ImageFormat | None:
     """What the saved picture is, whatever its name says."""
     with path.open("rb") as file:
-        return image_format(file.read(SIGNATURE_SIZE))
+        return image_format(file.read(HEAD))
+
+
+def _format_by_name(path: Path) -> str | None:
+    """What its name says it is; `None` if that is no format that is known."""
+    suffix = path.suffix.lower().removeprefix(".")
+    name = _ALIASES.get(suffix, suffix)
+    return name if name in get_args(ImageFormat) else None
+
+
+def _called(kind: str) -> str:
+    return "WebP" if kind == "webp" else kind.upper()
 
 
 def check_target(path: Path) -> None:

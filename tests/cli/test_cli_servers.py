@@ -18,7 +18,7 @@ FILES = {
     "jpeg": b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(20),
     "gif": b"GIF89a" + bytes(20),
     "webp": b"RIFF\x10\0\0\0WEBPVP8 " + bytes(20),
-    "avif": b"\0\0\0\x1cftypavif" + bytes(20),
+    "psd": b"8BPS\0\1" + bytes(20),
 }
 # Of OpenAI: retired, or announced to be within a year of this line.
 RETIRED = (
@@ -124,7 +124,11 @@ async def test_prompts_of_a_batch_are_bounded_so_too(
         ("webp", "o.PNG", "is WebP, not PNG: the server has sent it so."),
         ("png", "o.jpg", "is PNG, not JPEG: the server has sent it so."),
         ("gif", "o.webp", "is GIF, not WebP: the server has sent it so."),
-        ("avif", "o.png", "is no format that is known here, not PNG: the server has sent it so."),
+        (
+            "psd",
+            "o.png",
+            "is of a format that is not known here, not PNG: the server has sent it so.",
+        ),
     ],
 )
 @pytest.mark.parametrize("flags", [[], ["--json"]], ids=["plain", "json"])
@@ -139,6 +143,6 @@ async def test_a_picture_is_kept_as_it_came_and_a_name_that_misleads_is_noted(
     assert (code, path.read_bytes()) == (0, FILES[kind])
     assert stderr == (f"note: {path} {note}\n" if note else "")
     if flags:
-        assert json.loads(stdout)["format"] == (None if kind == "avif" else kind)
+        assert json.loads(stdout)["format"] == (None if kind == "psd" else kind)
     else:
         assert stdout == f"{path}\n"
