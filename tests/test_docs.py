@@ -20,11 +20,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import web
+from attrs import frozen
 from PIL import Image
 
+from openai_async import AsyncClient
 from openai_async.testing import Failure, LocalServer
+
+from .raw_server import RawServer, chunk
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -91,50 +96,108 @@ async def test_the_tests_of_a_page_pass(page: Path, workplace: dict[str, str]) -
             await test()
 
 
+# --- the web app of the README, run as it says ---
+
+
 @pytest.fixture
-async def web_app(workplace: dict[str, str]) -> AsyncIterator[TestClient[Any, Any]]:
-    """A browser at the web app of the README."""
-    names: dict[str, Any] = {}
+async def site(workplace: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    started: list[tuple[web.Application, dict[str, Any]]] = []
+    monkeypatch.setattr(web, "run_app", lambda app, **options: started.append((app, options)))
     (code,) = [
         code for _, code in blocks(ROOT / "README.md", "python") if "web.Application" in code
     ]
+    names: dict[str, Any] = {"__name__": "__main__"}
     exec(code, names)
-    async with TestClient(TestServer(names["app"])) as browser:
-        yield browser
+    ((app, options),) = started
+    runner = web.AppRunner(app, access_log=None, **options)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with aiohttp.ClientSession() as browser:
+        yield Site(f"http://127.0.0.1:{runner.addresses[0][1]}/", names, runner, browser)
+    await runner.cleanup()
 
 
-QUESTION = {"q": "Why is the sky blue?"}
+@frozen
+class Site:
+    url: str
+    names: dict[str, Any]
+    runner: web.AppRunner
+    browser: aiohttp.ClientSession
+
+    async def asked(self) -> aiohttp.ClientResponse:
+        return await self.browser.get(self.url, params={"q": "Why is the sky blue?"})
 
 
 @pytest.mark.virtual_time
-async def test_the_web_app_of_the_readme_passes_tokens_on(web_app: TestClient[Any, Any]) -> None:
-    answer = await web_app.get("/", params=QUESTION)
-    assert "Why is the sky blue?" in await answer.text()
+async def test_the_web_app_of_the_readme_passes_tokens_on(site: Site) -> None:
+    answer = await site.asked()
+    assert (answer.status, "Why is the sky blue?" in await answer.text()) == (200, True)
 
 
 @pytest.mark.virtual_time
-@pytest.mark.parametrize("status", [401, 429, 503])
-async def test_the_web_app_of_the_readme_answers_a_failure_with_its_status(
-    web_app: TestClient[Any, Any], server: LocalServer, status: int
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
+async def test_the_web_app_of_the_readme_answers_with_the_status_of_an_error(
+    site: Site, server: LocalServer, status: int
 ) -> None:
-    server.script(*[Failure(status, message="of account org-1 at 10.0.0.7")] * 3)
-    answer = await web_app.get("/", params=QUESTION)
+    server.script(Failure(status, message="Incorrect API key sk-secret."), times=9)
+    answer = await site.asked()
     assert answer.status == status
-    assert "org-1" not in await answer.text()
+    text = await answer.text()
+    assert text.startswith("The service")
+    assert "sk-secret" not in text
 
 
 @pytest.mark.virtual_time
-async def test_the_web_app_of_the_readme_stops_though_a_stream_stalls(
-    web_app: TestClient[Any, Any], server: LocalServer
+async def test_the_web_app_of_the_readme_answers_502_if_there_is_no_answer(
+    site: Site, server: LocalServer
 ) -> None:
-    server.script(Failure(stall_after=1))
-    answer = await web_app.get("/", params=QUESTION)
-    assert await answer.content.readany()
+    await server.stop()
+    answer = await site.asked()
+    assert (answer.status, await answer.text()) == (502, "The service could not be reached.")
+
+
+@pytest.mark.virtual_time
+async def test_the_web_app_of_the_readme_does_not_end_a_broken_stream_as_if_it_were_whole(
+    site: Site, server: LocalServer
+) -> None:
+    server.script(Failure(cut_after=2))
+    answer = await site.asked()
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await answer.text()
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("failure", [Failure(stall_after=2), Failure(delay=600)], ids=str)
+async def test_the_web_app_of_the_readme_stops_at_once_whatever_it_waits_for(
+    site: Site, server: LocalServer, failure: Failure
+) -> None:
+    server.script(failure)
+    asking = asyncio.create_task(site.asked())
+    request = await server.received()
+    if not failure.delay:
+        await (await asking).content.readany()
     loop = asyncio.get_running_loop()
-    started = loop.time()
-    await web_app.server.close()
-    assert loop.time() - started < 2
-    await server.requests[0].finished()
+    began = loop.time()
+    await site.runner.cleanup()
+    assert loop.time() - began < 0.5
+    await request.finished()
+    await asyncio.wait([asking])
+    asking.exception()
+
+
+@pytest.mark.virtual_time
+async def test_the_web_app_of_the_readme_stops_within_2_seconds_of_a_browser_that_does_not_read(
+    site: Site, raw: RawServer
+) -> None:
+    site.names["client"] = AsyncClient(base_url=raw.url)
+    raw.answer = lambda exchange: exchange.stream(*[chunk("x" * 1_000_000)] * 20)
+    answer = await site.asked()
+    await asyncio.sleep(1)  # of virtual time: until all that is between them is full
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await site.runner.cleanup()
+    assert 0 < loop.time() - began <= 2
+    answer.close()
 
 
 def test_links_lead_somewhere() -> None:

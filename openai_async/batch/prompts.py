@@ -6,6 +6,7 @@ Blocking, in bounded memory, as `lines`.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -150,7 +151,16 @@ def _text_rows(path: Path) -> Iterator[_Row]:
         if line.problem is not None:
             msg = f"{path}, line {line.number}: {line.problem}"
             raise InvalidArgumentError(msg)
+        if _REQUEST.match(text):  # paid for as a prompt, it would be answered, and nobody the wiser
+            msg = (
+                f"{path}, line {line.number} is a request, not a prompt: "
+                "pass the file as the input, without --from-prompts."
+            )
+            raise InvalidArgumentError(msg)
         yield line.number, text, None
+
+
+_REQUEST = re.compile(r'\s*\{\s*"custom_id"\s*:')
 
 
 def _csv_names(path: Path) -> list[str]:

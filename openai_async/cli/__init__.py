@@ -8,9 +8,21 @@ _NEEDED = ("cyclopts", "rich")
 
 def main() -> int:
     """Run the command in `sys.argv`; returns the exit code."""
-    if not all(importlib.util.find_spec(name) for name in _NEEDED):
-        print("The command line needs: pip install cyclopts rich", file=sys.stderr)
-        return 1
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        return _without(missing)
     from .app import run
 
     return run(sys.argv[1:])
+
+
+def _without(missing: list[str]) -> int:
+    """What can be said without the `cli` extra."""
+    if sys.argv[1:] == ["--version"]:
+        from openai_async import __version__
+
+        print(__version__)
+        return 0
+    hint = 'pip install "openai_async[cli]"'
+    print(f"error: The command line needs {' and '.join(missing)}: {hint}", file=sys.stderr)
+    return 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Group, Parameter, validators
 
@@ -17,7 +17,7 @@ import openai_async
 
 from .batch_options import BatchOptions, PromptOptions
 from .errors import EXPECTED, INTERRUPTED, report
-from .options import CHAT_MODEL, IMAGE_MODEL, IMAGE_SIZE, Connection, Quality, Style, check
+from .options import CHAT_MODEL, IMAGE_MODEL, Connection, check
 from .output import Output, prepare_streams
 
 Json = Annotated[
@@ -94,8 +94,19 @@ def chat(
         bool, Parameter(show_default=False, help="Show the answer while it is written, or at once.")
     ] = True,
     model: Model = CHAT_MODEL,
+    max_completion_tokens: Annotated[
+        int | None,
+        Parameter(
+            validator=validators.Number(gte=1),
+            help="The longest answer, what the model thinks included.",
+        ),
+    ] = None,
     max_tokens: Annotated[
-        int | None, Parameter(validator=validators.Number(gte=1), help="The longest answer.")
+        int | None,
+        Parameter(
+            validator=validators.Number(gte=1),
+            help="The same, for models and servers that know only this name.",
+        ),
     ] = None,
     temperature: Annotated[
         float | None,
@@ -116,6 +127,7 @@ def chat(
         system=system,
         images=image or (),
         stream=stream,
+        max_completion_tokens=max_completion_tokens,
         max_tokens=max_tokens,
         temperature=temperature,
     )
@@ -138,9 +150,15 @@ def image(
     *,
     output: Annotated[Path, Parameter(name=("--output", "-o"), help="The file to write.")],
     model: Model = IMAGE_MODEL,
-    size: Annotated[str, Parameter(help="Width x height in pixels.")] = IMAGE_SIZE,
-    quality: Annotated[Quality | None, Parameter(help="What the model offers.")] = None,
-    style: Annotated[Style | None, Parameter(help="For dall-e-3.")] = None,
+    size: Annotated[
+        str | None, Parameter(help="Width x height in pixels, as 1536x1024. Else the model's own.")
+    ] = None,
+    quality: Annotated[
+        str | None, Parameter(help="What the model offers, such as low, medium or high.")
+    ] = None,
+    style: Annotated[
+        Literal["vivid", "natural"] | None, Parameter(help="For dall-e-3 only.")
+    ] = None,
     json: Json = False,
     connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> None:
@@ -209,8 +227,11 @@ def serve(
             help="Answer 429 beyond this many tokens a minute.",
         ),
     ] = None,
+    models: Annotated[
+        str | None, Parameter(help="More models to answer for, as my-model,another-one.")
+    ] = None,
 ) -> int:
     """Run the built-in server until Ctrl-C."""
     from .serve import serve as serve_until_interrupted
 
-    return serve_until_interrupted(port, tokens_per_second, rpm, tpm, Output())
+    return serve_until_interrupted(port, tokens_per_second, rpm, tpm, models, Output())

@@ -102,7 +102,11 @@ def _locked(output: Path, options: BatchOptions) -> Iterator[None]:
 def _requests(prompts: PromptOptions) -> Iterator[dict[str, Any]]:
     assert prompts.from_prompts is not None
     assert prompts.model is not None
-    params = {"max_tokens": prompts.max_tokens, "temperature": prompts.temperature}
+    params = {
+        "max_completion_tokens": prompts.max_completion_tokens,
+        "max_tokens": prompts.max_tokens,
+        "temperature": prompts.temperature,
+    }
     return requests_from_prompts(
         prompts.from_prompts,
         model=prompts.model,

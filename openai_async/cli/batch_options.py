@@ -86,8 +86,18 @@ class PromptOptions:
         str | None, Parameter(help="Which has the custom_id; else prompt-1, prompt-2, ...")
     ] = None
     system: Annotated[str | None, Parameter(help="Instructions for the model.")] = None
+    max_completion_tokens: Annotated[
+        int | None,
+        Parameter(
+            validator=_AT_LEAST_ONE, help="The longest answer, what the model thinks included."
+        ),
+    ] = None
     max_tokens: Annotated[
-        int | None, Parameter(validator=_AT_LEAST_ONE, help="The longest answer.")
+        int | None,
+        Parameter(
+            validator=_AT_LEAST_ONE,
+            help="The same, for models and servers that know only this name.",
+        ),
     ] = None
     temperature: Annotated[
         float | None,

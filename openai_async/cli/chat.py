@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -22,6 +22,7 @@ class ChatOptions:
     system: str | None = None
     images: Sequence[str] = ()
     stream: bool = True
+    max_completion_tokens: int | None = None
     max_tokens: int | None = None
     temperature: float | None = None
 
@@ -48,16 +49,22 @@ async def question(prompt: str, images: Sequence[str] = ()) -> Any:
 
 
 async def answer(
-    client: AsyncClient, messages: Sequence[Any], options: ChatOptions, output: Output
+    client: AsyncClient,
+    messages: Sequence[Any],
+    options: ChatOptions,
+    output: Output,
+    on_text: Callable[[str], object] = lambda text: None,
 ) -> ChatCompletion:
-    """Ask, and show the answer."""
+    """Ask, and show the answer; `on_text` is told of each piece that is shown as it comes."""
     params: ChatCompletionParams = {"model": options.model, "messages": messages}
+    if options.max_completion_tokens is not None:
+        params["max_completion_tokens"] = options.max_completion_tokens
     if options.max_tokens is not None:
         params["max_tokens"] = options.max_tokens
     if options.temperature is not None:
         params["temperature"] = options.temperature
     if options.stream:
-        completion = await stream_answer(client, params, output)
+        completion = await stream_answer(client, params, output, on_text)
     else:
         with output.waiting("Waiting for the answer ..."):
             completion = await client.chat.completions.create(**params)
@@ -70,7 +77,10 @@ async def answer(
 
 
 async def stream_answer(
-    client: AsyncClient, params: ChatCompletionParams, output: Output
+    client: AsyncClient,
+    params: ChatCompletionParams,
+    output: Output,
+    on_text: Callable[[str], object],
 ) -> ChatCompletion:
     """Show the answer while it is written."""
     last = ""
@@ -81,6 +91,7 @@ async def stream_answer(
                     output.json(chunk.to_json())
                 elif chunk.text:
                     last = chunk.text
+                    on_text(last)
                     output.text(last)
             completion = await stream.completion()
     finally:

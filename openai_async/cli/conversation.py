@@ -16,10 +16,12 @@ from .. import AsyncClient, OpenAIError
 from .chat import ChatOptions, answer, opening, question
 from .errors import UsageError, report
 from .options import Connection, check, connect
-from .output import Output
+from .output import Output, write_note
 from .running import event_loop
 
 LEAVE = "exit"
+# Behind an answer that was stopped, as the model sees it.
+CUT = " [stopped here by the user]"
 
 
 def converse(options: ChatOptions, connection: Connection, output: Output) -> int:
@@ -54,8 +56,9 @@ def _take_turns(
             # The question is forgotten, so that the next one is not answered in its stead.
             report(error, as_json=False)
             continue
-        messages += turn
-        images = ()
+        if turn:
+            messages += turn
+            images = ()
     return 0
 
 
@@ -80,10 +83,22 @@ async def _turn(
     options: ChatOptions,
     output: Output,
 ) -> list[Any]:
-    """Both messages of the turn."""
-    # The loop has slept since the last answer: let it notice which connections have ended.
-    await asyncio.sleep(0)
-    asked = await question(prompt, images)
-    completion = await answer(client, [*messages, asked], options, output)
+    """Both messages of the turn; none if it was stopped before anything was said.
+
+    Ctrl-C stops the answer and not the conversation. What has been said is remembered, and marked:
+    the model is to know what its reader knows, and that it was not the whole.
+    """
+    said: list[str] = []
+    try:
+        # The loop has slept since the last answer: let it notice which connections have ended.
+        await asyncio.sleep(0)
+        asked = await question(prompt, images)
+        completion = await answer(client, [*messages, asked], options, output, said.append)
+    except asyncio.CancelledError:  # how `asyncio.Runner` tells of the first Ctrl-C
+        write_note("Stopped. Press Ctrl-C again to leave.")
+        output.line()
+        if not said:
+            return []
+        return [asked, {"role": "assistant", "content": "".join(said) + CUT}]
     output.line()
     return [asked, {"role": "assistant", "content": completion.text}]

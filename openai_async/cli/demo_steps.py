@@ -13,13 +13,14 @@ from .. import AsyncClient, image_part
 from ..types.base import ResponseMeta
 from ..types.chat import CompletionUsage
 from .models import COLUMNS, day
-from .options import CHAT_MODEL, IMAGE_MODEL, IMAGE_SIZE
+from .options import CHAT_MODEL, IMAGE_MODEL
 from .output import Output
 
 QUESTION = "Why do cats purr?"
 STREAMED_QUESTION = "And now word by word, please: what do they dream of?"
 PICTURE_QUESTION = "What is in this picture?"
 DRAWING = "An otter who reads a book by candlelight"
+DRAWING_SIZE = "1024x1024"
 
 
 @frozen(kw_only=True)
@@ -100,7 +101,7 @@ async def _show_picture(stage: Stage) -> Outcome:
 async def _draw(stage: Stage) -> Outcome:
     stage.output.line(f"> {DRAWING}", "bold")
     response = await stage.client.images.generate(
-        model=IMAGE_MODEL, prompt=DRAWING, size=IMAGE_SIZE
+        model=IMAGE_MODEL, prompt=DRAWING, size=DRAWING_SIZE
     )
     path = await response.data[0].save(stage.picture)
     size = path.stat().st_size

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from cyclopts import CycloptsError, UnusedCliTokensError
+from cyclopts import Argument, CycloptsError, MissingArgumentError, UnusedCliTokensError
 
 import openai_async
 
@@ -58,8 +58,17 @@ def _message(error: BaseException) -> str:
     if isinstance(error, UnusedCliTokensError):
         unexpected = " ".join(error.unused_tokens or ())
         return f"Unexpected argument: {unexpected!r}. Put quotes around a prompt of several words."
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        return f"{error.keyword} needs a value." if error.keyword else _missing(error.argument)
     # Cyclopts spreads some of its messages over several lines.
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _missing(argument: Argument) -> str:
+    """Which value is missing, and how it is passed."""
+    what = " ".join((argument.parameter.help or "").split()).partition(". ")[0].rstrip(".")
+    how = " or ".join(argument.names)
+    return f"{how} is missing: {what[:1].lower()}{what[1:]}."
 
 
 def _fields(error: BaseException) -> dict[str, Any]:

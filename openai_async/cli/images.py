@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, get_args
 
 from attrs import frozen
 
 from .. import APIResponseValidationError
-from ..types.images import ImageGenerateParams
+from ..types.image_format import ImageFormat, image_format
 from .errors import UsageError
-from .options import Connection, Quality, Style, connect
-from .output import Output
+from .options import Connection, connect
+from .output import Output, write_note
 
 
 @frozen(kw_only=True)
@@ -21,36 +22,33 @@ class Drawing:
     prompt: str
     path: Path
     model: str
-    size: str
-    quality: Quality | None
-    style: Style | None
+    size: str | None
+    quality: str | None
+    style: str | None
 
 
 async def draw(drawing: Drawing, connection: Connection, output: Output) -> None:
     check_target(drawing.path)
-    params: ImageGenerateParams = {
-        "prompt": drawing.prompt,
-        "model": drawing.model,
-        "size": drawing.size,
-    }
-    if drawing.quality is not None:
-        params["quality"] = drawing.quality
-    if drawing.style is not None:
-        params["style"] = drawing.style
+    asked = {"size": drawing.size, "quality": drawing.quality, "style": drawing.style}
+    # Words that the package does not know are for the server to judge: it may be newer.
+    params: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     async with connect(connection) as client:
         with output.waiting("Drawing ..."):
-            response = await client.images.generate(**params)
+            response = await client.images.generate(
+                prompt=drawing.prompt, model=drawing.model, **params
+            )
             if not response.data:
                 msg = "The server sent no picture."
                 raise APIResponseValidationError(msg, request_id=response.meta.request_id)
             picture = response.data[0]
             path = await picture.save(drawing.path)
-    size = path.stat().st_size
+    size, kind = path.stat().st_size, _format_of(path)
     if output.as_json:
         output.json(
             {
                 "path": str(path),
                 "size": size,
+                "format": kind,
                 "revised_prompt": picture.revised_prompt,
                 "request_id": response.meta.request_id,
             }
@@ -61,6 +59,33 @@ async def draw(drawing: Drawing, connection: Connection, output: Output) -> None
             output.line(f"Drawn: {picture.revised_prompt}", "dim")
     else:
         output.line(str(path))
+    named = _format_by_name(path)
+    if named is not None and kind != named:
+        what = "of a format that is not known here" if kind is None else _called(kind)
+        write_note(f"{path} is {what}, not {_called(named)}: the server has sent it so.")
+
+
+# Bytes that tell a picture's format, and more than enough of them.
+HEAD = 4096
+# Other endings of names than the format itself.
+_ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
+
+
+def _format_of(path: Path) -> ImageFormat | None:
+    """What the saved picture is, whatever its name says."""
+    with path.open("rb") as file:
+        return image_format(file.read(HEAD))
+
+
+def _format_by_name(path: Path) -> str | None:
+    """What its name says it is; `None` if that is no format that is known."""
+    suffix = path.suffix.lower().removeprefix(".")
+    name = _ALIASES.get(suffix, suffix)
+    return name if name in get_args(ImageFormat) else None
+
+
+def _called(kind: str) -> str:
+    return "WebP" if kind == "webp" else kind.upper()
 
 
 def check_target(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any
 
 from attrs import frozen
 from cyclopts import Group, Parameter, validators
@@ -14,13 +14,10 @@ import openai_async
 
 from .errors import CommandError, UsageError
 
-CHAT_MODEL = "gpt-4o-mini"
-IMAGE_MODEL = "dall-e-3"
-IMAGE_SIZE = "1024x1024"
-
-# Said again, not taken from `types.images`, which help has no use for.
-Quality: TypeAlias = Literal["standard", "hd", "low", "medium", "high", "auto"]
-Style: TypeAlias = Literal["vivid", "natural"]
+# Asked where no other is named: small, and not retired soon
+# (https://developers.openai.com/api/docs/deprecations).
+CHAT_MODEL = "gpt-5.4-mini"
+IMAGE_MODEL = "gpt-image-2"
 
 # Any word does for the built-in server; a real key has no business there.
 LOCAL_KEY = "local"

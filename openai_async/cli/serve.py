@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ..testing import LocalServer, ServerLimits
-from .errors import CommandError
+from ..testing.models import DEFAULT_MODELS
+from .errors import CommandError, UsageError
 from .options import LOCAL_KEY
 from .output import Output
 
@@ -15,13 +16,23 @@ def serve(
     tokens_per_second: float | None,
     rpm: int | None,
     tpm: int | None,
+    models: str | None,
     output: Output,
 ) -> int:
     """Serve; Ctrl-C is how this ends, so that it is no failure."""
     limits = None
     if rpm is not None or tpm is not None:
         limits = ServerLimits(requests_per_minute=rpm, tokens_per_minute=tpm)
-    server = LocalServer(port=port, tokens_per_second=tokens_per_second, limits=limits)
+    more = [] if models is None else [model.strip() for model in models.split(",")]
+    if not all(more):
+        msg = f"--models is {models!r}: write it like my-model,another-one."
+        raise UsageError(msg)
+    server = LocalServer(
+        port=port,
+        tokens_per_second=tokens_per_second,
+        models=[*DEFAULT_MODELS, *more],
+        limits=limits,
+    )
     try:
         asyncio.run(_serve(server, output))
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """The image request: what each family of image models allows, and what was asked for."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ import attrs
 
 from . import checks
 from .answers import invalid
+from .models import DEFAULT_MODELS
 
 _ONLY_GPT_IMAGE = (
     "background",
@@ -22,10 +24,13 @@ _ONLY_GPT_IMAGE = (
 class _Family:
     max_n: int
     max_prompt: int
-    sizes: tuple[str, ...]
+    sizes: tuple[str, ...] | None
+    """`None` for any that keeps to the rules of `_free_size`."""
     qualities: tuple[str, ...]
 
 
+# The family of all models whose rules are not known better.
+_NEWEST = "gpt-image"
 _FAMILIES = {
     "dall-e-2": _Family(
         10, 1000, ("256x256", "512x512", "1024x1024", "auto"), ("standard", "auto")
@@ -33,13 +38,19 @@ _FAMILIES = {
     "dall-e-3": _Family(
         1, 4000, ("1024x1024", "1792x1024", "1024x1792", "auto"), ("standard", "hd", "auto")
     ),
-    "gpt-image": _Family(
+    "gpt-image-1": _Family(
         10,
         32000,
         ("1024x1024", "1536x1024", "1024x1536", "auto"),
-        ("low", "medium", "high", "xhigh", "max", "auto"),
+        ("low", "medium", "high", "auto"),
     ),
+    _NEWEST: _Family(10, 32000, None, ("low", "medium", "high", "xhigh", "max", "auto")),
 }
+# Sides are multiples of this many pixels, none is longer than three times the other, and there are
+# no more pixels than these, as the API reference has it of gpt-image-2.
+_SIDE = 16
+_MAX_RATIO = 3
+_MAX_PIXELS = 3840 * 2160
 
 
 @attrs.frozen
@@ -58,7 +69,7 @@ class ImageRequest:
 
     @property
     def is_gpt_image(self) -> bool:
-        return _family_name(self.model) == "gpt-image"
+        return _is_gpt_image(_family_name(self.model))
 
     @property
     def dimensions(self) -> tuple[int, int]:
@@ -67,11 +78,18 @@ class ImageRequest:
 
 
 def is_image_model(model: str) -> bool:
-    return _family_name(model) is not None
+    return any(model.startswith(name) for name in _FAMILIES)
 
 
 def _family_name(model: str) -> str | None:
-    return next((name for name in _FAMILIES if model.startswith(name)), None)
+    known = next((name for name in _FAMILIES if model.startswith(name)), None)
+    if known is not None or model in DEFAULT_MODELS:
+        return known
+    return _NEWEST  # one of the user's own: what it is, the request says
+
+
+def _is_gpt_image(family_name: str | None) -> bool:
+    return family_name is not None and family_name.startswith(_NEWEST)
 
 
 def read_image_request(body: Mapping[str, Any]) -> ImageRequest:
@@ -82,7 +100,7 @@ def read_image_request(body: Mapping[str, Any]) -> ImageRequest:
         msg = f"The model '{model}' cannot generate images."
         raise invalid(msg, "model", "invalid_value")
     family = _FAMILIES[family_name]
-    is_gpt_image = family_name == "gpt-image"
+    is_gpt_image = _is_gpt_image(family_name)
     prompt = checks.required_string(body, "prompt")
     if len(prompt) > family.max_prompt:
         msg = f"Invalid 'prompt': at most {family.max_prompt} characters for {model}."
@@ -91,7 +109,7 @@ def read_image_request(body: Mapping[str, Any]) -> ImageRequest:
     checks.choice(body, "style", ("vivid", "natural"))
     checks.choice(body, "moderation", ("low", "auto"))
     as_url = checks.choice(body, "response_format", ("url", "b64_json")) != "b64_json"
-    size = checks.choice(body, "size", family.sizes)
+    size = _free_size(body) if family.sizes is None else checks.choice(body, "size", family.sizes)
     stream = checks.boolean(body, "stream")
     output_format = checks.choice(body, "output_format", ("png", "jpeg", "webp")) or "png"
     background = checks.choice(body, "background", ("transparent", "opaque", "auto"))
@@ -125,8 +143,29 @@ def _quality(asked: str | None, is_gpt_image: bool) -> str:
     return str(asked)
 
 
+def _free_size(body: Mapping[str, Any]) -> str | None:
+    size = body.get("size")
+    if size is None or size == "auto":
+        return size
+    sides = _SIZE.fullmatch(size) if isinstance(size, str) else None
+    width, height = map(int, sides.groups()) if sides is not None else (0, 0)
+    if (
+        not min(width, height)
+        or width % _SIDE
+        or height % _SIDE
+        or max(width, height) > _MAX_RATIO * min(width, height)
+        or width * height > _MAX_PIXELS
+    ):
+        msg = f"Invalid size {size!r}: sides are multiples of {_SIDE}, from 1:3 to 3:1, up to 4K."
+        raise invalid(msg, "size", "invalid_value")
+    return f"{width}x{height}"
+
+
+_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
+
+
 def _refuse_foreign_fields(body: Mapping[str, Any], model: str, family_name: str) -> None:
-    if family_name == "gpt-image":
+    if _is_gpt_image(family_name):
         foreign: tuple[str, ...] = ("response_format", "style")
     elif family_name == "dall-e-2":
         foreign = (*_ONLY_GPT_IMAGE, "style")

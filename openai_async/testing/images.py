@@ -16,7 +16,8 @@ from .files import FILES_PATH
 from .image_rules import ImageRequest, read_image_request
 from .tokens import count_tokens
 
-# Output tokens as OpenAI documents them: by quality, for a square, a portrait, a landscape.
+# Output tokens as OpenAI documents them: by quality, for a square, a portrait, a landscape. What
+# the highest qualities take is not documented: here, as much as "high".
 _OUTPUT_TOKENS = {
     "low": (272, 408, 400),
     "medium": (1056, 1584, 1568),
@@ -106,7 +107,7 @@ def _usage(request: ImageRequest) -> dict[str, Any]:
     width, height = request.dimensions
     shape = 0 if width == height else 1 if width < height else 2
     text = count_tokens(request.prompt)
-    output = _OUTPUT_TOKENS[request.quality][shape] * request.n
+    output = _OUTPUT_TOKENS.get(request.quality, _OUTPUT_TOKENS["high"])[shape] * request.n
     return {
         "input_tokens": text,
         "input_tokens_details": {"text_tokens": text, "image_tokens": 0},

@@ -10,14 +10,32 @@ _USER = "user-local"
 _CREATED_BY_DEFAULT = 1704067200
 _OPENAI_OWNERS = ("system", "openai")
 
+# Of those whose day is not in their name.
+_IN_2026 = 1767225600
+
+# Those that people's tests have asked for long since, and those of today.
 _BUILT_IN = (
     ("gpt-4o", 1715367049, "system"),
     ("gpt-4o-mini", 1721172741, "system"),
     ("gpt-4-turbo", 1712361441, "system"),
     ("gpt-3.5-turbo", 1677610602, "openai"),
+    ("gpt-5.4", _IN_2026, "system"),
+    ("gpt-5.4-mini", 1773705600, "system"),
+    ("gpt-5.4-nano", 1773705600, "system"),
+    ("gpt-5.5", 1776902400, "system"),
+    ("gpt-5.6-sol", _IN_2026, "system"),
+    ("gpt-5.6-terra", _IN_2026, "system"),
+    ("gpt-5.6-luna", _IN_2026, "system"),
+    ("gpt-6.2-sol", _IN_2026, "system"),
+    ("gpt-6.1-terra", _IN_2026, "system"),
+    ("gpt-6-luna", _IN_2026, "system"),
     ("dall-e-2", 1698798177, "system"),
     ("dall-e-3", 1698785189, "system"),
     ("gpt-image-1", 1745517030, "system"),
+    ("gpt-image-1.5", _IN_2026, "system"),
+    ("gpt-image-2", 1776729600, "system"),
+    ("gpt-image-2.5-sunburst", 1788825600, "system"),
+    ("gpt-image-2.5-flare", 1788825600, "system"),
     ("ft:gpt-4o-mini:local:demo:1", 1735689600, _USER),
 )
 DEFAULT_MODELS: tuple[str, ...] = tuple(model for model, _, _ in _BUILT_IN)

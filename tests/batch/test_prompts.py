@@ -176,3 +176,14 @@ def test_the_same_column_may_be_prompt_and_id(tmp_path: Path, write: Any) -> Non
 def test_parameters_that_are_set_here_are_refused(write: Any, name: str) -> None:
     with pytest.raises(InvalidArgumentError, match=f"params has '{name}'"):
         requests_from_prompts(write("in.txt", "a"), model="m", params={name: None})
+
+
+def test_a_file_of_requests_is_no_text_of_prompts(write: Any) -> None:
+    path = write("in.jsonl", '{"custom_id": "a", "url": "/v1/embeddings", "body": {}}\n')
+    with pytest.raises(InvalidArgumentError, match="line 1 is a request, not a prompt"):
+        list(prompts_of(path))
+
+
+def test_other_json_may_be_a_prompt(write: Any) -> None:
+    path = write("in.txt", '{"question": "What is this?"}\n')
+    assert list(prompts_of(path)) == [(1, '{"question": "What is this?"}')]

@@ -83,7 +83,7 @@ async def test_without_options_only_the_model_is_named() -> None:
         await ask(server, "Hi", "--no-stream")
         body: dict[str, Any] = server.requests[0].json
         assert sorted(body) == ["messages", "model"]
-        assert body["model"] == "gpt-4o-mini"
+        assert body["model"] == "gpt-5.4-mini"
 
 
 def test_pictures_are_shown_to_the_model() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import signal
 
+import pytest
+
 from openai_async.testing import Failure, LocalServer, Reply
 
 from .cli_process import Terminal, environment
@@ -37,7 +39,7 @@ def test_ctrl_c_at_the_prompt_leaves_with_130() -> None:
         assert "Traceback" not in terminal.screen
 
 
-async def test_ctrl_c_during_an_answer_hangs_up_and_leaves_with_130() -> None:
+async def test_ctrl_c_during_an_answer_hangs_up_and_the_conversation_goes_on() -> None:
     async with LocalServer() as server:
         server.script(Failure(stall_after=3))
         env = environment(OPENAI_API_KEY="local", OPENAI_BASE_URL=server.url)
@@ -46,10 +48,40 @@ async def test_ctrl_c_during_an_answer_hangs_up_and_leaves_with_130() -> None:
             terminal.send("Hello\n")
             await asyncio.to_thread(terminal.expect, "Happy to help")
             terminal.process.send_signal(signal.SIGINT)
+            await asyncio.to_thread(terminal.expect, "Stopped. Press Ctrl-C again to leave.")
+            await server.requests[-1].finished()
+            assert server.requests[-1].disconnected
+            await asyncio.to_thread(terminal.expect, "> ")
+            terminal.send("Again\n")
+            await asyncio.to_thread(terminal.expect, "I read 3 messages")
+            await asyncio.to_thread(terminal.expect, "> ")
+            await asyncio.to_thread(terminal.interrupt)
             assert await asyncio.to_thread(terminal.exit_code) == 130
             assert "Traceback" not in terminal.screen
-        await server.requests[-1].finished()
-        assert server.requests[-1].disconnected
+        assert server.requests[1].json["messages"] == [
+            {"role": "user", "content": "Hello"},
+            {"role": "assistant", "content": "Happy to help [stopped here by the user]"},
+            {"role": "user", "content": "Again"},
+        ]
+
+
+@pytest.mark.parametrize("option", ["--stream", "--no-stream"])
+async def test_a_question_stopped_before_anything_was_said_is_forgotten(option: str) -> None:
+    async with LocalServer() as server:
+        server.script(Failure(delay=600))
+        env = environment(OPENAI_API_KEY="local", OPENAI_BASE_URL=server.url)
+        with Terminal("chat", option, env=env) as terminal:
+            await asyncio.to_thread(terminal.expect, "> ")
+            terminal.send("One\n")
+            await server.received()
+            terminal.process.send_signal(signal.SIGINT)
+            await asyncio.to_thread(terminal.expect, "Stopped. Press Ctrl-C again to leave.")
+            await asyncio.to_thread(terminal.expect, "> ")
+            terminal.send("Two\n")
+            await asyncio.to_thread(terminal.expect, "I read 1 message")
+            terminal.send("exit\n")
+            assert await asyncio.to_thread(terminal.exit_code) == 0
+        assert server.requests[1].json["messages"] == [{"role": "user", "content": "Two"}]
 
 
 async def test_a_question_that_failed_is_forgotten_and_the_conversation_goes_on() -> None:

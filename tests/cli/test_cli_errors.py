@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from openai_async.cli.app import run
 from openai_async.testing import Failure, LocalServer
 
 from .cli_process import COMMAND, PATIENCE, environment, outcome, run_process
@@ -179,5 +180,23 @@ async def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
         stderr=asyncio.subprocess.PIPE,
         env=environment(),
     )
-    install = "The command line needs: pip install cyclopts rich\n"
+    install = f'error: The command line needs {missing}: pip install "openai_async[cli]"\n'
     assert await outcome(process) == (1, "", install)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["batch", "in.jsonl"], "--output or -o is missing: the file for the results."),
+        (["batch"], "--output or -o is missing: the file for the results."),
+        (["image", "an otter"], "--output or -o is missing: the file to write."),
+        (["image", "-o", "otter.png"], "PROMPT is missing: what to draw."),
+        (["batch", "in.jsonl", "-o"], "-o needs a value."),
+        (["chat", "Hi", "--model"], "--model needs a value."),
+    ],
+)
+def test_what_is_missing_is_named_with_what_it_is_for(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert run(arguments) == 2
+    assert capsys.readouterr().err == f"error: {said}\n"

@@ -1,5 +1,6 @@
 """Help and version."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 from openai_async import __version__
+from openai_async.cli import main
 
 from .cli_process import PATIENCE, Terminal, environment
 from .cli_thread import run_cli
@@ -95,3 +97,24 @@ def test_help_and_wrong_usage_load_nothing_they_do_not_need(
     assert code == exit_code
     assert "openai_async.cli.app" in modules
     assert not HEAVY.intersection(modules)
+
+
+@pytest.mark.parametrize(
+    "missing", [["cyclopts"], ["rich"], ["cyclopts", "rich"]], ids=" and ".join
+)
+def test_without_its_extra_the_version_is_said_and_all_else_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: list[str]
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in missing else find(name)
+    )
+    monkeypatch.setattr(sys, "argv", ["openai-async", "--version"])
+    assert main() == 0
+    assert capsys.readouterr() == (f"{__version__}\n", "")
+    for arguments in ([], ["--help"], ["chat", "--version"]):
+        monkeypatch.setattr(sys, "argv", ["openai-async", *arguments])
+        assert main() == 1
+        needed = " and ".join(missing)
+        hint = 'pip install "openai_async[cli]"'
+        assert capsys.readouterr() == ("", f"error: The command line needs {needed}: {hint}\n")

@@ -56,9 +56,9 @@ def test_image_json_tells_what_came(tmp_path: Path) -> None:
     path = tmp_path / "otter.png"
     done = run_cli("image", "an otter", "--local", "--output", str(path), "--json")
     told = json.loads(done.stdout)
-    assert told.keys() == {"path", "size", "revised_prompt", "request_id"}
+    assert told.keys() == {"path", "size", "format", "revised_prompt", "request_id"}
     assert (told["path"], told["size"]) == (str(path), path.stat().st_size)
-    assert "an otter" in told["revised_prompt"]
+    assert told["format"] == "png"
 
 
 async def test_image_options_become_parameters(tmp_path: Path) -> None:
@@ -66,6 +66,7 @@ async def test_image_options_become_parameters(tmp_path: Path) -> None:
         code, _, _ = await run_beside(
             *("image", "an otter", "-o", str(tmp_path / "o.png"), "--base-url", server.url),
             *("--size", "1792x1024", "--quality", "hd", "--style", "natural"),
+            *("--model", "dall-e-3"),
         )
         assert code == 0
         assert server.requests[0].json == {

@@ -86,3 +86,21 @@ async def test_a_port_in_use_is_one_line() -> None:
     assert stderr.startswith(f"error: Cannot listen on port {port}: ")
     assert "--port" in stderr
     assert stderr.count("\n") == 1
+
+
+async def test_it_answers_for_models_of_today_and_for_those_that_are_named() -> None:
+    process = await start_cli("serve", "--port", "0", "--models", "my-model, ft:gpt-5.4:me::1")
+    async with AsyncClient(base_url=await served_url(process), api_key="local") as client:
+        for model in ("gpt-5.4-mini", "gpt-4o", "my-model", "ft:gpt-5.4:me::1"):
+            question: Any = [{"role": "user", "content": "Hi"}]
+            answer = await client.chat.completions.create(model=model, messages=question)
+            assert answer.model == model
+    process.send_signal(signal.SIGINT)
+    await outcome(process)
+
+
+@pytest.mark.parametrize("models", ["", ",", "a,,b"])
+async def test_a_list_of_models_with_a_hole_is_wrong_usage(models: str) -> None:
+    code, _, stderr = await outcome(await start_cli("serve", f"--models={models}"))
+    assert code == 2
+    assert stderr == f"error: --models is {models!r}: write it like my-model,another-one.\n"

@@ -263,3 +263,13 @@ async def test_a_schema_that_refers_to_itself_many_times_is_answered_soon(
     assert status == 200
     call = answer["choices"][0]["message"]["tool_calls"][0]
     assert json.loads(call["function"]["arguments"]).keys() == set("abcdef")
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4o", "gpt-5.4-mini", "gpt-5.4", "gpt-5.5", "gpt-5.6-sol", "gpt-6.2-sol"]
+)
+async def test_models_of_then_and_now_answer(
+    server: LocalServer, http: aiohttp.ClientSession, model: str
+) -> None:
+    status, answer = await chat(server, http, model=model, max_completion_tokens=50)
+    assert (status, answer["model"]) == (200, model)

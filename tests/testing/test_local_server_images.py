@@ -12,6 +12,7 @@ from PIL import Image
 
 from openai_async.testing import Failure, LocalServer
 from openai_async.testing.files import FileStore
+from openai_async.testing.models import DEFAULT_MODELS
 from openai_async.testing.pictures import colour_name
 
 pytestmark = pytest.mark.virtual_time
@@ -208,6 +209,14 @@ async def test_a_transparent_background_is_transparent(
         ({"model": "dall-e-3", "size": "256x256"}, "size"),
         ({"model": "gpt-image-1", "response_format": "url"}, "response_format"),
         ({"model": "gpt-image-1", "size": "256x256"}, "size"),
+        ({"model": "gpt-image-1", "quality": "max"}, "quality"),
+        ({"model": "gpt-image-2", "quality": "hd"}, "quality"),
+        ({"model": "gpt-image-2", "size": "1030x1024"}, "size"),
+        ({"model": "gpt-image-2", "size": "3200x1024"}, "size"),
+        ({"model": "gpt-image-2", "size": "4096x2160"}, "size"),
+        ({"model": "gpt-image-2", "size": "0x0"}, "size"),
+        ({"model": "gpt-image-2", "size": "large"}, "size"),
+        ({"model": "gpt-image-2", "size": 1024}, "size"),
         ({"model": "gpt-image-1", "partial_images": 1}, "partial_images"),
         (
             {"model": "gpt-image-1", "background": "transparent", "output_format": "jpeg"},
@@ -262,3 +271,22 @@ def test_the_store_keeps_only_the_latest_pictures() -> None:
     store = FileStore(capacity=2)
     names = [store.put(bytes([number]), "png") for number in range(3)]
     assert [store.get(name) is not None for name in names] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        ({}, (1024, 1024)),
+        ({"size": "auto"}, (1024, 1024)),
+        ({"size": "1536x864", "quality": "max"}, (1536, 864)),
+        ({"size": "512x512", "quality": "xhigh"}, (512, 512)),
+    ],
+)
+@pytest.mark.parametrize("model", ["gpt-image-2", "gpt-image-2.5-flare", "my-own"])
+async def test_models_of_today_draw_in_any_size(
+    http: aiohttp.ClientSession, model: str, fields: dict[str, Any], size: tuple[int, int]
+) -> None:
+    async with LocalServer(models=[*DEFAULT_MODELS, "my-own"]) as server:
+        status, answer = await generate(server, http, model=model, **fields)
+    assert (status, opened(answer["data"][0]).size) == (200, size)
+    assert answer["usage"]["output_tokens"] > 0
