@@ -124,18 +124,20 @@ async def test_what_is_no_tool_call_is_sent_as_it_is(
 # --- what the stream knows of the request ---
 
 
+async def one_choice_then_cut(exchange: Exchange) -> None:
+    """One whole choice, and then the connection breaks: the end only if no other was asked for."""
+    await exchange.start_stream()
+    await exchange.part(sse(chunk("a")) + sse(chunk(finish="stop")))
+    exchange.writer.close()
+
+
 @pytest.mark.parametrize(
     "params", [{"n": 2}, {"extra_body": {"n": 2}}, {"n": 1, "extra_body": {"n": 2}}]
 )
 async def test_a_stream_expects_as_many_choices_as_were_asked_for(
     raw: RawServer, raw_client: AsyncClient, params: Any
 ) -> None:
-    async def answer(exchange: Exchange) -> None:
-        await exchange.start_stream()
-        await exchange.part(sse(chunk("a")) + sse(chunk(finish="stop")))
-        exchange.writer.close()
-
-    raw.answer = answer
+    raw.answer = one_choice_then_cut
     stream = raw_client.chat.completions.create(model="m", messages=[HI], stream=True, **params)
     with pytest.raises(StreamInterruptedError, match="1 of 2 choices"):
         await stream.completion()
@@ -145,12 +147,7 @@ async def test_a_stream_expects_as_many_choices_as_were_asked_for(
 async def test_extra_body_has_the_last_word_on_that(
     raw: RawServer, raw_client: AsyncClient, params: Any
 ) -> None:
-    async def answer(exchange: Exchange) -> None:
-        await exchange.start_stream()
-        await exchange.part(sse(chunk("a")) + sse(chunk(finish="stop")))
-        exchange.writer.close()
-
-    raw.answer = answer
+    raw.answer = one_choice_then_cut
     stream = raw_client.chat.completions.create(model="m", messages=[HI], stream=True, **params)
     assert (await stream.completion()).text == "a"
 
