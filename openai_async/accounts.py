@@ -1,5 +1,5 @@
-"""Who is asked, and for whom: a server and an account there. What is learnt of one (its rate
-limits, whether it is down) says nothing of another.
+"""Which server is asked, and for which account there. What is learnt about one (its rate limits,
+whether it is down) says nothing about another.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ T = TypeVar("T")
 Option = TypeVar("Option")
 Account: TypeAlias = Hashable
 
-# So many accounts are remembered, the latest used, and at most twice as many. With a key for each
-# customer there may be any number over time; they take some kilobytes each.
+# At least this many of the most recently used accounts are remembered, and at most twice as many.
+# With a key for each customer there may be any number over time; each takes a few kilobytes.
 GENERATION = 500
 
 _OF_ACCOUNT = ("OpenAI-Organization", "OpenAI-Project", *SECRET_HEADERS)
 
 
 def account_of(base_url: URL, api_key: APIKey, headers: Mapping[str, str]) -> Account:
-    """What tells one account from another. A function that gives keys stands for one account."""
+    """What tells one account from another. A function that returns keys counts as one account."""
     key = api_key if isinstance(api_key, Hashable) else _Identity(api_key)
     return (base_url.origin(), key, *(headers.get(name) for name in _OF_ACCOUNT))
 
 
 class _Identity:
-    """An object that has no hash, as what it is. It is held, so that no other gets its id."""
+    """An unhashable object, by identity. It is kept alive, so that no other object gets its id."""
 
     __slots__ = ("_object",)
 
@@ -45,11 +45,11 @@ class _Identity:
 
 
 class ByAccount(Generic[T, Option]):
-    """A `T` for each account, made of the same option; shared by a client and its copies.
+    """A `T` for each account, made from the same option; shared by a client and its copies.
 
-    There are two generations. Who is asked for joins the younger one; when that is full, it becomes
-    the older one, and what has not been asked for in all that time is forgotten. No step needs a
-    lock, which a fork could leave locked: any thread may ask.
+    There are two generations. An account that is asked for joins the younger one; when that is
+    full, it becomes the older one, and accounts not asked for in all that time are forgotten. No
+    step needs a lock, which a fork could leave locked: any thread may ask.
     """
 
     __slots__ = ("_make", "_older", "_younger", "option")
@@ -61,7 +61,7 @@ class ByAccount(Generic[T, Option]):
         self._older: dict[Account, T] = {}
 
     def of(self, account: Account) -> T:
-        """That of the account."""
+        """The `T` of the account, made if there is none yet."""
         younger = self._younger
         found = younger.get(account)
         if found is None:

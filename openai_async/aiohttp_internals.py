@@ -1,9 +1,9 @@
-"""All that is used of aiohttp below its documented surface.
+"""Everything that relies on undocumented parts of aiohttp.
 
-Each use has a test in tests/test_aiohttp_internals.py that fails when aiohttp changes it, and a way
-round for an aiohttp that lacks it: requests are then made with what aiohttp documents, a little
-slower, or with one guard less, which is logged once. aiohttp's range in pyproject.toml ends where
-this file has not been tried.
+Each use has a test in tests/test_aiohttp_internals.py that fails when aiohttp changes it, and a
+fallback for an aiohttp that lacks it: requests are then made with what aiohttp documents, a little
+more slowly, or with one safeguard fewer, which is logged once. The range of aiohttp versions in
+pyproject.toml ends where this file has not been tried.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ log = logging.getLogger("openai_async")
 JSON = "application/json"
 
 ParserError: type[Exception] = HttpProcessingError
-"""What aiohttp's parser in Python raises as it is."""
+"""What aiohttp's pure-Python parser raises, unwrapped."""
 
 reused: ContextVar[bool] = ContextVar("openai_async_reused", default=False)
-"""Whether the request that this task sends goes out on a connection that has served before."""
+"""Whether the request that this task sends goes out on a connection that has been used before."""
 
 
 def open_session(keepalive: float) -> aiohttp.ClientSession:
@@ -51,21 +51,21 @@ def open_session(keepalive: float) -> aiohttp.ClientSession:
         # All waiting is bounded by `Timeout`, in Transport and ByteStream.
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
     )
-    # Else aiohttp sends a GET that failed once more by itself, which neither `max_retries` nor
-    # `attempts` nor the budget know of. The fault "closed before the header" counts the requests.
+    # Otherwise aiohttp itself sends a failed GET once more, which neither `max_retries` nor
+    # `attempts` nor the budget know about. The fault "closed before the header" counts requests.
     if hasattr(session, "_retry_connection"):
         session._retry_connection = False
     else:
-        _tell_once("a GET may be sent once more by aiohttp itself than max_retries says")
+        _tell_once("aiohttp itself may send a GET once more than max_retries allows")
     return session
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Never hands out an idle connection on which something has come unasked.
+    """Never hands out an idle connection on which unsolicited data has arrived.
 
     aiohttp checks that when a connection is returned, not when it is taken again: what a confused
     server sends in between would be read as the answer to the next request. The fault "a second
-    answer later, unasked" fails when `_get` or `_conns` change.
+    answer later, unasked" fails if `_get` or `_conns` changes.
     """
 
     def __init__(self, keepalive: float) -> None:
@@ -77,13 +77,13 @@ class _Connector(aiohttp.TCPConnector):
             idle = self._conns.get(key)
             if idle:
                 self._drop_unfit(idle)
-        except (AttributeError, TypeError, ValueError):  # no `_conns`, or of another shape
-            _tell_once("what a server sends unasked on an idle connection is not noticed")
-        # The coroutine itself, not one around it.
+        except (AttributeError, TypeError, ValueError):  # no `_conns`, or one of another shape
+            _tell_once("unsolicited data on an idle connection goes unnoticed")
+        # The coroutine itself, not one wrapped around it.
         return super()._get(key, *args)
 
     def _drop_unfit(self, idle: Any) -> None:
-        """Drop connections from the front until the first one is fit; note that there is one."""
+        """Drop connections from the front until one is fit for use; note whether there is one."""
         oldest_good = time.monotonic() - self._keepalive
         while idle:
             protocol, since = idle[0]
@@ -95,11 +95,11 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _ClientRequest(aiohttp.ClientRequest):
-    """Prepares what nearly every request of ours is, JSON bytes and a few headers, at less cost.
+    """Prepares JSON bytes and a few headers, as nearly every request of ours has, at lower cost.
 
     aiohttp looks up how to send a body by its type, makes headers for it and merges them, and adds
-    headers one by one: 5 % of a chat request. What goes over the wire is the same, which the tests
-    hold against aiohttp's own class. Renamed in aiohttp, these would not be asked any more.
+    headers one by one: 5 % of a chat request. What goes over the wire is the same: tests compare it
+    with aiohttp's own class. If aiohttp renamed these methods, they would no longer be called.
     """
 
     def update_headers(self, headers: Any) -> None:
@@ -117,8 +117,8 @@ class _ClientRequest(aiohttp.ClientRequest):
 
 @cache
 def json_payload() -> Callable[[bytes], aiohttp.BytesPayload]:
-    """What makes the payload of JSON bytes: a copy of one that aiohttp has made, for a third of the
-    cost (0.5 us instead of 1.5); aiohttp's own class where a copy is not all there is to it.
+    """A function that makes the payload for JSON bytes: by copying one that aiohttp has made, for a
+    third of the cost (0.5 us instead of 1.5); by aiohttp's own class where a copy is not the same.
     """
     cls = aiohttp.BytesPayload
 
@@ -137,16 +137,16 @@ def json_payload() -> Callable[[bytes], aiohttp.BytesPayload]:
 
     try:
         same = vars(copied(b"1")) == vars(made(b"1"))
-    except (AttributeError, TypeError):  # slots, say
+    except (AttributeError, TypeError):  # with slots, for example
         same = False
     return copied if same else made
 
 
 def bytes_so_far(content: aiohttp.StreamReader) -> int:
-    """How many bytes of a body have come over the wire; else what they were unpacked to."""
+    """Bytes of a body that have come over the wire; if unknown, the bytes after decompression."""
     return getattr(content, "total_raw_bytes", content.total_bytes)
 
 
 @cache
 def _tell_once(what: str) -> None:
-    log.warning("aiohttp %s is not what openai_async knows: %s.", aiohttp.__version__, what)
+    log.warning("aiohttp %s differs from what openai_async expects: %s.", aiohttp.__version__, what)

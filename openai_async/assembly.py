@@ -4,7 +4,7 @@ Works on the parsed JSON and not on typed objects, so that what vendors add (`re
 and the like) is put together by the same rules as what the API describes. Text is kept in pieces
 and joined once: the cost is linear in the length of the stream. Tool calls are in `call_assembly`.
 
-An empty value is none: `""`, `{}`, `[]` and 0 never replace what is there.
+An empty value counts as missing: `""`, `{}`, `[]` and 0 never replace what is there.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from .normalize import content_text, fails, finish_reason, is_usage
 
 T = TypeVar("T", list[Any], dict[str, Any])
 
-# What names the answer: the first that came stays. Gateways repeat it, or make up another.
+# What identifies the answer: the first value stays. Gateways repeat it, or make up another.
 _IDENTITY = frozenset({"id", "created", "model", "object"})
 # What a model says. Once a choice has its finish_reason, none of these should follow.
 _SAID = ("content", "refusal", "tool_calls", "function_call", "reasoning_content", "reasoning")
-# Parts of a content whose neighbours of the same type are pieces of one.
+# Types of content parts where neighbours of the same type are pieces of one part.
 _GROWING = ("text", "thinking")
 
 
 class Assembly:
-    """Takes in chunks; gives the completion as far as it has come.
+    """Takes in chunks; gives the completion so far.
 
     Attributes:
         single: whether one choice was asked for: it is the first, whatever number it has.
-        trusted: whether a finish_reason means anything: not in a stream in which more of a choice
-            came behind its own.
+        trusted: whether a finish_reason means anything: it does not in a stream in which a choice
+            went on after its own.
         failed: whether a choice has said that it failed.
     """
 
@@ -61,7 +61,7 @@ class Assembly:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing of an answer has come."""
+        """Whether no part of an answer has come yet."""
         return not self._choices and not self.has_usage
 
     @property
@@ -79,7 +79,7 @@ class Assembly:
         """Take in a chunk.
 
         Returns:
-            What the chunk adds to the text of choice 0, where its delta does not tell; else `None`.
+            What the chunk adds to the text of choice 0, if its delta does not say so; else `None`.
 
         Raises:
             APIResponseValidationError: it does not have the shape of a chunk.
@@ -140,7 +140,7 @@ class Assembly:
         return True
 
     def _take_usage(self, holder: Any) -> None:
-        """Kimi has the usage of a stream on the choice, Groq in `x_groq`."""
+        """Kimi puts the usage of a stream on the choice, Groq in `x_groq`."""
         usage = holder.get("usage") if type(holder) is dict else None
         if is_usage(usage) and not self.has_usage:
             self._top["usage"] = usage
@@ -162,13 +162,13 @@ class _Choice:
     def __init__(self) -> None:
         self.finish_reason: str | None = None
         self.text: list[Any] | None = None
-        """The content so far, in pieces: strings, and parts that are none."""
+        """The content so far, in pieces: strings, and parts that are not text."""
         self._message = Fields(role="assistant", content=None)
         self._logprobs: Fields | None = None
         self._extra: dict[str, Any] = {}
 
     def add(self, piece: dict[str, Any]) -> str | None:
-        """Take in a piece; returns its text where that does not stand in the delta."""
+        """Take in a piece; returns its text if that is not in the delta."""
         told = None
         for key, value in piece.items():
             if value is None or key == "index":
@@ -220,7 +220,7 @@ class _Choice:
                 self.text.append(part)
 
     def _add_message(self, piece: dict[str, Any]) -> str | None:
-        """A whole message where a delta belongs; beside one, or at the end, it says nothing new."""
+        """A whole message in place of a delta; next to one, or at the end, it says nothing new."""
         message = piece["message"]
         fresh = not self.text and not self._message.get("tool_calls")
         if piece.get("delta") or type(message) is not dict or not fresh:
@@ -229,7 +229,7 @@ class _Choice:
         return content_text(message.get("content")) or ""
 
     def _add_extra(self, key: str, value: Any) -> None:
-        """A field of a vendor's: numbers are strung together, all else is what came last."""
+        """A vendor's field: lists of numbers are joined; of anything else the last value stays."""
         held = self._extra.get(key)
         if _are_numbers(value) and type(held) is list:
             self._extra[key] = [*held, *value]
@@ -258,7 +258,7 @@ def _says_more(piece: dict[str, Any]) -> bool:
 
 
 def _whole(pieces: list[Any]) -> Any:
-    """Pieces of a content: one text, or, where there are other parts, a list of parts."""
+    """The pieces of a content as one text, or as a list of parts if some are not text."""
     if all(type(piece) is str for piece in pieces):
         return "".join(pieces)
     parts: list[Fields] = []
@@ -276,7 +276,7 @@ def _are_numbers(value: Any) -> bool:
 
 
 def _checked(value: Any, kind: type[T]) -> T:
-    """The value, which `null` makes an empty one."""
+    """The value, or an empty one for `null`."""
     if value is None:
         return kind()
     if not isinstance(value, kind):

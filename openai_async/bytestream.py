@@ -135,7 +135,7 @@ class ByteStream:
 
     @property
     def idle(self) -> float | None:
-        """Seconds of silence that one `read` bears; `None` for ever. May be set between reads."""
+        """Seconds of silence that one `read` tolerates; `None`: any. May be set between reads."""
         return self._idle
 
     @idle.setter
@@ -224,8 +224,8 @@ class ByteStream:
             self._timer = self._loop.call_later(self._until_next_look(silence), self._watch)
 
     def _until_next_look(self, silence: float) -> float:
-        # A timer may fire a hair early: what is then left of `idle` may be too little for the clock
-        # to show, and looking again at once would keep the loop busy.
+        # A timer may fire a hair early: what is then left of `idle` may be less than the clock can
+        # measure, and checking again at once would keep the loop busy.
         return TICK if self._idle is None else max(RECHECK, min(TICK, self._idle - silence))
 
     def _silence(self) -> float | None:
@@ -287,9 +287,7 @@ def connection_error(
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
         hint = f"Check {address}, and that the server is up."
         if is_certificate_error(error):
-            hint = (
-                f"Check {address}, or pass ssl=... with the authority that signs for this server."
-            )
+            hint = f"Check {address}, or pass ssl=... with the CA that signed the certificate."
         if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
             hint = f"The server does not speak TLS there: try http:// in {address}."
         return APIConnectionError(f"Cannot connect to {where}: {_reason(error)}. {hint}")
@@ -299,11 +297,11 @@ def connection_error(
 
 
 def is_certificate_error(error: BaseException | None) -> bool:
-    """Whether one side does not trust the other's certificate: it will not the next time either."""
+    """Whether one side does not trust the other's certificate, which a retry would not change."""
     while error is not None:
         if isinstance(error, aiohttp.ServerFingerprintMismatch | ssl.SSLCertVerificationError):
             return True
-        # What the server said of ours: SSLV3_ALERT_BAD_CERTIFICATE, TLSV1_ALERT_UNKNOWN_CA...
+        # What the server said about ours: SSLV3_ALERT_BAD_CERTIFICATE, TLSV1_ALERT_UNKNOWN_CA...
         reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
         if re.search("CERTIFICATE|_CA$", reason or ""):
             return True

@@ -1,8 +1,8 @@
-"""Putting tool calls together from their pieces, by whatever a server tells them apart.
+"""Putting tool calls together from their pieces, however a server tells them apart.
 
-The API numbers calls by `index`, and gives id and name with the first piece of each. Others number
-all of them 0, leave out the index or the id, make up an id for each piece, repeat the name in each
-piece, or stream it in pieces, and some send whole calls, with the arguments as an object.
+The API numbers calls by `index`, and sends the id and name with the first piece of each. Other
+servers number all of them 0, leave out the index or the id, make up an id for each piece, repeat
+the name in each piece or split it up, or send whole calls, with the arguments as an object.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ARGUMENTS = ("arguments", "input")
 
 
 class Calls(Items):
-    """The tool calls of a message in the making; each remembers the `index` its pieces carry."""
+    """The tool calls of an unfinished message; each remembers the `index` its pieces carry."""
 
     def add(self, pieces: Any, depth: int = 0) -> None:
         """Take in the `tool_calls` of a delta: a list of pieces, or one piece by itself."""
@@ -37,12 +37,12 @@ class Calls(Items):
                 merge_function(call.setdefault(key, Fields()), value)
             elif key == "id":
                 call.setdefault(key, value)
-                call[key] = call[key] or value  # the first: it is what the reader has seen
+                call[key] = call[key] or value  # the first one, which the reader has seen
             elif key != "index":
                 merge(call, {key: value}, 1)
 
     def _find(self, index: int | None, call_id: Any) -> Fields | None:
-        """The call that a piece may belong to: of its index, else of its id, else the last."""
+        """The call that a piece may belong to: by its index, else by its id, else the last one."""
         if index is not None:
             same = [call for call in self if call["index"] == index]
         elif call_id:
@@ -54,7 +54,7 @@ class Calls(Items):
         return found[-1] if found else None
 
     def whole(self) -> list[Fields]:
-        """In the order of their index; those of one index, as they came."""
+        """Sorted by index; those with the same index in the order they came."""
         ordered = sorted(self, key=lambda call: call["index"])
         return [Fields({k: v for k, v in call.items() if k != "index"}) for call in ordered]
 
@@ -69,7 +69,7 @@ def merge_function(held: Fields, piece: dict[str, Any]) -> None:
             if not isinstance(text, Text):
                 text = held[key] = Text()
             if type(value) is str:
-                if text == ["{}"]:  # an object, and empty: it was none yet
+                if text == ["{}"]:  # an empty object: no arguments yet
                     text.clear()
                 text.append(value)
             elif value or not text:
@@ -79,7 +79,7 @@ def merge_function(held: Fields, piece: dict[str, Any]) -> None:
 
 
 def _merge_name(held: Fields, name: Any) -> None:
-    """The name comes whole, again and again, growing, or in pieces before the arguments."""
+    """The name comes whole, repeated, growing, or in pieces before the arguments."""
     known = held.get("name")
     if not known or type(name) is not str or type(known) is not str:
         held["name"] = known or name
@@ -90,10 +90,10 @@ def _merge_name(held: Fields, name: Any) -> None:
 
 
 def _opens_another(call: Fields, piece: dict[str, Any]) -> bool:
-    """Whether a piece at the place of `call` is the first of another call.
+    """Whether a piece that would go to `call` is really the first of another call.
 
-    It has a name, and either an id that is not that of `call`, or no id where the arguments of
-    `call` are whole.
+    It is if it has a name, and either an id other than that of `call`, or no id although the
+    arguments of `call` are complete.
     """
     function, held = _function(piece), _function(call)
     if not function.get("name") or not held.get("name"):
@@ -106,7 +106,7 @@ def _opens_another(call: Fields, piece: dict[str, Any]) -> bool:
 
 
 def _function(call: dict[str, Any]) -> dict[str, Any]:
-    """What a call, or a piece of one, says of its function."""
+    """What a call, or a piece of one, says about its function."""
     return next((call[kind] for kind in _FUNCTIONS if isinstance(call.get(kind), dict)), {})
 
 

@@ -14,12 +14,12 @@ from .stream import AsyncStream, Connect
 from .structuring import structurer
 from .types.chat import ChatCompletion, ChatCompletionChunk
 
-# How servers spell the index of the first choice.
+# How servers write the index of the first choice.
 _FIRST = (0, None, "0")
 
 
 class _Told(dict[str, Any]):
-    """A chunk whose text does not stand in a delta."""
+    """A chunk whose text is not in a delta."""
 
     __slots__ = ("text",)
 
@@ -31,10 +31,10 @@ class _Told(dict[str, Any]):
 class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     """A chat completion as it is written.
 
-    Done is `[DONE]`, or, since some servers send none, the end of the body when every choice that
-    has begun has its `finish_reason`. If more of a choice comes behind its finish_reason, that
-    stream's finish_reasons prove nothing, and only `[DONE]` does. A connection that breaks before
-    the usage has come, where it was asked for, is an interruption all the same.
+    It is done at `[DONE]`, or, since some servers do not send that, at the end of the body if every
+    choice that has begun has its `finish_reason`. If a choice goes on after its finish_reason, the
+    finish_reasons of that stream prove nothing, and only `[DONE]` does. If the usage was asked for,
+    a connection that breaks before it has come is still an interruption.
     """
 
     def __init__(self, connect: Connect, *, n: int = 1, include_usage: bool = False) -> None:
@@ -65,7 +65,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
 
     @property
     def partial(self) -> ChatCompletion:
-        """The answer as far as it has come, at any time; reads nothing."""
+        """The answer so far, at any time; reads nothing."""
         return self._assembled()
 
     def _kind(self, value: dict[str, Any]) -> type[ChatCompletionChunk]:

@@ -102,7 +102,7 @@ class AsyncClient:
             wait their turn, for which no timeout runs.
         default_headers, default_query: sent with every request. A header that is `None` is not
             sent: with `{"Authorization": None}` no request carries a key, unless the call gives one
-            in its `extra_headers`; and a client whose headers name Authorization needs none.
+            in its `extra_headers`. A client whose headers name Authorization needs no `api_key`.
         proxy: URL of an HTTP proxy. Proxy variables of the environment are not read.
         ssl: an `ssl.SSLContext`, an `aiohttp.Fingerprint`, or `False` for no verification.
         middlewares: see `openai_async.middleware`; the first is the outermost.
@@ -202,8 +202,8 @@ class AsyncClient:
         )
 
     def _pacer(self, account: Account) -> list[Middleware]:
-        """What paces, if anything does. Copies with the same `RateLimit` and account keep to it
-        together.
+        """What paces the requests, if anything does. Copies with the same `RateLimit` and account
+        share it.
         """
         limit = self.rate_limit
         if not isinstance(limit, RateLimit):
@@ -221,8 +221,8 @@ class AsyncClient:
 
     @property
     def rate_limits(self) -> dict[str, ModelPace]:
-        """What is known of the limits of each model that was asked, at this client's server and for
-        its account; empty without `rate_limit`.
+        """What is known about the limits of each model that was asked, at this client's server and
+        for its account; empty without `rate_limit`.
         """
         return {} if self._pacing is None else self._pacing.known()
 
@@ -244,7 +244,7 @@ class AsyncClient:
         """A copy with other options that shares the connections: cheap enough for every request.
 
         Copies for the same server and account (API key, organization and project) also share the
-        retry budget and what is known of rate limits; those for another have their own.
+        retry budget and what is known about rate limits; copies for another have their own.
 
         Closing either closes the connections of both.
 
@@ -335,13 +335,13 @@ class AsyncClient:
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """The same options, and a pool of its own."""
+        """The same options, with a pool of its own."""
         return self._anew()()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes: the same options, API key included, and a pool of its own."""
         if isinstance(self._fixed["ssl"], SSLContext):
-            msg = "A client with an SSLContext cannot be pickled: build one over there."
+            msg = "A client with an SSLContext cannot be pickled: build one in the other process."
             raise InvalidArgumentError(msg)
         return self._anew(), ()
 
@@ -378,7 +378,7 @@ class AsyncClient:
         return connect
 
     async def _download(self, url: str) -> bytes:
-        """The bytes of the picture behind a URL; none of the default headers go along."""
+        """The bytes of the picture behind a URL; no default headers are sent."""
         from .download import download
 
         async def get(target: URL, api_key: APIKey | None) -> Response:

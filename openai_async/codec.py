@@ -1,7 +1,7 @@
 """Bytes to objects, objects to bytes. The one place where wire and objects meet.
 
-JSON is read and written in `jsontext`, values become objects in `structuring`. An answer that is no
-answer at all (no JSON, an error object, something else altogether) is told apart here.
+JSON is read and written in `jsontext`, values become objects in `structuring`. A response that is
+not an answer (not JSON, an error object, something else altogether) is recognized here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ R = TypeVar("R", bound=APIResponse)
 
 
 def body_or_text(data: bytes) -> object:
-    """The body of a failed response: parsed if it is JSON, also as an event, else its text."""
+    """The body of a failed response: parsed if it is JSON, even as an event, else its text."""
     with suppress(ValueError):
         return loads(data)
     if is_event_stream(data):
@@ -71,9 +71,9 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
 
 
 def _whole_answer(cls: type[APIResponse], data: bytes) -> Any:
-    """The JSON of an answer; ValueError if it has none. What it is called does not matter.
+    """The JSON of an answer; ValueError if it has none. Its content type does not matter.
 
-    Gateways glue `data: [DONE]` behind it, or send a stream though none was asked for.
+    Gateways append `data: [DONE]` to it, or send a stream although none was asked for.
     """
     try:
         return loads(data)
@@ -88,7 +88,7 @@ def _whole_answer(cls: type[APIResponse], data: bytes) -> Any:
 
 
 def _put_together(events: list[bytes]) -> Any:
-    """The JSON of an answer that came as a stream; ValueError if it is not a whole one."""
+    """The JSON of an answer that came as a stream; ValueError if that is not complete."""
     values = [loads(data) for data in events if data and not is_done(data)]
     if len(values) == 1:
         return values[0]
@@ -104,7 +104,7 @@ def _put_together(events: list[bytes]) -> Any:
 
 
 def _fails(cls: type[APIResponse], value: dict[str, Any]) -> bool:
-    """Whether an object is a failure in the guise of an answer."""
+    """Whether an object is a failure disguised as an answer."""
     if cls._says_it_failed(value):
         return True
     return bool(cls._requires) and not value.get(cls._requires) and tells_failure(value)

@@ -1,4 +1,4 @@
-"""The picture behind a URL: asked for as it is spelled, without the key where that will do."""
+"""The picture behind a URL: requested exactly as spelled, and without the key if possible."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .types.picture_data import checked
 from .urls import as_spelled, same_origin
 
 Get = Callable[[URL, APIKey | None], Awaitable[Response]]
-"""Sends a GET, with this key or none."""
+"""Sends a GET, with this key or without one."""
 
 
 async def download(url: str, get: Get, *, base_url: URL, api_key: APIKey) -> bytes:
     """The bytes of a picture.
 
-    The key goes along only after a 401 or 403 without it, and only to the origin of `base_url`:
-    LocalAI guards the pictures it has made like the rest of its API.
+    The key is sent only after a 401 or 403 without it, and only to the origin of `base_url`:
+    LocalAI protects the pictures it has made like the rest of its API.
 
     Raises:
         APIStatusError: the server refused.
         APIConnectionError: there was no complete answer.
-        APIResponseValidationError: `url` is no http(s) URL, or there is no picture behind it.
+        APIResponseValidationError: `url` is not an http(s) URL, or there is no picture behind it.
     """
     target = _parsed(url)
     response = None
@@ -45,7 +45,7 @@ async def download(url: str, get: Get, *, base_url: URL, api_key: APIKey) -> byt
 
 
 async def _with_key(target: URL, get: Get, api_key: APIKey) -> Response:
-    """With the key as far as the origin goes; a redirect to another is followed without it."""
+    """With the key as long as the origin is the same; other redirects are followed without it."""
     elsewhere = None
     try:
         return await get(target, api_key)

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 MAX_MESSAGE = 300
 # Shorter keys ("local", "ollama", "none") are placeholders, and words of ordinary messages.
 MIN_SECRET = 8
-# Headers whose value is a key: HTTP's own, Azure's, that of many gateways, Google's, and that of
-# Azure API Management.
+# Headers whose value is a key: HTTP's own, Azure's, the one of many gateways, Google's, and the one
+# of Azure API Management.
 SECRET_HEADERS = (
     "Authorization",
     "Proxy-Authorization",
@@ -49,17 +49,17 @@ SECRET_HEADERS = (
     "X-Goog-Api-Key",
     "Ocp-Apim-Subscription-Key",
 )
-# More seconds than this are no wait: a year is longer than any window of a limit. Gateways send
-# moments (unix times) in place of seconds.
+# More seconds than this are not a wait: a year is longer than any rate limit window. Gateways send
+# points in time (Unix time) instead of seconds.
 MAX_RETRY_AFTER = 366 * 86_400.0
 
 
 class OpenAIError(Exception):
-    """The root of everything this package raises; `asyncio.CancelledError` apart.
+    """The root of everything this package raises, except `asyncio.CancelledError`.
 
     Attributes:
-        safe_message: what went wrong, in words that may be shown to anyone: no URL, host, key or
-            path, and nothing that the server said.
+        safe_message: what went wrong, in words that may be shown to anyone: without any URL, host,
+            key or path, and without anything that the server said.
     """
 
     safe_message: ClassVar[str] = "The request could not be made."
@@ -84,7 +84,7 @@ class APIError(OpenAIError):
         retry_after: seconds the server asked to wait (`retry-after-ms`, `retry-after`).
         attempts: how many times the request was sent.
         rejections: how many of these were refused with 429.
-        partial: of a stream that failed on its way, the completion as far as it had come.
+        partial: if a stream failed on its way, the completion so far.
     """
 
     safe_message = "The service reported an error."
@@ -142,7 +142,7 @@ class StreamInterruptedError(APIConnectionError):
 class APIResponseValidationError(APIError):
     """The server said yes, but what it sent is not what the API describes."""
 
-    safe_message = "The service gave an answer that cannot be read."
+    safe_message = "The service gave an answer that could not be read."
 
 
 class APIStatusError(APIError):
@@ -209,14 +209,14 @@ _BY_STATUS: dict[int, tuple[type[APIStatusError], str]] = {
     422: (UnprocessableEntityError, ""),
     429: (RateLimitError, "Send more slowly or raise max_retries."),
 }
-# A picture's URL is not the API: other things go wrong there.
+# A picture's URL is not the API: different things go wrong there.
 _EXPIRED = (
     "The link may have expired, as most do within an hour: generate the picture again, "
     'or ask for it as base64 (response_format="b64_json").'
 )
 _PICTURE_HINTS = dict.fromkeys((401, 403, 404, 410), _EXPIRED)
 _NO_DETAILS = "no details were given"
-# Where servers put what they have to say, in the order in which it is looked for.
+# Where servers put their message, in the order in which we look for it.
 _MESSAGE_KEYS = ("message", "msg", "detail", "error_message", "error_msg", "error_description")
 _QUOTA_HINT = "Check the plan and billing of the account."
 
@@ -241,7 +241,7 @@ def status_error(
 ) -> APIStatusError:
     """The exception for an answer of status 300 and above; `body` is parsed JSON or text.
 
-    `picture`: it is the answer of a picture's URL, where the advice for the API would mislead.
+    `picture`: the answer came from a picture's URL, where advice about the API would mislead.
     """
     return _status_error(f"HTTP {status}", status, headers, body, picture)
 
@@ -298,16 +298,16 @@ def _status_error(
 
 
 def words(body: object) -> str:
-    """What a body says, as a sentence: parsed JSON of any shape, a page, plain text."""
+    """What a body says, as a sentence; it may be parsed JSON of any shape, a page or plain text."""
     return _sentence(_said(body).get("message") or _NO_DETAILS)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds the server asks to wait: `retry-after-ms`, else `retry-after`.
 
-    `retry-after` is a number of seconds or an HTTP date (RFC 9110, section 10.2.3). What cannot be
-    read counts as not said, and so does what is no wait: 0, the past, more than a year. Whoever
-    took that at its word would send all retries at once.
+    `retry-after` is a number of seconds or an HTTP date (RFC 9110, section 10.2.3). A value that
+    cannot be read is ignored, and so is one that is not a sensible wait: 0, the past, more than a
+    year. Taken literally, 0 and the past would send all retries at once.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
@@ -323,7 +323,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _seconds_until(date: str) -> float:
-    """From now to an HTTP date in any of its three forms; 0 for what is none.
+    """Seconds from now to an HTTP date in any of its three forms; 0 if it is not a date.
 
     All three are UTC, though the oldest (asctime's) does not say so (RFC 9110, section 5.6.7).
     """
@@ -337,7 +337,7 @@ def _seconds_until(date: str) -> float:
 
 
 def is_error(value: object) -> bool:
-    """Whether a JSON value is OpenAI's error object, or a flat one that says so."""
+    """Whether a JSON value is OpenAI's error object, or a flat object that says it is an error."""
     # A parsed JSON object is a dict; asking whether it is a Mapping would cost three times as much.
     return type(value) is dict and bool(
         value.get("error") or value.get("object") == "error" or value.get("type") == "error"
@@ -345,7 +345,7 @@ def is_error(value: object) -> bool:
 
 
 def tells_failure(value: object) -> bool:
-    """Whether an object that is no answer has something to say of why: a flat error, MiniMax's."""
+    """Whether an object that is not an answer says why: a flat error, or one of MiniMax's."""
     if not isinstance(value, Mapping):
         return False
     base = value.get("base_resp")
@@ -355,17 +355,17 @@ def tells_failure(value: object) -> bool:
 
 
 def words_of(body: object) -> str:
-    """What a body says, on one line: of a page its title."""
+    """What a body says, on one line; for a page, its title."""
     return _said(body).get("message", "")
 
 
 def secret_of(headers: Mapping[str, str], *more: str | None) -> str | None:
-    """The keys in these headers and `more` of them, one a line: what `redacted` takes out."""
+    """The keys in these headers, and `more` keys, one per line: what `redacted` removes."""
     keys = [key for key in more if key is not None]
     for name in SECRET_HEADERS:
         if name in headers:
             value = headers[name]
-            # Of "Bearer abc" only the key: that is what a server repeats.
+            # Only the key of "Bearer abc": that is what a server repeats.
             keys.append(value.partition(" ")[2].strip() or value if "Auth" in name else value)
     if len(keys) > 1:  # the longest first: one may be part of another
         keys = sorted(set(keys), key=len, reverse=True)
@@ -376,7 +376,7 @@ def redacted(value: Any, secret: str | None) -> Any:
     """A parsed body without the API key, which some servers repeat in what they answer.
 
     Done on parsed values, where no JSON escape hides the key, and before anything is shortened,
-    which could leave half of it. Several keys stand one a line, which no key contains.
+    which could leave half of it. Several keys are given one per line: no key has a line break.
     """
     keys = [] if secret is None else [key for key in secret.split("\n") if len(key) >= MIN_SECRET]
     if not keys:
@@ -444,7 +444,7 @@ def _said(body: object) -> dict[str, str]:
 
 
 def _inner(body: Mapping[str, Any]) -> object:
-    """What stands for the error object: MiniMax's `base_resp`, or the error of a choice."""
+    """What takes the place of the error object: MiniMax's `base_resp`, or the error of a choice."""
     base = body.get("base_resp")
     if isinstance(base, Mapping) and base.get("status_code"):
         return {"code": base.get("status_code"), "message": base.get("status_msg")}

@@ -1,8 +1,8 @@
-"""JSON text to values and back, as exactly as JSON has it.
+"""JSON text to values and back, without loss.
 
 orjson does nearly all of it. What it cannot do (whole numbers beyond 64 bits, `NaN` and halves of
-surrogate pairs in answers, numbers of other libraries in requests) or does in silence (`null` for
-NaN) is left to the standard library, and looked for where it costs next to nothing.
+surrogate pairs in answers, numbers of other libraries in requests) or does silently (`null` for
+NaN) is left to the standard library, and is detected where that costs next to nothing.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ MAX_DIGITS = 640
 def loads(data: bytes) -> Any:
     """Parse JSON; anything that is not JSON raises ValueError.
 
-    orjson first. What it refuses gets a second reading by the standard library, because servers
-    written in Python send `NaN` and `Infinity` in logprobs and lone surrogates in split emoji; and
-    so do whole numbers beyond 64 bits, which orjson rounds to floats.
+    orjson first. What it refuses is read again by the standard library, because servers written in
+    Python send `NaN` and `Infinity` in logprobs and lone surrogates in split emoji. So are whole
+    numbers beyond 64 bits, which orjson rounds to floats.
     """
     try:
         value = orjson.loads(data)
@@ -55,9 +55,9 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
 
 
-# 64 bits hold every number of 18 digits. A run of 19 digits shows as three in a row where every
-# sixth byte is looked at, so that one number in most answers is found out without looking at all
-# of them: 0.4 us for a chunk of a stream, where a regular expression takes 7.
+# 64 bits hold every number of 18 digits. If every sixth byte is looked at, a run of 19 digits shows
+# as three digits in a row, so most answers can be cleared without looking at every byte: 0.4 us for
+# a chunk of a stream, where a regular expression takes 7.
 _LONG = 19
 _EVERY = 6
 _DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
@@ -65,7 +65,7 @@ _DIGITS = re.compile(rb"[0-9]+")
 
 
 def _has_long_integer(data: bytes) -> bool:
-    """Whether a whole number of more than 18 digits stands in it, outside of words."""
+    """Whether it contains a whole number of more than 18 digits, not as part of a string."""
     if b"0" * (_LONG // _EVERY) not in data[_EVERY - 1 :: _EVERY].translate(_DIGITS_TO_0):
         return False
     zeros = data.translate(_DIGITS_TO_0)
@@ -86,15 +86,15 @@ _WITHIN_FLOAT = frozenset((b".", b"e", b"E"))
 
 
 def dumps(value: object) -> bytes:
-    """Write a request body. Response objects may stand in it: `messages.append(choice.message)`.
+    """Write a request body. It may contain response objects: `messages.append(choice.message)`.
 
-    Numbers of other libraries are written as what they stand for: those of numpy and its like by
-    their `.item()`, all others by `__index__` or `__float__`. So a `Decimal` is the nearest float,
-    which is what readers of JSON make of it (RFC 8259, section 6).
+    Numbers from other libraries are written as the numbers they stand for: those of numpy and the
+    like by their `.item()`, all others by `__index__` or `__float__`. So a `Decimal` becomes the
+    nearest float, which is what readers of JSON make of it (RFC 8259, section 6).
 
     Raises:
-        InvalidArgumentError: something is no JSON value, or no finite number; the message says
-            where.
+        InvalidArgumentError: something is not a JSON value, or not a finite number; the message
+            says where.
     """
     words = True
     try:
@@ -110,7 +110,7 @@ def dumps(value: object) -> bytes:
 
             refuse_unawaited(value)
             return _dumps_plain(_plain(value))
-    # NaN has become null. But few bodies have a null at all.
+    # NaN has become null; but few bodies contain any null.
     if b"null" in data and not (words and _is_finite(value)):
         _plain(value)
     return data
@@ -130,9 +130,9 @@ def _dumps_plain(value: object) -> bytes:
 
 
 def _is_finite(value: object) -> bool:
-    """Whether it surely holds neither NaN nor infinity; False where it holds objects."""
+    """Whether it certainly holds neither NaN nor infinity; False if it holds objects."""
     found = [value]
-    for item in found:  # which grows meanwhile
+    for item in found:  # grows as we go
         kind = type(item)
         if kind is str or item is None:
             continue
@@ -152,7 +152,7 @@ _PLAIN = frozenset((str, int, bool))
 
 
 class _Path:
-    """Where in the value we are: made on the way down, and put in words for an error only."""
+    """Where in the value we are: built on the way down, and put into words only for an error."""
 
     __slots__ = ("_above", "_key")
 
@@ -168,7 +168,7 @@ class _Path:
 
 
 def _plain(value: object) -> object:
-    """The value in dicts with words for keys, lists, strings, finite numbers, booleans and None."""
+    """The value as dicts with string keys, lists, strings, finite numbers, booleans and None."""
     try:
         return _made_plain(value, None)
     except RecursionError as error:
@@ -192,7 +192,7 @@ def _made_plain(value: object, path: _Path | None) -> object:
     if isinstance(value, list) or type(value) is tuple:
         return [_made_plain(item, _Path(path, n)) for n, item in enumerate(value)]
     if isinstance(value, str):
-        return str.__str__(value)  # of a subclass, what it holds
+        return str.__str__(value)  # the text that a subclass holds
     return _leaf(value, path)
 
 
@@ -236,7 +236,7 @@ def _key(key: object, path: _Path | None) -> str:
 def _number(value: object) -> int | float:
     """The number that an object stands for; else TypeError.
 
-    numpy's boolean is none to Python, but one to `.item()`. An array of numbers is none.
+    numpy's boolean is not a Python bool, but its `.item()` is. An array of numbers is not a number.
     """
     if getattr(value, "shape", None) == ():
         value = value.item()  # type: ignore[attr-defined]

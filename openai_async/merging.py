@@ -1,7 +1,7 @@
 """Objects that come in pieces: how the pieces of a JSON object add up to the whole.
 
-Strings are text and add up, but for those that name something; objects are merged; lists are strung
-together, and their items with the same `index` are pieces of one.
+Strings are text and add up, except those that name something; objects are merged; lists are
+joined, and items with the same `index` are pieces of one item.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MAX_DEPTH = 4
 
 
 class Fields(dict[str, Any]):
-    """An object in the making. Only these are merged into; what a chunk brought stays as it is."""
+    """An unfinished object. Only these are merged into; what a chunk brought stays unchanged."""
 
 
 class Text(list[str]):
@@ -27,10 +27,10 @@ class Text(list[str]):
 
 
 class Items(list[Any]):
-    """A list in the making."""
+    """An unfinished list."""
 
     def add(self, item: Any, depth: int) -> None:
-        """Add an item, or a piece of one: the last with its `index` and `type`."""
+        """Add an item, or a piece of one: of the last item with its `index` and `type`."""
         index = item.get("index") if type(item) is dict else None
         if index is None or depth >= _MAX_DEPTH:
             self.append(item)
@@ -47,12 +47,12 @@ class Items(list[Any]):
         merge(fresh, item, depth + 1)
 
     def whole(self) -> list[Any]:
-        """The items in their order."""
+        """The items in order."""
         return self
 
 
 def merge(into: Fields, piece: dict[str, Any], depth: int = 0) -> None:
-    """Add a piece of an object to what has come of it."""
+    """Add a piece of an object to what has come so far."""
     for key, value in piece.items():
         held = into.get(key)
         if value is None:
@@ -78,7 +78,7 @@ def merge(into: Fields, piece: dict[str, Any], depth: int = 0) -> None:
 
 
 def index_of(piece: dict[str, Any]) -> int | None:
-    """The `index` of a choice or a call; `None` where there is none."""
+    """The `index` of a choice or a call; `None` if it has none."""
     index = piece.get("index")
     if index is None or type(index) is int:
         return index
@@ -90,7 +90,7 @@ def index_of(piece: dict[str, Any]) -> int | None:
 
 
 def joined(value: Any) -> Any:
-    """The whole of what is in the making, as plain JSON."""
+    """What has been put together, as plain JSON."""
     if isinstance(value, Text):
         return "".join(value)
     if isinstance(value, Items):

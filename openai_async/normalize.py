@@ -1,7 +1,7 @@
 """What servers mean: the one reading of text, finish reasons and arguments that all readers share.
 
-Pure functions of parsed JSON. `chunk.text`, `text()`, `completion()` and the plain answer all ask
-here, and so say the same of the same content.
+Pure functions of parsed JSON. `chunk.text`, `text()`, `completion()` and the plain answer all use
+them, and so agree on the same content.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-# What servers write where null belongs.
+# What servers write instead of null.
 _NO_FINISH = frozenset({"", "null", "none", "undefined"})
-# Parts of a content that are text to read. Thinking, references and pictures are not.
+# Content parts that are text to be read. Thinking, references and pictures are not.
 _TEXT_PARTS = frozenset({None, "text", "output_text"})
 
 
 def finish_reason(value: object) -> str | None:
-    """The reason a choice has ended; `None` while it has not, whatever the server calls that."""
+    """Why a choice has ended; `None` if it has not, however the server writes that."""
     if type(value) is not str or value.strip().lower() in _NO_FINISH:
         return None
     return value
@@ -30,7 +30,7 @@ def fails(choice: object) -> bool:
 
 
 def content_text(value: Any) -> str | None:
-    """The text of a content: of a string, of a part, or of a list of both; `None` if it has none.
+    """The text of a content: a string, a part, or a list of both; `None` if it has none.
 
     Mistral and its relays send `[{"type": "text", "text": "..."}]`, with thinking and references
     among the parts, and plain strings in between.
@@ -49,10 +49,10 @@ def content_text(value: Any) -> str | None:
 
 
 def arguments_text(value: Any) -> str:
-    """The arguments of a call as the JSON text that the API has, though some send the object."""
+    """The arguments of a call as JSON text, as the API has them; some servers send the object."""
     return value if type(value) is str else json.dumps(value)
 
 
 def is_usage(value: object) -> bool:
-    """Whether it tells how many tokens were used: an object with a number other than zero."""
+    """Whether it says how many tokens were used: an object with a number other than zero."""
     return type(value) is dict and any(type(n) in (int, float) and n for n in value.values())

@@ -161,7 +161,7 @@ class RequestOptions(TypedDict, total=False):
     """What every call takes besides the parameters of the API."""
 
     extra_headers: Mapping[str, str | None] | None
-    """`None` for a value sends no such header, also not ours and not that of `default_headers`."""
+    """A value of `None` leaves the header out, even one of ours or of `default_headers`."""
     extra_query: Mapping[str, str | int | float | bool] | None
     extra_body: Mapping[str, object] | None
     """Merged into the JSON body last: a vendor's own parameters."""
@@ -173,7 +173,7 @@ REQUEST_OPTIONS = frozenset(RequestOptions.__annotations__)
 
 
 def find_api_key(api_key: APIKey | None, *, needed: bool) -> APIKey:
-    """The key that was passed, or `OPENAI_API_KEY`; checked. "" where there is and needs none."""
+    """The key that was passed, or `OPENAI_API_KEY`, checked; "" if none is set and none needed."""
     if api_key is None:
         api_key = os.environ.get("OPENAI_API_KEY")
     if not api_key and not needed:
@@ -188,9 +188,9 @@ def find_api_key(api_key: APIKey | None, *, needed: bool) -> APIKey:
 
 
 def check_api_key(key: object) -> str:
-    """A key that can stand in a header: one line, not empty, printable ASCII.
+    """A key that can be sent in a header: one line, not empty, printable ASCII.
 
-    Spaces within are fine: servers that check no key get "not needed".
+    Spaces inside it are fine: people pass "not needed" to servers that check no key.
     """
     if not isinstance(key, str):
         msg = (
@@ -202,7 +202,7 @@ def check_api_key(key: object) -> str:
         raise InvalidArgumentError(msg)
     if not re.fullmatch(r"[\x20-\x7e]+", key) or key != key.strip():
         msg = (
-            "The API key holds a line break, a space at an end, or a character that is not "
+            "The API key has a line break, a space at either end, or a character that is not "
             "printable ASCII: pass the key alone (for a key read from a file, .strip() it)."
         )
         raise InvalidArgumentError(msg)
@@ -265,7 +265,7 @@ def find_header_value(header: str, value: str | None, variable: str) -> str:
 
 
 def check_headers(headers: Mapping[str, str | None]) -> Mapping[str, str | None]:
-    """Headers that cannot break out of their line (RFC 9110, section 5.5). `None` is no header."""
+    """Headers that cannot break out of their line (RFC 9110, section 5.5). `None`: no header."""
     if not isinstance(headers, Mapping):
         msg = f"Headers have type {type(headers).__name__}: pass a dict of strings."
         raise InvalidArgumentError(msg)
@@ -281,14 +281,14 @@ def check_headers(headers: Mapping[str, str | None]) -> Mapping[str, str | None]
             raise InvalidArgumentError(msg)
         if value is None:
             if name.lower() == "host":
-                msg = "Every request has a Host (RFC 9112, section 3.2): leave it out, or set it."
+                msg = "Every request needs a Host (RFC 9112, section 3.2): set it or leave it out."
                 raise InvalidArgumentError(msg)
             continue
         if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
             msg = f"The value of {name!r} holds a line break or control character: remove it."
             raise InvalidArgumentError(msg)
         if re.search(r"[\ud800-\udfff]", value):
-            msg = f"The value of {name!r} holds half a character (a lone surrogate): remove it."
+            msg = f"The value of {name!r} has half a character (a lone surrogate): remove it."
             raise InvalidArgumentError(msg)
     return headers
 
@@ -296,10 +296,10 @@ def check_headers(headers: Mapping[str, str | None]) -> Mapping[str, str | None]
 def change_headers(
     headers: CIMultiDict[str], removed: frozenset[str], changes: Mapping[str, str | None]
 ) -> frozenset[str]:
-    """Set the headers that have a value, and take out those that are `None`.
+    """Set the headers that have a value, and remove those that are `None`.
 
     Returns:
-        The names of those that are not to be sent, in lower case: `removed`, and what has changed.
+        The lower-case names of those that must not be sent: `removed`, updated by the changes.
     """
     gone = set(removed)
     for name, value in changes.items():

@@ -1,6 +1,6 @@
 """A PIL image as the bytes of a JPEG or PNG file, which any server reads as the same picture.
 
-Pillow is not imported: whoever has such an image has it.
+Pillow is not imported here: whoever passes such an image has imported it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import Any, Protocol, runtime_checkable
 
 from .errors import InvalidArgumentError
 
-# Pillow calls the JPEG files of phones, which hold a second picture, by the name of that format.
+# Pillow gives the JPEG files of phones, which hold a second picture, the name MPO.
 _JPEG = ("JPEG", "MPO")
-# Others are not what was loaded: `putalpha` has changed the image since.
+# Any other mode is not what was loaded: `putalpha`, say, has changed the image since.
 _OF_JPEG = ("L", "RGB", "CMYK", "YCbCr")
-# What each format can hold. Deeper greys than 8 bits are not among them: PNG has them, but a server
-# that converts to RGB with Pillow gets white of all above 255.
+# What each format can hold. Greys deeper than 8 bits are left out: PNG has them, but a server that
+# converts to RGB with Pillow gets white for everything above 255.
 _HELD = {"JPEG": ("L", "RGB"), "PNG": ("1", "L", "LA", "P", "RGB", "RGBA")}
-# Premultiplied alpha, and palettes with alpha, on the way to what PNG has.
+# Premultiplied alpha, and palettes with alpha: the step on the way to a mode that PNG has.
 _VIA = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _GREY = ("1", "L", "LA")
@@ -26,7 +26,7 @@ _ORIENTATION = 0x0112
 
 @runtime_checkable
 class PILImage(Protocol):
-    """`PIL.Image.Image`, known by its shape."""
+    """`PIL.Image.Image`, recognized by its attributes."""
 
     @property
     def format(self) -> str | None: ...
@@ -40,10 +40,10 @@ class PILImage(Protocol):
 
 
 def encoded(image: PILImage) -> bytes:
-    """JPEG stays JPEG, everything else becomes PNG; orientation and colour profile go along.
+    """JPEG stays JPEG, everything else becomes PNG; orientation and colour profile are kept.
 
     Raises:
-        InvalidArgumentError: the image cannot be read or written, or its values have no meaning as
+        InvalidArgumentError: the image cannot be read or written, or its values make no sense as
             colours.
     """
     buffer = io.BytesIO()
@@ -53,11 +53,11 @@ def encoded(image: PILImage) -> bytes:
         exif, profile = _orientation(image), image.info.get("icc_profile")
         image = _held(image, kind)
         if not _fits(profile, image.mode):
-            profile = None  # said outright: else Pillow takes the one of `info`
+            profile = None  # explicitly: otherwise Pillow takes the one in `info`
         image.save(buffer, kind, exif=exif, icc_profile=profile, **params)
     except InvalidArgumentError:
         raise
-    except Exception as error:  # Pillow's own: a file that was cut, a picture without pixels
+    except Exception as error:  # Pillow's own: a truncated file, a picture without pixels
         msg = f"The PIL image of mode {image.mode} cannot be encoded: {error}."
         raise InvalidArgumentError(msg) from error
     return buffer.getvalue()
@@ -68,7 +68,7 @@ def _held(image: Any, kind: str) -> Any:
     if image.mode in _DEEP:
         image = _in_8_bits(image)
     if image.mode == "LAB":
-        # Pillow converts it only by way of colour profiles, which it need not have been built with.
+        # Pillow can only convert it with colour profiles, which not every build supports.
         msg = (
             "The PIL image has mode LAB, which a PNG cannot hold: convert it to RGB first, with "
             "PIL.ImageCms."
@@ -80,11 +80,11 @@ def _held(image: Any, kind: str) -> Any:
 
 
 def _in_8_bits(image: Any) -> Any:
-    """Greys of 16 or 32 bits, or floats, as those of 8 bits that look the same.
+    """Greys of 16 or 32 bits, or floats, as 8-bit greys that look the same.
 
-    Modes with 16 in their name go to 65535. I and F name no range: theirs is the smallest of the
-    usual ones that holds all values. Pillow itself gives up to 255 when it converts to them,
-    arrays come with up to 1.0, and PNG files once with up to 65535.
+    Modes with 16 in their name go up to 65535. I and F have no defined range: we take the smallest
+    of the usual ones that holds all values. Pillow's own conversions to them give values up to 255,
+    arrays have values up to 1.0, and 16-bit PNG files used to give values up to 65535.
     """
     mode = image.mode
     if mode.startswith("I;16"):
@@ -97,32 +97,32 @@ def _in_8_bits(image: Any) -> Any:
         if not fitting:
             msg = (
                 f"The PIL image has mode {mode} and values from {low:g} to {high:g}: scale them "
-                "to 0 to 255 first."
+                "to the range 0 to 255 first."
             )
             raise InvalidArgumentError(msg)
         top = fitting[0]
     scale = 255.0 / top
-    # Half a step more, since what follows cuts off.
+    # Half a step more, since the conversion rounds down.
     image = image.point(lambda value: value * scale + 0.5).convert("L")
-    image.info.pop("transparency", None)  # one grey of many more than there are now
+    image.info.pop("transparency", None)  # it names a grey of the old range
     return image
 
 
 def _fits(profile: object, mode: str) -> bool:
-    """Whether a colour profile is one for this mode (ICC.1:2022, 7.2.6: bytes 16 to 19)."""
+    """Whether a colour profile is for this mode (ICC.1:2022, 7.2.6: bytes 16 to 19)."""
     space = b"GRAY" if mode in _GREY else b"RGB "
     return isinstance(profile, bytes) and profile[16:20] == space
 
 
 def _orientation(image: PILImage) -> Any:
-    """EXIF that says which side is up, and nothing else.
+    """EXIF data that says which side is up, and nothing else.
 
-    The rest is the photographer's business, and is not always such as can be written again.
+    The rest is the photographer's business, and cannot always be written back.
     """
     try:
         exif = image.getexif()
         turned = exif.get(_ORIENTATION)
-    except Exception:  # Pillow's own, of many kinds: what cannot be read has no orientation
+    except Exception:  # Pillow's own, of many kinds: unreadable EXIF has no orientation
         return b""
     if turned not in range(2, 9):  # 1 is upright
         return b""

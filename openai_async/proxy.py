@@ -1,6 +1,6 @@
-"""A proxy, and its password apart from it: no I/O.
+"""A proxy, with its password kept separately: no I/O.
 
-In the URL that aiohttp gets, the password would stand in the exceptions of failed connections.
+If the URL that aiohttp gets had the password, so would the exceptions of failed connections.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ AUTHORIZATION = "Proxy-Authorization"
 
 
 class Proxy:
-    """What aiohttp is told of a proxy.
+    """What aiohttp is told about a proxy.
 
     Attributes:
         url: without user name and password; `None` for no proxy.
         headers: for the proxy alone, which is asked for a tunnel to an https URL.
-        secrets: what no error may show.
+        secrets: what errors must not show.
     """
 
     __slots__ = ("headers", "secrets", "url")
@@ -35,7 +35,7 @@ class Proxy:
         if url.user is None and url.password is None:
             return
         user, password = url.user or "", url.password or ""
-        # UTF-8 is what a server that names a charset asks for (RFC 7617, section 2.1).
+        # UTF-8 is the only charset that a server can ask for (RFC 7617, section 2.1).
         token = b64encode(f"{user}:{password}".encode()).decode()
         self.headers = {AUTHORIZATION: f"Basic {token}"}
         self.secrets = (password, token)

@@ -46,7 +46,7 @@ class Request:
     url: URL
     headers: CIMultiDict[str] = field(factory=CIMultiDict, repr=False)
     removed: frozenset[str] = frozenset()
-    """Headers, in lower case, that are not to be added below either: by aiohttp, or of the key."""
+    """Headers, in lower case, that nothing below may add: neither aiohttp nor the API key."""
     body: bytes | None = field(default=None, repr=lambda body: f"<{len(body or b'')} bytes>")
     params: Mapping[str, Any] | None = field(default=None, repr=False)
     """What `body` was made of, to look at: changing it changes nothing."""
@@ -55,11 +55,11 @@ class Request:
     stream: bool = False
     api_key: APIKey | None = field(default=None, repr=False)
     """Sent as Authorization, unless `headers` has one or `removed` names it. `None` sends none, and
-    lets redirects lead to other origins."""
+    allows redirects to other origins."""
     max_body: int = 512 * 1024 * 1024
     """The largest plain answer to accept, in bytes: ten pictures of 4096 x 4096 fit twice over."""
     picture: bool = False
-    """It goes to a picture's URL, not to the API: its errors give other advice."""
+    """Whether it goes to a picture's URL, not to the API: its errors give different advice."""
     on_open: Callable[[Response], Awaitable[None]] | None = field(default=None, repr=False)
     """Part of the attempt of a stream: what it raises counts as the attempt's failure."""
     course: Course = field(factory=Course, repr=False)
@@ -67,7 +67,7 @@ class Request:
 
     @property
     def address(self) -> str:
-        """What says where the request goes, by the name that a user knows."""
+        """What determines where the request goes, by the name that a user knows."""
         return "the picture's url" if self.picture else "base_url"
 
 
@@ -86,7 +86,7 @@ class Response:
     on_usage: Callable[[int], None] | None = field(default=None, repr=False)
     """Called at the end of a stream that tells its usage, with the tokens in all."""
     secret: str | None = field(default=None, repr=False)
-    """The keys that were sent, one a line, which no error made of this answer may show."""
+    """The keys that were sent, one per line: no error made from this answer may show them."""
 
     @property
     def meta(self) -> ResponseMeta:

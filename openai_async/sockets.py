@@ -1,7 +1,7 @@
-"""Sockets that are kept alive: an answer may take minutes, in which nothing is sent either way.
+"""Sockets with TCP keep-alive: an answer may take minutes, in which nothing is sent either way.
 
-Routers on the way forget a connection that is silent (AWS and Azure after 350 and 240 seconds, and
-a router at home may be quicker), and then the answer never arrives. TCP's own probes keep it known.
+Routers on the way drop a connection that is silent (AWS and Azure after 350 and 240 seconds, and a
+home router perhaps sooner), and then the answer never arrives. Keep-alive probes prevent that.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import socket
 
 from aiohttp import AddrInfoType
 
-# Seconds of silence before the first probe, and between two: well below what routers wait. Linux
-# alone would wait for two hours.
+# Seconds of silence before the first probe, and between two: well below what routers wait. By
+# default Linux waits for two hours.
 IDLE = 60
 INTERVAL = 60
-# Probes without an answer before the connection counts as lost. Whether the server still works on
-# an answer is for `Timeout` to decide: the probes bear with a network that is away for 5 minutes.
+# Unanswered probes before the connection counts as lost. How long a server may take to answer is
+# for `Timeout` to decide: the probes tolerate a network outage of 5 minutes.
 COUNT = 5
 
 _OPTIONS = {
@@ -27,7 +27,7 @@ _OPTIONS = {
 
 
 def open_socket(address: AddrInfoType) -> socket.socket:
-    """A socket for this address, not connected yet."""
+    """A socket for this address, not yet connected."""
     family, kind, protocol, _, _ = address
     opened = socket.socket(family, kind, protocol)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

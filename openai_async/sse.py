@@ -5,7 +5,7 @@ The algorithm is the one of the WHATWG HTML standard, section 9.2.6 "Interpretin
 things differ, because this is a client for one answer and not a browser's EventSource: `data` stays
 bytes (the JSON parser wants them), and what stands after the last blank line is not dropped but
 handed out by `flush()`, since some servers end without one. And the lines to ignore are kept in
-`stray`: where a server breaks down, they are often all that it has to say of it.
+`stray`: when a server breaks down, they are often all that it says about it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 # larger events; without a bound an endless line would fill the memory.
 MAX_EVENT_SIZE = 64 * 1024 * 1024
 
-# Bytes of lines that belong to no event: enough for an error object, or the start of a page.
+# Bytes kept of lines that belong to no event: enough for an error object, or the start of a page.
 MAX_STRAY = 64 * 1024
 
 _BOM = b"\xef\xbb\xbf"
@@ -25,14 +25,14 @@ _FIELDS = frozenset({b"data", b"event", b"id", b"retry", b"error"})
 
 
 def is_done(data: bytes) -> bool:
-    """Whether data says that the stream is over: `[DONE]`, or what gateways make of it."""
+    """Whether data says that the stream is over: `[DONE]`, or what gateways turn it into."""
     return data.startswith(b"[DONE]") or (
         len(data) <= 16 and data.strip(b" \t\r\n\"'[]").lower() == b"done"
     )
 
 
 def is_event_stream(body: bytes) -> bool:
-    """Whether a body begins as an event stream does, whatever it is called."""
+    """Whether a body begins like an event stream, whatever its content type."""
     return body.lstrip().startswith((b"data:", b"event:", b"id:", b"retry:", b":"))
 
 
@@ -92,7 +92,7 @@ class SSEDecoder:
     def __init__(self, max_size: int = MAX_EVENT_SIZE) -> None:
         self._max_size = max_size
         self.stray: list[bytes] = []
-        """Lines of no field that an event stream has, while they are few."""
+        """Lines with no field of an event stream, up to a limit."""
         # Pieces of a line whose end has not come, and their bytes; joined once: stays linear.
         self._parts: list[bytes] = []
         self._held = 0

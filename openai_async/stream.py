@@ -47,7 +47,7 @@ Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
 # How long a stream that has all its finish_reasons is listened to, in seconds, where the server
 # neither says [DONE] nor ends the response.
 FINISH_GRACE = 10.0
-# How an answer begins that is no event stream, whatever the server calls it.
+# How an answer begins that is not an event stream, whatever its content type.
 _NO_EVENT = (b"{", b"[", b"<")
 
 
@@ -82,8 +82,8 @@ class AsyncStream(ABC, Generic[Event]):
         self._unread = True
         self._patience_ends: float | None = None
         self._idle: float | None = None
-        # An object that is no event of an answer, and has something to say: if the answer does not
-        # become whole, it has told why.
+        # An object that is not part of an answer, but says something: if the answer remains
+        # incomplete, this is the reason.
         self._suspect: dict[str, Any] | None = None
         self._done = False
         self._closed = False
@@ -239,10 +239,10 @@ class AsyncStream(ABC, Generic[Event]):
                 self._cut(None)
 
     def _bound_the_end(self) -> None:
-        """Once all that is missing is `[DONE]`, a moment of silence is enough, not all of `idle`.
+        """Once only `[DONE]` is missing, a short silence is enough, instead of all of `idle`.
 
-        It counts from the last event. Usage that was asked for gets all of `idle` to come, however
-        many comments keep the connection alive.
+        It counts from the last event. If usage was asked for, it has all of `idle` to arrive,
+        however many comments keep the connection alive.
         """
         assert self._body is not None
         grace = self._idle if self._expects_more else FINISH_GRACE
@@ -270,7 +270,7 @@ class AsyncStream(ABC, Generic[Event]):
         except ValueError as error:
             lines = data.split(b"\n")
             if len(lines) > 1 and all(map(_is_event, lines)):
-                for line in lines:  # events with one line feed between them in place of two
+                for line in lines:  # events separated by one line feed instead of two
                     if not self._done and self._failure is None:
                         self._take(ServerSentEvent(kind, line), torn=torn)
                 return
@@ -307,15 +307,15 @@ class AsyncStream(ABC, Generic[Event]):
                 self._ready.append(value)
 
     def _take_stray(self) -> None:
-        """Lines that belong to no event: often an error, as the server would have sent it plain."""
+        """Lines that belong to no event: often an error, sent as if there were no stream."""
         text = b"\n".join(self._decoder.stray)
         if is_done(text):
             self._end()
             return
         head, _, rest = text.rpartition(b"data:")
-        if is_done(rest.strip()):  # glued behind it
+        if is_done(rest.strip()):  # appended to it
             text = head
-        with suppress(ValueError):  # a page, or not all of it: it is shown if nothing else comes
+        with suppress(ValueError):  # a page, or incomplete: it is shown if nothing else comes
             value = loads(text)
             if isinstance(value, dict):
                 self._decoder.stray.clear()
@@ -332,26 +332,26 @@ class AsyncStream(ABC, Generic[Event]):
         return structurer(self._kind(value))(value)
 
     def _taken(self, value: dict[str, Any]) -> dict[str, Any]:
-        """An event has come; returns what the reader gets of it."""
+        """Take in an event; returns what the reader gets."""
         return value
 
     @abstractmethod
     def _is_answer(self, value: dict[str, Any]) -> bool:
-        """Whether an object is a part of the answer."""
+        """Whether an object is part of the answer."""
 
     @property
     @abstractmethod
     def _empty(self) -> bool:
-        """Whether nothing of an answer has come."""
+        """Whether no part of an answer has come yet."""
 
     @property
     @abstractmethod
     def _finished(self) -> bool:
-        """Whether all that has begun is whole: with the proper end of the body, that is the end."""
+        """Whether all that has begun is complete: a proper end of the body is then the end."""
 
     @property
     def _complete(self) -> bool:
-        """Whether all that was asked for is whole: then silence is the end too."""
+        """Whether all that was asked for is complete: silence is then the end too."""
         return self._finished
 
     @property
@@ -361,7 +361,7 @@ class AsyncStream(ABC, Generic[Event]):
 
     @property
     def _progress(self) -> str:
-        """How far the answer has come, for the message when it goes no further."""
+        """How far the answer has come, for the message if it stops there."""
         return ""
 
     @property
@@ -374,7 +374,7 @@ class AsyncStream(ABC, Generic[Event]):
         return None
 
     def _partial(self) -> ChatCompletion | None:
-        """The answer as far as it has come, for the error that ends it."""
+        """The answer so far, for the error that ends it."""
         return None
 
     # --- the ways it goes wrong ---
@@ -395,7 +395,7 @@ class AsyncStream(ABC, Generic[Event]):
             self._done = True
 
     def _cut(self, error: APIConnectionError | None) -> None:
-        """The bytes have ended, properly, by silence or broken off: is the answer whole?"""
+        """The bytes have ended: properly, in silence or broken off. Is the answer complete?"""
         silent = isinstance(error, APITimeoutError)
         whole = self._finished if error is None else self._complete
         if whole and not (self._expects_more and error is not None and not silent):
@@ -413,7 +413,7 @@ class AsyncStream(ABC, Generic[Event]):
             self._fail(StreamInterruptedError(msg), error)
 
     def _is_something_else(self) -> bool:
-        """Whether what came, and held no event, may not have been meant as an event stream."""
+        """Whether what came, without any event, may not have been meant as an event stream."""
         assert self._body is not None
         return bool(self._decoder.stray) or self._body.content_type not in ("text/event-stream", "")
 
@@ -421,7 +421,7 @@ class AsyncStream(ABC, Generic[Event]):
         return object_error(redacted(value, self._secret), self.meta.headers)
 
     def _no_answer(self) -> APIError:
-        """The error of a stream that has ended in good order, and held nothing."""
+        """The error for a stream that ended properly but was empty."""
         if not self._is_something_else():
             return APIResponseValidationError("The stream ended without an answer.")
         said = b"\n".join(self._decoder.stray).decode("utf-8", "replace")
@@ -429,7 +429,9 @@ class AsyncStream(ABC, Generic[Event]):
 
     def _fail(self, failure: APIError, cause: BaseException | None = None) -> None:
         """Remember the failure for who reads next, and hang up."""
-        with suppress(APIResponseValidationError):  # of a stream that was odd before it broke
+        with suppress(
+            APIResponseValidationError
+        ):  # from a stream that was malformed before it broke
             failure.partial = self._partial()
         if self._meta is not None:
             failure.headers = CIMultiDict(self._meta.headers)
@@ -486,7 +488,7 @@ class AsyncStream(ABC, Generic[Event]):
 
 
 def _is_event(line: bytes) -> bool:
-    """Whether one line of an event's data is a whole event by itself."""
+    """Whether one line of an event's data is a complete event by itself."""
     if is_done(line):
         return True
     try:

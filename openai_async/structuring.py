@@ -1,9 +1,9 @@
 """Parsed JSON to objects: a cattrs converter that writes out one function for each class.
 
 Lenient about values, and about the shape of side fields. A field that is missing, `null` or of
-another shape keeps its default, which is what makes every attribute's type true whatever the server
-sent; a value that can be read as what it should be, is. Only what the reader came for (the fields
-marked `essential`) is an `APIResponseValidationError` when it has another shape.
+the wrong shape keeps its default, so every attribute has its declared type whatever the server
+sent; a value that can be converted to the right type is. Only what the reader came for (the fields
+marked `essential`) raises an `APIResponseValidationError` when it has the wrong shape.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
         "new": object.__new__,
         "misplaced": misplaced,
     }
-    # What `.extra` asks: whether a value was of another shape than its attribute.
+    # For `.extra`: whether a value did not have the shape of its attribute.
     cls._converters = {
         a.name: convert for a in attrs.fields(cls) if a.init and (convert := _convert_to(a.type))
     }
@@ -164,10 +164,10 @@ def _converted(a: attrs.Attribute[Any], default: str, names: dict[str, Any]) -> 
 
 
 def _lenient(convert: Convert, a: attrs.Attribute[Any]) -> Convert:
-    """`convert`, but what has another shape than the field is the field's default.
+    """`convert`, but a value of the wrong shape becomes the field's default.
 
-    An answer that was paid for is not refused for its log probabilities: `.to_dict()` and `.extra`
-    have them as they came.
+    An answer that was paid for is not rejected because of its log probabilities: `.to_dict()` and
+    `.extra` have them as they came.
     """
     factory = getattr(a.default, "factory", None)
 
@@ -273,7 +273,7 @@ def _list_of(item: Any, convert: Convert | None) -> Convert:
 
     def convert_list(value: Any) -> list[Any]:
         if type(value) is dict and item == ChatCompletionMessageToolCall and _function_of(value):
-            value = [value]  # one call, by itself
+            value = [value]  # one call, not in a list
         if type(value) is not list:
             raise misplaced(value, f"a list of {getattr(item, '__name__', 'objects')}")
         if structure_all is not None:

@@ -109,7 +109,7 @@ class Transport:
             APIStatusError: the answer's status is 300 or above.
             APITimeoutError: `request.timeout` ran out.
             APIConnectionError: there was no complete answer.
-            OpenAIError: the client is closed, or has no usable API key; or no asyncio loop runs.
+            OpenAIError: the client is closed, or has no usable API key; or no loop is running.
         """
         if not _in_a_task():
             return await _in_its_own_task(self.send(request))
@@ -289,12 +289,12 @@ def _in_a_task() -> bool:
 async def _in_its_own_task(sent: Coroutine[Any, Any, Response]) -> Response:
     """For callers that drive their coroutines by hand, as patched event loops do.
 
-    Time limits, ours and aiohttp's, cancel the task that they run in: there has to be one.
+    Time limits, ours and aiohttp's, cancel the task that they run in, so there has to be one.
     """
     task = asyncio.ensure_future(sent)
     try:
         return await task
-    except BaseException:  # GeneratorExit too, of who is dropped while waiting
+    except BaseException:  # GeneratorExit too, if the caller is dropped while waiting
         task.cancel()
         raise
 

@@ -1,4 +1,4 @@
-"""A coroutine in a request: the `await` in front of a call has been forgotten."""
+"""A coroutine in a request: the `await` before a call was forgotten."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .errors import InvalidArgumentError
 
 
 def refuse_unawaited(value: object) -> None:
-    """Say where a coroutine stands, if one does. All are closed: Python has no more to warn of.
+    """Say where there is a coroutine, if any. All are closed, so that Python does not warn too.
 
     Raises:
-        InvalidArgumentError: it names the place and what to write there.
+        InvalidArgumentError: it says where, and what to write there.
     """
     found = list(_found(value))
     for _, awaitable in found:
@@ -27,7 +27,7 @@ def refuse_unawaited(value: object) -> None:
 
 
 def _found(value: object) -> Iterator[tuple[str, object]]:
-    """Every awaitable, with its place; what holds itself is looked at once."""
+    """Every awaitable, with its place; a value that contains itself is visited once."""
     stack, seen = [("", value)], set()
     while stack:
         place, item = stack.pop()

@@ -14,10 +14,10 @@ MAX_URLS = 64
 
 
 def as_spelled(text: str) -> URL:
-    """A URL that came from elsewhere, as it came: a signature in the query covers the spelling.
+    """A URL from elsewhere, exactly as it came: a signature in its query covers the spelling.
 
     Raises:
-        ValueError: it is no URL.
+        ValueError: it is not a URL.
     """
     return URL(text, encoded=text.isascii() and text.isprintable() and " " not in text)
 

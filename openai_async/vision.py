@@ -27,14 +27,14 @@ MAX_IMAGE_SIZE = 100 * 1024 * 1024
 
 # What models read (https://platform.openai.com/docs/guides/images-vision).
 _READ = ("png", "jpeg", "gif", "webp")
-# How to come by one of them. Pillow opens the other formats by itself.
+# How to get from other formats to one of these. Pillow opens any not listed by itself.
 _WAYS = {
     "heic": "convert it, or pass what PIL.Image.open gives with the pillow-heif package",
     "jxl": "convert it",
     "svg": "draw it as a PNG first",
 }
 _WAY = "convert it, or pass what PIL.Image.open gives"
-# What opening a text says that is no path: not there, or too long.
+# Errors from opening text that is not a path: no such file, or name too long.
 _NO_PATH = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
@@ -55,12 +55,12 @@ async def image_part(
 
     Args:
         source: a path; the bytes of a PNG, JPEG, GIF or WebP file; an http(s) URL (passed on, the
-            server fetches it); a data URL or base64; an open binary file, async ones too; a PIL
+            server fetches it); a data URL or base64; an open binary file, sync or async; a PIL
             image.
         detail: how closely the model looks, and so how many tokens the picture costs.
 
     Raises:
-        InvalidArgumentError: there is no such file, or it is no picture of these formats.
+        InvalidArgumentError: there is no such file, or it is not a picture in one of these formats.
 
     Example::
 
@@ -84,13 +84,13 @@ async def _url(source: ImageSource) -> str:
             return await asyncio.to_thread(_from_data_url, source)
         if scheme.startswith("file:"):
             msg = (
-                f"{source[:80]!r} has the scheme file: to send the picture pass its path. For a "
-                "server that reads files of its own, such as vLLM, write the part yourself: "
+                f"{source[:80]!r} is a file URL: to send the picture, pass its path. For a server "
+                "that reads its own files, such as vLLM, write the part yourself: "
                 '{"type": "image_url", "image_url": {"url": "file://..."}}.'
             )
             raise InvalidArgumentError(msg)
         if re.match(r"[a-z][a-z0-9+.\-]+://", scheme):
-            msg = f"{source[:80]!r} has a scheme that is not known here: pass an http(s) URL."
+            msg = f"{source[:80]!r} has an unknown scheme: pass an http(s) URL."
             raise InvalidArgumentError(msg)
         if not source:
             msg = "The path of the picture is empty."
@@ -129,7 +129,7 @@ def _from_path(path: str | os.PathLike[str]) -> str:
             data = file.read(MAX_IMAGE_SIZE + 1)
     except (OSError, ValueError) as error:  # a directory, no permission, a null byte in the path
         number = getattr(error, "errno", None)
-        # A file of that name comes first; what leads to none may be base64.
+        # A file of that name comes first; if there is none, it may be base64.
         if number in _NO_PATH and (picture := _from_base64(str(path))):
             return _data_url(picture, "The base64 text is")
         if number == errno.ENOENT:
@@ -147,7 +147,7 @@ def _from_data_url(url: str) -> str:
         data = decoded(url)
     except ValueError as error:
         msg = (
-            "The data URL does not hold valid base64: one of a picture looks like "
+            "The data URL does not hold valid base64: the URL of a picture looks like "
             '"data:image/png;base64,...".'
         )
         raise InvalidArgumentError(msg) from error
@@ -155,7 +155,7 @@ def _from_data_url(url: str) -> str:
 
 
 def _from_base64(text: str) -> bytes | None:
-    """The picture that a text is the base64 of, if it is one."""
+    """The picture that the text encodes as base64; `None` if it does not."""
     if image_format(start_of(text)) is None:
         return None
     try:
@@ -198,7 +198,7 @@ async def _read_some(file: _Readable) -> bytes:
 
 
 def _data_url(data: bytes, what: str) -> str:
-    """With the type that the bytes have, whatever anything else calls it."""
+    """The data URL, with the type that the bytes show, whatever anything else says."""
     if len(data) > MAX_IMAGE_SIZE:
         msg = f"{what} larger than {MAX_IMAGE_SIZE // 2**20} MiB: scale the picture down."
         raise InvalidArgumentError(msg)

@@ -122,7 +122,7 @@ async def test_what_is_premultiplied_does_not_change_its_owner() -> None:
     ("image", "message"),
     [
         (Image.new("LAB", (1, 1)), "mode LAB, .*: convert it to RGB first"),
-        (pixels("I", [-1, 5]), "mode I and values from -1 to 5: scale them to 0 to 255"),
+        (pixels("I", [-1, 5]), "mode I and values from -1 to 5: scale them to the range 0 to 255"),
         (pixels("I", [0, 70000]), "mode I and values from 0 to 70000"),
         (pixels("F", [-0.5, 0.5]), "mode F and values from -0.5 to 0.5"),
         (pixels("F", [0.0, 1e9]), "mode F and values from 0 to 1e"),

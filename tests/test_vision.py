@@ -115,7 +115,7 @@ async def test_detail() -> None:
         ("", "path of the picture is empty"),
         (
             "file:///etc/hosts",
-            "scheme file: to send .* pass its path.* such as vLLM, write the part",
+            "is a file URL: to send .* pass its path.* such as vLLM, write the part",
         ),
         ("ftp://x.test/cat.png", "scheme"),
         (Image.new("RGB", (0, 0)), "cannot be encoded"),

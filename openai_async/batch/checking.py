@@ -23,10 +23,10 @@ from .shapes import shape_of
 
 # Lines kept to be told of. Who has more has one mistake many times.
 MAX_KEPT = 1000
-# Mistakes in a message, and lines told of each: what can be read at a glance.
+# Mistakes in a message, and line numbers listed for each: what can be read at a glance.
 MAX_TOLD = 10
 MAX_NUMBERS = 5
-# What differs between equal mistakes: names in quotes, and numbers.
+# What may differ between two cases of one mistake: quoted names, and numbers.
 _DETAILS = re.compile(r"""'[^']*'|"[^"]*"|\d+""")
 # With fewer, no line is nested too deep. Writing each body would make the check take 5 % longer.
 MANY_BRACKETS = 200
@@ -49,12 +49,12 @@ class BadLine:
 
 @define(kw_only=True)
 class Mistake:
-    """Something that is wrong with one line or more.
+    """Something that is wrong with one or more lines.
 
     Attributes:
-        first: the first line of them.
+        first: the first of these lines.
         count: how many there are.
-        numbers: which lines the next few are.
+        numbers: the numbers of the next few.
     """
 
     first: BadLine
@@ -79,8 +79,8 @@ class InputCheck:
         requests: how many lines are good.
         bad: the first 1000 lines that are not.
         bad_count: how many there are in all.
-        mistakes: what is wrong with them, each kind once; the first 10 kinds.
-        shape: what the whole file is, as one sentence, if it is known and no line is good.
+        mistakes: what is wrong with them, each kind of mistake once; the first 10 kinds.
+        shape: one sentence on what the whole file is, if that is known and no line is good.
     """
 
     requests: int = 0

@@ -169,7 +169,7 @@ class Job:
     """Whether the server is known to be there: it has answered, now or in an earlier run."""
     gave_up: asyncio.Event = field(factory=asyncio.Event)
     abandoned: bool = False
-    """Whether the run was cancelled: then nobody wants what a thread still reads."""
+    """Whether the run was cancelled, so that nobody needs what a thread still reads."""
 
     async def carry_out(self, show: bool, retry_failed: bool, skip_bad_lines: bool) -> BatchReport:
         """All of it, but for closing what was opened."""
@@ -194,7 +194,7 @@ class Job:
         self.total, self.bad = found.requests, found.bad_count
 
     def lines(self, path: Path) -> Iterator[Line]:
-        """The input's, as far as there is somebody to want them. Iterated in a thread."""
+        """The requests of the input, until the run is cancelled. Iterated in a thread."""
         for line in self.engine.read(path):
             if self.stop.is_set() or self.abandoned:
                 return
@@ -202,7 +202,7 @@ class Job:
 
     @contextmanager
     def abandoning(self) -> Iterator[None]:
-        """Have a cancelled run's thread read no further: nothing else ends it, and exits wait."""
+        """Stop the reading thread of a cancelled run: nothing else does, and exit waits for it."""
         try:
             yield
         except asyncio.CancelledError:
@@ -248,7 +248,7 @@ class Job:
         return report
 
     async def send(self, writer: Writer) -> None:
-        """All that is missing, and each result to where it belongs."""
+        """Send every request that still has no result, and put each result where it belongs."""
         async with aclosing(self.engine.results(self.missing(), self.halted)) as results:
             async for result in results:
                 await self.take(result, writer)

@@ -40,7 +40,7 @@ class Line:
 def read_lines(path: Path) -> Iterator[Line]:
     """The lines of `path` that are not blank. A byte order mark and CRLF are no part of them.
 
-    What is gzip-compressed is read as what is in it.
+    A gzip-compressed file is decompressed while it is read.
 
     Raises:
         InvalidArgumentError: the file cannot be read, or is no text; the message says why.

@@ -1,4 +1,4 @@
-"""Opening an input: plain or gzip, told by its first bytes; what holds no lines of text is named.
+"""Opening an input: plain or gzip, told by its first bytes; other kinds are refused by name.
 
 Blocking, in bounded memory.
 """
@@ -15,14 +15,14 @@ from typing import Any
 
 from ..errors import InvalidArgumentError
 
-# Bytes read at once. With the usual 8 KiB, a million short lines take a third longer.
+# Bytes per read. With the usual 8 KiB, a million short lines take a third longer.
 CHUNK = 1024 * 1024
 
 _GZIP = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 _UNPACK = "unpack it first, or use gzip, which is read as it is"
 _UTF8 = "save the file as UTF-8"
-# How files begin that are often named as an input, what they are, and what to do. Each in the
-# words of its own specification.
+# First bytes of other files that are often passed as an input, what they are, and what to do. Each
+# is taken from the specification of its format.
 _OTHERS = (
     (b"BZh", "bzip2-compressed", _UNPACK),
     (b"\xfd7zXZ\0", "xz-compressed", _UNPACK),
@@ -36,17 +36,17 @@ _OTHERS = (
     (b"\xff\xfe", "UTF-16, from line 1 on", _UTF8),
     (b"\xfe\xff", "UTF-16, from line 1 on", _UTF8),
 )
-# Where a tar archive says that it is one (POSIX.1-2017, pax, ustar interchange format).
+# The offset where a tar archive says that it is one (POSIX.1-2017, pax, ustar interchange format).
 _TAR_AT, _TAR = 257, b"ustar"
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BufferedReader[Any]]:
-    """The file for reading; one that is gzip-compressed, by its bytes, gives what is in it.
+    """The file, open for reading; decompressed if its first bytes say that it is gzip.
 
     Raises:
-        InvalidArgumentError: it cannot be read, is damaged, or holds no lines of text. Also for
-            what is raised so while it is read in the body of the `with`.
+        InvalidArgumentError: it cannot be read, is damaged, or holds no lines of text. This covers
+            errors raised while the body of the `with` reads it.
     """
     try:
         with path.open("rb", buffering=0) as raw, BufferedReader(raw, CHUNK) as file:

@@ -49,7 +49,7 @@ class PartsJournal:
             raise InvalidArgumentError(msg)
         self.done = IdSet()
         self.kept = self.failed = self.bad_lines = self.repaired = 0
-        self._directory = directory.absolute()  # the program may go to another directory
+        self._directory = directory.absolute()  # the program may change its directory
         self._lock = OutputFile(self._directory / ".lock")
         self._parquet = format == "parquet"
         self._part_size = part_size

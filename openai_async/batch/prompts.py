@@ -1,4 +1,4 @@
-"""Requests made of prompts: the lines of a text, or a column of a CSV, TSV or Parquet file.
+"""Requests made from prompts: the lines of a text, or a column of a CSV, TSV or Parquet file.
 
 Blocking, in bounded memory, as `lines`.
 """
@@ -26,7 +26,7 @@ def prompts_of(path: Path, *, column: str | None = None) -> Iterator[tuple[int, 
 
     Args:
         path: `.csv`, `.tsv` or `.parquet`, where each row has a prompt; any other file has one on
-            each line, blank lines left out. All but Parquet may be gzip-compressed.
+            each line, not counting blank lines. All but Parquet may be gzip-compressed.
         column: which one has the prompts. Needed where there is more than one.
 
     Raises:
@@ -98,13 +98,13 @@ def _rows(path: Path, column: str | None, id_column: str | None) -> Iterator[_Ro
     return _checked_rows(path, wanted, read(path, wanted))
 
 
-# What a table is separated by.
+# The delimiter of each kind of table.
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _TABLES = ".csv, .tsv, .parquet"
 
 
 def _kind(path: Path) -> str | None:
-    """The kind of a table by its name, `prompts.csv.gz` being a .csv; `None` for a text."""
+    """The kind of table, by its name (`prompts.csv.gz` is a .csv); `None` for plain text."""
     suffix = path.suffix.lower()
     if suffix == ".gz":
         suffix = Path(path.stem).suffix.lower()
@@ -151,7 +151,7 @@ def _text_rows(path: Path) -> Iterator[_Row]:
         if line.problem is not None:
             msg = f"{path}, line {line.number}: {line.problem}"
             raise InvalidArgumentError(msg)
-        if _REQUEST.match(text):  # paid for as a prompt, it would be answered, and nobody the wiser
+        if _REQUEST.match(text):  # as a prompt it would be answered, paid for and never noticed
             msg = (
                 f"{path}, line {line.number} is a request, not a prompt: "
                 "pass the file as the input, without --from-prompts."

@@ -114,7 +114,7 @@ def _check_url(value: object) -> None:
         raise InvalidArgumentError(msg)
     shown = str(value)[:80]
     if _ADDRESS.match(shown):
-        # Not taken, as it would not be kept: requests go to the client's server, with its key.
+        # Refused, since it would be ignored: requests go to the client's server, with its key.
         path = _nearest(_ADDRESS.sub("", shown))
         msg = f"url {shown!r} names a server, but that is what base_url is for: write {path!r}."
         raise InvalidArgumentError(msg)

@@ -1,6 +1,6 @@
-"""What a file is that should be JSON Lines and has not one request in it, told by its first line.
+"""What a file is that should be JSON Lines but has no requests at all, told by its first line.
 
-One sentence on the whole file helps its owner more than the same mistake, line by line.
+One sentence about the whole file helps more than the same mistake reported line by line.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import orjson
 
 from .lines import Line
 
-# Characters of the line that are quoted: enough to know it again.
+# How many characters of the line are quoted: enough to recognize it.
 _QUOTED = 40
-# Cells without a space after the comma, as in a CSV and not in a sentence.
+# Cells with no space after the comma, as in a CSV but not in a sentence.
 _CSV_LINE = re.compile(r"[^,]+(,[^\s,][^,]*)+")
 _OBJECTS = "write each request as a JSON object on a line of its own"
 
@@ -23,7 +23,7 @@ def shape_of(path: Path, first: Line) -> str | None:
     """One sentence on what the file is and what to do; `None` if it is JSON Lines, or unknown.
 
     Args:
-        path: the file. Its name decides where the line could be of more than one kind.
+        path: the file. Its name decides if the line could be of more than one kind.
         first: its first line that is not blank.
     """
     try:
@@ -34,7 +34,7 @@ def shape_of(path: Path, first: Line) -> str | None:
         return f"{path} is a JSON array (line {first.number}): {_OBJECTS}, as `jq -c '.[]'` does."
     if text == "{":
         return (
-            f"{path} has JSON that goes over several lines (from line {first.number} on): "
+            f"{path} has JSON that spans several lines (from line {first.number} on): "
             f"{_OBJECTS}, as `jq -c .` does."
         )
     if not text or text.startswith("{") or _is_json(text):
@@ -56,7 +56,7 @@ def _is_json(text: str) -> bool:
 
 
 def _kind_of_text(path: Path, text: str) -> tuple[str, str]:
-    """What it is called, and what to do with it."""
+    """What kind of file it is, and what to do with it."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     for kind, suffix, looks_so in (
         ("TSV", ".tsv", "\t" in text),
@@ -66,4 +66,4 @@ def _kind_of_text(path: Path, text: str) -> tuple[str, str]:
             return kind, "pass it"
         if looks_so:
             return kind, f"name it {suffix}, and pass it"
-    return "plain text", "pass it, a prompt on each line,"
+    return "plain text", "pass it, one prompt per line,"

@@ -17,7 +17,7 @@ def main() -> int:
 
 
 def _without(missing: list[str]) -> int:
-    """What can be said without the `cli` extra."""
+    """What the command line can do without the `cli` extra."""
     if sys.argv[1:] == ["--version"]:
         from openai_async import __version__
 

@@ -98,7 +98,7 @@ def chat(
         int | None,
         Parameter(
             validator=validators.Number(gte=1),
-            help="The longest answer, what the model thinks included.",
+            help="The longest answer, in tokens, including what the model thinks.",
         ),
     ] = None,
     max_tokens: Annotated[
@@ -151,7 +151,8 @@ def image(
     output: Annotated[Path, Parameter(name=("--output", "-o"), help="The file to write.")],
     model: Model = IMAGE_MODEL,
     size: Annotated[
-        str | None, Parameter(help="Width x height in pixels, as 1536x1024. Else the model's own.")
+        str | None,
+        Parameter(help="Width x height in pixels, like 1536x1024; up to the model if omitted."),
     ] = None,
     quality: Annotated[
         str | None, Parameter(help="What the model offers, such as low, medium or high.")
@@ -177,7 +178,7 @@ def batch(
         Path | None,
         Parameter(
             name="input",
-            help="JSONL, as for the OpenAI Batch API; gzip is read too.",
+            help="JSONL, as for the OpenAI Batch API; gzip works too.",
         ),
     ] = None,
     /,
@@ -228,7 +229,7 @@ def serve(
         ),
     ] = None,
     models: Annotated[
-        str | None, Parameter(help="More models to answer for, as my-model,another-one.")
+        str | None, Parameter(help="More models to answer for, like my-model,another-one.")
     ] = None,
 ) -> int:
     """Run the built-in server until Ctrl-C."""

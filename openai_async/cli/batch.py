@@ -155,8 +155,8 @@ class Interrupts:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         numbers = (signal.SIGINT, signal.SIGTERM)
-        # On Windows there are no such handlers: the first Ctrl-C is at once. Nor are there in a
-        # thread that is not the main one, which no signal reaches.
+        # Windows has no such handlers: the first Ctrl-C takes effect at once there. Threads other
+        # than the main one, which no signal reaches, have none either.
         with suppress(NotImplementedError, RuntimeError):
             for number in numbers:
                 loop.add_signal_handler(number, self._take, number, task)

@@ -78,7 +78,7 @@ class PromptOptions:
 
     from_prompts: Annotated[
         Path | None,
-        Parameter(help="Prompts: one on each line, or in a column of a CSV, TSV or Parquet."),
+        Parameter(help="Prompts: one per line, or in a column of a CSV, TSV or Parquet file."),
     ] = None
     model: Annotated[str | None, Parameter(help="The model to ask.")] = None
     column: Annotated[str | None, Parameter(help="Which column has the prompts.")] = None
@@ -89,7 +89,8 @@ class PromptOptions:
     max_completion_tokens: Annotated[
         int | None,
         Parameter(
-            validator=_AT_LEAST_ONE, help="The longest answer, what the model thinks included."
+            validator=_AT_LEAST_ONE,
+            help="The longest answer, in tokens, including what the model thinks.",
         ),
     ] = None
     max_tokens: Annotated[

@@ -55,7 +55,7 @@ async def answer(
     output: Output,
     on_text: Callable[[str], object] = lambda text: None,
 ) -> ChatCompletion:
-    """Ask, and show the answer; `on_text` is told of each piece that is shown as it comes."""
+    """Ask, and show the answer; `on_text` gets each piece of text that is shown as it comes."""
     params: ChatCompletionParams = {"model": options.model, "messages": messages}
     if options.max_completion_tokens is not None:
         params["max_completion_tokens"] = options.max_completion_tokens

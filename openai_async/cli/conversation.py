@@ -20,7 +20,7 @@ from .output import Output, write_note
 from .running import event_loop
 
 LEAVE = "exit"
-# Behind an answer that was stopped, as the model sees it.
+# Appended to an answer that was stopped, for the model to see.
 CUT = " [stopped here by the user]"
 
 
@@ -85,8 +85,8 @@ async def _turn(
 ) -> list[Any]:
     """Both messages of the turn; none if it was stopped before anything was said.
 
-    Ctrl-C stops the answer and not the conversation. What has been said is remembered, and marked:
-    the model is to know what its reader knows, and that it was not the whole.
+    Ctrl-C stops the answer, not the conversation. What has been said is remembered, and marked: the
+    model should know what its reader has seen, and that the answer was not complete.
     """
     said: list[str] = []
     try:
@@ -94,7 +94,7 @@ async def _turn(
         await asyncio.sleep(0)
         asked = await question(prompt, images)
         completion = await answer(client, [*messages, asked], options, output, said.append)
-    except asyncio.CancelledError:  # how `asyncio.Runner` tells of the first Ctrl-C
+    except asyncio.CancelledError:  # how `asyncio.Runner` reports the first Ctrl-C
         write_note("Stopped. Press Ctrl-C again to leave.")
         output.line()
         if not said:

@@ -65,7 +65,7 @@ def _message(error: BaseException) -> str:
 
 
 def _missing(argument: Argument) -> str:
-    """Which value is missing, and how it is passed."""
+    """Which value is missing, and how to pass it."""
     what = " ".join((argument.parameter.help or "").split()).partition(". ")[0].rstrip(".")
     how = " or ".join(argument.names)
     return f"{how} is missing: {what[:1].lower()}{what[1:]}."

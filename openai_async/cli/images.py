@@ -30,7 +30,7 @@ class Drawing:
 async def draw(drawing: Drawing, connection: Connection, output: Output) -> None:
     check_target(drawing.path)
     asked = {"size": drawing.size, "quality": drawing.quality, "style": drawing.style}
-    # Words that the package does not know are for the server to judge: it may be newer.
+    # Values that the package does not know are for the server to judge: it may be newer.
     params: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     async with connect(connection) as client:
         with output.waiting("Drawing ..."):
@@ -61,13 +61,13 @@ async def draw(drawing: Drawing, connection: Connection, output: Output) -> None
         output.line(str(path))
     named = _format_by_name(path)
     if named is not None and kind != named:
-        what = "of a format that is not known here" if kind is None else _called(kind)
-        write_note(f"{path} is {what}, not {_called(named)}: the server has sent it so.")
+        what = "in an unknown format" if kind is None else _called(kind)
+        write_note(f"{path} is {what}, not {_called(named)}: the server sent it that way.")
 
 
-# Bytes that tell a picture's format, and more than enough of them.
+# Bytes that are read to tell a picture's format: more than enough.
 HEAD = 4096
-# Other endings of names than the format itself.
+# File extensions that differ from the name of the format.
 _ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
 
 
@@ -78,7 +78,7 @@ def _format_of(path: Path) -> ImageFormat | None:
 
 
 def _format_by_name(path: Path) -> str | None:
-    """What its name says it is; `None` if that is no format that is known."""
+    """The format that its name says; `None` if that is not a known one."""
     suffix = path.suffix.lower().removeprefix(".")
     name = _ALIASES.get(suffix, suffix)
     return name if name in get_args(ImageFormat) else None

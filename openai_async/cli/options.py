@@ -14,7 +14,7 @@ import openai_async
 
 from .errors import CommandError, UsageError
 
-# Asked where no other is named: small, and not retired soon
+# Used if no other is named: small, and not to be retired soon
 # (https://developers.openai.com/api/docs/deprecations).
 CHAT_MODEL = "gpt-5.4-mini"
 IMAGE_MODEL = "gpt-image-2"

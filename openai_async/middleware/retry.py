@@ -31,7 +31,7 @@ class Retry:
     | failure                                     | tried again?                      |
     | ------------------------------------------- | --------------------------------- |
     | connection error, timeout, body cut short   | yes                               |
-    | a certificate that is not trusted           | no                                |
+    | an untrusted certificate                    | no                                |
     | 408, 409, 429, 5xx                          | yes                               |
     | other statuses, `insufficient_quota`        | no                                |
     | any status with `x-should-retry`            | as it says                        |

@@ -72,13 +72,13 @@ def json_body(
 
 
 def sent_value(params: Mapping[str, Any], name: str) -> Any:
-    """A parameter as it is sent: that of `extra_body`, if it has one; `None` if there is none."""
+    """A parameter as it is sent: from `extra_body` if it is there; `None` if there is none."""
     extra_body = params.get("extra_body")
     return params.get(name) if extra_body is None else extra_body.get(name, params.get(name))
 
 
 def sent_number(params: Mapping[str, Any], name: str, default: int) -> int:
-    """A whole number as it is sent; the default for what is none."""
+    """A whole number as it is sent; the default for anything else."""
     try:
         return operator.index(sent_value(params, name))
     except TypeError:

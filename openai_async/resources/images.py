@@ -125,7 +125,7 @@ class ImageStream(AsyncStream[ImageGenStreamEvent]):
 
 
 def _said_instead(answer: ImagesResponse) -> dict[str, Any]:
-    """What an answer without a picture says besides: MiniMax and others report failures so."""
+    """What an answer without a picture says instead: MiniMax and others report failures so."""
     if any(image._places() for image in answer.data):
         return {}
     objects: list[APIObject] = [*answer.data, answer]
@@ -133,7 +133,7 @@ def _said_instead(answer: ImagesResponse) -> dict[str, Any]:
 
 
 # Per model: the largest n, the sizes, and which of quality and style it takes (None: not at all),
-# by OpenAI's reference. Size and quality have the default "auto", whatever the model.
+# according to OpenAI's reference. Size and quality have the default "auto", whatever the model.
 _RULES: dict[str, tuple[int, tuple[str, ...], tuple[str, ...] | None, tuple[str, ...] | None]] = {
     "dall-e-2": (10, ("256x256", "512x512", "1024x1024", "auto"), ("standard", "auto"), None),
     "dall-e-3": (

@@ -1,4 +1,4 @@
-"""The messages of a chat request: are they some, and can they be sent as they are?"""
+"""The messages of a chat request: checked, and made ready to be sent."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from ..codec import dumps
 from ..errors import InvalidArgumentError
 from ..types.base import APIObject
 
-# Where a tool call holds what the model wrote for the tool: text, by the API.
+# Where a tool call holds what the model wrote for the tool: text, according to the API.
 _TEXTS = {"function": "arguments", "custom": "input"}
 
 
 def sendable(messages: Any) -> Any:
     """The messages, checked, with the arguments of tool calls as text.
 
-    Some servers answer with arguments that are an object, and yet take only text, as the API has
-    it, when the message comes back in the next request.
+    Some servers answer with arguments that are an object, yet accept only text, as the API has it,
+    when the message comes back in the next request.
 
     Raises:
-        InvalidArgumentError: it is no list, it is empty, or one of them is no message.
+        InvalidArgumentError: it is not a list, it is empty, or an item is not a message.
     """
     if not isinstance(messages, list | tuple):
         msg = f"messages has type {type(messages).__name__}: pass a list of messages."
@@ -30,7 +30,7 @@ def sendable(messages: Any) -> Any:
         raise InvalidArgumentError(msg)
     changed = {}
     for index, message in enumerate(messages):
-        # Nearly all are dicts; the other two take ten times as long to ask about.
+        # Nearly all are dicts; the other two checks take ten times as long.
         if type(message) is not dict and not isinstance(message, Mapping | APIObject):
             msg = (
                 f"messages[{index}] has type {type(message).__name__}: "
@@ -69,7 +69,7 @@ def _call_with_text(call: Any) -> Any:
 
 
 def _text_in(tool: Any, name: str) -> Any:
-    """A function with its arguments as text; itself, if they are, or if it is something else."""
+    """A function with its arguments as text; unchanged if they are, or if it is something else."""
     fields = _fields(tool)
     value = fields.get(name)
     if value is None or isinstance(value, str):

@@ -1,6 +1,6 @@
-"""For tests of your own programs: a server with real answers and scripted failures, and mocks.
+"""For testing your own programs: a server with real answers and scripted failures, and mocks.
 
-`aioresponses` is imported when it is first asked for: it is an extra, `openai_async[testing]`.
+`aioresponses` is imported on first use: it needs the extra `openai_async[testing]`.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Without `aioresponses`, which may not be installed: `import *` would fail.
 __all__ = ["Failure", "LocalServer", "RecordedRequest", "Reply", "ServerLimits"]
 
-if not TYPE_CHECKING:  # a type checker would take any name for one that `__getattr__` knows
+if not TYPE_CHECKING:  # else a type checker would accept any name, because of `__getattr__`
 
     def __getattr__(name: str) -> object:
         if name != "aioresponses":

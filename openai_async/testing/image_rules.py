@@ -25,11 +25,11 @@ class _Family:
     max_n: int
     max_prompt: int
     sizes: tuple[str, ...] | None
-    """`None` for any that keeps to the rules of `_free_size`."""
+    """`None` for any size that follows the rules of `_free_size`."""
     qualities: tuple[str, ...]
 
 
-# The family of all models whose rules are not known better.
+# The family of all models with no known rules of their own.
 _NEWEST = "gpt-image"
 _FAMILIES = {
     "dall-e-2": _Family(
@@ -47,7 +47,7 @@ _FAMILIES = {
     _NEWEST: _Family(10, 32000, None, ("low", "medium", "high", "xhigh", "max", "auto")),
 }
 # Sides are multiples of this many pixels, none is longer than three times the other, and there are
-# no more pixels than these, as the API reference has it of gpt-image-2.
+# no more pixels than these, as the API reference says of gpt-image-2.
 _SIDE = 16
 _MAX_RATIO = 3
 _MAX_PIXELS = 3840 * 2160
@@ -85,7 +85,7 @@ def _family_name(model: str) -> str | None:
     known = next((name for name in _FAMILIES if model.startswith(name)), None)
     if known is not None or model in DEFAULT_MODELS:
         return known
-    return _NEWEST  # one of the user's own: what it is, the request says
+    return _NEWEST  # a model of the user's own: an image request says what it is
 
 
 def _is_gpt_image(family_name: str | None) -> bool:
@@ -156,7 +156,7 @@ def _free_size(body: Mapping[str, Any]) -> str | None:
         or max(width, height) > _MAX_RATIO * min(width, height)
         or width * height > _MAX_PIXELS
     ):
-        msg = f"Invalid size {size!r}: sides are multiples of {_SIDE}, from 1:3 to 3:1, up to 4K."
+        msg = f"Invalid size {size!r}: sides must be multiples of {_SIDE}, 1:3 to 3:1, up to 4K."
         raise invalid(msg, "size", "invalid_value")
     return f"{width}x{height}"
 

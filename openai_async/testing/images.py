@@ -17,7 +17,7 @@ from .image_rules import ImageRequest, read_image_request
 from .tokens import count_tokens
 
 # Output tokens as OpenAI documents them: by quality, for a square, a portrait, a landscape. What
-# the highest qualities take is not documented: here, as much as "high".
+# the highest qualities take is not documented: as much as "high", here.
 _OUTPUT_TOKENS = {
     "low": (272, 408, 400),
     "medium": (1056, 1584, 1568),

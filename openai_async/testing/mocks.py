@@ -1,7 +1,7 @@
-"""`aioresponses`, which lines up answers without a server, mended for the aiohttp of today.
+"""`aioresponses`, which mocks answers without a server, fixed for current aiohttp.
 
-aiohttp 3.14 wants a `stream_writer` for each response, which aioresponses 0.7.9 does not give
-(https://github.com/pnuckowski/aioresponses/issues/289): everything mocked fails with a `TypeError`.
+aiohttp 3.14 requires a `stream_writer` for each response, which aioresponses 0.7.9 does not pass
+(https://github.com/pnuckowski/aioresponses/issues/289): every mocked call raises a `TypeError`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class _Response(ClientResponse):
         super().__init__(*args, **kwargs)
 
 
-class aioresponses(original.aioresponses):  # noqa: N801 - the name that tests know
-    """Answers to requests of any `aiohttp.ClientSession`, lined up by URL; nothing is sent.
+class aioresponses(original.aioresponses):  # noqa: N801 - the name that tests use
+    """Canned answers by URL to the requests of any `aiohttp.ClientSession`; nothing is sent.
 
-    Retries, timeouts and errors are the client's own, as each attempt takes the next answer.
+    Retries, timeouts and errors are the client's own: each attempt takes the next answer.
 
     Example::
 
@@ -32,7 +32,7 @@ class aioresponses(original.aioresponses):  # noqa: N801 - the name that tests k
             mocked.get("https://api.openai.com/v1/models", payload={"data": [{"id": "gpt-4o"}]})
             models = await client.models.list()
 
-    See https://github.com/pnuckowski/aioresponses for all it can do.
+    See https://github.com/pnuckowski/aioresponses for everything it can do.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -44,7 +44,7 @@ class aioresponses(original.aioresponses):  # noqa: N801 - the name that tests k
         return self
 
     def start(self) -> None:
-        """Begin to answer; `with` does it."""
+        """Start mocking; `with` does this."""
         self._mend.start()
         super().start()
 

@@ -10,10 +10,10 @@ _USER = "user-local"
 _CREATED_BY_DEFAULT = 1704067200
 _OPENAI_OWNERS = ("system", "openai")
 
-# Of those whose day is not in their name.
+# For models whose date is not in their name.
 _IN_2026 = 1767225600
 
-# Those that people's tests have asked for long since, and those of today.
+# Those that existing tests ask for, and the current ones.
 _BUILT_IN = (
     ("gpt-4o", 1715367049, "system"),
     ("gpt-4o-mini", 1721172741, "system"),

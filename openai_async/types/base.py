@@ -123,8 +123,8 @@ class APIObject:
 
     @property
     def extra(self) -> dict[str, Any]:
-        """The fields that came and that no attribute shows: they have none, as
-        `reasoning_content`, or are of another shape than the attribute, which has its default then.
+        """The fields that came but that no attribute shows: either there is no attribute, as for
+        `reasoning_content`, or the value has the wrong shape and the attribute its default.
         """
         known = _known(type(self))
         return _copied(
@@ -191,11 +191,11 @@ class APIResponse(APIObject):
 
     @classmethod
     def _says_it_failed(cls, value: dict[str, Any]) -> bool:
-        """Whether an answer says that it failed, in a way of its own."""
+        """Whether an answer says, in its own way, that it failed."""
         return False
 
     def _unreadable(self) -> Any:
-        """What the reader came for, and could not be read; `None` if all could."""
+        """What the reader came for and could not be read; `None` if everything could."""
         return None
 
     @classmethod
@@ -228,13 +228,13 @@ def _holds_objects(kind: Any) -> bool:
 def _current(value: object, came: object) -> object:
     """The JSON of a field that holds objects: `came`, if they are still those made of it."""
     if isinstance(value, APIObject):
-        # Missing, null, or of another shape: the attribute is the default.
+        # Missing, null, or of the wrong shape: the attribute has its default.
         missing = value._raw is None and value == type(value)()
         return came if missing else value._json()
     if not isinstance(value, list) or not (value or isinstance(came, list)):
         return came
     if isinstance(came, dict) and [id(getattr(item, "_raw", None)) for item in value] == [id(came)]:
-        return came  # one call, by itself
+        return came  # one call, not in a list
     made = [item for item in came if item is not None] if isinstance(came, list) else []
     if [id(getattr(item, "_raw", None)) for item in value] != [id(item) for item in made]:
         return _plain(value)

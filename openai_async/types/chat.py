@@ -246,7 +246,7 @@ class ChatCompletion(APIResponse):
         return type(choices) is list and any(map(fails, choices))
 
     def _unreadable(self) -> Any:
-        """Tool calls of another shape, where there is no text either."""
+        """Tool calls of the wrong shape, if there is no text either."""
         for choice in self.choices:
             message = choice.message
             came = (message._raw or {}).get("tool_calls")
@@ -256,7 +256,7 @@ class ChatCompletion(APIResponse):
 
     @classmethod
     def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """With a message on each choice, where a gateway has put a `delta`."""
+        """With a message on each choice, even where a gateway has put a `delta`."""
         choices = value["choices"]
         if type(choices) is not list or not any(map(_has_delta_only, choices)):
             return value
@@ -351,6 +351,6 @@ class ChatCompletionChunk(APIObject):
     @property
     def text(self) -> str:
         """The text this chunk adds to choice 0; "" if none."""
-        if self._told is not None:  # it does not stand in a delta
+        if self._told is not None:  # it is not in a delta
             return self._told
         return "".join(c.delta.content or "" for c in self.choices if c.index == 0)

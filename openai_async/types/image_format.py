@@ -11,7 +11,7 @@ ImageFormat: TypeAlias = Literal[
     "png", "jpeg", "gif", "webp", "avif", "heic", "bmp", "tiff", "ico", "svg", "jxl"
 ]
 
-# How much of a file tells its format (WHATWG MIME Sniffing, section 7: the resource header).
+# How many bytes of a file tell its format (WHATWG MIME Sniffing, section 7: the resource header).
 HEAD_SIZE = 1445
 
 _SIGNATURES: tuple[tuple[bytes, ImageFormat], ...] = (
@@ -28,8 +28,8 @@ _SIGNATURES: tuple[tuple[bytes, ImageFormat], ...] = (
     (b"\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
 )
 
-# Brands of ISO/IEC 23008-12, annex B. AVIF files often have the general ones too, so its own are
-# looked for first.
+# Brands of ISO/IEC 23008-12, annex B. AVIF files often have the general brands too, so their own
+# are looked for first.
 _BRANDS: tuple[tuple[frozenset[bytes], ImageFormat], ...] = (
     (frozenset({b"avif", b"avis"}), "avif"),
     (
@@ -39,21 +39,21 @@ _BRANDS: tuple[tuple[frozenset[bytes], ImageFormat], ...] = (
 )
 
 # What may stand before the root of an SVG: white space, declarations, comments. The groups are
-# atomic: else a page full of comments would take for ever.
+# atomic: otherwise a page full of comments would take forever.
 _SVG = re.compile(rb"(?>\s+|<\?.*?\?>|<!--.*?-->|<![^>]*>)*+<svg[\s/>]", re.DOTALL | re.IGNORECASE)
 
 
 def image_format(data: bytes) -> ImageFormat | None:
     """The format of a picture, such as "png" or "jpeg", told from its first bytes.
 
-    `None` if they are of no picture, or of a format that is not known here.
+    `None` if it is not a picture, or is in a format that is not known here.
     """
     for signature, kind in _SIGNATURES:
         if data.startswith(signature):
             return kind
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "webp"
-    # Two letters alone may begin any text; the four bytes after the size are reserved.
+    # Any text may begin with these two letters; the four bytes after the size are reserved.
     if data.startswith(b"BM") and data[6:10] == bytes(4):
         return "bmp"
     if data[4:8] == b"ftyp":

@@ -25,7 +25,7 @@ from .base import APIObject, APIResponse, note_change
 from .image_format import ImageFormat, image_format
 from .picture_data import picture_in, start_of
 
-# What notebooks show when it comes as base64.
+# Formats that notebooks show if they get them as base64.
 _SHOWN = frozenset({"png", "jpeg", "gif", "webp", "bmp"})
 _LINK = re.compile(r"\s*https?:", re.IGNORECASE)
 
@@ -57,7 +57,7 @@ class ImageGenerateParams(RequestOptions, total=False):
     model: str | None
     n: int | None
     size: str | None
-    # Where new models bring new values any text will do; those known are named for editors.
+    # Any text is allowed where new models bring new values; known ones are listed for editors.
     quality: Literal["standard", "hd", "low", "medium", "high", "xhigh", "max", "auto"] | str | None
     style: Literal["vivid", "natural"] | None
     response_format: Literal["url", "b64_json"] | None
@@ -112,15 +112,15 @@ class _Picture(APIObject):
         return None
 
     def _places(self) -> list[tuple[str, str]]:
-        """The fields that hold the picture, by name, the best one first. An empty one does not."""
+        """The fields that hold the picture, by name, the best first; empty ones are left out."""
         fields = (("b64_json", self.b64_json), ("url", self._url()))
         return [(name, text) for name, text in fields if text and not text.isspace()]
 
     @property
     def format(self) -> ImageFormat | None:
-        """What it is, such as "png" or "jpeg": told from the bytes, whatever was asked for.
+        """The format, such as "png" or "jpeg": told from the bytes, whatever was asked for.
 
-        `None` for a format that is not known here, and for the picture behind a `url` until it has
+        `None` for a format that is not known here, and for a picture behind a `url` until it has
         been read or saved.
         """
         if self._format is None and (places := self._places()):
@@ -132,12 +132,12 @@ class _Picture(APIObject):
 
         Raises:
             APIError: the download failed.
-            APIResponseValidationError: there is no picture in either: it is not base64, or a page
-                or message stands where the picture belongs.
+            APIResponseValidationError: neither holds a picture: it is not base64, or there is a
+                page or message in its place.
         """
         *better, last = self._places() or [("", "")]
         for place in better:
-            with suppress(APIResponseValidationError):  # damaged: the other one may be whole
+            with suppress(APIResponseValidationError):  # damaged: the other one may be intact
                 return await self._read(*place)
         return await self._read(*last)
 

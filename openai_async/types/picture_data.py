@@ -1,4 +1,4 @@
-"""A picture as somebody wrote it: base64 and data URLs, and the bytes that are no picture at all.
+"""Pictures as people write them: base64 and data URLs; and how to tell what is not a picture.
 
 No I/O: text comes in, bytes go out.
 """
@@ -15,13 +15,13 @@ import orjson
 from ..errors import APIResponseValidationError, redacted, words
 from .image_format import HEAD_SIZE, image_format
 
-# The smallest pictures around are GIFs of 23 bytes. Words like "null" are base64 too, of fewer.
+# The smallest pictures around are GIFs of 23 bytes. Words like "null" are base64 too, but shorter.
 MIN_PICTURE = 20
-# Longer heads than "data:image/svg+xml;charset=utf-8;name=cat.svg;base64" are not looked for.
+# Prefixes ("data:image/svg+xml;charset=utf-8;name=cat.svg;base64") may have this many characters.
 _MAX_HEAD = 200
 
 _TO_STANDARD = str.maketrans("-_", "+/")
-# Bytes that no text holds (WHATWG MIME Sniffing, section 3).
+# Bytes that do not occur in text (WHATWG MIME Sniffing, section 3).
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -33,14 +33,14 @@ _BOMS = (
 def decoded(text: str, *, start: bool = False) -> bytes:
     """The bytes of base64 as people write it, or of a data URL.
 
-    In lines or with spaces, without its padding, in the alphabet for URLs, with or without a head
+    With line breaks or spaces, without padding, in the URL-safe alphabet, with or without a prefix
     like `data:image/png;base64,`. `start` gives the first 1445 bytes or a little more.
 
     Raises:
         ValueError: it is neither.
     """
     if start:
-        # Four characters hold three bytes; line breaks and a head take some.
+        # Four characters hold three bytes; line breaks and a prefix take some.
         text = text[: 2 * HEAD_SIZE + _MAX_HEAD]
         if "%" in text[-2:]:
             text = text.rpartition("%")[0]
@@ -61,7 +61,7 @@ def decoded(text: str, *, start: bool = False) -> bytes:
 
 
 def picture_in(name: str, text: str) -> bytes:
-    """The picture that is written in a field, `b64_json` or `url`, itself.
+    """The picture that a field, `b64_json` or `url`, itself contains.
 
     Raises:
         APIResponseValidationError: there is none.
@@ -69,7 +69,7 @@ def picture_in(name: str, text: str) -> bytes:
     bare = name == "url" and text.lstrip()[:5].lower() != "data:"
     try:
         data = decoded(text)
-        # A path may look like base64: in a url only what is plainly a picture is taken for one.
+        # A path may look like base64: in a url only what is clearly a picture counts as one.
         fits = not bare or image_format(data) is not None
     except ValueError:
         fits = False
@@ -80,7 +80,7 @@ def picture_in(name: str, text: str) -> bytes:
 
 
 def start_of(text: str) -> bytes:
-    """The first bytes of a picture written as text; b"" if it is not one."""
+    """The first bytes of a picture written as text; b"" if it is not base64 or a data URL."""
     try:
         return decoded(text, start=True)
     except ValueError:
@@ -88,11 +88,11 @@ def start_of(text: str) -> bytes:
 
 
 def checked(data: bytes, origin: str, secret: str | None = None) -> bytes:
-    """`data`, which is a picture, as far as anybody can tell. A format that few know is one too.
+    """`data`, if it is a picture as far as can be told. One in a rare format counts too.
 
     Raises:
-        APIResponseValidationError: it is nothing, or a page or message; its words are in the error,
-            but for the `secret`.
+        APIResponseValidationError: it is empty, or a page or message; its words are in the error,
+            without the `secret`.
     """
     if image_format(data) is not None:
         return data
@@ -117,7 +117,7 @@ def _text(data: bytes) -> str | None:
     if not head.lstrip().startswith((b"<", b"{", b"[")):  # else a page or JSON, however encoded
         if _BINARY.search(head):
             return None
-        try:  # the head may end within a character
+        try:  # the head may end in the middle of a character
             codecs.getincrementaldecoder("utf-8")().decode(head, final=len(data) <= HEAD_SIZE)
         except UnicodeDecodeError:
             return None

@@ -227,7 +227,7 @@ async def test_bad_lines_that_are_skipped_do_not_make_lines_of_an_archive(
         ("in.jsonl", "x" * 999, f"is plain text, not JSON Lines (line 1 is '{'x' * 40}...')"),
         ("in.jsonl", '[{"a": 1},\n{"b": 2}]', "is a JSON array (line 1): write each request"),
         ("in.jsonl", "[1]\n[2]\n", "is a JSON array (line 1): write each request"),
-        ("in.jsonl", '\n{\n "a": 1\n}\n', "has JSON that goes over several lines (from line 2 on)"),
+        ("in.jsonl", '\n{\n "a": 1\n}\n', "has JSON that spans several lines (from line 2 on)"),
     ],
 )
 async def test_a_text_that_is_no_json_lines_is_named_in_one_sentence(

@@ -63,7 +63,7 @@ def read_jsonl(path: Path) -> Generator[Line, None, None]:
         InvalidArgumentError: the file cannot be read, here or by a worker.
     """
     ray = require_ray()
-    if is_gzip(path):  # which has no ranges that could be read by themselves
+    if is_gzip(path):  # its ranges cannot be read independently
         yield from read_lines(path)
         return
     try:
