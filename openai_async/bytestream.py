@@ -21,7 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from .aiohttp_internals import ParserError, bytes_so_far
-from .errors import SECRET_HEADERS, APIConnectionError, APITimeoutError
+from .errors import SECRET_HEADERS, APIConnectionError, APITimeoutError, OpenAIError
 
 # An answer that is an error is read to tell what went wrong, and no further.
 MAX_ERROR_BODY = 1024 * 1024
@@ -107,7 +107,11 @@ class ByteStream:
         Raises:
             APITimeoutError: nothing came for `idle` seconds.
             APIConnectionError: the connection broke.
+            OpenAIError: another event loop runs than the one the stream was opened in.
         """
+        if asyncio.get_running_loop() is not self._loop:
+            msg = "This stream belongs to another event loop: read it in the one that opened it."
+            raise OpenAIError(msg)
         content = self._content
         # One timer for many reads that looks, when it fires, how long this wait has lasted: a timer
         # per read costs more than reading a chunk.

@@ -457,7 +457,8 @@ class AsyncStream(ABC, Generic[Event]):
     def _other_answer(self, value: object) -> APIError:
         """The error for something that is neither an event stream nor an error object."""
         assert self._body is not None
-        said = f": {quoted(words_of(value))}" if isinstance(value, str) and value.strip() else ""
+        words = words_of(value) if isinstance(value, str) else ""
+        said = f": {quoted(words)}" if words else ""
         msg = (
             f"The server answered stream=True with {self._body.content_type or 'something else'}, "
             f"not with an event stream{said}. Ask without stream, or check the base_url."
