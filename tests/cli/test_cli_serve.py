@@ -38,7 +38,7 @@ async def test_ctrl_c_does_not_wait_for_streams() -> None:
         ),
     ):
         process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await process.wait() == 0
     await outcome(process)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from openai_async.testing import Failure, LocalServer
 
@@ -154,17 +155,27 @@ async def test_an_error_in_the_server_is_a_500_in_openai_shape(
     assert "LocalServer failed" in caplog.text
 
 
-async def test_stop_ends_all_that_waits_at_once_and_leaves_no_task() -> None:
+class PatientRunner(web.AppRunner):
+    """One that would wait ten minutes for its handlers."""
+
+    def __init__(self, app: web.Application, **options: Any) -> None:
+        super().__init__(app, **{**options, "shutdown_timeout": 600.0})
+
+
+async def test_stop_ends_all_that_waits_at_once_and_leaves_no_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("openai_async.testing.server.web.AppRunner", PatientRunner)
     before = asyncio.all_tasks()
     async with aiohttp.ClientSession(headers={"Authorization": "Bearer k"}) as http:
-        server = LocalServer(tokens_per_second=1)
+        server = LocalServer(tokens_per_second=0.01)
         await server.start()
         url = f"{server.url}/chat/completions"
         responses = [await http.post(url, json=STREAM)]
         server.script(Failure(stall_after=1), Failure(stall_after=0), Failure(delay=60))
         responses += [await http.post(url, json=body) for body in (STREAM, HELLO)]
         delayed = asyncio.create_task(chat(server, http))
-        await asyncio.wait({delayed}, timeout=0.05)
+        await server.received(4)
         assert server.pending == 0
         started = asyncio.get_running_loop().time()
         await server.stop()
