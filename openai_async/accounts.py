@@ -25,7 +25,11 @@ _OF_ACCOUNT = ("OpenAI-Organization", "OpenAI-Project", *SECRET_HEADERS)
 
 def account_of(base_url: URL, api_key: APIKey, headers: Mapping[str, str]) -> Account:
     """What tells one account from another. A function that returns keys counts as one account."""
-    key = api_key if isinstance(api_key, Hashable) else _Identity(api_key)
+    key: Hashable = api_key
+    try:
+        hash(key)
+    except TypeError:
+        key = _Identity(api_key)
     return (base_url.origin(), key, *(headers.get(name) for name in _OF_ACCOUNT))
 
 

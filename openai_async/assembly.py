@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from .call_assembly import Calls, merge_function
 from .errors import APIResponseValidationError
-from .merging import Fields, index_of, joined, merge
+from .merging import Fields, Items, index_of, joined, merge
 from .normalize import content_text, fails, finish_reason, is_usage
 
 T = TypeVar("T", list[Any], dict[str, Any])
@@ -36,7 +36,7 @@ class Assembly:
         failed: whether a choice has said that it failed.
     """
 
-    __slots__ = ("_choices", "_single", "_top", "failed", "trusted")
+    __slots__ = ("_choices", "_first", "_single", "_top", "failed", "trusted")
 
     def __init__(self, *, single: bool = True) -> None:
         self._single = single
@@ -44,6 +44,7 @@ class Assembly:
         self.failed = False
         self._top: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
+        self._first: int | None = None  # the index that a single choice had at first
 
     @property
     def begun(self) -> int:
@@ -97,24 +98,28 @@ class Assembly:
             return None
         told = None
         for piece in _checked(choices, list):
-            if piece is None:
+            if not piece:
                 continue
             _checked(piece, dict)
-            index = index_of(piece) or 0
+            own = index = index_of(piece) or 0
+            if self._single and self._first is not None:
+                index = self._first
             choice = self._choices.get(index)
             if choice is None:
                 choice = self._choices[index] = _Choice()
+                self._first = index if self._first is None else self._first
             elif choice.finish_reason is not None and _says_more(piece):
                 self.trusted = False
             self.failed = self.failed or fails(piece)
             text = choice.add(piece)
-            if index and self._single and 0 not in self._choices:
-                told = (told or "") + (text or _text_of(piece))
-            elif index == 0 and text is not None:
+            if own and self._single:
+                told = (told or "") + (_text_of(piece) if text is None else text)
+            elif own == 0 and text is not None:
                 told = text
             self._take_usage(piece)
         if "x_groq" in chunk:
             self._take_usage(chunk["x_groq"])
+            self.failed = self.failed or fails(chunk["x_groq"])
         return told
 
     def _add_text(self, piece: Any) -> bool:
@@ -157,10 +162,11 @@ class Assembly:
 
 
 class _Choice:
-    __slots__ = ("_extra", "_logprobs", "_message", "finish_reason", "text")
+    __slots__ = ("_by_message", "_extra", "_logprobs", "_message", "finish_reason", "text")
 
     def __init__(self) -> None:
         self.finish_reason: str | None = None
+        self._by_message = ""  # the text that came in whole messages
         self.text: list[Any] | None = None
         """The content so far, in pieces: strings, and parts that are not text."""
         self._message = Fields(role="assistant", content=None)
@@ -222,17 +228,34 @@ class _Choice:
     def _add_message(self, piece: dict[str, Any]) -> str | None:
         """A whole message in place of a delta; next to one, or at the end, it says nothing new."""
         message = piece["message"]
-        fresh = not self.text and not self._message.get("tool_calls")
-        if piece.get("delta") or type(message) is not dict or not fresh:
+        if piece.get("delta") or type(message) is not dict:
             return None
-        self._add_delta(message)
-        return content_text(message.get("content")) or ""
+        said = content_text(message.get("content")) or ""
+        held = self._by_message or "".join(t for t in self.text or () if type(t) is str)
+        if said == held and finish_reason(piece.get("finish_reason")):
+            said = ""  # the whole at the end
+        elif held and said.startswith(held) and said != held:
+            said = said[len(held) :]  # the whole so far, again and again
+        self._by_message = held + said
+        if said and held:
+            self._add_content(said)
+        # Of all else, what has not come yet.
+        self._add_delta(
+            {k: v for k, v in message.items() if not (held if k == "content" else self._has(k))}
+        )
+        return said
+
+    def _has(self, key: str) -> bool:
+        """Whether something of a field has come."""
+        return bool(self._message.get(key))
 
     def _add_extra(self, key: str, value: Any) -> None:
         """A vendor's field: lists of numbers are joined; of anything else the last value stays."""
         held = self._extra.get(key)
-        if _are_numbers(value) and type(held) is list:
-            self._extra[key] = [*held, *value]
+        if _are_numbers(value):
+            if type(held) is not Items:
+                held = self._extra[key] = Items()
+            held.extend(value)
         elif value or not held:
             self._extra[key] = value
 
@@ -240,7 +263,7 @@ class _Choice:
         content = None if self.text is None else _whole(self.text)
         return {
             "logprobs": None,
-            **self._extra,
+            **{key: joined(value) for key, value in self._extra.items()},
             "message": {**joined(self._message), "content": content},
             **({} if self._logprobs is None else {"logprobs": joined(self._logprobs)}),
             "finish_reason": self.finish_reason,
@@ -276,8 +299,8 @@ def _are_numbers(value: Any) -> bool:
 
 
 def _checked(value: Any, kind: type[T]) -> T:
-    """The value, or an empty one for `null`."""
-    if value is None:
+    """The value, or an empty one for `null` and for what else is empty: PHP's map is `[]`."""
+    if not value:
         return kind()
     if not isinstance(value, kind):
         wanted = "a list" if kind is list else "an object"

@@ -336,8 +336,12 @@ def _forget_key(error: BaseException | None) -> None:
             for name in SECRET_HEADERS:
                 headers.popall(name, None)
             sent = error.request_info
+            # Nor does the query stay, where some vendors have the key.
             error.request_info = aiohttp.RequestInfo(
-                sent.url, sent.method, CIMultiDictProxy(headers), sent.real_url
+                sent.url.with_query(None),
+                sent.method,
+                CIMultiDictProxy(headers),
+                sent.real_url.with_query(None),
             )
             error.args = (error.request_info, error.history)
         else:

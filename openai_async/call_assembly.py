@@ -11,20 +11,30 @@ import json
 from typing import Any
 
 from .merging import Fields, Items, Text, index_of, merge
-from .normalize import arguments_text
+from .normalize import arguments_text, as_call
 
 _FUNCTIONS = ("function", "custom")
 _ARGUMENTS = ("arguments", "input")
 
 
 class Calls(Items):
-    """The tool calls of an unfinished message; each remembers the `index` its pieces carry."""
+    """The tool calls of an unfinished message; each remembers the `index` its pieces carry.
+
+    Attributes:
+        unreadable: what stood among them and is no call; kept, so that it is not lost in silence.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unreadable: list[Any] = []
 
     def add(self, pieces: Any, depth: int = 0) -> None:
         """Take in the `tool_calls` of a delta: a list of pieces, or one piece by itself."""
         for piece in pieces if type(pieces) is list else [pieces]:
             if type(piece) is dict and piece:
-                self._add_piece(piece)
+                self._add_piece(as_call(piece))
+            elif piece:
+                self.unreadable.append(piece)
 
     def _add_piece(self, piece: dict[str, Any]) -> None:
         index = index_of(piece)
@@ -53,10 +63,11 @@ class Calls(Items):
         found = named or same
         return found[-1] if found else None
 
-    def whole(self) -> list[Fields]:
+    def whole(self) -> list[Any]:
         """Sorted by index; those with the same index in the order they came."""
         ordered = sorted(self, key=lambda call: call["index"])
-        return [Fields({k: v for k, v in call.items() if k != "index"}) for call in ordered]
+        calls = [Fields({k: v for k, v in call.items() if k != "index"}) for call in ordered]
+        return [*calls, *self.unreadable]
 
 
 def merge_function(held: Fields, piece: dict[str, Any]) -> None:
@@ -69,7 +80,7 @@ def merge_function(held: Fields, piece: dict[str, Any]) -> None:
             if not isinstance(text, Text):
                 text = held[key] = Text()
             if type(value) is str:
-                if text == ["{}"]:  # an empty object: no arguments yet
+                if value and text == ["{}"]:  # an empty object: no arguments yet
                     text.clear()
                 text.append(value)
             elif value or not text:
@@ -85,24 +96,27 @@ def _merge_name(held: Fields, name: Any) -> None:
         held["name"] = known or name
     elif name.startswith(known):
         held["name"] = name
-    elif not _arguments(held):
+    elif not _has_arguments(held):
         held["name"] = known + name
 
 
 def _opens_another(call: Fields, piece: dict[str, Any]) -> bool:
     """Whether a piece that would go to `call` is really the first of another call.
 
-    It is if it has a name, and either an id other than that of `call`, or no id although the
-    arguments of `call` are complete.
+    It is if it has a name, and either an id other than that of `call`, or, without ids, another
+    name or arguments of its own although those of `call` are complete.
     """
     function, held = _function(piece), _function(call)
-    if not function.get("name") or not held.get("name"):
+    name, known = function.get("name"), held.get("name")
+    if not name or not known:
         return False
-    said = _arguments(held)
     ours, theirs = call.get("id"), piece.get("id")
     if ours and theirs:
-        return bool(ours != theirs and (not said or _is_whole(said)))
-    return _is_whole(said) and any(function.get(key) for key in _ARGUMENTS)
+        # The input of a custom tool is free text, whose end does not show.
+        ended = "custom" in call or not _has_arguments(held) or _is_whole(held)
+        return bool(ours != theirs and ended)
+    brings = any(function.get(key) not in (None, "") for key in _ARGUMENTS)
+    return (name != known or brings) and _is_whole(held)
 
 
 def _function(call: dict[str, Any]) -> dict[str, Any]:
@@ -110,15 +124,18 @@ def _function(call: dict[str, Any]) -> dict[str, Any]:
     return next((call[kind] for kind in _FUNCTIONS if isinstance(call.get(kind), dict)), {})
 
 
-def _arguments(function: dict[str, Any]) -> str:
-    return next(("".join(function[key]) for key in _ARGUMENTS if function.get(key)), "")
+def _has_arguments(function: dict[str, Any]) -> bool:
+    return any(any(function.get(key) or ()) for key in _ARGUMENTS)
 
 
-def _is_whole(arguments: str) -> bool:
-    """Whether arguments are a JSON object, to which nothing can be added."""
-    if not arguments.rstrip().endswith("}"):
+def _is_whole(function: dict[str, Any]) -> bool:
+    """Whether the arguments are a JSON object, to which nothing can be added."""
+    pieces: list[str] = next((function[key] for key in _ARGUMENTS if function.get(key)), [])
+    # Looked at from the end: a server that repeats the name with each piece asks each time.
+    last = next((piece for piece in reversed(pieces) if piece.strip()), "")
+    if not last.rstrip().endswith("}"):
         return False
     try:
-        return isinstance(json.loads(arguments), dict)
+        return isinstance(json.loads("".join(pieces)), dict)
     except (ValueError, RecursionError):
         return False

@@ -7,15 +7,14 @@ from contextlib import suppress
 from typing import Any
 
 from .assembly import Assembly
+from .errors import redacted
+from .merging import index_of
 from .normalize import content_text
 from .reader import Reader
 from .request import Response
 from .stream import AsyncStream, Connect
-from .structuring import structurer
+from .structuring import misplaced, structurer
 from .types.chat import ChatCompletion, ChatCompletionChunk
-
-# How servers write the index of the first choice.
-_FIRST = (0, None, "0")
 
 
 class _Told(dict[str, Any]):
@@ -61,7 +60,10 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
             while True:
                 self._ready.clear()
                 await self._more()
-        return self._assembled()
+        completion = self._assembled()
+        if (lost := completion._unreadable()) is not None:
+            raise misplaced(redacted(lost, self._secret), "a list of tool calls")
+        return completion
 
     @property
     def partial(self) -> ChatCompletion:
@@ -83,7 +85,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         return value if text is None else _Told(value, text)
 
     def _is_answer(self, value: Any) -> bool:
-        return isinstance(value, dict) and value.get("choices") is not None
+        return isinstance(value, dict) and bool(value.get("choices"))
 
     async def _begin(self, response: Response) -> None:
         self._assembly = Assembly(single=self._n == 1)
@@ -136,7 +138,7 @@ def _text_of(chunk: dict[str, Any]) -> str | None:
         return None
     text = None
     for choice in choices:
-        if isinstance(choice, dict) and choice.get("index") in _FIRST:
+        if isinstance(choice, dict) and (choice.get("index") == 0 or not index_of(choice)):
             delta = choice.get("delta")
             content = delta.get("content") if isinstance(delta, dict) else None
             if content and (said := content if type(content) is str else content_text(content)):

@@ -16,11 +16,12 @@ from .errors import (
     is_error,
     object_error,
     redacted,
+    shown,
     tells_failure,
 )
 from .jsontext import dumps as dumps
 from .jsontext import loads as loads
-from .sse import events_in, is_done, is_event_stream
+from .sse import ServerSentEvent, events_in, is_done, is_event_stream
 from .structuring import misplaced, misread, quoted, structurer
 from .types.base import APIResponse, ResponseMeta
 
@@ -55,11 +56,11 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
         raise object_error(redacted(value, secret), meta.headers)
     if not isinstance(value, dict) or not cls._is_meant_by(value):
         value = redacted(value, secret)
-        msg = f"The answer is no {cls.__name__}: {quoted(repr(value))}."
+        msg = f"The answer is no {cls.__name__}: {quoted(shown(value))}."
         raise _invalid(msg, value, meta)
     try:
         response = structurer(cls)(cls._prepared(value))
-    except APIResponseValidationError:
+    except (APIResponseValidationError, RecursionError):
         pass  # may quote the API key, and so must not be the context of what is raised
     else:
         if (lost := response._unreadable()) is None:
@@ -83,21 +84,32 @@ def _whole_answer(cls: type[APIResponse], data: bytes) -> Any:
         if glued and body.startswith(b"{") and is_done(rest.strip()):
             return loads(head)
         if is_event_stream(body):
-            return _put_together([event.data for event in events_in(body)])
+            return _put_together(events_in(body))
         raise
 
 
-def _put_together(events: list[bytes]) -> Any:
+def _put_together(events: list[ServerSentEvent]) -> Any:
     """The JSON of an answer that came as a stream; ValueError if that is not complete."""
-    values = [loads(data) for data in events if data and not is_done(data)]
+    for event in events:
+        if event.event == "error":
+            return {"error": body_or_text(event.data)}
+    values = [loads(event.data) for event in events if event.data and not is_done(event.data)]
     if len(values) == 1:
         return values[0]
-    assembly = Assembly()
+    # How many choices were asked for is not known here.
+    assembly, suspect = Assembly(single=False), None
     for value in values:
         if is_error(value) or not isinstance(value, dict):
             return value
-        assembly.add(value)
-    if assembly.empty or not (assembly.finished or any(map(is_done, events))):
+        if not value.get("choices") and tells_failure(value):
+            suspect = value
+        else:
+            assembly.add(value)
+        if assembly.failed:
+            return {"error": value.get("x_groq", value)}
+    if suspect is not None and not assembly.finished:
+        return {"error": suspect}
+    if assembly.empty or not (assembly.finished or any(is_done(event.data) for event in events)):
         msg = "a stream that was cut off, or empty"
         raise ValueError(msg)
     return assembly.completion()

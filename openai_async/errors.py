@@ -32,6 +32,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from .normalize import is_error_object
+
 if TYPE_CHECKING:
     from .types.chat import ChatCompletion
 
@@ -49,6 +51,17 @@ SECRET_HEADERS = (
     "X-Goog-Api-Key",
     "Ocp-Apim-Subscription-Key",
 )
+# Parameters of a query whose value is a key.
+SECRET_PARAMETERS = (
+    "key",
+    "api_key",
+    "api-key",
+    "apikey",
+    "token",
+    "access_token",
+    "subscription-key",
+)
+_TOO_DEEP = "(nested too deep to show)"
 # More seconds than this are not a wait: a year is longer than any rate limit window. Gateways send
 # points in time (Unix time) instead of seconds.
 MAX_RETRY_AFTER = 366 * 86_400.0
@@ -340,7 +353,9 @@ def is_error(value: object) -> bool:
     """Whether a JSON value is OpenAI's error object, or a flat object that says it is an error."""
     # A parsed JSON object is a dict; asking whether it is a Mapping would cost three times as much.
     return type(value) is dict and bool(
-        value.get("error") or value.get("object") == "error" or value.get("type") == "error"
+        is_error_object(value.get("error"))
+        or value.get("object") == "error"
+        or value.get("type") == "error"
     )
 
 
@@ -386,7 +401,15 @@ def redacted(value: Any, secret: str | None) -> Any:
             value = _without(value, key)
         return value
     except RecursionError:
-        return "(nested too deep to show)"
+        return _TOO_DEEP
+
+
+def shown(value: object) -> str:
+    """A parsed value as Python writes it, for a message."""
+    try:
+        return repr(value)
+    except RecursionError:
+        return _TOO_DEEP
 
 
 def without_secret(headers: Mapping[str, str], secret: str | None) -> Mapping[str, str]:
@@ -437,7 +460,7 @@ def _said(body: object) -> dict[str, str]:
     if not message:
         # Nothing we know the name of: better shown as it is than not at all.
         rest = {k: v for k, v in body.items() if v and k not in said}
-        message = body if "msg" in rest else str(rest) if rest else None
+        message = body if "msg" in rest else shown(rest) if rest else None
     if message:
         said["message"] = _shorten(_detail(message))
     return said
@@ -448,6 +471,9 @@ def _inner(body: Mapping[str, Any]) -> object:
     base = body.get("base_resp")
     if isinstance(base, Mapping) and base.get("status_code"):
         return {"code": base.get("status_code"), "message": base.get("status_msg")}
+    groq = body.get("x_groq")
+    if isinstance(groq, Mapping) and groq.get("error"):
+        return groq["error"]
     choices = body.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, Mapping) and choice.get("error"):

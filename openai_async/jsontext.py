@@ -38,7 +38,9 @@ def loads(data: bytes) -> Any:
     """
     try:
         value = orjson.loads(data)
-    except ValueError:
+    except ValueError as error:
+        if "depth" in str(error):  # orjson's limit is 1,024; Python's stack has none to spare
+            raise
         return _read_again(data)
     return _read_again(data) if _has_long_integer(data) else value
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import APIResponseValidationError
-
 # Strings that name something, and so replace what was there; all others are text, and add up.
 # Some servers repeat the role, or a tool call's id and name, in every chunk.
 _NAMES = frozenset({"role", "id", "type", "name", "format", "signature"})
@@ -84,9 +82,8 @@ def index_of(piece: dict[str, Any]) -> int | None:
         return index
     try:
         return int(index)  # 0.0 and "0"
-    except (TypeError, ValueError, OverflowError) as error:
-        msg = f"The stream has a {type(index).__name__} where an index belongs."
-        raise APIResponseValidationError(msg, body=piece) from error
+    except (TypeError, ValueError, OverflowError):
+        return None  # a side field: the answer is not refused for it
 
 
 def joined(value: Any) -> Any:

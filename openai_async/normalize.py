@@ -13,6 +13,8 @@ from typing import Any
 _NO_FINISH = frozenset({"", "null", "none", "undefined"})
 # Content parts that are text to be read. Thinking, references and pictures are not.
 _TEXT_PARTS = frozenset({None, "text", "output_text"})
+# Lists of parts within parts: no server sends two levels.
+_MAX_DEPTH = 8
 
 
 def finish_reason(value: object) -> str | None:
@@ -25,11 +27,16 @@ def finish_reason(value: object) -> str | None:
 def fails(choice: object) -> bool:
     """Whether a choice, whole or streamed, says that it failed, as OpenRouter's do."""
     return type(choice) is dict and (
-        bool(choice.get("error")) or choice.get("finish_reason") == "error"
+        is_error_object(choice.get("error")) or choice.get("finish_reason") == "error"
     )
 
 
-def content_text(value: Any) -> str | None:
+def is_error_object(value: object) -> bool:
+    """Whether the value of an `error` field says that there is one: not if it is all empty."""
+    return any(value.values()) if type(value) is dict else bool(value)
+
+
+def content_text(value: Any, depth: int = 0) -> str | None:
     """The text of a content: a string, a part, or a list of both; `None` if it has none.
 
     Mistral and its relays send `[{"type": "text", "text": "..."}]`, with thinking and references
@@ -38,7 +45,9 @@ def content_text(value: Any) -> str | None:
     if type(value) is str:
         return value
     if type(value) is list:
-        texts = [text for part in value if (text := content_text(part)) is not None]
+        if depth > _MAX_DEPTH:
+            return None
+        texts = [text for part in value if (text := content_text(part, depth + 1)) is not None]
         return "".join(texts) if texts else None
     if type(value) is dict:
         text = value.get("text") if value.get("type") in _TEXT_PARTS else None
@@ -51,6 +60,18 @@ def content_text(value: Any) -> str | None:
 def arguments_text(value: Any) -> str:
     """The arguments of a call as JSON text, as the API has them; some servers send the object."""
     return value if type(value) is str else json.dumps(value)
+
+
+def as_call(piece: dict[str, Any]) -> dict[str, Any]:
+    """A tool call with its function in its place, where name and arguments stand beside the id."""
+    function = piece.get("function")
+    if type(function) is dict or "custom" in piece or not (function or "name" in piece):
+        return piece
+    named = {"name": function if type(function) is str else piece.get("name")}
+    if "arguments" in piece:
+        named["arguments"] = piece["arguments"]
+    rest = {key: value for key, value in piece.items() if key not in ("name", "arguments")}
+    return {**rest, "function": named}
 
 
 def is_usage(value: object) -> bool:

@@ -85,7 +85,9 @@ class SSEDecoder:
         "_max_size",
         "_parts",
         "_retry",
+        "_stray_size",
         "_too_large",
+        "new_stray",
         "stray",
     )
 
@@ -93,6 +95,9 @@ class SSEDecoder:
         self._max_size = max_size
         self.stray: list[bytes] = []
         """Lines with no field of an event stream, up to a limit."""
+        self.new_stray = False
+        """Whether there are more of them than when this was last set to False."""
+        self._stray_size = 0
         # Pieces of a line whose end has not come, and their bytes; joined once: stays linear.
         self._parts: list[bytes] = []
         self._held = 0
@@ -132,6 +137,10 @@ class SSEDecoder:
             msg = f"an event is larger than {self._max_size} bytes"
             raise SSEError(msg)
         return events  # first what came whole; the next call raises
+
+    def forget_stray(self) -> None:
+        """They have been understood."""
+        self.stray, self._stray_size = [], 0
 
     def _blocks(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
         """Take in bytes that hold a line end, cut at the blank lines."""
@@ -198,8 +207,10 @@ class SSEDecoder:
             if name in _FIELDS:
                 self._field(name, value.removeprefix(b" "))
             # "Otherwise: the field is ignored."
-            elif sum(map(len, self.stray)) + len(line) <= MAX_STRAY:
+            elif self._stray_size + len(line) < MAX_STRAY:
                 self.stray.append(line)
+                self._stray_size += len(line) + 1
+                self.new_stray = True
 
     def _field(self, name: bytes, value: bytes) -> None:
         if name == b"data":

@@ -29,6 +29,7 @@ from .errors import (
     is_error,
     object_error,
     redacted,
+    shown,
     tells_failure,
     words_of,
 )
@@ -230,7 +231,8 @@ class AsyncStream(ABC, Generic[Event]):
                 self._take(event, torn=not data)
                 if self._done or self._failure is not None:
                     break
-            if self._decoder.stray and not self._done and self._failure is None:
+            if self._decoder.new_stray and not self._done and self._failure is None:
+                self._decoder.new_stray = False
                 self._take_stray()
             self._ready.reverse()
             if self._done or self._failure is not None:
@@ -289,11 +291,13 @@ class AsyncStream(ABC, Generic[Event]):
         if kind == "error" or is_error(value):
             self._fail(object_error(redacted(value, self._secret), self.meta.headers))
         elif not isinstance(value, dict):
-            text = repr(redacted(value, self._secret))
+            text = shown(redacted(value, self._secret))
             self._fail(APIResponseValidationError(f"The stream holds {text[:80]}, no object."))
-        elif not self._is_answer(value) and tells_failure(value):
-            self._suspect = value
         else:
+            if not self._is_answer(value) and tells_failure(value):
+                self._suspect = value
+                if not isinstance(value.get("choices"), list):
+                    return
             try:
                 value = self._taken(value)
             except APIResponseValidationError as error:
@@ -308,18 +312,24 @@ class AsyncStream(ABC, Generic[Event]):
 
     def _take_stray(self) -> None:
         """Lines that belong to no event: often an error, sent as if there were no stream."""
-        text = b"\n".join(self._decoder.stray)
-        if is_done(text):
-            self._end()
-            return
-        head, _, rest = text.rpartition(b"data:")
-        if is_done(rest.strip()):  # appended to it
-            text = head
-        with suppress(ValueError):  # a page, or incomplete: it is shown if nothing else comes
-            value = loads(text)
+        lines = self._decoder.stray
+        whole = [line for line in lines if line.strip()]
+        if not all(map(_is_event, whole)):  # one object in many lines
+            whole = [b"\n".join(lines)]
+        for text in whole:
+            if is_done(text):
+                self._end()
+                return
+            head, _, rest = text.rpartition(b"data:")
+            try:  # a page, or incomplete: it is shown if nothing else comes
+                value = loads(head if is_done(rest.strip()) else text)
+            except ValueError:
+                return
             if isinstance(value, dict):
-                self._decoder.stray.clear()
+                self._decoder.forget_stray()
                 self._take_value("message", value)
+            if self._failure is not None:
+                return
 
     # --- what a kind of stream adds ---
 
@@ -445,7 +455,8 @@ class AsyncStream(ABC, Generic[Event]):
     async def _no_stream(self, data: bytes) -> APIError:
         """The error for a whole answer where a stream was asked for; `data` is its start."""
         assert self._body is not None
-        with suppress(TimeoutError):
+        # What has come is looked at, though the rest may stall or break off.
+        with suppress(TimeoutError, APIConnectionError):
             async with asyncio.timeout(ERROR_BODY_WAIT):
                 while len(data) < MAX_ERROR_BODY and (part := await self._body.read()):
                     data += part

@@ -19,7 +19,8 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
 import attrs
 import cattrs
 
-from .errors import APIResponseValidationError, redacted
+from .errors import APIResponseValidationError, redacted, shown
+from .normalize import as_call
 from .types.base import APIObject, without_hooks
 from .types.chat import (
     ChatCompletionMessageCustomToolCall,
@@ -94,7 +95,7 @@ def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
     }
     # For `.extra`: whether a value did not have the shape of its attribute.
     cls._converters = {
-        a.name: convert for a in attrs.fields(cls) if a.init and (convert := _convert_to(a.type))
+        a.name: convert for a in attrs.fields(cls) if a.init and (convert := _strict(a))
     }
     misplaced_line = f"raise misplaced(value, 'a {cls.__name__}')"
     body = ["self = new(twin)"]
@@ -118,8 +119,8 @@ def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
         "    made = []",
         "    for value in values:",
         "        if type(value) is not dict:",
-        # A null among the objects says nothing: it stays in to_dict(), and out of the typed list.
-        "            if value is None: continue",
+        # What is empty says nothing: it stays in to_dict(), and out of the typed list.
+        "            if not value: continue",
         f"            {misplaced_line}",
         *(f"        {line}" for line in body),
         "        made.append(self)",
@@ -152,7 +153,7 @@ def _converted(a: attrs.Attribute[Any], default: str, names: dict[str, Any]) -> 
     convert = _convert_to(a.type)
     if convert is None:
         return f"{default} if item is None else item"
-    names[f"convert_{a.name}"] = convert if a.metadata.get("essential") else _lenient(convert, a)
+    names[f"convert_{a.name}"] = _lenient(convert, a)
     converted = f"convert_{a.name}(item)"
     plain = _PLAIN.get(convert)
     if plain is None:
@@ -167,17 +168,33 @@ def _lenient(convert: Convert, a: attrs.Attribute[Any]) -> Convert:
     """`convert`, but a value of the wrong shape becomes the field's default.
 
     An answer that was paid for is not rejected because of its log probabilities: `.to_dict()` and
-    `.extra` have them as they came.
+    `.extra` have them as they came. Of an essential field only what is empty becomes the default.
     """
     factory = getattr(a.default, "factory", None)
+    essential = a.metadata.get("essential")
 
     def read(value: Any) -> Any:
         try:
             return convert(value)
-        except APIResponseValidationError:
+        except (APIResponseValidationError, RecursionError):
+            if essential and value:
+                raise
             return a.default if factory is None else factory()
 
     return read
+
+
+def _strict(a: attrs.Attribute[Any]) -> Convert | None:
+    """How a field is read, with an error for what it cannot show."""
+    read = a.metadata.get("read")
+    if read is None:
+        return _convert_to(a.type)
+
+    def convert(value: Any) -> Any:
+        if value and read(value) is None and not (isinstance(value, str)):
+            raise misplaced(value, "text")
+
+    return convert
 
 
 # --- what the value of a field becomes ----------------------------------------------------------
@@ -253,7 +270,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 def misplaced(value: Any, wanted: str) -> APIResponseValidationError:
     """The error for a value of the wrong shape."""
-    msg = f"The answer has {quoted(repr(value))} where {wanted} belongs."
+    msg = f"The answer has {quoted(shown(value))} where {wanted} belongs."
     return APIResponseValidationError(msg, body=value)
 
 
@@ -262,10 +279,20 @@ def _function_of(value: dict[str, Any]) -> Any:
 
 
 def _tool_call(value: Any) -> APIObject:
-    custom = isinstance(value, dict) and (value.get("type") == "custom" or "custom" in value)
-    return structurer(
-        ChatCompletionMessageCustomToolCall if custom else ChatCompletionMessageFunctionToolCall
-    )(value)
+    if type(value) is not dict:
+        raise misplaced(value, "a tool call")
+    if value.get("type") == "custom" or "custom" in value:
+        return structurer(ChatCompletionMessageCustomToolCall)(value)
+    return structurer(ChatCompletionMessageFunctionToolCall)(as_call(value))
+
+
+def _tool_calls(values: list[Any]) -> list[APIObject]:
+    """The calls among them. What is none stays in `to_dict()`, and is an error where there is
+    nothing else (`ChatCompletion._unreadable`)."""
+    calls = [_tool_call(value) for value in values if type(value) is dict]
+    if not calls and any(values):
+        raise misplaced(values, "a list of tool calls")
+    return calls
 
 
 def _list_of(item: Any, convert: Convert | None) -> Convert:
@@ -278,6 +305,8 @@ def _list_of(item: Any, convert: Convert | None) -> Convert:
             raise misplaced(value, f"a list of {getattr(item, '__name__', 'objects')}")
         if structure_all is not None:
             return structure_all(value)
+        if item == ChatCompletionMessageToolCall:
+            return _tool_calls(value)
         return value if convert is None else [convert(x) for x in value if x is not None]
 
     return convert_list

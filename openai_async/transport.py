@@ -32,6 +32,7 @@ from .bytestream import (
 from .codec import body_or_text
 from .deadlines import Deadline
 from .errors import (
+    SECRET_PARAMETERS,
     APIConnectionError,
     APIError,
     APIResponseValidationError,
@@ -177,7 +178,7 @@ class Transport:
             key = None
         elif key is not None and not isinstance(key, str):
             key = await _ask_for_key(key)
-        secret = secret_of(headers, key, *self._proxy.secrets)
+        secret = secret_of(headers, key, *self._proxy.secrets, *_keys_in(request.url))
         if key:
             headers = headers.copy()
             headers["Authorization"] = f"Bearer {key}"
@@ -297,6 +298,13 @@ async def _in_its_own_task(sent: Coroutine[Any, Any, Response]) -> Response:
     except BaseException:  # GeneratorExit too, if the caller is dropped while waiting
         task.cancel()
         raise
+
+
+def _keys_in(url: URL) -> list[str]:
+    """The keys in a query, where some vendors have them."""
+    if not url.raw_query_string:
+        return []
+    return [value for name, value in url.query.items() if name.lower() in SECRET_PARAMETERS]
 
 
 async def _ask_for_key(api_key: Callable[[], str | Awaitable[str]]) -> str:

@@ -17,8 +17,8 @@ def message(*chunks: dict[str, Any]) -> dict[str, Any]:
     return assembled(*chunks)["choices"][0]["message"]  # type: ignore[no-any-return]
 
 
-def assembled(*chunks: dict[str, Any]) -> dict[str, Any]:
-    assembly = Assembly()
+def assembled(*chunks: dict[str, Any], single: bool = True) -> dict[str, Any]:
+    assembly = Assembly(single=single)
     for one in chunks:
         assembly.add(one)
     return assembly.completion()
@@ -51,7 +51,8 @@ def test_an_empty_name_does_not_take_the_place_of_one() -> None:
 
 
 def test_choices_are_in_order_of_their_index() -> None:
-    result = assembled(chunk("b", index=1), chunk("a"), chunk("B", index=1, finish="length"))
+    chunks = [chunk("b", index=1), chunk("a"), chunk("B", index=1, finish="length")]
+    result = assembled(*chunks, single=False)
     assert [(c["index"], c["message"]["content"]) for c in result["choices"]] == [
         (0, "a"),
         (1, "bB"),
@@ -130,7 +131,7 @@ def test_depths_below_the_api_are_taken_as_they_are() -> None:
 
 
 def test_finished_means_every_choice_that_has_begun() -> None:
-    assembly = Assembly()
+    assembly = Assembly(single=False)
     assembly.add(chunk(finish="stop"))
     assert (assembly.begun, assembly.finished) == (1, True)
     assembly.add(chunk("a", index=1))
@@ -159,9 +160,14 @@ PIECES = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(st.fixed_dictionaries({"choices": st.lists(PIECES, max_size=2)}), max_size=8))
-def test_the_short_way_of_a_text_ends_where_the_long_one_does(chunks: list[Any]) -> None:
-    short, long = Assembly(), Assembly()
+CHUNKS = st.lists(st.fixed_dictionaries({"choices": st.lists(PIECES, max_size=2)}), max_size=8)
+
+
+@given(CHUNKS, st.booleans())
+def test_the_short_way_of_a_text_ends_where_the_long_one_does(
+    chunks: list[Any], single: bool
+) -> None:
+    short, long = Assembly(single=single), Assembly(single=single)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Assembly, "_add_text", lambda self, piece: False)
         for chunk in chunks:
@@ -285,6 +291,16 @@ def piece(
             id="the whole call, and its name again",
         ),
         pytest.param(
+            [piece("now", {}, id="a", index=0), piece(None, "", index=0)],
+            [("a", "now", "{}")],
+            id="an empty object, then nothing",
+        ),
+        pytest.param(
+            [piece("weather", OSLO), piece("now", "")],
+            [(None, "weather", OSLO), (None, "now", "")],
+            id="another name, no id and no arguments",
+        ),
+        pytest.param(
             [piece("b", "{}", id="2", index=1), piece("a", "{}", id="1", index=0)],
             [("1", "a", "{}"), ("2", "b", "{}")],
             id="out of order",
@@ -303,14 +319,35 @@ def test_tool_calls_are_those_that_the_server_meant(
     assert all("index" not in call for call in result)
 
 
+def test_custom_tools_with_ids_of_their_own_are_two_calls() -> None:
+    calls = message(
+        *(call(0, id=id, type="custom", custom={"name": "c", "input": "x"}) for id in "ab")
+    )["tool_calls"]
+    assert [(one["id"], one["custom"]["input"]) for one in calls] == [("a", "x"), ("b", "x")]
+
+
 def test_a_call_by_itself_in_place_of_a_list() -> None:
     result = message(chunk(tool_calls=piece("weather", OSLO, id="a")))["tool_calls"]
     assert result == [{"id": "a", "function": {"name": "weather", "arguments": OSLO}}]
 
 
-@pytest.mark.parametrize("value", [{}, [], "", "none", [None], [5], 7])
-def test_what_is_no_call_makes_none(value: Any) -> None:
+@pytest.mark.parametrize("value", [{}, [], "", [None], [{}], 0])
+def test_an_empty_value_makes_no_call(value: Any) -> None:
     assert not message(chunk("text", tool_calls=value))["tool_calls"]
+
+
+@pytest.mark.parametrize("value", ["none", [5], 7])
+def test_what_cannot_be_read_as_a_call_is_kept(value: Any) -> None:
+    held = value if type(value) is list else [value]
+    assert message(chunk("text", tool_calls=value))["tool_calls"] == held
+
+
+def test_a_single_choice_stays_one_whatever_index_its_pieces_have() -> None:
+    (choice,) = assembled(chunk("a"), chunk("b", index=1), chunk("c", finish="stop", index=2))[
+        "choices"
+    ]
+    assert (choice["index"], choice["message"]["content"]) == (0, "abc")
+    assert choice["finish_reason"] == "stop"
 
 
 def test_the_deprecated_function_call_adds_up_as_calls_do() -> None:

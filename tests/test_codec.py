@@ -188,7 +188,6 @@ def test_a_custom_tool_call_is_known_by_its_type_or_by_what_it_holds(call: objec
     "value",
     [
         {"choices": "x"},
-        {"choices": {}},
         {"choices": [5]},
         {"choices": [{"message": "x"}]},
         {"choices": None},
@@ -274,6 +273,61 @@ def test_the_first_bytes_decide_what_a_body_is(body: bytes) -> None:
     assert parse(ChatCompletion, body, META).text == "hello"
 
 
+HEL = b'data: {"choices": [{"delta": {"content": "hel"}}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        (b'event: error\ndata: {"message": "full"}\n\n', "full"),
+        (b"event: error\ndata: full\n\n", "full"),
+        (b'data: {"message": "full", "code": 500}\n\n', "full"),
+        (b'data: {"choices": [], "message": "full", "code": 500}\n\n', "full"),
+        (b'data: {"error": {"message": "full"}}\n\n', "full"),
+        (b'data: {"choices": [], "x_groq": {"error": "full"}}\n\n', "full"),
+        (b'data: {"choices": [{"error": {"message": "full"}}]}\n\n', "full"),
+    ],
+)
+@pytest.mark.parametrize("begun", [b"", HEL])
+@pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n"])
+def test_a_failure_in_a_plain_answer_that_came_as_a_stream_is_one(
+    events: bytes, words: str, begun: bytes, end: bytes
+) -> None:
+    with pytest.raises(APIError, match=words) as caught:
+        parse(ChatCompletion, begun + events + end, META)
+    assert not isinstance(caught.value, APIResponseValidationError)
+
+
+@pytest.mark.parametrize("choices", [[], {}, "", 0])
+def test_choices_that_are_empty_are_none(choices: object) -> None:
+    assert completion({"choices": choices}).choices == []
+
+
+def test_one_odd_tool_call_does_not_take_the_others_with_it() -> None:
+    calls = ["none", {"id": "1", "type": "function", "function": {"name": "now"}}, 5]
+    message = completion({"choices": [{"message": {"tool_calls": calls}}]}).choices[0].message
+    (call,) = message.tool_calls or []
+    assert call.id == "1"
+    assert message.to_dict() == {"tool_calls": calls}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"id": "1", "name": "now", "arguments": "{}"},
+        {"id": "1", "function": "now", "arguments": "{}"},
+        {"id": "1", "type": "function", "function": {"name": "now", "arguments": {}}},
+    ],
+)
+def test_a_tool_call_is_found_in_every_shape_and_can_be_sent_back(call: Any) -> None:
+    message = completion({"choices": [{"message": {"tool_calls": [call]}}]}).choices[0].message
+    (found,) = message.tool_calls or []
+    assert found.type == "function"
+    assert (found.id, found.function.name, found.function.arguments) == ("1", "now", "{}")
+    (sent,) = message.to_dict()["tool_calls"]
+    assert (sent["id"], sent["function"]["name"]) == ("1", "now")
+
+
 def test_a_plain_answer_that_came_as_a_stream_and_was_cut_off_is_none() -> None:
     body = b'data: {"choices": [{"delta": {"content": "hel"}}]}\n\ndata: {"choices": []}\n\n'
     with pytest.raises(APIResponseValidationError):
@@ -291,6 +345,7 @@ def test_a_plain_answer_that_came_as_a_stream_and_was_cut_off_is_none() -> None:
         ({"type": "error", "message": "try again"}, "try again"),
         ({"choices": [{"error": {"message": "gone"}, "message": {"content": ""}}]}, "gone"),
         ({"choices": [{"finish_reason": "error", "message": {"content": "x"}}]}, "'error'"),
+        ({"choices": [], "x_groq": {"error": "over capacity"}}, "over capacity"),
     ],
 )
 def test_a_failure_never_looks_like_an_answer(value: object, words: str) -> None:

@@ -7,6 +7,7 @@ failure never looks like an answer; and nothing ends in silence.
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -242,6 +243,10 @@ FULL = "the context is full"
         {"id": "x", "msg": FULL, "status": 500},
         choice(chunk(), error={"code": 502, "message": FULL}, finish_reason="error"),
         choice(chunk(), error={"code": 502, "message": FULL}),
+        {**chunk(), "x_groq": {"id": "1", "error": FULL}},
+        {"choices": [], "x_groq": {"id": "1", "error": FULL}},
+        {"choices": [], "message": FULL, "code": 429},
+        {"choices": {}, "message": FULL, "code": 429},
     ],
 )
 @pytest.mark.parametrize("begun", [True, False])
@@ -305,6 +310,51 @@ async def test_a_message_in_place_of_deltas_is_the_answer(
     assert (await read(raw_client)).text == "hello"
 
 
+def said(content: object, finish: str | None = None, **message: Any) -> dict[str, object]:
+    """A chunk with a whole message in place of a delta."""
+    whole = {"role": "assistant", "content": content, **message}
+    return {"choices": [{"index": 0, "message": whole, "finish_reason": finish}]}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [said("hel"), said("lo"), STOP],
+        [said("hel"), said("lo", "stop")],
+        [said("h"), said("hel"), said("hello", "stop")],
+        [said("h"), said("hello"), said("hello", "stop")],
+        [said("hel"), said("lo"), said("hello", "stop")],
+        [*HELLO, said("hello", "stop")],
+        [said([{"type": "text", "text": "hel"}]), said([{"type": "text", "text": "lo"}], "stop")],
+        [said(""), said("hel"), said("lo"), said("", "stop")],
+    ],
+    ids=[
+        "in pieces",
+        "in pieces, the last with the finish_reason",
+        "all so far, each time",
+        "all so far, and once more",
+        "in pieces, and the whole at the end",
+        "deltas, and the whole at the end",
+        "parts of content",
+        "empty ones around",
+    ],
+)
+async def test_messages_in_place_of_deltas_give_each_text_once(
+    raw: RawServer, raw_client: AsyncClient, events: list[Any]
+) -> None:
+    raw.answer = saying(*events, DONE)
+    assert (await read(raw_client)).text == "hello"
+
+
+async def test_what_only_the_message_at_the_end_has_is_kept(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "now", "arguments": "{}"}}
+    raw.answer = saying(*HELLO, said("hello", "tool_calls", tool_calls=[call]), DONE)
+    completion = await read(raw_client)
+    assert completion.choices[0].message.to_dict()["tool_calls"] == [call]
+
+
 @pytest.mark.parametrize("delta", [{}, {"content": ""}, None])
 async def test_a_message_at_the_end_of_its_deltas_is_not_the_answer_again(
     raw: RawServer, raw_client: AsyncClient, delta: Any
@@ -315,6 +365,60 @@ async def test_a_message_at_the_end_of_its_deltas_is_not_the_answer_again(
 
 
 # --- good answers, oddly dressed ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [[0, 1, 2], [1, 0, 2], [None, 1, 1], ["x", 1, 0], [5, 5, 5], [2, 1, 0], [{}, [], ""]],
+)
+async def test_a_single_choice_is_one_whatever_its_index(
+    raw: RawServer, raw_client: AsyncClient, indices: list[Any]
+) -> None:
+    events = zip((*HELLO, STOP), indices, strict=True)
+    raw.answer = saying(*(choice(event, index=index) for event, index in events))
+    completion = await read(raw_client)
+    assert completion.text == "hello"
+    assert len(completion.choices) == 1
+
+
+@pytest.mark.parametrize("empty", [None, {}, [], "", 0, False])
+@pytest.mark.parametrize("field", ["choices", "delta", "choice", "error"])
+async def test_an_empty_value_of_another_type_says_nothing(
+    raw: RawServer, raw_client: AsyncClient, field: str, empty: Any
+) -> None:
+    odd: dict[str, Any] = {
+        "choices": {**chunk(), "choices": empty},
+        "delta": choice(chunk(), delta=empty),
+        "choice": {**chunk(), "choices": [empty]},
+        "error": {**chunk(), "error": empty},
+    }[field]
+    raw.answer = saying(odd, *HELLO, odd, STOP, odd, DONE)
+    assert (await read(raw_client)).text == "hello"
+
+
+@pytest.mark.parametrize(
+    "error", [{}, {"message": "", "code": 0}, {"code": None, "message": None, "type": ""}]
+)
+@pytest.mark.parametrize("where", ["top", "choice", "x_groq"])
+async def test_an_error_object_with_nothing_in_it_is_no_error(
+    raw: RawServer, raw_client: AsyncClient, error: Any, where: str
+) -> None:
+    odd: dict[str, Any] = {
+        "top": {**chunk(), "error": error},
+        "choice": choice(chunk(), error=error),
+        "x_groq": {**chunk(), "x_groq": {"id": "1", "error": error}},
+    }[where]
+    raw.answer = saying(odd, *HELLO, odd, STOP, DONE)
+    assert (await read(raw_client)).text == "hello"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\n\n", b"\r\n"])
+async def test_lines_that_are_whole_json_are_events(
+    raw: RawServer, raw_client: AsyncClient, end: bytes
+) -> None:
+    lines = b"".join(sse(event)[6:].strip() + end for event in (*HELLO, STOP))
+    raw.answer = saying(b": ping\n\n", lines, b"[DONE]" + end)
+    assert (await read(raw_client)).text == "hello"
 
 
 @pytest.mark.parametrize(
@@ -404,6 +508,49 @@ async def test_numbers_that_come_with_each_chunk_are_strung_together(
         choice(HELLO[0], token_ids=[1, 2]), choice(HELLO[1], token_ids=[3]), STOP, DONE
     )
     assert (await read(raw_client)).choices[0].extra["token_ids"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [{"name": "now", "arguments": "{}", "id": "1"}],
+        [{"id": "1", "function": "now", "arguments": "{}"}],
+        [{"id": "1", "function": {"name": "now", "arguments": {}}}],
+        [
+            {"id": "1", "function": {"name": "now", "arguments": {}}},
+            {"function": {"arguments": ""}},
+        ],
+        [{"id": "1", "function": {"name": "now", "arguments": "{}"}}, None, {}],
+        [{"id": "1", "function": {"name": "now", "arguments": "{}"}}, "none"],
+    ],
+)
+async def test_a_tool_call_is_found_in_every_shape(
+    raw: RawServer, raw_client: AsyncClient, pieces: list[Any]
+) -> None:
+    raw.answer = saying(
+        *HELLO, *(chunk(tool_calls=[piece]) for piece in pieces), chunk(finish="tool_calls"), DONE
+    )
+    message = (await read(raw_client)).choices[0].message
+    (call,) = message.tool_calls or []
+    assert call.type == "function"
+    assert (call.function.name, call.function.arguments, call.id) == ("now", "{}", "1")
+
+
+@pytest.mark.parametrize("value", ["none", [5], ["weather"]])
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_tool_calls_that_cannot_be_read_and_nothing_else_are_an_error(
+    raw: RawServer, raw_client: AsyncClient, value: Any, streamed: bool
+) -> None:
+    if streamed:
+        raw.answer = saying(chunk(tool_calls=value), chunk(finish="tool_calls"), DONE)
+    else:
+        raw.answer = lambda e: e.whole(json.dumps(said(None, tool_calls=value)).encode())
+    with pytest.raises(APIResponseValidationError, match="a list of tool calls belongs"):
+        if streamed:
+            await ask(raw_client).completion()
+        else:
+            messages: Any = [{"role": "user", "content": "Hi"}]
+            await raw_client.chat.completions.create(model="m", messages=messages)
 
 
 async def test_an_error_on_the_way_has_what_came_before(

@@ -840,7 +840,7 @@ async def test_odd_chunks_are_results_or_typed_errors_whichever_way_they_are_rea
     raw: RawServer, raw_client: AsyncClient, choices: object
 ) -> None:
     raw.answer = lambda e: e.stream({"choices": choices}, FINISH, DONE)
-    good = choices in ([None], [{}])
+    good = choices in ([None], [{}], [{"index": {}}])
     for read in (
         lambda: ask(raw_client).completion(),
         lambda: texts(ask(raw_client)),
@@ -1088,3 +1088,31 @@ async def test_a_stream_that_was_silent_is_dropped_without_the_garbage_collector
             assert len(pool.streams) == 0
     finally:
         gc.enable()
+
+
+def test_a_stream_is_read_in_the_loop_that_opened_it() -> None:
+    async def opened() -> tuple[LocalServer, AsyncClient, ChatCompletionStream]:
+        server = LocalServer()
+        await server.start()
+        server.script(Failure(stall_after=1))
+        client = AsyncClient(api_key="any", base_url=server.url)
+        stream = await ask(client)
+        await anext(stream)
+        return server, client, stream
+
+    async def close(server: LocalServer, client: AsyncClient, stream: ChatCompletionStream) -> None:
+        await stream.close()
+        await client.close()
+        await server.stop()
+
+    async def read(stream: ChatCompletionStream) -> None:
+        await anext(stream)
+
+    first = asyncio.new_event_loop()
+    try:
+        server, client, stream = first.run_until_complete(opened())
+        with pytest.raises(OpenAIError, match="belongs to another event loop"):
+            asyncio.run(read(stream))
+        first.run_until_complete(close(server, client, stream))
+    finally:
+        first.close()

@@ -73,12 +73,18 @@ def delta_of(piece: dict[str, Any]) -> dict[str, Any]:
     return delta if isinstance(delta, dict) else {}
 
 
+def index_in(piece: dict[str, Any]) -> int:
+    """The index of the choice a piece belongs to; what is no whole number is the first."""
+    index = piece.get("index")
+    return int(index) if isinstance(index, int | float) else 0
+
+
 def expected_text(events: list[dict[str, Any]], n: int) -> str:
     """All text of the first choice: a single one may have any index."""
     return "".join(
         text_in(delta_of(piece).get("content"))
         for piece in pieces_of(events)
-        if n == 1 or not piece.get("index")
+        if n == 1 or index_in(piece) == 0
     )
 
 
@@ -88,15 +94,17 @@ def expected_arguments(events: list[dict[str, Any]]) -> int:
     return sum(len(one["function"]["arguments"]) for one in calls)
 
 
-def is_proven(events: list[dict[str, Any]]) -> bool:
+def is_proven(events: list[dict[str, Any]], n: int) -> bool:
     """Whether each choice that has begun says that it has ended, and is right."""
     ended: dict[int, bool] = {}
     for piece in pieces_of(events):
-        index, delta = piece.get("index") or 0, delta_of(piece)
+        index, delta = 0 if n == 1 else index_in(piece), delta_of(piece)
         if ended.get(index) and (text_in(delta.get("content")) or delta.get("tool_calls")):
             return False
         reason = piece.get("finish_reason")
-        ended[index] = ended.get(index, False) or reason in ("stop", "length", "tool_calls")
+        ended[index] = ended.get(index, False) or (
+            isinstance(reason, str) and reason not in ("", "null")
+        )
     return bool(ended) and all(ended.values())
 
 
@@ -112,6 +120,7 @@ PLACES = st.sampled_from(
         ("object",),
         ("usage",),
         ("system_fingerprint",),
+        (*CHOICE, "index"),
         (*CHOICE, "logprobs"),
         (*CHOICE, "finish_reason"),
         (*CHOICE, "token_ids"),
@@ -226,10 +235,10 @@ def test_nothing_is_lost_in_silence(
         partial = failure.partial
         text = expected_text(events, n)
         assert partial is None or text.startswith(first_text(partial, n))
-        assert not (done and is_proven(events)), "a whole answer was refused"
+        assert not (done and is_proven(events, n)), "a whole answer was refused"
         return
     assert texts == {expected_text(events, n)}
-    assert done or is_proven(events), "nothing says that this was all"
+    assert done or is_proven(events, n), "nothing says that this was all"
     calls = [c for one in completion.choices for c in one.message.tool_calls or []]
     arguments = [c.to_dict()["function"]["arguments"] for c in calls]
     assert sum(map(len, arguments)) == expected_arguments(events)

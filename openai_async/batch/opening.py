@@ -24,7 +24,7 @@ _UTF8 = "save the file as UTF-8"
 # First bytes of other files that are often passed as an input, what they are, and what to do. Each
 # is taken from the specification of its format.
 _OTHERS = (
-    (b"BZh", "bzip2-compressed", _UNPACK),
+    *((b"BZh%d1AY&SY" % level, "bzip2-compressed", _UNPACK) for level in range(1, 10)),
     (b"\xfd7zXZ\0", "xz-compressed", _UNPACK),
     (b"\x28\xb5\x2f\xfd", "zstd-compressed", _UNPACK),
     (b"\x04\x22\x4d\x18", "lz4-compressed", _UNPACK),

@@ -137,7 +137,7 @@ class APIObject:
             return False
         try:
             convert(value)
-        except APIResponseValidationError:
+        except (APIResponseValidationError, RecursionError):
             return True
         return False
 
@@ -235,12 +235,13 @@ def _current(value: object, came: object) -> object:
         return came
     if isinstance(came, dict) and [id(getattr(item, "_raw", None)) for item in value] == [id(came)]:
         return came  # one call, not in a list
-    made = [item for item in came if item is not None] if isinstance(came, list) else []
+    # What is no object has none: a null, or what a server put among tool calls by mistake.
+    made = [item for item in came if type(item) is dict] if isinstance(came, list) else []
     if [id(getattr(item, "_raw", None)) for item in value] != [id(item) for item in made]:
         return _plain(value)
     # The same objects in the same order. A null has none: it stays where it was.
     items = iter(value)
-    return [None if item is None else _plain(next(items)) for item in cast(list[Any], came)]
+    return [_plain(next(items)) if type(item) is dict else item for item in cast(list[Any], came)]
 
 
 def _plain(value: object) -> object:

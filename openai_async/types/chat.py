@@ -243,14 +243,14 @@ class ChatCompletion(APIResponse):
     @classmethod
     def _says_it_failed(cls, value: dict[str, Any]) -> bool:
         choices = value.get("choices")
-        return type(choices) is list and any(map(fails, choices))
+        return type(choices) is list and any(map(fails, [*choices, value.get("x_groq")]))
 
     def _unreadable(self) -> Any:
         """Tool calls of the wrong shape, if there is no text either."""
         for choice in self.choices:
             message = choice.message
             came = (message._raw or {}).get("tool_calls")
-            if came and message.tool_calls is None and not message.content:
+            if came and not message.tool_calls and not message.content:
                 return came
         return None
 

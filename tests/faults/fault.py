@@ -45,6 +45,7 @@ class Fault:
         does: what the server does with each request in turn; the last answers all that follow.
         plain, stream: what must come of a plain and of a streamed call; `None`: not tried.
         calls: the names of the calls, where not all of the kind make sense.
+        n: how many choices are asked for.
         times: how often the call is made. All but the last must give "hi".
         pause: seconds between these calls.
         whole: a check of the `ChatCompletion` that came.
@@ -62,6 +63,7 @@ class Fault:
     plain: Outcome = None
     stream: Outcome = None
     calls: tuple[str, ...] = ()
+    n: int = 1
     times: int = 1
     pause: float = 0
     whole: Callable[[ChatCompletion], bool] | None = None

@@ -119,7 +119,7 @@ def _ended() -> Iterator[Fault]:
     yield row("cut, closed", "streams", events(HEAD, then=close), **cut)
     yield row("cut, reset", "streams", events(HEAD, then=reset), **cut)
     half_of_two = events(HEAD, sse(chunk(finish="stop", index=1)))
-    yield row("cut, one choice of two finished", "streams", half_of_two, **cut)
+    yield row("cut, one choice of two finished", "streams", half_of_two, n=2, **cut)
     packed_, coding = gzipped(HEAD)[:1], "Content-Encoding: gzip\r\n"
     spoilt = raw(as_chunk(b"no gzip"), hang)
     yield row("broken gzip later", "streams", events(*packed_, then=spoilt, headers=coding), **cut)
@@ -217,12 +217,11 @@ def _is_whole(completion: ChatCompletion) -> bool:
 
 def _assembled() -> Iterator[Fault]:
     parts = _tools()
-    yield row("tool calls and n=2", "streams", events(*parts), stream="hi", whole=_is_whole)
-    apart = events(*bytewise(b"".join(parts)))
-    yield row("tool calls bytewise", "streams", apart, stream="hi", whole=_is_whole)
-    no_done = events(*parts[:-1])
-    yield row("tool calls, no [DONE]", "streams", no_done, stream="hi", whole=_is_whole)
-    cut = {"stream": StreamInterruptedError, "partial": "hi"}
+    whole: dict[str, Any] = {"stream": "hi", "whole": _is_whole, "n": 2}
+    yield row("tool calls and n=2", "streams", events(*parts), **whole)
+    yield row("tool calls bytewise", "streams", events(*bytewise(b"".join(parts))), **whole)
+    yield row("tool calls, no [DONE]", "streams", events(*parts[:-1]), **whole)
+    cut = {"stream": StreamInterruptedError, "partial": "hi", "n": 2}
     yield row("tool calls, cut", "streams", events(*parts[:-3]), **cut)
 
 

@@ -71,42 +71,42 @@ Result: TypeAlias = tuple[str, ChatCompletion | None]
 HI: Any = [{"role": "user", "content": "Hi"}]
 
 
-def ask(client: AsyncClient) -> ChatCompletionStream:
-    return client.chat.completions.create(model="m", messages=HI, stream=True)
+def ask(client: AsyncClient, n: int = 1) -> ChatCompletionStream:
+    return client.chat.completions.create(model="m", messages=HI, n=n, stream=True)
 
 
-async def plain_list(client: AsyncClient) -> Result:
+async def plain_list(client: AsyncClient, n: int = 1) -> Result:
     return ",".join(model.id for model in await client.models.list()), None
 
 
-async def plain_chat(client: AsyncClient) -> Result:
-    result = await client.chat.completions.create(model="m", messages=HI)
+async def plain_chat(client: AsyncClient, n: int = 1) -> Result:
+    result = await client.chat.completions.create(model="m", messages=HI, n=n)
     return result.text or "", result
 
 
-async def stream_completion(client: AsyncClient) -> Result:
-    result = await ask(client).completion()
+async def stream_completion(client: AsyncClient, n: int = 1) -> Result:
+    result = await ask(client, n).completion()
     return result.text or "", result
 
 
-async def stream_text(client: AsyncClient) -> Result:
-    return "".join([text async for text in ask(client).text()]), None
+async def stream_text(client: AsyncClient, n: int = 1) -> Result:
+    return "".join([text async for text in ask(client, n).text()]), None
 
 
-async def stream_iterate(client: AsyncClient) -> Result:
-    return "".join([chunk.text or "" async for chunk in ask(client)]), None
+async def stream_iterate(client: AsyncClient, n: int = 1) -> Result:
+    return "".join([chunk.text or "" async for chunk in ask(client, n)]), None
 
 
-async def stream_break(client: AsyncClient) -> Result:
-    async for text in ask(client).text():
+async def stream_break(client: AsyncClient, n: int = 1) -> Result:
+    async for text in ask(client, n).text():
         return text, None
     return "", None
 
 
-async def stream_raise(client: AsyncClient) -> Result:
+async def stream_raise(client: AsyncClient, n: int = 1) -> Result:
     said = ""
     try:
-        async for text in ask(client).text():
+        async for text in ask(client, n).text():
             said = text
             raise LookupError
     except LookupError:
@@ -114,18 +114,18 @@ async def stream_raise(client: AsyncClient) -> Result:
     return said, None
 
 
-async def stream_close(client: AsyncClient) -> Result:
-    async with ask(client) as stream:
+async def stream_close(client: AsyncClient, n: int = 1) -> Result:
+    async with ask(client, n) as stream:
         said = (await anext(stream)).text or ""
     return said, None
 
 
-async def stream_cancel(client: AsyncClient) -> Result:
+async def stream_cancel(client: AsyncClient, n: int = 1) -> Result:
     said, read = "", asyncio.Event()
 
     async def reader() -> None:
         nonlocal said
-        async for text in ask(client).text():
+        async for text in ask(client, n).text():
             said = said or text
             read.set()
 
@@ -137,7 +137,7 @@ async def stream_cancel(client: AsyncClient) -> Result:
     return said, None
 
 
-CALLS: dict[str, Callable[[AsyncClient], Awaitable[Result]]] = {
+CALLS: dict[str, Callable[[AsyncClient, int], Awaitable[Result]]] = {
     "list": plain_list,
     "chat": plain_chat,
     "completion": stream_completion,
@@ -246,7 +246,7 @@ async def check_call(fault: Fault, call: str, client: AsyncClient) -> None:
     text, whole = "", None
     try:
         async with asyncio.timeout(fault.within + fault.least + 4):
-            text, whole = await CALLS[call](client)
+            text, whole = await CALLS[call](client, fault.n)
     except Exception as error:
         failure = error
     took = clock() - started
