@@ -1105,14 +1105,11 @@ def test_a_stream_is_read_in_the_loop_that_opened_it() -> None:
         await client.close()
         await server.stop()
 
-    async def read(stream: ChatCompletionStream) -> None:
-        await anext(stream)
-
     first = asyncio.new_event_loop()
     try:
         server, client, stream = first.run_until_complete(opened())
         with pytest.raises(OpenAIError, match="belongs to another event loop"):
-            asyncio.run(read(stream))
+            asyncio.run(stream.completion())
         first.run_until_complete(close(server, client, stream))
     finally:
         first.close()
