@@ -13,8 +13,9 @@ from .normalize import content_text
 from .reader import Reader
 from .request import Response
 from .stream import AsyncStream, Connect
-from .structuring import misplaced, structurer
+from .structuring import structurer
 from .types.chat import ChatCompletion, ChatCompletionChunk
+from .values import misplaced
 
 
 class _Told(dict[str, Any]):

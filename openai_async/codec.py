@@ -22,8 +22,9 @@ from .errors import (
 from .jsontext import dumps as dumps
 from .jsontext import loads as loads
 from .sse import ServerSentEvent, events_in, is_done, is_event_stream
-from .structuring import misplaced, misread, quoted, structurer
+from .structuring import misread, structurer
 from .types.base import APIResponse, ResponseMeta
+from .values import misplaced, quoted
 
 R = TypeVar("R", bound=APIResponse)
 
@@ -59,7 +60,7 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
         msg = f"The answer is no {cls.__name__}: {quoted(shown(value))}."
         raise _invalid(msg, value, meta)
     try:
-        response = structurer(cls)(cls._prepared(value))
+        response = structurer(cls)(value)
     except (APIResponseValidationError, RecursionError):
         pass  # may quote the API key, and so must not be the context of what is raised
     else:

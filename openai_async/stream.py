@@ -36,9 +36,10 @@ from .errors import (
 from .reader import Reader
 from .request import Response
 from .sse import ServerSentEvent, SSEDecoder, SSEError, is_done
-from .structuring import misread, quoted, structurer
+from .structuring import misread, structurer
 from .types.base import APIObject, ResponseMeta
 from .types.chat import ChatCompletion
+from .values import quoted
 
 Event = TypeVar("Event", bound=APIObject)
 

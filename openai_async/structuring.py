@@ -8,30 +8,19 @@ marked `essential`) raises an `APIResponseValidationError` when it has the wrong
 
 from __future__ import annotations
 
-import json
 import linecache
-import types
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, TypeVar, cast
 
 import attrs
 import cattrs
 
-from .errors import APIResponseValidationError, redacted, shown
-from .normalize import as_call
+from .errors import APIResponseValidationError, redacted
 from .types.base import APIObject, without_hooks
-from .types.chat import (
-    ChatCompletionMessageCustomToolCall,
-    ChatCompletionMessageFunctionToolCall,
-    ChatCompletionMessageToolCall,
-)
+from .values import PLAIN, Convert, convert_to, is_object, misplaced
 
 T = TypeVar("T", bound=APIObject)
-Convert = Callable[[Any], Any]
-
-_MAX_QUOTE = 80
 
 
 def structurer(cls: type[T]) -> Callable[[object], T]:
@@ -55,17 +44,7 @@ def misread(cls: type[T], value: object, secret: str | None) -> APIResponseValid
     return APIResponseValidationError(f"The answer is no {cls.__name__}.")
 
 
-def quoted(text: str) -> str:
-    """The start of a text, on one line and in quotes, for a message."""
-    line = " ".join(text[: 4 * _MAX_QUOTE].split())
-    return repr(line if len(line) <= _MAX_QUOTE else line[: _MAX_QUOTE - 1] + "…")
-
-
 # --- one function for each class ---------------------------------------------------------------
-
-
-def _is_object(cls: object) -> bool:
-    return isinstance(cls, type) and issubclass(cls, APIObject)
 
 
 def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
@@ -97,8 +76,10 @@ def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
     cls._converters = {
         a.name: convert for a in attrs.fields(cls) if a.init and (convert := _strict(a))
     }
-    misplaced_line = f"raise misplaced(value, 'a {cls.__name__}')"
     body = ["self = new(twin)"]
+    if cls._prepared.__func__ is not APIObject._prepared.__func__:  # type: ignore[attr-defined]
+        names["prepared"] = cls._prepared
+        body.insert(0, "value = prepared(value)")
     for a in attrs.fields(cls):
         default = _default(a, names)
         if a.init:
@@ -112,18 +93,18 @@ def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
     lines = [
         "def structure(value, _=None):",
         "    if type(value) is not dict:",
-        f"        {misplaced_line}",
+        f"        raise misplaced(value, 'a {cls.__name__}')",
         *(f"    {line}" for line in body),
         "    return self",
         "def structure_all(values):",
         "    made = []",
         "    for value in values:",
-        "        if type(value) is not dict:",
-        # What is empty says nothing: it stays in to_dict(), and out of the typed list.
-        "            if not value: continue",
-        f"            {misplaced_line}",
+        # What is no object stays in to_dict(), and out of the typed list.
+        "        if type(value) is not dict: continue",
         *(f"        {line}" for line in body),
         "        made.append(self)",
+        "    if not made and any(values):",
+        f"        raise misplaced(values, 'a list of {cls.__name__}')",
         "    return made",
         "structure.all = structure_all",
     ]
@@ -150,12 +131,12 @@ def _converted(a: attrs.Attribute[Any], default: str, names: dict[str, Any]) -> 
         as_is = a.metadata.get("as_is")
         fits = "item is None" + (f" or type(item) is {as_is.__name__}" if as_is else "")
         return f"item if {fits} else convert_{a.name}(item)"
-    convert = _convert_to(a.type)
+    convert = convert_to(a.type, structurer)
     if convert is None:
         return f"{default} if item is None else item"
     names[f"convert_{a.name}"] = _lenient(convert, a)
     converted = f"convert_{a.name}(item)"
-    plain = _PLAIN.get(convert)
+    plain = PLAIN.get(convert)
     if plain is None:
         return f"{default} if item is None else {converted}"
     # What is nearly always there is looked at first as that, what is often null first as null.
@@ -188,7 +169,7 @@ def _strict(a: attrs.Attribute[Any]) -> Convert | None:
     """How a field is read, with an error for what it cannot show."""
     read = a.metadata.get("read")
     if read is None:
-        return _convert_to(a.type)
+        return convert_to(a.type, structurer)
 
     def convert(value: Any) -> Any:
         if value and read(value) is None and not (isinstance(value, str)):
@@ -196,125 +177,6 @@ def _strict(a: attrs.Attribute[Any]) -> Convert | None:
 
     return convert
 
-
-# --- what the value of a field becomes ----------------------------------------------------------
-
-
-def _convert_to(kind: Any) -> Convert | None:
-    """How a field's value becomes what its type says; `None` when there is nothing to do."""
-    if _is_object(kind):
-        return structurer(kind)
-    if kind in _SCALARS:
-        return _SCALARS[kind]
-    if kind == ChatCompletionMessageToolCall:
-        return _tool_call
-    origin = get_origin(kind)
-    if origin in (Union, types.UnionType):
-        return _convert_to(next(arg for arg in get_args(kind) if arg is not types.NoneType))
-    if origin is Literal:
-        return _text
-    if origin is list:
-        (item,) = get_args(kind)
-        return _list_of(item, _convert_to(item))
-    return _mapping if origin is dict else None
-
-
-def _text(value: Any) -> str:
-    """Text as it is. Ids that are numbers, arguments that are an object already, and content in
-    parts (Mistral's reasoning models) become the text they stand for.
-    """
-    if type(value) is str:
-        return value
-    if type(value) is list:
-        parts = [part if isinstance(part, str) else _text_part(part) for part in value]
-        if any(part is not None for part in parts):
-            return "".join(part or "" for part in parts)
-    return json.dumps(value)
-
-
-def _text_part(part: Any) -> str | None:
-    text = part.get("text") if isinstance(part, dict) else None
-    return text if isinstance(text, str) else None
-
-
-def _whole(value: Any) -> int:
-    """`12` for `12.0` and "12": llama.cpp and some gateways send counts as floats."""
-    if type(value) is int:
-        return value
-    with suppress(ValueError, OverflowError):  # a word; NaN or Infinity for a count
-        if isinstance(value, int):
-            return int(value)
-        if isinstance(value, str | float):
-            return int(float(value))
-    raise misplaced(value, "a number")
-
-
-def _real(value: Any) -> float:
-    with suppress(ValueError, OverflowError):
-        if isinstance(value, str | int | float):
-            return float(value)
-    raise misplaced(value, "a number")
-
-
-def _truth(value: Any) -> bool:
-    if type(value) is bool or (type(value) is int and value in (0, 1)):
-        return bool(value)
-    raise misplaced(value, "true or false")
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    if type(value) is dict:
-        return value
-    raise misplaced(value, "an object")
-
-
-def misplaced(value: Any, wanted: str) -> APIResponseValidationError:
-    """The error for a value of the wrong shape."""
-    msg = f"The answer has {quoted(shown(value))} where {wanted} belongs."
-    return APIResponseValidationError(msg, body=value)
-
-
-def _function_of(value: dict[str, Any]) -> Any:
-    return value.get("function") or value.get("custom")
-
-
-def _tool_call(value: Any) -> APIObject:
-    if type(value) is not dict:
-        raise misplaced(value, "a tool call")
-    if value.get("type") == "custom" or "custom" in value:
-        return structurer(ChatCompletionMessageCustomToolCall)(value)
-    return structurer(ChatCompletionMessageFunctionToolCall)(as_call(value))
-
-
-def _tool_calls(values: list[Any]) -> list[APIObject]:
-    """The calls among them. What is none stays in `to_dict()`, and is an error where there is
-    nothing else (`ChatCompletion._unreadable`)."""
-    calls = [_tool_call(value) for value in values if type(value) is dict]
-    if not calls and any(values):
-        raise misplaced(values, "a list of tool calls")
-    return calls
-
-
-def _list_of(item: Any, convert: Convert | None) -> Convert:
-    structure_all: Callable[[list[Any]], list[Any]] | None = getattr(convert, "all", None)
-
-    def convert_list(value: Any) -> list[Any]:
-        if type(value) is dict and item == ChatCompletionMessageToolCall and _function_of(value):
-            value = [value]  # one call, not in a list
-        if type(value) is not list:
-            raise misplaced(value, f"a list of {getattr(item, '__name__', 'objects')}")
-        if structure_all is not None:
-            return structure_all(value)
-        if item == ChatCompletionMessageToolCall:
-            return _tool_calls(value)
-        return value if convert is None else [convert(x) for x in value if x is not None]
-
-    return convert_list
-
-
-_SCALARS: dict[Any, Convert] = {str: _text, int: _whole, float: _real, bool: _truth}
-# The name of the type that needs no converting.
-_PLAIN: dict[Convert, str] = {convert: kind.__name__ for kind, convert in _SCALARS.items()}
 
 # cattrs' own look-up takes four times as long as the function for a small object.
 _written: dict[type[APIObject], Any] = {}
@@ -324,5 +186,5 @@ _written: dict[type[APIObject], Any] = {}
 def _converter() -> cattrs.Converter:
     # Made with the first answer, not with the package: it takes 1.3 ms.
     converter = cattrs.Converter(detailed_validation=False)
-    converter.register_structure_hook_factory(_is_object, _hook_for)
+    converter.register_structure_hook_factory(is_object, _hook_for)
     return converter

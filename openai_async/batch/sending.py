@@ -19,7 +19,7 @@ from ..errors import (
     redacted,
 )
 from ..request import Response
-from ..structuring import quoted
+from ..values import quoted
 from .requests import BatchRequest
 from .results import BatchError, BatchResponse, BatchResult
 

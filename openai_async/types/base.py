@@ -64,6 +64,11 @@ class APIObject:
         default=None, init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP
     )
 
+    @classmethod
+    def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """The JSON object with everything in its place."""
+        return value
+
     # Written once, for all, and not by attrs for each of 36 classes: that would be a fifth of the
     # time that importing this package takes.
 
@@ -197,11 +202,6 @@ class APIResponse(APIObject):
     def _unreadable(self) -> Any:
         """What the reader came for and could not be read; `None` if everything could."""
         return None
-
-    @classmethod
-    def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """The JSON object with everything in its place."""
-        return value
 
     meta: ResponseMeta = field(
         default=ResponseMeta(), init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP

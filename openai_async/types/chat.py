@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from attrs import Factory, define, field, setters
 
-from ..normalize import content_text, fails, finish_reason
+from ..normalize import as_call, content_text, fails, finish_reason
 from .base import APIObject, APIResponse, note_change
 
 FinishReason: TypeAlias = (
@@ -109,6 +109,10 @@ class ChatCompletionMessageFunctionToolCall(APIObject):
     id: str = ""
     type: Literal["function"] = "function"
     function: Function = Factory(Function)
+
+    @classmethod
+    def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return as_call(value)
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -257,7 +261,7 @@ class ChatCompletion(APIResponse):
     @classmethod
     def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
         """With a message on each choice, even where a gateway has put a `delta`."""
-        choices = value["choices"]
+        choices = value.get("choices")
         if type(choices) is not list or not any(map(_has_delta_only, choices)):
             return value
         mended = [

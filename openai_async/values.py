@@ -1,0 +1,204 @@
+"""What the value of a field becomes: the type of the field says it.
+
+A value that can be converted to that type is; one of the wrong shape is an
+`APIResponseValidationError`, which `structuring` makes the default of a side field.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
+
+import attrs
+
+from .errors import APIResponseValidationError, shown
+from .types.base import APIObject
+
+Convert: TypeAlias = Callable[[Any], Any]
+Structurer: TypeAlias = Callable[[type[APIObject]], Callable[[Any], APIObject]]
+
+_MAX_QUOTE = 80
+
+
+def is_object(cls: object) -> bool:
+    return isinstance(cls, type) and issubclass(cls, APIObject)
+
+
+def quoted(text: str) -> str:
+    """The start of a text, on one line and in quotes, for a message."""
+    line = " ".join(text[: 4 * _MAX_QUOTE].split())
+    return repr(line if len(line) <= _MAX_QUOTE else line[: _MAX_QUOTE - 1] + "…")
+
+
+def misplaced(value: Any, wanted: str) -> APIResponseValidationError:
+    """The error for a value of the wrong shape."""
+    msg = f"The answer has {quoted(shown(value))} where {wanted} belongs."
+    return APIResponseValidationError(msg, body=value)
+
+
+def convert_to(kind: Any, structurer: Structurer) -> Convert | None:
+    """How a field's value becomes what its type says; `None` when there is nothing to do."""
+    if is_object(kind):
+        return structurer(kind)
+    if kind in _SCALARS:
+        return _SCALARS[kind]
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        members = [arg for arg in get_args(kind) if arg is not types.NoneType]
+        return _union_of(members, structurer)
+    if origin is Literal:
+        return _text
+    if origin is list:
+        (item,) = get_args(kind)
+        return _list_of(item, convert_to(item, structurer))
+    return _mapping if origin is dict else None
+
+
+def _text(value: Any) -> str:
+    """Text as it is. Ids that are numbers, arguments that are an object already, and content in
+    parts (Mistral's reasoning models) become the text they stand for.
+    """
+    if type(value) is str:
+        return value
+    if type(value) is list:
+        parts = [part if isinstance(part, str) else _text_part(part) for part in value]
+        if any(part is not None for part in parts):
+            return "".join(part or "" for part in parts)
+    return json.dumps(value)
+
+
+def _text_part(part: Any) -> str | None:
+    text = part.get("text") if isinstance(part, dict) else None
+    return text if isinstance(text, str) else None
+
+
+def _whole(value: Any) -> int:
+    """`12` for `12.0` and "12": llama.cpp and some gateways send counts as floats."""
+    if type(value) is int:
+        return value
+    with suppress(ValueError, OverflowError):  # a word; NaN or Infinity for a count
+        if isinstance(value, int):
+            return int(value)
+        if isinstance(value, str | float):
+            return int(float(value))
+    raise misplaced(value, "a number")
+
+
+def _real(value: Any) -> float:
+    with suppress(ValueError, OverflowError):
+        if isinstance(value, str | int | float):
+            return float(value)
+    raise misplaced(value, "a number")
+
+
+def _truth(value: Any) -> bool:
+    if type(value) is bool or (type(value) is int and value in (0, 1)):
+        return bool(value)
+    raise misplaced(value, "true or false")
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if type(value) is dict:
+        return value
+    raise misplaced(value, "an object")
+
+
+def _list_of(item: Any, convert: Convert | None) -> Convert:
+    structure_all: Callable[[list[Any]], list[Any]] | None = getattr(convert, "all", None)
+    shows_in: Callable[[dict[str, Any]], bool] | None = getattr(convert, "shows_in", None)
+
+    def convert_list(value: Any) -> list[Any]:
+        if type(value) is dict and shows_in is not None and shows_in(value):
+            value = [value]  # one of them, not in a list
+        if type(value) is not list:
+            raise misplaced(value, f"a list of {getattr(item, '__name__', 'objects')}")
+        if structure_all is not None:
+            return structure_all(value)
+        if convert is _real and _are_numbers(value):
+            return value
+        return value if convert is None else [convert(x) for x in value if x is not None]
+
+    return convert_list
+
+
+def _are_numbers(values: list[Any]) -> bool:
+    """Told in C: 0.03 ms for a vector of 3,072 numbers, where a look at each takes 0.2 ms."""
+    try:
+        sum(values)
+    except (TypeError, OverflowError):
+        return False
+    return True
+
+
+# --- one of several ------------------------------------------------------------------------------
+
+
+def _union_of(members: list[Any], structurer: Structurer) -> Convert | None:
+    """One of several types; a `TypeError` where the values would not tell which."""
+    converts = {convert_to(member, structurer) for member in members}
+    if len(converts) == 1:
+        return converts.pop()
+    tag = next((name for name in _literals(members[0]) if _tells(name, members)), None)
+    if tag is None:
+        msg = f"{members}: give each a field of the same name with a Literal type of its own."
+        raise TypeError(msg)
+    return _tagged(tag, members, structurer)
+
+
+def _literals(cls: Any) -> dict[str, tuple[Any, ...]]:
+    """The fields of a class with a `Literal` type, and the values these allow."""
+    if not is_object(cls):
+        return {}
+    attrs.resolve_types(cls)
+    return {
+        a.name: get_args(a.type)
+        for a in attrs.fields(cls)
+        if a.init and get_origin(a.type) is Literal
+    }
+
+
+def _tells(name: str, members: list[Any]) -> bool:
+    """Whether the value of a field tells the members of a union apart."""
+    values = [value for member in members for value in _literals(member).get(name, (None, None))]
+    return len(values) == len(set(values))
+
+
+def _tagged(tag: str, members: list[type[APIObject]], structurer: Structurer) -> Convert:
+    """A union of objects: the member whose own field is there, else that with the `tag`, else
+    the first. Gateways leave the tag out, or put the wrong one beside the right field.
+    """
+    tags = {value: member for member in members for value in _literals(member)[tag]}
+    fields = {member: {a.name for a in attrs.fields(member) if a.init} for member in members}
+    own = {
+        name: member
+        for member in members
+        for name in fields[member].difference(*(fields[m] for m in members if m is not member))
+    }
+
+    def convert(value: Any) -> APIObject:
+        if type(value) is not dict:
+            raise misplaced(value, f"a {members[0].__name__}")
+        found = next((own[name] for name in own if value.get(name)), None)
+        if found is None:
+            named = value.get(tag)
+            found = tags.get(named) if isinstance(named, str) else None
+        return structurer(found or members[0])(value)
+
+    def convert_all(values: list[Any]) -> list[APIObject]:
+        made = [convert(value) for value in values if type(value) is dict]
+        if not made and any(values):
+            raise misplaced(values, f"a list of {members[0].__name__}")
+        return made
+
+    union: Any = convert
+    union.all = convert_all
+    union.shows_in = lambda value: any(value.get(name) for name in own)
+    return convert
+
+
+_SCALARS: dict[Any, Convert] = {str: _text, int: _whole, float: _real, bool: _truth}
+# The name of the type that needs no converting.
+PLAIN: dict[Convert, str] = {convert: kind.__name__ for kind, convert in _SCALARS.items()}
