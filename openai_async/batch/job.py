@@ -262,6 +262,7 @@ class Job:
             # The end of the input was not come to: what is in the output is the best that is known.
             resumed=self.resumed if self.ended is None else self.known_before(),
             failed_before=self.journal.failed - self.journal.bad_lines,
+            refused_before=self.journal.refused,
             stopped=self.ended,
         )
 

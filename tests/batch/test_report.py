@@ -18,7 +18,7 @@ from openai_async.batch.report import BatchReport, BatchStoppedError, Latencies,
 from openai_async.batch.results import BatchError, BatchResult
 
 KEYS = [
-    *("total", "completed", "failed", "skipped", "resumed", "failed_before"),
+    *("total", "completed", "failed", "skipped", "resumed", "failed_before", "refused"),
     *("tokens", "attempts", "rejections", "wall_time", "requests_per_second"),
     *("latency", "errors", "examples", "stopped"),
 ]
@@ -143,6 +143,7 @@ def test_a_report_is_made_of_a_tally() -> None:
         "skipped": 1,
         "resumed": 3,
         "failed_before": 0,
+        "refused": 0,
         "tokens": 7,
         "attempts": 4,
         "rejections": 1,
