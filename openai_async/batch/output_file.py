@@ -51,7 +51,8 @@ def misnamed(path: Path) -> str | None:
     """One sentence where the name of an output promises another kind of file than a run writes."""
     if (advice := _OTHER_FILES.get(path.suffix.lower())) is None:
         return None
-    return f"The output {path.name} would hold plain JSON Lines, not what {path.suffix} says: {advice}."
+    says = f"plain JSON Lines, not what {path.suffix} says"
+    return f"The output {path.name} would hold {says}: {advice}."
 
 
 class OutputError(OpenAIError):
