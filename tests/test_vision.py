@@ -309,7 +309,9 @@ async def test_text_that_names_no_file_says_what_to_pass(text: str, said: str) -
         await image_part(text)
 
 
-@pytest.mark.parametrize("text", ["no/a.png", "../a.png", "/no/a.png", "C:\\a.png", "a b.png"])
+@pytest.mark.parametrize(
+    "text", ["no/a.png", "../a.png", "/9j/photos/of/a/cat01", "/no/a.png", "C:\\a.png", "a b.png"]
+)
 async def test_an_ordinary_path_gets_no_advice(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match=r"There is no file '[^']*'\.$"):
         await image_part(text)

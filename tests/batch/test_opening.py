@@ -168,6 +168,7 @@ def test_a_tsv_has_a_prompt_in_each_row(tmp_path: Path) -> None:
         (b"PAR1" + bytes(range(128, 256)), "is Parquet: name it .parquet"),
         (requests(9).decode().encode("utf-16"), "is UTF-16, from line 1 on: save the file as"),
         (requests(9).decode().encode("utf-16-le"), "is binary, not text: pass a text file"),
+        (b"\x80\x04\x95\x10", "is binary, not text: pass a text file"),
         (bytes(range(253, -1, -1)), "is binary, not text: pass a text file"),
         (b"\x7fELF\x02\x01\x01" + bytes(99), "is binary, not text: pass a text file"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is a PNG picture: pass a text file"),
