@@ -26,6 +26,20 @@ from .types.base import APIObject
 MAX_DIGITS = 640
 
 
+def shown(value: object, most: int = 80) -> str:
+    """The start of a value for a message about JSON: what is `null` there is not called `None`.
+
+    Strings are in single quotes, as in all our messages. Whatever is no JSON is shown by `repr`.
+    """
+    if isinstance(value, str):
+        return repr(value[:most])
+    try:
+        text = json.dumps(value, default=repr, skipkeys=True)
+    except (ValueError, RecursionError):  # a circle, or lists in lists in lists
+        text = f"of type {type(value).__name__}"
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 # --- reading ---
 
 

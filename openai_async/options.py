@@ -187,6 +187,17 @@ def find_api_key(api_key: APIKey | None, *, needed: bool) -> APIKey:
     return api_key if callable(api_key) else check_api_key(api_key)
 
 
+# What is copied along with a key, and what to do.
+_AROUND_KEYS = (
+    (r"bearer(\s.*)?", 'begins with "Bearer": leave that out, as it is added to every key'),
+    (
+        r"((export\s+)?\w+_key\s*=|authorization\s*:).*",
+        "has its name before it: pass the key alone",
+    ),
+    (r"""(["'`]).*\1""", "is in quotes: leave them out (docker keeps those of an --env-file)"),
+)
+
+
 def check_api_key(key: object) -> str:
     """A key that can be sent in a header: one line, not empty, printable ASCII.
 
@@ -200,6 +211,9 @@ def check_api_key(key: object) -> str:
     if not key.strip():
         msg = "The API key is empty: set OPENAI_API_KEY or pass api_key=..."
         raise InvalidArgumentError(msg)
+    for look, said in _AROUND_KEYS:
+        if re.fullmatch(look, key, re.IGNORECASE):
+            raise InvalidArgumentError(f"The API key {said}.")
     if not re.fullmatch(r"[\x20-\x7e]+", key) or key != key.strip():
         msg = (
             "The API key has a line break, a space at either end, or a character that is not "
@@ -220,6 +234,10 @@ def find_base_url(base_url: str | URL | None) -> URL:
         good = url.scheme in ("http", "https") and bool(url.host)
     except ValueError:
         good = False
+    if not good and not isinstance(base_url, str | URL | None):
+        kind = type(base_url).__name__
+        msg = f'base_url has type {kind}: pass a string like "http://localhost:8000/v1".'
+        raise InvalidArgumentError(msg)
     if not good or re.search(r"[\x00-\x20\x7f]", text):
         bare = re.fullmatch(r"[\w.\-]+(:\d+)?(/[\w.\-/]*)?", text)
         guess = text if bare else "localhost:8000/v1"
@@ -260,6 +278,10 @@ def check_proxy(proxy: str | None) -> str | None:
 def find_header_value(header: str, value: str | None, variable: str) -> str:
     """An organization or project id, passed or from the environment; checked. "" is none."""
     found = os.environ.get(variable, "") if value is None else value
+    if not isinstance(found, str):
+        option = header.removeprefix("OpenAI-").lower()
+        msg = f"{option} has type {type(found).__name__}: pass the id as a string."
+        raise InvalidArgumentError(msg)
     check_headers({header: found})
     return found
 

@@ -62,7 +62,7 @@ def query_values(query: Mapping[str, str | int | float | bool] | None) -> dict[s
     if query is None:
         return {}
     if not isinstance(query, Mapping):
-        msg = f"The query is a {type(query).__name__}: pass a dict."
+        msg = f"The query has type {type(query).__name__}: pass a dict."
         raise InvalidArgumentError(msg)
     for key, value in query.items():
         if not isinstance(value, str | int | float):

@@ -6,14 +6,15 @@ import asyncio
 import base64
 import errno
 import inspect
+import io
 import os
-import re
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import urlsplit
 
 from .errors import InvalidArgumentError
+from .image_text import check_scheme, damage, hint, is_cut_off, is_damaged
 from .pil_images import PILImage, encoded
 from .types.chat_params import ContentPartImage, ImageURL
 from .types.image_format import image_format
@@ -31,7 +32,7 @@ _READ = ("png", "jpeg", "gif", "webp")
 _WAYS = {
     "heic": "convert it, or pass what PIL.Image.open gives with the pillow-heif package",
     "jxl": "convert it",
-    "svg": "draw it as a PNG first",
+    "svg": "draw it as a PNG first, as `cairosvg in.svg -o out.png` does",
 }
 _WAY = "convert it, or pass what PIL.Image.open gives"
 # Errors from opening text that is not a path: no such file, or name too long.
@@ -43,8 +44,15 @@ class _Readable(Protocol):
     def read(self, size: int, /) -> bytes | Awaitable[bytes]: ...
 
 
+@runtime_checkable
+class _ReadableAtOnce(Protocol):
+    """Such as the response of an HTTP client."""
+
+    def read(self) -> bytes | Awaitable[bytes]: ...
+
+
 ImageSource: TypeAlias = (
-    str | os.PathLike[str] | bytes | bytearray | memoryview | _Readable | PILImage
+    str | os.PathLike[str] | bytes | bytearray | memoryview | _Readable | _ReadableAtOnce | PILImage
 )
 
 
@@ -55,8 +63,8 @@ async def image_part(
 
     Args:
         source: a path; the bytes of a PNG, JPEG, GIF or WebP file; an http(s) URL (passed on, the
-            server fetches it); a data URL or base64; an open binary file, sync or async; a PIL
-            image.
+            server fetches it); a data URL or base64; an open binary file or whatever else has a
+            `read()`, sync or async; a PIL image.
         detail: how closely the model looks, and so how many tokens the picture costs.
 
     Raises:
@@ -82,16 +90,7 @@ async def _url(source: ImageSource) -> str:
             return _checked_http(source.strip())
         if scheme.startswith("data:"):
             return await asyncio.to_thread(_from_data_url, source)
-        if scheme.startswith("file:"):
-            msg = (
-                f"{source[:80]!r} is a file URL: to send the picture, pass its path. For a server "
-                "that reads its own files, such as vLLM, write the part yourself: "
-                '{"type": "image_url", "image_url": {"url": "file://..."}}.'
-            )
-            raise InvalidArgumentError(msg)
-        if re.match(r"[a-z][a-z0-9+.\-]+://", scheme):
-            msg = f"{source[:80]!r} has an unknown scheme: pass an http(s) URL."
-            raise InvalidArgumentError(msg)
+        check_scheme(source)
         if not source:
             msg = "The path of the picture is empty."
             raise InvalidArgumentError(msg)
@@ -113,11 +112,14 @@ async def _url(source: ImageSource) -> str:
 
 def _checked_http(url: str) -> str:
     try:
-        host = urlsplit(url).hostname
+        host, path = urlsplit(url).hostname, urlsplit(url).path
     except ValueError:
-        host = None
+        host = path = None
     if not host or any(character.isspace() for character in url):
         msg = f"{url[:80]!r} is no usable URL."
+        raise InvalidArgumentError(msg)
+    if path and path.lower().endswith((".svg", ".svgz")):
+        msg = f"{url[:80]!r} is an SVG, which models do not read: {_WAYS['svg']}, and pass that."
         raise InvalidArgumentError(msg)
     return url
 
@@ -133,7 +135,8 @@ def _from_path(path: str | os.PathLike[str]) -> str:
         if number in _NO_PATH and (picture := _from_base64(str(path))):
             return _data_url(picture, "The base64 text is")
         if number == errno.ENOENT:
-            msg = f"There is no file {name}."
+            advice = hint(os.fspath(path))
+            msg = f"There is no file {name}{advice and f': {advice}'}."
         elif number == errno.ENAMETOOLONG:
             msg = f"{name} is too long for a path, and it is not the base64 of a picture."
         else:
@@ -146,35 +149,58 @@ def _from_data_url(url: str) -> str:
     try:
         data = decoded(url)
     except ValueError as error:
-        msg = (
-            "The data URL does not hold valid base64: the URL of a picture looks like "
-            '"data:image/png;base64,...".'
-        )
+        msg = f"The base64 of the data URL is damaged: {damage(url)}."
+        if "," not in url:
+            msg = 'The data URL has no comma: it looks like "data:image/png;base64,...".'
         raise InvalidArgumentError(msg) from error
-    return _data_url(data, "The data URL is")
+    return _data_url(_whole(data, "The base64 of the data URL"), "The data URL is")
 
 
 def _from_base64(text: str) -> bytes | None:
-    """The picture that the text encodes as base64; `None` if it does not."""
-    if image_format(start_of(text)) is None:
+    """The picture that the text encodes as base64; `None` if it does not.
+
+    Raises:
+        InvalidArgumentError: it was to be one, but is damaged.
+    """
+    broken = is_damaged(text)
+    if image_format(start_of(text)) is None and not broken:
         return None
     try:
         data = decoded(text)
-    except ValueError:
+    except ValueError as error:
+        if not broken:
+            return None
+        msg = f"The base64 text is damaged: {damage(text)}."
+        raise InvalidArgumentError(msg) from error
+    if len(data) < MIN_PICTURE or image_format(data) is None:
         return None
-    return data if len(data) >= MIN_PICTURE else None
+    return _whole(data, "The base64 text")
 
 
-async def _from_file(file: _Readable) -> str:
+def _whole(data: bytes, what: str) -> bytes:
+    if is_cut_off(data):
+        msg = f"{what} is cut off: the picture in it has no end. Pass all of it."
+        raise InvalidArgumentError(msg)
+    return data
+
+
+async def _from_file(file: _Readable | _ReadableAtOnce) -> str:
     data = b""
     try:
+        if not _takes_a_size(file):  # and so gives all there is, each time it is asked
+            data = await _read(file)
         # A pipe or a stream gives less than it is asked for, so it is read until it has no more.
-        while len(data) <= MAX_IMAGE_SIZE and (part := await _read_some(file)):
-            data += part
-    except (OSError, ValueError, TypeError) as error:  # closed; not for reading; text; no sizes
+        else:
+            while len(data) <= MAX_IMAGE_SIZE:
+                if not (part := await _read(file, MAX_IMAGE_SIZE + 1)):
+                    break
+                data += part
+    except (OSError, ValueError, TypeError) as error:  # closed; not for reading; text
         msg = f"Cannot read the file: {error}."
         if isinstance(error, _NoBytesError):
             msg = 'The file gives no bytes: open it with mode "rb".'
+        elif isinstance(error, io.UnsupportedOperation):
+            msg = 'The file is not open for reading: open it with mode "rb".'
         raise InvalidArgumentError(msg) from error
     if not data:
         msg = "The file is empty, or has been read to its end: call seek(0) first."
@@ -186,10 +212,20 @@ class _NoBytesError(TypeError):
     pass
 
 
-async def _read_some(file: _Readable) -> bytes:
+def _takes_a_size(file: _Readable | _ReadableAtOnce) -> bool:
+    try:
+        inspect.signature(file.read).bind(MAX_IMAGE_SIZE)
+    except TypeError:
+        return False
+    except ValueError:  # written in C, and does not say: like the files of the standard library
+        return True
+    return True
+
+
+async def _read(file: Any, *size: int) -> bytes:
     # In a thread: it may be a pipe or a file on a slow disk. An async file's read() only makes a
     # coroutine there, which belongs to this loop.
-    part = await asyncio.to_thread(file.read, MAX_IMAGE_SIZE + 1)
+    part = await asyncio.to_thread(file.read, *size)
     if inspect.isawaitable(part):
         part = await part
     if not isinstance(part, bytes):

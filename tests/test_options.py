@@ -51,6 +51,34 @@ def test_a_broken_key_is_refused_and_not_shown(key: str) -> None:
     assert "sk" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("Bearer sk-abc", 'begins with "Bearer": leave that out'),
+        ("bearer  sk-abc", 'begins with "Bearer": leave that out'),
+        ("Bearer", 'begins with "Bearer": leave that out'),
+        ("Authorization: Bearer sk-abc", "has its name before it: pass the key alone"),
+        ("OPENAI_API_KEY=sk-abc", "has its name before it: pass the key alone"),
+        ("export OPENAI_API_KEY = sk-abc", "has its name before it: pass the key alone"),
+        ("'sk-abc'", "is in quotes: leave them out"),
+        ('"sk-abc"', "is in quotes: leave them out"),
+    ],
+)
+def test_a_key_with_something_around_it_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, key: str, said: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    for api_key in (key, None):
+        with pytest.raises(InvalidArgumentError, match=f"The API key {said}") as caught:
+            AsyncClient(api_key=api_key)
+        assert "sk-" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["bearer-of-news", "Bearers", "a=b", "it's", "KEY"])
+def test_a_key_that_only_looks_like_that_is_taken(key: str) -> None:
+    assert AsyncClient(api_key=key).api_key == key
+
+
 @pytest.mark.parametrize("key", ["not needed", "My API Key", "a  b", "~!@#$%^&*()_+"])
 def test_a_key_may_be_several_words(key: str) -> None:
     assert AsyncClient(api_key=key).api_key == key
@@ -99,6 +127,21 @@ def test_what_is_passed_wins_over_the_environment(monkeypatch: pytest.MonkeyPatc
 def test_a_broken_base_url_says_how_to_write_it(url: str, hint: str) -> None:
     with pytest.raises(InvalidArgumentError, match=hint.replace("?", r"\?")):
         AsyncClient(api_key="k", base_url=url)
+
+
+@pytest.mark.parametrize("value", [5, True, b"http://x/v1", ["http://x/v1"], {}])
+def test_a_base_url_of_another_type_is_named(value: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"has type {type(value).__name__}: pass a str"):
+        AsyncClient(api_key="k", base_url=value)
+
+
+def test_a_url_object_of_another_library_is_a_base_url() -> None:
+    class Url:
+        def __str__(self) -> str:
+            return "http://localhost:8000/v1"
+
+    url: Any = Url()
+    assert str(AsyncClient(api_key="k", base_url=url).base_url) == "http://localhost:8000/v1"
 
 
 @pytest.mark.parametrize("value", [-1, 1.5, True, "2", None])
@@ -156,6 +199,13 @@ def test_an_organization_with_a_line_break_is_refused() -> None:
 def test_a_broken_proxy(proxy: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="proxy is no"):
         AsyncClient(api_key="k", proxy=proxy)
+
+
+@pytest.mark.parametrize("value", [5, b"org", ["org"]])
+@pytest.mark.parametrize("option", ["organization", "project"])
+def test_an_id_of_the_wrong_type_is_named_as_the_option_is(option: str, value: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"^{option} has type .*: pass the id as a str"):
+        AsyncClient(api_key="k", **{option: value})
 
 
 @pytest.mark.parametrize(

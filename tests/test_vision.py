@@ -134,13 +134,38 @@ async def test_a_closed_file() -> None:
         await image_part(file)
 
 
-async def test_an_async_file_that_reads_no_sizes() -> None:
-    class File:
+async def test_a_read_that_takes_no_size_gives_all_at_once() -> None:
+    class Answer:
+        """As HTTP clients have it: the same each time."""
+
+        def read(self) -> bytes:
+            return PNG
+
+    class AsyncAnswer:
         async def read(self) -> bytes:
             return PNG
 
-    with pytest.raises(InvalidArgumentError, match="Cannot read the file"):
-        await image_part(File())  # type: ignore[arg-type]
+    for answer in (Answer(), AsyncAnswer()):
+        assert decoded(await image_part(answer))[1] == PNG
+
+
+async def test_a_file_that_was_read_to_its_end_is_not_sent_as_empty() -> None:
+    class AsyncFile(io.BytesIO):
+        async def read(self, size: int = -1, /) -> bytes:  # type: ignore[override]
+            return super().read(size)
+
+    for file in (io.BytesIO(PNG), AsyncFile(PNG)):
+        file.seek(0, io.SEEK_END)
+        with pytest.raises(InvalidArgumentError, match=r"read to its end: call seek\(0\) first"):
+            await image_part(file)
+
+
+async def test_a_file_that_is_not_for_reading_says_how_to_open_it(tmp_path: Path) -> None:
+    with (
+        (tmp_path / "cat.png").open("wb") as file,
+        pytest.raises(InvalidArgumentError, match='not open for reading: open it with mode "rb"'),
+    ):
+        await image_part(file)
 
 
 async def test_an_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,13 +229,114 @@ async def test_a_file_whose_name_looks_like_base64_is_read(
         ("Qkpictures/of/animals/cat.bmp", "There is no file 'Qk"),
         ("/9j/cat", "There is no file '/9j/cat'"),
         (base64.b64encode(b"\0\0\0\x18ftypheic" + bytes(40)).decode(), "The base64 text .* HEIC"),
-        ("/9j/" + "A" * 9000 + "!", "too long for a path"),
+        ("/9j/" + "A" * 40 + "/of/a/cat.jpg", "There is no file '/9j/AAA"),
+        ("/9j/" + "!" * 9000, "too long for a path"),
     ],
 )
 async def test_text_that_is_no_picture_is_called_what_it_is(text: str, message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message) as caught:
         await image_part(text)
     assert len(str(caught.value)) < 350
+
+
+WEBP = base64.b64encode(picture("WEBP")).decode()
+JPEG = base64.b64encode(picture("JPEG")).decode()
+DAMAGED = {
+    "a character that is none": (TEXT[:50] + "!" + TEXT[51:], "'!' at character 51 is not of"),
+    "the same, at the beginning": (TEXT[:26] + "\\n" + TEXT[26:], r"'\\\\' at character 27 is not"),
+    "two texts in one": (f"{TEXT}=={TEXT}", "'=' at character .* is followed by more"),
+    "dots for the rest": (TEXT[:60] + "...", r"'\.' at character 61 is not of base64"),
+    "one too many": (LONG + "A", "characters one is too many, or some are missing"),
+    "a PNG cut off": (TEXT[:60], "is cut off: the picture in it has no end. Pass all of it."),
+    "a JPEG cut off": (JPEG[:200], "is cut off"),
+    "a WebP cut off": (WEBP[:-8], "is cut off"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+@pytest.mark.parametrize("wrap", ["text", "data URL", "bytes", "path", "file"])
+async def test_damaged_base64_is_called_damaged(tmp_path: Path, case: str, wrap: str) -> None:
+    text, said = DAMAGED[case]
+    path = tmp_path / "cat.txt"
+    path.write_text(text)
+    sources: dict[str, Any] = {
+        "text": text,
+        "data URL": f"data:image/png;base64,{text}",
+        "bytes": text.encode(),
+        "path": path,
+        "file": io.BytesIO(f"data:image/png;base64,{text}".encode()),
+    }
+    with pytest.raises(InvalidArgumentError, match=f"The base64 .*{said}") as caught:
+        await image_part(sources[wrap])
+    assert len(str(caught.value)) < 250
+
+
+async def test_a_data_url_without_a_comma_is_shown_one() -> None:
+    with pytest.raises(InvalidArgumentError, match="no comma: it looks like"):
+        await image_part("data:image/png;base64")
+
+
+# --- names of no file ---------------------------------------------------------------------------
+
+WEB = "an address on the web begins with https:// or http://"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sandbox:/mnt/data/a.png", "it is in the sandbox of a code interpreter: download it"),
+        ("sandbox:///mnt/data/a.png", "it is in the sandbox of a code interpreter: download it"),
+        ("www.example.com/a.png", WEB),
+        ("example.com/a.png", WEB),
+        ("//example.com/a.png", WEB),
+        ("localhost:8000/a.png", WEB),
+        ("10.0.0.5:80/a.png", WEB),
+        ("https:/example.com/a.png", WEB),
+        ("http:example.com/a.png", WEB),
+        ("https//example.com/a.png", WEB),
+        ("~/a.png", r"`~` is not expanded: write the whole path, or pass Path\(...\).expanduser"),
+        ("~me/a.png", "`~` is not expanded"),
+        ("$HOME/a.png", "variables are not expanded: pass os.path.expandvars"),
+        ("%USERPROFILE%\\a.png", "variables are not expanded"),
+        ("pictures/*.png", "wildcards are not expanded: pass one path at a time"),
+        ('"a.png"', "leave out the quotes around it"),
+        ("blob:https://example.com/1", r"pass a path, an http\(s\) URL or a data URL"),
+        ("attachment:a.png", r"pass a path, an http\(s\) URL or a data URL"),
+    ],
+)
+async def test_text_that_names_no_file_says_what_to_pass(text: str, said: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"^[^\n]*: {said}"):
+        await image_part(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["no/a.png", "../a.png", "/9j/photos/of/a/cat01", "/no/a.png", "C:\\a.png", "a b.png"]
+)
+async def test_an_ordinary_path_gets_no_advice(text: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"There is no file '[^']*'\.$"):
+        await image_part(text)
+
+
+async def test_a_file_with_an_odd_name_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("~", "www.example.com", "sandbox:a.png", "$HOME"):
+        Path(name).write_bytes(PNG)
+        assert decoded(await image_part(name))[1] == PNG
+
+
+@pytest.mark.parametrize(
+    "url", ["https://x.test/a.svg", "http://x.test/A.SVG?b=c", "https://x/a.svgz"]
+)
+async def test_the_url_of_an_svg_is_refused(url: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="is an SVG, .* draw it as a PNG first"):
+        await image_part(url)
+
+
+async def test_a_picture_made_of_an_svg_is_passed_on() -> None:
+    url = "https://x.test/thumb/Cat.svg/200px-Cat.svg.png?from=a.svg"
+    assert (await image_part(url))["image_url"]["url"] == url
 
 
 # --- formats that models do not read ------------------------------------------------------------

@@ -37,6 +37,7 @@ from .fan_out import check_concurrency
 from .ids import IdSet
 from .journal import FileJournal, Journal, OutputError
 from .lines import Line
+from .output_file import misnamed
 from .parts import PartsJournal
 from .progress import Progress, show_progress
 from .report import BatchReport, BatchStoppedError, Tally
@@ -106,6 +107,8 @@ async def run_batch(
         msg = f"stop has type {type(stop).__name__}: pass an asyncio.Event."
         raise InvalidArgumentError(msg)
     source, target = _paths(input, output)
+    if parts is None and (problem := misnamed(target)) is not None:
+        raise InvalidArgumentError(problem)
     journal = FileJournal(target) if parts is None else PartsJournal(target, format=parts)
     worker = make_engine(engine, client, concurrency=concurrency, workers=workers, columns=columns)
     job = Job(
@@ -262,6 +265,7 @@ class Job:
             # The end of the input was not come to: what is in the output is the best that is known.
             resumed=self.resumed if self.ended is None else self.known_before(),
             failed_before=self.journal.failed - self.journal.bad_lines,
+            refused_before=self.journal.refused,
             stopped=self.ended,
         )
 

@@ -23,7 +23,7 @@ from .lines import bounded_lines
 from .opening import CHUNK
 from .output_file import OutputError as OutputError
 from .output_file import OutputFile, output_errors
-from .results import BAD_LINE, BatchError, BatchResult
+from .results import BAD_LINE, BatchError, BatchResult, is_refusal
 
 # Bytes. What was written has been in memory once, whatever its length; this bounds what a file
 # that is no output at all can do.
@@ -37,13 +37,15 @@ class Journal(Protocol):
         done: the ids whose results are in the output, as `open` has found them.
         kept: how many they are.
         failed: how many of them are errors.
-        bad_lines: how many of these stand for lines that are no requests.
+        refused: how many of these would be errors again, as the server has refused the request.
+        bad_lines: how many of them stand for lines that are no requests.
         repaired: lines that `open` has dropped: half-written, NULs, second ones of an id.
     """
 
     done: IdSet
     kept: int
     failed: int
+    refused: int
     bad_lines: int
     repaired: int
 
@@ -76,7 +78,7 @@ class FileJournal:
 
     def __init__(self, path: Path) -> None:
         self.done = IdSet()
-        self.kept = self.failed = self.bad_lines = self.repaired = 0
+        self.kept = self.failed = self.refused = self.bad_lines = self.repaired = 0
         self._part = LinesPart(path)
 
     def open(self, *, retry_failed: bool = False) -> None:
@@ -88,7 +90,7 @@ class FileJournal:
             self.close()
             raise
         self.done, self.kept, self.failed = stock.done, stock.kept, stock.failed
-        self.bad_lines = stock.bad_lines
+        self.refused, self.bad_lines = stock.refused, stock.bad_lines
         self.repaired = stock.repaired
 
     def append(self, results: Sequence[BatchResult]) -> None:
@@ -108,14 +110,19 @@ class Entry(NamedTuple):
     """A result in the output, as far as it matters here; `line` is with its end."""
 
     id: str
-    failed: bool
-    bad_line: bool
+    failed: bool = False
+    refused: bool = False
+    bad_line: bool = False
     line: bytes = b""
 
 
-def _entry_of(id: str, error: object, line: bytes) -> Entry:
+def _entry_of(id: str, value: dict[str, Any], line: bytes) -> Entry:
+    error, response = value.get("error"), value["response"]
+    if error is None:
+        return Entry(id, line=line)
+    refused = type(response) is dict and is_refusal(response.get("status_code"))
     bad_line = type(error) is dict and error.get("code") == BAD_LINE
-    return Entry(id, error is not None, bad_line, line)
+    return Entry(id, failed=True, refused=refused, bad_line=bad_line, line=line)
 
 
 class Part(Protocol):
@@ -142,6 +149,7 @@ class Stock:
     done: IdSet = Factory(IdSet)
     kept: int = 0
     failed: int = 0
+    refused: int = 0
     bad_lines: int = 0
     repaired: int = 0
     verdicts: list[bytearray] = Factory(list)
@@ -179,6 +187,7 @@ def _judged(parts: Sequence[Part], unwanted: Callable[[Entry], bool]) -> Stock:
                 stays = add(entry.id)
                 stock.repaired += not stays
                 stock.failed += stays and entry.failed
+                stock.refused += stays and entry.refused
                 stock.bad_lines += stays and entry.bad_line
             verdicts.append(stays)
         stock.kept += sum(verdicts)
@@ -253,7 +262,7 @@ class LinesPart:
         if type(value) is dict:
             id = value.get("custom_id")
             if type(id) is str and "response" in value:
-                return _entry_of(id, value.get("error"), text + b"\n")
+                return _entry_of(id, value, text + b"\n")
         raise self._no_result(number, 'it has no "custom_id" and "response"')
 
     def _no_result(self, number: int, problem: str) -> OutputError:
@@ -289,7 +298,7 @@ def _ordinary(line: bytes) -> Entry | None:
     if type(value) is dict and line.endswith(b"\n") and "response" in value:
         id = value.get("custom_id")
         if type(id) is str:
-            return _entry_of(id, value.get("error"), line)
+            return _entry_of(id, value, line)
     return None
 
 

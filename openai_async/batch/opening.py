@@ -5,6 +5,8 @@ Blocking, in bounded memory.
 
 from __future__ import annotations
 
+import codecs
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidArgumentError
+from ..types.image_format import HEAD_SIZE, image_format
 
 # Bytes per read. With the usual 8 KiB, a million short lines take a third longer.
 CHUNK = 1024 * 1024
@@ -21,23 +24,31 @@ CHUNK = 1024 * 1024
 _GZIP = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 _UNPACK = "unpack it first, or use gzip, which is read as it is"
 _UTF8 = "save the file as UTF-8"
-# First bytes of other files that are often passed as an input, what they are, and what to do. Each
-# is taken from the specification of its format.
+_SHEET = "save it as CSV, and pass that with --from-prompts"
+_TEXT = "pass a text file, with requests as JSON Lines, or with prompts for --from-prompts"
+# What tells other files that are often passed as an input: bytes at an offset; what they are, and
+# what to do. Each is taken from the specification of its format.
 _OTHERS = (
-    *((b"BZh%d1AY&SY" % level, "bzip2-compressed", _UNPACK) for level in range(1, 10)),
-    (b"\xfd7zXZ\0", "xz-compressed", _UNPACK),
-    (b"\x28\xb5\x2f\xfd", "zstd-compressed", _UNPACK),
-    (b"\x04\x22\x4d\x18", "lz4-compressed", _UNPACK),
-    (b"PK\x03\x04", "a zip archive", _UNPACK),
-    (b"PK\x05\x06", "a zip archive with nothing in it", "name the file of requests"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
-    (_GZIP, "gzip-compressed twice", "unpack it once"),
-    (b"PAR1", "Parquet", 'name it .parquet, and pass it with --from-prompts or to engine="ray"'),
-    (b"\xff\xfe", "UTF-16, from line 1 on", _UTF8),
-    (b"\xfe\xff", "UTF-16, from line 1 on", _UTF8),
+    *((0, b"BZh%d1AY&SY" % level, "bzip2-compressed", _UNPACK) for level in range(1, 10)),
+    (0, b"\xfd7zXZ\0", "xz-compressed", _UNPACK),
+    (0, b"\x28\xb5\x2f\xfd", "zstd-compressed", _UNPACK),
+    (0, b"\x04\x22\x4d\x18", "lz4-compressed", _UNPACK),
+    # The name of the first file in a zip archive: those of ECMA-376 and of OpenDocument.
+    (30, b"[Content_Types].xml", "an Office file, such as Excel's", _SHEET),
+    (30, b"mimetypeapplication/vnd.oasis", "an OpenDocument file", _SHEET),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office file, such as Excel's", _SHEET),
+    (0, b"PK\x03\x04", "a zip archive", _UNPACK),
+    (0, b"PK\x05\x06", "a zip archive with nothing in it", "name the file of requests"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
+    (0, _GZIP, "gzip-compressed twice", "unpack it once"),
+    (0, b"PAR1", "Parquet", 'name it .parquet, and pass it with --from-prompts or to engine="ray"'),
+    (0, b"\xff\xfe", "UTF-16, from line 1 on", _UTF8),
+    (0, b"\xfe\xff", "UTF-16, from line 1 on", _UTF8),
+    (0, b"%PDF-", "a PDF", _TEXT),
+    (257, b"ustar", "a tar archive", "unpack it first"),  # POSIX.1-2017, pax, ustar
 )
-# The offset where a tar archive says that it is one (POSIX.1-2017, pax, ustar interchange format).
-_TAR_AT, _TAR = 257, b"ustar"
+# Bytes that do not occur in text (WHATWG MIME Sniffing, section 3).
+_BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 
 
 @contextmanager
@@ -76,10 +87,24 @@ def is_gzip(path: Path) -> bool:
 
 
 def _refuse_others(path: Path, head: bytes) -> None:
-    found = [(what, advice) for begins, what, advice in _OTHERS if head.startswith(begins)]
-    if head[_TAR_AT:].startswith(_TAR):
-        found.append(("a tar archive", "unpack it first"))
+    found = [(what, advice) for at, mark, what, advice in _OTHERS if head.startswith(mark, at)]
+    if not found and _is_binary(head[:HEAD_SIZE], whole=len(head) <= HEAD_SIZE):
+        kind = image_format(head)
+        found.append(("binary, not text" if kind is None else f"a {kind.upper()} picture", _TEXT))
     if found:
         what, advice = found[0]
         msg = f"{path} is {what}: {advice}."
         raise InvalidArgumentError(msg)
+
+
+def _is_binary(head: bytes, *, whole: bool) -> bool:
+    """Whether a file that begins so is no text: it has a NUL, or is not UTF-8 and has other bytes
+    that do not occur in text. Text in UTF-8 may have them: say, a log with backspaces.
+    """
+    if b"\0" in head:
+        return True
+    try:  # the head may end in the middle of a character
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
+    except UnicodeDecodeError:
+        return _BINARY.search(head) is not None
+    return False

@@ -38,6 +38,23 @@ _WINDOWS_LOCK_AT = 1 << 62
 _MAX_OPENS = 20
 
 
+# Names of files that a run does not write, and what to do.
+_PLAIN = "name it .jsonl, and compress it afterwards"
+_OTHER_FILES = {
+    **dict.fromkeys((".gz", ".gzip", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".7z"), _PLAIN),
+    ".parquet": 'name it .jsonl, or pass parts="parquet" and a directory',
+    **dict.fromkeys((".csv", ".tsv", ".xlsx"), "name it .jsonl"),
+}
+
+
+def misnamed(path: Path) -> str | None:
+    """One sentence where the name of an output promises another kind of file than a run writes."""
+    if (advice := _OTHER_FILES.get(path.suffix.lower())) is None:
+        return None
+    says = f"plain JSON Lines, not what {path.suffix} says"
+    return f"The output {path.name} would hold {says}: {advice}."
+
+
 class OutputError(OpenAIError):
     """The output cannot be written, locked or read; the message says what to do."""
 

@@ -16,7 +16,7 @@ from ..errors import InvalidArgumentError
 from .journal import Entry, dump
 from .opening import CHUNK
 from .output_file import OutputError, output_errors, replacing
-from .results import BAD_LINE
+from .results import BAD_LINE, is_refusal
 
 COLUMNS = (
     "id",
@@ -59,20 +59,28 @@ class ParquetPart:
 
     def entries(self) -> Iterator[Entry]:
         """As `Part.entries`; bodies are not read."""
-        columns = ["custom_id", "error_code"]
+        columns = {"custom_id": "string", "error_code": "string", "status_code": "int"}
         with _open(self.path) as file:
             schema = file.schema_arrow
             if not all(
-                name in schema.names and str(schema.field(name).type) == "string"
-                for name in columns
+                name in schema.names and str(schema.field(name).type).startswith(kind)
+                for name, kind in columns.items()
             ):
                 raise self._no_results()
-            for batch in file.iter_batches(batch_size=_ID_ROWS, columns=columns, use_threads=False):
-                ids, codes = (batch.column(name).to_pylist() for name in columns)
-                for id, code in zip(ids, codes, strict=True):
+            for batch in file.iter_batches(
+                batch_size=_ID_ROWS, columns=list(columns), use_threads=False
+            ):
+                values = (batch.column(name).to_pylist() for name in columns)
+                for id, code, status in zip(*values, strict=True):
                     if id is None:
                         raise self._no_results()
-                    yield Entry(id, code is not None, code == BAD_LINE)
+                    failed = code is not None
+                    yield Entry(
+                        id,
+                        failed=failed,
+                        refused=failed and is_refusal(status),
+                        bad_line=code == BAD_LINE,
+                    )
 
     def settle(self, verdicts: bytes | bytearray) -> None:
         """As `Part.settle`."""

@@ -48,7 +48,7 @@ class PartsJournal:
             msg = f"part_size is {part_size}: pass 1 or more."
             raise InvalidArgumentError(msg)
         self.done = IdSet()
-        self.kept = self.failed = self.bad_lines = self.repaired = 0
+        self.kept = self.failed = self.refused = self.bad_lines = self.repaired = 0
         self._directory = directory.absolute()  # the program may change its directory
         self._lock = OutputFile(self._directory / ".lock")
         self._parquet = format == "parquet"
@@ -77,7 +77,7 @@ class PartsJournal:
             self.close()
             raise
         self.done, self.kept, self.failed = stock.done, stock.kept, stock.failed
-        self.bad_lines = stock.bad_lines
+        self.refused, self.bad_lines = stock.refused, stock.bad_lines
         self.repaired = stock.repaired
 
     def append(self, results: Sequence[BatchResult]) -> None:

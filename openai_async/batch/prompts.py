@@ -26,12 +26,13 @@ def prompts_of(path: Path, *, column: str | None = None) -> Iterator[tuple[int, 
 
     Args:
         path: `.csv`, `.tsv` or `.parquet`, where each row has a prompt; any other file has one on
-            each line, not counting blank lines. All but Parquet may be gzip-compressed.
+            each line, not counting blank lines. All but Parquet may be gzip-compressed. A CSV may
+            have semicolons, tabs or bars for commas: its header tells.
         column: which one has the prompts. Needed where there is more than one.
 
     Raises:
-        InvalidArgumentError: there is no such column (at once); the file cannot be read, or a row
-            has no prompt (when it is come to).
+        InvalidArgumentError: there is no such column (at once); the file cannot be read, has no
+            prompts, or a row has none (when it is come to).
     """
     rows = _rows(path, column, None)
     return ((number, prompt) for number, prompt, _ in rows)
@@ -89,17 +90,31 @@ def _rows(path: Path, column: str | None, id_column: str | None) -> Iterator[_Ro
         if (asked := column or id_column) is not None:
             msg = f"{path} has no columns, and so no {asked!r}: columns are read of {_TABLES}."
             raise InvalidArgumentError(msg)
-        return _text_rows(path)
+        return _some(_text_rows(path), f"{path} has no prompts: write one on each line.")
     names = column_names(path) if kind == ".parquet" else _csv_names(path)
+    if not names:
+        msg = f"{path} is empty: write the names of the columns first, then a prompt in each row."
+        raise InvalidArgumentError(msg)
     wanted = [_the_column(path, names, column)]
     if id_column is not None:
         wanted.append(_the_column(path, names, id_column))
     read = read_columns if kind == ".parquet" else _csv_columns
-    return _checked_rows(path, wanted, read(path, wanted))
+    rows = _checked_rows(path, wanted, read(path, wanted))
+    return _some(rows, f"{path} has no rows: write a prompt in each row below the header.")
 
 
-# The delimiter of each kind of table.
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+def _some(rows: Iterator[_Row], otherwise: str) -> Iterator[_Row]:
+    """The rows; that there is not one is an error."""
+    first = next(rows, None)
+    if first is None:
+        raise InvalidArgumentError(otherwise)
+    yield first
+    yield from rows
+
+
+# The delimiters that a kind of table may have; most likely first. Spreadsheets write semicolons
+# into a .csv wherever the comma is the decimal sign.
+_SEPARATORS = {".csv": ",;\t|", ".tsv": "\t,;|"}
 _TABLES = ".csv, .tsv, .parquet"
 
 
@@ -117,7 +132,7 @@ def _the_column(path: Path, names: Sequence[str], name: str | None) -> str:
         return names[0]
     if name is not None and name in names:
         return name
-    listed = ", ".join(map(repr, names)) or "none at all"
+    listed = ", ".join(map(repr, names))
     if name is None:
         msg = f"{path} has more than one column: say which has the prompts, of {listed}."
     else:
@@ -164,26 +179,47 @@ _REQUEST = re.compile(r'\s*\{\s*"custom_id"\s*:')
 
 
 def _csv_names(path: Path) -> list[str]:
-    with _csv_reader(path) as rows:
-        return next(rows, [])
+    with _csv_reader(path, _separator(path)) as rows:
+        return _header(rows)
 
 
 def _csv_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    with _csv_reader(path) as rows:
-        names = next(rows, [])
+    with _csv_reader(path, _separator(path)) as rows:
+        names = _header(rows)
         at = [names.index(name) for name in columns]
         filled = (row for row in rows if row)  # a blank line is no row
         for number, row in enumerate(filled, 1):
             yield number, tuple(row[i] if i < len(row) else None for i in at)
 
 
+def _header(rows: Iterator[list[str]]) -> list[str]:
+    """The first row that is not blank; none in an empty file."""
+    return next((row for row in rows if row), [])
+
+
+def _separator(path: Path) -> str:
+    """The first of the kind's delimiters that gives the header more than one column.
+
+    If none does there is but one column, which needs a delimiter no more than another.
+    """
+    likely = _SEPARATORS[_kind(path) or ".csv"]
+    for separator in likely:
+        # Not strict: with a wrong delimiter the quotes are in odd places.
+        with _csv_reader(path, separator, strict=False) as rows:
+            if len(_header(rows)) > 1:
+                return separator
+    return likely[0]
+
+
 @contextmanager
-def _csv_reader(path: Path) -> Iterator[Iterator[list[str]]]:
+def _csv_reader(
+    path: Path, separator: str, *, strict: bool = True
+) -> Iterator[Iterator[list[str]]]:
     # A bound of the whole process, only ever raised: its 128 KiB are no more than a long prompt.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
     try:
         with opened(path) as file, TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-            rows = csv.reader(text, strict=True, delimiter=_SEPARATORS[_kind(path) or ".csv"])
+            rows = csv.reader(text, strict=strict, delimiter=separator)
             try:
                 yield rows
             except csv.Error as error:

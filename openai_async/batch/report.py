@@ -60,6 +60,7 @@ class Tally:
 
     Attributes:
         completed, failed: results without and with an error.
+        refused: how many of the failed would fail again, as the server has refused them (4xx).
         tokens: `usage.total_tokens` of all answers.
         attempts: how many times requests were sent, retries included.
         rejections: how many of the attempts were refused with 429.
@@ -70,6 +71,7 @@ class Tally:
 
     completed: int = field(default=0, init=False)
     failed: int = field(default=0, init=False)
+    refused: int = field(default=0, init=False)
     tokens: int = field(default=0, init=False)
     attempts: int = field(default=0, init=False)
     rejections: int = field(default=0, init=False)
@@ -87,6 +89,7 @@ class Tally:
             self.latencies.add(result.elapsed)
             return
         self.failed += 1
+        self.refused += result.refused
         code = _visible(result.error.code)
         if code not in self.by_error and len(self.by_error) >= MAX_CODES:
             code = OTHER_CODES
@@ -105,9 +108,13 @@ class Tally:
         skipped: int = 0,
         resumed: int = 0,
         failed_before: int = 0,
+        refused_before: int = 0,
         stopped: str | None = None,
     ) -> BatchReport:
-        """The report of a run with these results; see `BatchReport` for the arguments."""
+        """The report of a run with these results; see `BatchReport` for the arguments.
+
+        `refused_before` are those of `failed_before` that would fail again.
+        """
         return BatchReport(
             total=total,
             completed=self.completed,
@@ -115,6 +122,7 @@ class Tally:
             skipped=skipped,
             resumed=resumed,
             failed_before=failed_before,
+            refused=self.refused + refused_before,
             tokens=self.tokens,
             attempts=self.attempts,
             rejections=self.rejections,
@@ -137,6 +145,8 @@ class BatchReport:
         skipped: lines of the input that were no requests.
         resumed: requests whose result was in the output before this run.
         failed_before: results that were in the output before this run, and are errors.
+        refused: how many of all these errors would come again: the server has refused the request
+            itself (404, 400 and the like), so that something is to be mended first.
         tokens: `usage.total_tokens` of all answers of this run.
         attempts: how many times requests were sent, retries included.
         rejections: how many of the attempts were refused with 429.
@@ -155,6 +165,7 @@ class BatchReport:
     skipped: int = 0
     resumed: int = 0
     failed_before: int = 0
+    refused: int = 0
     tokens: int = 0
     attempts: int = 0
     rejections: int = 0

@@ -14,6 +14,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..errors import InvalidArgumentError
+from ..jsontext import shown
 
 POST_URLS = frozenset(
     f"/v1/{path}"
@@ -102,7 +103,7 @@ def _check_custom_id(value: object) -> None:
         msg = "custom_id is missing: give each line one of its own."
         raise InvalidArgumentError(msg)
     if not isinstance(value, str) or not value or len(value) > MAX_ID:
-        msg = f"custom_id is {repr(value)[:40]}: pass a string of 1 to {MAX_ID} characters."
+        msg = f"custom_id is {shown(value, 40)}: pass a string of 1 to {MAX_ID} characters."
         raise InvalidArgumentError(msg)
 
 
@@ -112,13 +113,14 @@ def _check_url(value: object) -> None:
     if value is None:
         msg = 'url is missing: write one like "/v1/chat/completions".'
         raise InvalidArgumentError(msg)
-    shown = str(value)[:80]
-    if _ADDRESS.match(shown):
+    text = value[:80] if isinstance(value, str) else ""
+    if _ADDRESS.match(text):
         # Refused, since it would be ignored: requests go to the client's server, with its key.
-        path = _nearest(_ADDRESS.sub("", shown))
-        msg = f"url {shown!r} names a server, but that is what base_url is for: write {path!r}."
+        path = _nearest(_ADDRESS.sub("", text))
+        msg = f"url {text!r} names a server, but that is what base_url is for: write {path!r}."
         raise InvalidArgumentError(msg)
-    msg = f"url {shown!r} is unknown: write one like {_nearest(shown)!r}."
+    what = f"{text!r} is unknown" if text else f"is {shown(value)}"
+    msg = f"url {what}: write one like {_nearest(text)!r}."
     raise InvalidArgumentError(msg)
 
 
@@ -139,7 +141,7 @@ def _nearest(url: str) -> str:
 def _check_method(value: object, url: str) -> None:
     wanted = "POST" if _is_post(url) else "GET"
     if value != wanted:
-        msg = f'method is {str(value)[:20]!r}: write "{wanted}" for this url.'
+        msg = f'method is {shown(value, 20)}: write "{wanted}" for this url.'
         raise InvalidArgumentError(msg)
 
 

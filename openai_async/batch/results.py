@@ -11,11 +11,17 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..errors import APIError, InvalidArgumentError
+from ..middleware.retry import RETRYABLE_STATUSES
 from ..structuring import structurer
 from ..types.chat import ChatCompletion
 
 BAD_LINE = "bad_line"
 """The code of the error that stands in the output for a line of the input that is no request."""
+
+
+def is_refusal(status: object) -> bool:
+    """Whether the status of a failure says that the same request would fail again as it is."""
+    return type(status) is int and 400 <= status < 500 and status not in RETRYABLE_STATUSES
 
 
 @frozen(kw_only=True)
@@ -70,6 +76,12 @@ class BatchResult:
     def failed(self) -> bool:
         """Whether there is an error."""
         return self.error is not None
+
+    @property
+    def refused(self) -> bool:
+        """Whether it failed, and would again: the server has refused the request (4xx)."""
+        status = None if self.response is None else self.response.status_code
+        return self.failed and is_refusal(status)
 
     @property
     def completion(self) -> ChatCompletion:

@@ -18,6 +18,7 @@ from ..errors import (
     object_error,
     redacted,
 )
+from ..jsontext import shown
 from ..request import Response
 from ..values import quoted
 from .requests import BatchRequest
@@ -104,8 +105,8 @@ def _body_of(response: Response) -> dict[str, Any]:
         error = object_error(redacted(value, response.secret), response.headers)
     else:
         body = redacted(value, response.secret) if text is None else text
-        shown = quoted(repr(body) if text is None else text)
-        msg = f"The answer is no JSON object: {shown}. Check the base_url."
+        said = shown(body) if text is None else quoted(text)
+        msg = f"The answer is no JSON object: {said}. Check the base_url."
         error = APIResponseValidationError(
             msg,
             status_code=response.status,

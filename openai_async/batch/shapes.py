@@ -14,8 +14,8 @@ from .lines import Line
 
 # How many characters of the line are quoted: enough to recognize it.
 _QUOTED = 40
-# Cells with no space after the comma, as in a CSV but not in a sentence.
-_CSV_LINE = re.compile(r"[^,]+(,[^\s,][^,]*)+")
+# Cells with no space after the comma or semicolon, as in a CSV but not in a sentence.
+_CSV_LINE = re.compile(r"[^,]+(,[^\s,][^,]*)+|[^;]+(;[^\s;][^;]*)+")
 _OBJECTS = "write each request as a JSON object on a line of its own"
 
 

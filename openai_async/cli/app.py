@@ -16,7 +16,7 @@ from cyclopts import App, Group, Parameter, validators
 import openai_async
 
 from .batch_options import BatchOptions, PromptOptions
-from .errors import EXPECTED, INTERRUPTED, report
+from .errors import EXPECTED, INTERRUPTED, check_dashes, one_limit, report
 from .options import CHAT_MODEL, IMAGE_MODEL, Connection, check
 from .output import Output, prepare_streams
 
@@ -30,6 +30,7 @@ def run(tokens: Sequence[str]) -> int:
     """Carry out a command line; returns the exit code."""
     prepare_streams()
     try:
+        check_dashes(tokens)
         result = _app()(tokens, exit_on_error=False, print_error=False)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -132,6 +133,7 @@ def chat(
         temperature=temperature,
     )
     output = Output(as_json=json)
+    one_limit(max_completion_tokens, max_tokens)
     check(connection)
     whole = read_prompt(prompt)
     if whole is None:

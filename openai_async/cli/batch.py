@@ -101,9 +101,18 @@ async def _run(
         write_note(GO_ON)
         return interrupts.exit_code
     if failed := result.failed + result.failed_before:
-        write_note(f"{failed:,} failed: --retry-failed does them again.")
+        write_note(_what_to_do(failed, result.refused, target))
         return FAILED
     return 0
+
+
+def _what_to_do(failed: int, refused: int, target: Path) -> str:
+    """About failures: sending them again helps only where the server has not refused them."""
+    mend = f"mend what their errors in {target} say"
+    if failed == refused:
+        return f"{failed:,} failed and would fail again: {mend}, then add --retry-failed."
+    retry = f"{failed:,} failed: --retry-failed does them again"
+    return f"{retry}, but for {refused:,} of them {mend} first." if refused else f"{retry}."
 
 
 def _show(result: BatchReport, output: Output) -> None:

@@ -61,20 +61,23 @@ def requests_to_send(
     try:
         file.open()
         with _locked(target, options):
-            _write_requests(prompts, target, file)
+            _write_requests(prompts, target, options, file)
         yield path
     finally:
         file.close()
 
 
-def _write_requests(prompts: PromptOptions, output: Path, file: OutputFile) -> None:
+def _write_requests(
+    prompts: PromptOptions, output: Path, options: BatchOptions, file: OutputFile
+) -> None:
     """Make a file of requests of prompts: as a whole or not at all.
 
     Results belong to requests by their ids alone. So once there are results, there may be more
     requests than before, but no others: results would be taken for answers to other prompts.
+    Errors that are about to be dropped are no such results: who has mistyped the model may mend it.
     """
     lines: Iterator[bytes] = (orjson.dumps(request) + b"\n" for request in _requests(prompts))
-    if any(True for _ in _entries(output)):
+    if any(not (options.retry_failed and entry.failed) for entry in _entries(output)):
         lines = _continued(lines, output)
     file.replace(lines)
 
@@ -168,7 +171,7 @@ def dry_run(
         InvalidArgumentError: the input cannot be read.
         OutputError: the output cannot be read, or is something else.
     """
-    with _source(source, target, prompts) as path, _reader(options) as read:
+    with _source(source, target, options, prompts) as path, _reader(options) as read:
         preview = _preview(path, target, options, read)
     bad = preview.check.bad_count > 0 and not options.skip_bad_lines
     if output.as_json:
@@ -259,7 +262,9 @@ def _bad_lines(check: InputCheck, what: str) -> Iterator[str]:
 
 
 @contextmanager
-def _source(source: Path | None, target: Path, prompts: PromptOptions) -> Iterator[Path]:
+def _source(
+    source: Path | None, target: Path, options: BatchOptions, prompts: PromptOptions
+) -> Iterator[Path]:
     """The file of requests; one made of prompts is gone afterwards."""
     if source is not None:
         yield source
@@ -267,7 +272,7 @@ def _source(source: Path | None, target: Path, prompts: PromptOptions) -> Iterat
     with TemporaryDirectory(prefix="openai-async-") as directory:
         file = OutputFile(Path(directory, "requests.jsonl"))
         with file.opened():
-            _write_requests(prompts, target, file)
+            _write_requests(prompts, target, options, file)
         yield file.path
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from attrs import asdict, frozen
 from cyclopts import Group, Parameter, validators
 
-from .errors import UsageError
+from .errors import UsageError, one_limit
 
 _PER_MINUTE = validators.Number(gte=1, lte=10**9)
 _AT_LEAST_ONE = validators.Number(gte=1)
@@ -110,6 +110,7 @@ def check_usage(
     source: Path | None, output: Path, options: BatchOptions, prompts: PromptOptions
 ) -> None:
     """Raise what does not go together."""
+    one_limit(prompts.max_completion_tokens, prompts.max_tokens)
     if source is None and prompts.from_prompts is None:
         msg = "There is no input: name a JSONL file of requests, or pass --from-prompts."
     elif source is not None and prompts.from_prompts is not None:
@@ -118,7 +119,7 @@ def check_usage(
         msg = f"{unused} is for --from-prompts: a file of requests says it in each line."
     elif prompts.from_prompts is not None and prompts.model is None:
         msg = "--from-prompts needs a --model to ask."
-    elif (problem := _unusable_path(source, output, prompts.from_prompts)) is not None:
+    elif (problem := _unusable_path(source, output, options, prompts.from_prompts)) is not None:
         msg = problem
     elif options.engine == "local" and (options.workers or options.columns):
         msg = "--workers and --columns are for --engine ray."
@@ -134,13 +135,17 @@ def requests_file(output: Path) -> Path:
     return output.with_name(f"{output.stem}.requests.jsonl")
 
 
-def _unusable_path(source: Path | None, output: Path, prompts: Path | None) -> str | None:
+def _unusable_path(
+    source: Path | None, output: Path, options: BatchOptions, prompts: Path | None
+) -> str | None:
     """What is wrong with the paths themselves, whatever is there."""
     for path in (source, prompts, output):
         if path is not None and (problem := _no_path(path)) is not None:
             return problem
     if _same_file(output, source) or _same_file(output, prompts):
         return "Input and output are the same file: write the results to another."
+    if options.parts is None and (problem := _misnamed(output)) is not None:
+        return problem
     if prompts is None:
         return None
     if not output.name:
@@ -149,6 +154,13 @@ def _unusable_path(source: Path | None, output: Path, prompts: Path | None) -> s
     if _same_file(requests, prompts):
         return f"The requests are written to {requests}, where the prompts are: rename one of them."
     return _no_path(requests)
+
+
+def _misnamed(output: Path) -> str | None:
+    from ..batch.output_file import misnamed  # here, as help has no use for it
+
+    problem = misnamed(output)
+    return problem and problem.replace('parts="parquet"', "--parts parquet")
 
 
 def _no_path(path: Path) -> str | None:

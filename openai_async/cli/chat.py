@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from .. import AsyncClient, image_part
+from ..jsontext import shown
 from ..types.chat import ChatCompletion
 from ..types.chat_params import ChatCompletionParams
 from .options import Connection, connect
@@ -114,4 +115,5 @@ def _explain(completion: ChatCompletion) -> None:
     elif choice.finish_reason == "content_filter":
         write_note("The answer was cut off by the content filter.")
     elif not completion.text:
-        write_note(f"The answer holds no text (finish_reason {choice.finish_reason!r}).")
+        reason = shown(choice.finish_reason)
+        write_note(f"The answer holds no text (finish_reason {reason}).")

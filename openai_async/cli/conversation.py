@@ -20,6 +20,8 @@ from .output import Output, write_note
 from .running import event_loop
 
 LEAVE = "exit"
+# What people type who have come from other programs.
+LEAVES = (LEAVE, "quit", "/exit", "/quit")
 # Appended to an answer that was stopped, for the model to see.
 CUT = " [stopped here by the user]"
 
@@ -72,7 +74,7 @@ def _ask_for_prompt(output: Output) -> str | None:
     except KeyboardInterrupt:
         output.line()
         raise
-    return None if line.strip() == LEAVE else line
+    return None if line.strip() in LEAVES else line
 
 
 async def _turn(

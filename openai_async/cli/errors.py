@@ -5,6 +5,7 @@ The codes are the shell's: 128 and the number of the signal that would have ende
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -32,6 +33,37 @@ class UsageError(Exception):
 
 class CommandError(Exception):
     """What was asked for did not work, for a reason that is not the API's."""
+
+
+# What to do instead of naming a standard stream `-`, by command.
+_DASHES = {
+    "chat": "leave it out (text from a pipe is read anyway), and name pictures by path or URL",
+    "batch": "name files, as a run that is started again reads its input and its output once more",
+}
+
+
+def check_dashes(tokens: Sequence[str]) -> None:
+    """Refuse `-`, which cyclopts would take for an option; behind `--` it is a word like others.
+
+    Raises:
+        UsageError: there is one.
+    """
+    before = [*tokens[: tokens.index("--")]] if "--" in tokens else tokens
+    if "-" in before:
+        advice = _DASHES.get(tokens[0], "name a file")
+        msg = f"`-` does not stand for standard input or output here: {advice}."
+        raise UsageError(msg)
+
+
+def one_limit(max_completion_tokens: int | None, max_tokens: int | None) -> None:
+    """Refuse both names of one limit, as OpenAI does once the request is sent.
+
+    Raises:
+        UsageError: both are given.
+    """
+    if max_completion_tokens is not None and max_tokens is not None:
+        msg = "--max-tokens and --max-completion-tokens are the same limit: pass one of them."
+        raise UsageError(msg)
 
 
 # `OpenAIError` is expected too: who catches these names it, as help would else have to import it.

@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from ..jsontext import shown
 from . import checks
 from .answers import invalid
 from .messages import Message, read_messages
@@ -160,7 +161,7 @@ def _tool_choice(tool_choice: Any, tools: list[dict[str, Any]]) -> Any:
             msg = f"Tool choice '{name}' not found in 'tools'."
             raise invalid(msg, "tool_choice", "invalid_value")
     elif kind != "allowed_tools":
-        raise invalid(f"Invalid 'tool_choice.type': {kind!r}.", "tool_choice", "invalid_value")
+        raise invalid(f"Invalid 'tool_choice.type': {shown(kind)}.", "tool_choice", "invalid_value")
     return tool_choice
 
 

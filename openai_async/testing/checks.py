@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ..jsontext import shown
 from .answers import invalid
 
 
@@ -52,7 +53,7 @@ def choice(body: Mapping[str, Any], name: str, allowed: Collection[str]) -> str 
         return None
     if not isinstance(value, str) or value not in allowed:
         wanted = ", ".join(f"'{one}'" for one in allowed)
-        msg = f"Invalid value: {value!r}. Supported values for '{name}' are: {wanted}."
+        msg = f"Invalid value: {shown(value)}. Supported values for '{name}' are: {wanted}."
         raise invalid(msg, name, "invalid_value")
     return value
 

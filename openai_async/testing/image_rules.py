@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from ..jsontext import shown
 from . import checks
 from .answers import invalid
 from .models import DEFAULT_MODELS
@@ -156,7 +157,9 @@ def _free_size(body: Mapping[str, Any]) -> str | None:
         or max(width, height) > _MAX_RATIO * min(width, height)
         or width * height > _MAX_PIXELS
     ):
-        msg = f"Invalid size {size!r}: sides must be multiples of {_SIDE}, 1:3 to 3:1, up to 4K."
+        msg = (
+            f"Invalid size {shown(size)}: sides must be multiples of {_SIDE}, 1:3 to 3:1, up to 4K."
+        )
         raise invalid(msg, "size", "invalid_value")
     return f"{width}x{height}"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from ..jsontext import shown
 from . import checks
 from .answers import RefusedError, invalid
 
@@ -45,7 +46,7 @@ def _message(message: object, place: int) -> Message:
     role = message.get("role")
     if role not in _ROLES:
         wanted = ", ".join(_ROLES)
-        msg = f"Invalid value: {role!r}. Supported roles are: {wanted}."
+        msg = f"Invalid value: {shown(role)}. Supported roles are: {wanted}."
         raise invalid(msg, f"{param}.role", "invalid_value")
     if role == "tool" and not isinstance(message.get("tool_call_id"), str):
         where = f"{param}.tool_call_id"
@@ -71,7 +72,7 @@ def _parts(role: str, parts: list[Any], param: str) -> Message:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind not in _PART_TYPES:
             wanted = ", ".join(_PART_TYPES)
-            msg = f"Invalid value: {kind!r}. Supported content parts are: {wanted}."
+            msg = f"Invalid value: {shown(kind)}. Supported content parts are: {wanted}."
             raise invalid(msg, f"{where}.type", "invalid_value")
         if kind == "image_url":
             if role != "user":

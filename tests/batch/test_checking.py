@@ -75,6 +75,26 @@ def test_an_id_belongs_to_the_first_line_that_has_it_even_if_that_is_bad(path: P
     assert second == (2, None, "custom_id 'a' is also that of an earlier line.")
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("method", "null", "method is null: write"),
+        ("method", "[null]", "method is [null]: write"),
+        ("custom_id", "[null, true]", "custom_id is [null, true]: pass a string"),
+        ("url", '{"a": null}', 'url is {"a": null}: write one like'),
+        ("url", "false", "url is false: write one like"),
+        ("url", "[" * 400 + "]" * 400, "url is [[["),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_shown_as_the_line_has_it(
+    path: Path, field: str, value: str, said: str
+) -> None:
+    line = json.dumps({**json.loads(request("a")), field: "HERE"}).replace('"HERE"', value)
+    [(_, _, problem)] = bad_lines(path, line)
+    assert problem.startswith(said)
+    assert len(problem) < 200
+
+
 def test_a_bad_line_with_the_id_of_an_earlier_one_has_no_id(path: Path) -> None:
     ((number, custom_id, problem),) = bad_lines(path, request("a"), request("a", url="/v1/no"))
     assert (number, custom_id) == (2, None)

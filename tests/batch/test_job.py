@@ -735,3 +735,22 @@ async def test_a_cancelled_run_reads_its_input_no_further(
         assert await asyncio.to_thread(ended.wait, 30)
     finally:
         given_up.set()
+
+
+@pytest.mark.parametrize("name", ["out.jsonl.gz", "out.zip", "out.parquet", "out.csv"])
+async def test_an_output_named_for_another_kind_of_file_is_refused(
+    client: AsyncClient, server: LocalServer, source: Path, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(
+        InvalidArgumentError, match=f"The output {name} would hold plain JSON Lines"
+    ):
+        await run_batch(client, source, tmp_path / name)
+    assert server.requests == []
+    assert not (tmp_path / name).exists()
+
+
+async def test_a_directory_of_parts_may_have_any_name(
+    client: AsyncClient, source: Path, tmp_path: Path
+) -> None:
+    report = await run_batch(client, source, tmp_path / "out.parquet", parts="jsonl")
+    assert report.completed == report.total

@@ -41,10 +41,10 @@ def requests(count: int) -> bytes:
     )
 
 
-def in_a_zip(data: bytes) -> bytes:
+def in_a_zip(data: bytes, name: str = "in.jsonl") -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("in.jsonl", data)
+        archive.writestr(name, data)
     return file.getvalue()
 
 
@@ -110,7 +110,7 @@ def test_damaged_gzip_is_one_sentence(path: Path, spoil: Callable[[bytes], bytes
 def test_what_gzip_becomes_is_never_held_as_a_whole(path: Path) -> None:
     with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(400):
-            file.write(b"\0" * 2**20)
+            file.write(b"x" * 2**20)
         file.write(b"\nb\n")
     code = (
         "import sys; from pathlib import Path; from openai_async.batch.lines import read_lines;"
@@ -167,6 +167,22 @@ def test_a_tsv_has_a_prompt_in_each_row(tmp_path: Path) -> None:
         (in_a_tar(requests(9)), "is a tar archive: unpack it first"),
         (b"PAR1" + bytes(range(128, 256)), "is Parquet: name it .parquet"),
         (requests(9).decode().encode("utf-16"), "is UTF-16, from line 1 on: save the file as"),
+        (requests(9).decode().encode("utf-16-le"), "is binary, not text: pass a text file"),
+        (b"\x80\x04\x95\x10", "is binary, not text: pass a text file"),
+        (bytes(range(253, -1, -1)), "is binary, not text: pass a text file"),
+        (b"\x7fELF\x02\x01\x01" + bytes(99), "is binary, not text: pass a text file"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is a PNG picture: pass a text file"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "is a JPEG picture: pass a text file"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "is a PDF: pass a text file"),
+        (
+            in_a_zip(b"", "[Content_Types].xml"),
+            "is an Office file, such as Excel's: save it as CSV",
+        ),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(9), "is an Office file, such as Excel's"),
+        (
+            in_a_zip(b"application/vnd.oasis.opendocument.spreadsheet", "mimetype"),
+            "is an OpenDocument file: save it as CSV",
+        ),
     ],
     ids=lambda value: value[3:9] if isinstance(value, str) else "",
 )
@@ -178,6 +194,14 @@ def test_what_holds_no_lines_is_named_in_one_sentence(
         read(path)
     assert str(caught.value).startswith(f"{path} {said}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["H\bHello\n", "\x1b[1mHello\n", "Grüße\x07\n", "é" * 2000], ids=ascii
+)
+def test_text_with_control_characters_is_still_text(path: Path, text: str) -> None:
+    path.write_text(text)
+    assert list(prompts_of(path)) == [(1, text.removesuffix("\n"))]
 
 
 def test_gzip_within_gzip_is_named(path: Path) -> None:
@@ -212,6 +236,8 @@ async def test_bad_lines_that_are_skipped_do_not_make_lines_of_an_archive(
             "is CSV, not JSON Lines (line 1 is 'prompt'): pass",
         ),
         ("in.jsonl", '"id","prompt"\n"1","a"\n', "is CSV, not JSON Lines"),
+        ("in.jsonl", "id;prompt\n1;a\n", "is CSV, not JSON Lines"),
+        ("in.jsonl", "Hi; you\n", "is plain text, not JSON Lines"),
         (
             "in.jsonl",
             "id\tprompt\n1\ta\n",

@@ -50,6 +50,66 @@ def test_a_single_column_needs_no_name(write: Any, tmp_path: Path) -> None:
     assert list(prompts_of(parquet(tmp_path / "in.parquet", text=["a"]))) == [(1, "a")]
 
 
+@pytest.mark.parametrize("name", ["in.csv", "in.tsv"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"], ids=ascii)
+@pytest.mark.parametrize("quote", ["", '"'], ids=["bare", "quoted"])
+def test_the_header_tells_what_separates_the_columns(
+    write: Any, name: str, separator: str, quote: str
+) -> None:
+    rows = [["id", "prompt"], ["1", "Hi"]]
+    lines = [separator.join(f"{quote}{cell}{quote}" for cell in row) for row in rows]
+    assert list(prompts_of(write(name, "\n".join(lines)), column="prompt")) == [(1, "Hi")]
+
+
+def test_what_a_table_is_named_for_separates_its_columns_before_anything_else(write: Any) -> None:
+    assert list(prompts_of(write("in.csv", "a;b,c\n1;2,x\n"), column="a;b")) == [(1, "1;2")]
+    assert list(prompts_of(write("in.tsv", "a,b\tc\n1,2\tx\n"), column="a,b")) == [(1, "1,2")]
+
+
+def test_semicolons_within_quotes_and_in_prompts_separate_nothing(write: Any) -> None:
+    path = write("in.csv", '"prompt; or question"\n"Hi; you"\nHo; you\n')
+    assert list(prompts_of(path)) == [(1, "Hi; you"), (2, "Ho; you")]
+
+
+def test_semicolons_in_place_of_commas_still_need_the_column_to_be_named(write: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="say which has the prompts, of 'id', 'prompt'"):
+        prompts_of(write("in.csv", "id;prompt\n1;Hi\n"))
+
+
+def test_blank_lines_before_a_header_are_no_header(write: Any) -> None:
+    assert list(prompts_of(write("in.csv", "\n\nid,prompt\n\n1,a\n"), column="prompt")) == [
+        (1, "a")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("in.txt", "", "has no prompts: write one on each line."),
+        ("in.txt", "\ufeff\r\n\n  \n", "has no prompts: write one on each line."),
+        (
+            "in.csv",
+            "",
+            "is empty: write the names of the columns first, then a prompt in each row.",
+        ),
+        ("in.tsv", "\n\n", "is empty: write the names of the columns first"),
+        ("in.csv", "prompt\n\n", "has no rows: write a prompt in each row below the header."),
+    ],
+)
+def test_a_file_without_prompts_is_one_sentence(
+    write: Any, name: str, text: str, said: str
+) -> None:
+    path = write(name, text)
+    with pytest.raises(InvalidArgumentError) as caught:
+        list(prompts_of(path))
+    assert str(caught.value).startswith(f"{path} {said}")
+
+
+def test_a_table_without_rows_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="has no rows: write a prompt in each row"):
+        list(prompts_of(parquet(tmp_path / "in.parquet", prompt=[])))
+
+
 def test_a_prompt_may_be_longer_than_the_csv_module_has_it(write: Any) -> None:
     ((_, prompt),) = prompts_of(write("in.csv", "prompt\n" + "x" * 1_000_000))
     assert len(prompt) == 1_000_000

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from openai_async import OpenAIError
 from openai_async.batch.report import BatchReport, BatchStoppedError, Latencies, Tally
-from openai_async.batch.results import BatchError, BatchResult
+from openai_async.batch.results import BatchError, BatchResponse, BatchResult
 
 KEYS = [
-    *("total", "completed", "failed", "skipped", "resumed", "failed_before"),
+    *("total", "completed", "failed", "skipped", "resumed", "failed_before", "refused"),
     *("tokens", "attempts", "rejections", "wall_time", "requests_per_second"),
     *("latency", "errors", "examples", "stopped"),
 ]
@@ -143,6 +143,7 @@ def test_a_report_is_made_of_a_tally() -> None:
         "skipped": 1,
         "resumed": 3,
         "failed_before": 0,
+        "refused": 0,
         "tokens": 7,
         "attempts": 4,
         "rejections": 1,
@@ -153,6 +154,17 @@ def test_a_report_is_made_of_a_tally() -> None:
         "examples": {"a": "No.", "b": "No."},
         "stopped": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"),
+    [(400, 1), (403, 1), (404, 1), (422, 1), (408, 0), (409, 0), (429, 0), (503, 0), (200, 0)],
+)
+def test_what_the_server_has_refused_is_counted(status: int, refused: int) -> None:
+    response = BatchResponse(status_code=status, request_id=None, body=None)
+    tally = tally_of(bad("x", response=response), bad("x"), good(response=response))
+    report = tally.report(total=3, wall_time=1.0, failed_before=5, refused_before=4)
+    assert report.refused == refused + 4
 
 
 def test_errors_are_sorted_by_how_many_there_are() -> None:

@@ -177,6 +177,19 @@ async def test_an_answer_that_is_no_json_object_is_an_error(
     assert result.exception.request_id == "req_2"
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("null", "null"), ("[null, true]", "[null, true]"), ('"ok"', "'ok'"), ("[NaN]", "[NaN]")],
+)
+async def test_an_answer_that_is_no_object_is_shown_as_json(
+    mocked: aioresponses, mocked_client: AsyncClient, text: str, said: str
+) -> None:
+    mocked.post(CHAT, body=text)
+    result = await send_request(mocked_client, request())
+    assert result.error is not None
+    assert result.error.message.startswith(f"The answer is no JSON object: {said}. Check")
+
+
 async def test_an_error_object_in_a_good_answer_is_an_error(
     mocked: aioresponses, mocked_client: AsyncClient
 ) -> None:

@@ -25,7 +25,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.done = IdSet()
-        self.kept = self.failed = self.bad_lines = self.repaired = 0
+        self.kept = self.failed = self.refused = self.bad_lines = self.repaired = 0
         self.written: list[str] = []
         self.log: list[str] = []
         self.failure: OutputError | None = None

@@ -83,10 +83,62 @@ async def test_failures_are_exit_code_1_until_they_are_done_again(
     assert code == 1
     assert "nothing  2" in stdout
     assert ", 2 failed, " in stderr
-    assert stderr.endswith("note: 2 failed: --retry-failed does them again.\n")
+    assert stderr.splitlines()[-1].startswith("note: 2 failed")
     code, _, _ = await batch(server, source, "-o", target, "--retry-failed")
     assert code == 0
     assert not [line for line in results(target).values() if line["error"]]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 422])
+async def test_what_fails_the_same_way_each_time_is_to_be_mended_first(
+    server: LocalServer, source: Path, target: Path, status: int
+) -> None:
+    server.script(Failure(status), times=2)
+    said = f"mend what their errors in {target} say, then add --retry-failed.\n"
+    _, _, stderr = await batch(server, source, "-o", target)
+    assert stderr.endswith(f"note: 2 failed and would fail again: {said}")
+    _, stdout, stderr = await batch(server, source, "-o", target, "--json")
+    assert stderr.endswith(f"note: 2 failed and would fail again: {said}")
+    assert json.loads(stdout)["refused"] == 2
+
+
+@pytest.mark.parametrize("parts", [[], ["--parts", "jsonl"], ["--parts", "parquet"]])
+async def test_failures_that_may_pass_are_told_from_those_that_will_not(
+    server: LocalServer, tmp_path: Path, source: Path, parts: list[str]
+) -> None:
+    if "parquet" in parts:
+        pytest.importorskip("pyarrow")
+    target = tmp_path / "out"
+    server.script(Failure(404), Failure(status=200, body="words"))
+    for _ in range(2):
+        _, _, stderr = await batch(server, source, "-o", target, *parts)
+        assert stderr.endswith(
+            "note: 2 failed: --retry-failed does them again, "
+            f"but for 1 of them mend what their errors in {target} say first.\n"
+        )
+
+
+async def test_failures_that_may_pass_are_only_to_be_done_again(
+    server: LocalServer, source: Path, target: Path
+) -> None:
+    server.script(Failure(status=200, body="words"))
+    _, _, stderr = await batch(server, source, "-o", target)
+    assert stderr.endswith("note: 1 failed: --retry-failed does them again.\n")
+
+
+async def test_a_mistyped_model_is_mended_with_the_same_output(
+    server: LocalServer, tmp_path: Path, target: Path
+) -> None:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("One?\nTwo?\n")
+    arguments: list[str | Path] = ["--from-prompts", prompts, "-o", target]
+    code, _, stderr = await batch(server, *arguments, "--model", "gtp-4o")
+    assert (code, "2 failed and would fail again" in stderr) == (1, True)
+    code, _, stderr = await batch(server, *arguments, "--model", "gpt-4o")
+    assert (code, "belong to" in stderr) == (1, True)
+    code, _, _ = await batch(server, *arguments, "--model", "gpt-4o", "--retry-failed")
+    assert code == 0
+    assert [line["error"] for line in results(target).values()] == [None, None]
 
 
 async def test_a_run_that_makes_no_sense_stops_with_its_report(source: Path, target: Path) -> None:

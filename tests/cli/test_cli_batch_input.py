@@ -224,6 +224,41 @@ def test_a_dry_run_of_prompts_writes_nothing(tmp_path: Path, target: Path) -> No
     assert list(tmp_path.iterdir()) == [prompts]
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("out.jsonl.gz", "not what .gz says: name it .jsonl, and compress it afterwards."),
+        ("out.ZST", "not what .ZST says: name it .jsonl, and compress it afterwards."),
+        ("out.parquet", "name it .jsonl, or pass --parts parquet and a directory."),
+        ("out.csv", "not what .csv says: name it .jsonl."),
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_an_output_named_for_another_kind_of_file_is_refused(
+    source: Path, tmp_path: Path, name: str, said: str, more: list[str]
+) -> None:
+    done = run_cli("batch", str(source), "-o", str(tmp_path / name), "--local", *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: The output {name} would hold plain JSON Lines, ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_file_without_prompts_is_named_and_leaves_nothing_behind(
+    tmp_path: Path, target: Path, text: str, more: list[str]
+) -> None:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text(text)
+    arguments = ["--from-prompts", str(prompts), "--model", "gpt-4o", "-o", str(target)]
+    done = run_cli("batch", *arguments, "--local", *more)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {prompts} has no prompts: write one on each line.\n"
+    assert list(tmp_path.iterdir()) == [prompts]
+
+
 def test_prompts_that_cannot_be_read_leave_nothing_behind(tmp_path: Path, target: Path) -> None:
     prompts = tmp_path / "prompts.csv"
     prompts.write_text("id,text\na,One?\nb,\n")

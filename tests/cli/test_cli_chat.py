@@ -145,6 +145,14 @@ async def test_a_refusal_is_noted_on_stderr(way: str) -> None:
     assert (code, stderr) == (0, "note: The model refused: I would rather not.\n")
 
 
+async def test_an_answer_without_text_or_reason_is_noted_as_json_has_it() -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": None}, "finish_reason": None}
+    async with LocalServer() as server:
+        server.script(Failure(status=200, body={"id": "x", "choices": [choice]}))
+        code, _, stderr = await ask(server, "Hi", "--no-stream")
+    assert (code, stderr) == (0, "note: The answer holds no text (finish_reason null).\n")
+
+
 async def test_text_goes_into_a_pipe_as_it_is() -> None:
     async with LocalServer() as server:
         server.script(Reply("a\tb\x1b[31m\n"))

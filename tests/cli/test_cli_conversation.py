@@ -23,6 +23,14 @@ def test_a_conversation_remembers_what_was_said() -> None:
         assert terminal.exit_code() == 0
 
 
+@pytest.mark.parametrize("word", ["exit", "quit", "/exit", "/quit"])
+def test_whichever_way_people_say_it_the_conversation_ends(word: str) -> None:
+    with Terminal("chat", "--local") as terminal:
+        terminal.expect("> ")
+        terminal.send(f"{word}\n")
+        assert terminal.exit_code() == 0
+
+
 def test_ctrl_d_leaves() -> None:
     with Terminal("chat", "--local") as terminal:
         terminal.expect("> ")

@@ -74,6 +74,39 @@ def test_wrong_usage_is_one_sentence(arguments: tuple[str, ...], message: str) -
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("batch - -o out.jsonl", "name files, as a run that is started again"),
+        ("batch --from-prompts - --model m -o out.jsonl", "name files"),
+        ("batch in.jsonl -o -", "name files"),
+        ("batch in.jsonl --output - --json", "name files"),
+        ("chat -", "leave it out (text from a pipe is read anyway)"),
+        ("chat Hi --image -", "name pictures by path or URL"),
+        ("image otter -o -", "name a file"),
+    ],
+)
+def test_a_dash_for_a_standard_stream_is_refused_with_what_to_do(command: str, said: str) -> None:
+    done = run_cli(*command.split(), "--local", stdin=b"Hi")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "`-` does not stand for standard input or output here: " in done.stderr
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_behind_two_dashes_a_dash_is_a_prompt() -> None:
+    assert "You asked: “-”" in run_cli("chat", "--local", "--", "-").stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["chat Hi --local", "batch --from-prompts p.txt --model m -o out.jsonl --dry-run"]
+)
+def test_both_names_of_the_longest_answer_are_refused(command: str) -> None:
+    done = run_cli(*command.split(), "--max-tokens", "5", "--max-completion-tokens", "5")
+    said = "--max-tokens and --max-completion-tokens are the same limit: pass one of them."
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {said}\n")
+
+
 async def test_an_error_of_the_server_comes_with_its_request_id() -> None:
     async with LocalServer() as server:
         server.script(Failure(401))

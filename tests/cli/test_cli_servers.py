@@ -78,7 +78,6 @@ LIMITS: list[dict[str, int]] = [
     {},
     {"max_completion_tokens": 50},
     {"max_tokens": 50},
-    {"max_completion_tokens": 50, "max_tokens": 60},
 ]
 
 

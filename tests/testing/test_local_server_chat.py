@@ -83,6 +83,22 @@ async def test_only_models_of_a_user_can_be_deleted(
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": [{"role": None, "content": "Hi"}]},
+        {"messages": [{"role": "user", "content": [{"type": None}]}]},
+        {"stream": None, "messages": [{"role": "user", "content": [None]}]},
+    ],
+)
+async def test_a_null_is_called_null(
+    server: LocalServer, http: aiohttp.ClientSession, fields: dict[str, Any]
+) -> None:
+    status, answer = await chat(server, http, **fields)
+    assert status == 400
+    assert answer["error"]["message"].startswith("Invalid value: null. Supported ")
+
+
+@pytest.mark.parametrize(
     ("fields", "param"),
     [
         ({"messages": None}, "messages"),

@@ -1,0 +1,108 @@
+"""Text that was passed for a picture but is none that can be read: what it is, and what to do.
+
+No I/O. What it says is for error messages only: nothing is guessed to be a picture here.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from .errors import InvalidArgumentError
+from .types.image_format import image_format
+from .types.picture_data import start_of
+
+_SANDBOX = (
+    "it is in the sandbox of a code interpreter: download it, and pass the path it is saved to"
+)
+# What text may be that is not the path of a file; the first that matches is told.
+_HINTS = (
+    (r"""(["']).*\1$""", "leave out the quotes around it"),
+    (r"sandbox:", _SANDBOX),
+    (
+        r"https?(:|//)|//|www\.|localhost[:/]|\d+(\.\d+){3}[:/]|([\w\-]+\.)+[a-z]{2,}(:\d+)?/",
+        "an address on the web begins with https:// or http://",
+    ),
+    (r"~", "`~` is not expanded: write the whole path, or pass Path(...).expanduser()"),
+    (r".*(\$\w|\$\{|%\w+%)", "variables are not expanded: pass os.path.expandvars(...)"),
+    (r".*[*?]", "wildcards are not expanded: pass one path at a time"),
+    # Two letters and more: a single one is a drive.
+    (r"[a-z][a-z0-9+.\-]+:", "pass a path, an http(s) URL or a data URL"),
+)
+# Characters that tell the format of a picture: 18 bytes, more than any signature has.
+_HEAD = 24
+# The smallest pictures are GIFs of 23 bytes; fewer characters than those take are rather a path.
+_SHORTEST = 31
+_SUFFIX = re.compile(r"\.\w{1,5}$")
+_PREFIX = re.compile(r"\s*(?:data:)?[^,]{0,200}base64\s*,", re.IGNORECASE)
+_FOREIGN = re.compile(r"[^A-Za-z0-9+/\-_=\s]|=(?=[=\s]*[^=\s])")
+
+
+def check_scheme(text: str) -> None:
+    """Refuse a URL that nobody fetches.
+
+    Raises:
+        InvalidArgumentError: the text is a file URL, or one with another scheme and `://`.
+    """
+    scheme, colon, rest = text[:80].lstrip().partition(":")
+    if scheme.lower() == "file" and colon:
+        msg = (
+            f"{text[:80]!r} is a file URL: to send the picture, pass its path. For a server "
+            "that reads its own files, such as vLLM, write the part yourself: "
+            '{"type": "image_url", "image_url": {"url": "file://..."}}.'
+        )
+        raise InvalidArgumentError(msg)
+    if rest.startswith("//") and re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.\-]+", scheme):
+        advice = "pass an http(s) URL"
+        if scheme.lower() == "sandbox":
+            advice = _SANDBOX
+        msg = f"{text[:80]!r} has an unknown scheme: {advice}."
+        raise InvalidArgumentError(msg)
+
+
+def hint(text: str) -> str:
+    """What to do with text for which there is no file; "" if nothing is known."""
+    text = text.strip()
+    return next((said for look, said in _HINTS if re.match(look, text, re.IGNORECASE)), "")
+
+
+def is_damaged(text: str) -> bool:
+    """Whether text that is not valid base64 was to be a picture: it says so, or begins like one.
+
+    Some paths begin like one too, such as "/9j/cat.jpg", but those are short or have a suffix.
+    """
+    if _PREFIX.match(text):
+        return True
+    if len(text) < _SHORTEST or _SUFFIX.search(text[-_HEAD:].rstrip()):
+        return False
+    return image_format(start_of(text[:_HEAD])) is not None
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether the end of a picture is missing, as after copying some of its base64.
+
+    A PNG ends with an IEND chunk (W3C PNG, 11.2.5), a JPEG with EOI (ITU T.81, B.1.1.3); a WebP
+    says how long it is (RFC 9649, section 2.4). In a GIF any byte may look like the end.
+    """
+    match image_format(data):
+        case "png":
+            return b"IEND" not in data
+        case "jpeg":
+            return b"\xff\xd9" not in data
+        case "webp":
+            return len(data) < 8 + int.from_bytes(data[4:8], "little")
+        case _:
+            return False
+
+
+def damage(text: str) -> str:
+    """What is wrong with base64 that cannot be decoded, and what to do."""
+    if (prefix := _PREFIX.match(text)) is not None:
+        text = unquote(text[prefix.end() :])
+    if (foreign := _FOREIGN.search(text)) is not None:
+        where = f"{foreign[0]!r} at character {foreign.start() + 1:,}"
+        what = f"{where} is followed by more" if foreign[0] == "=" else f"{where} is not of base64"
+    else:
+        what = f"of its {len(''.join(text.split()).rstrip('=')):,} characters one is too many"
+        what += ", or some are missing"
+    return f"{what}: encode the picture again, with base64.b64encode(data).decode()"
