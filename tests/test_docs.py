@@ -98,6 +98,24 @@ async def test_the_tests_of_a_page_pass(page: Path, workplace: dict[str, str]) -
             await test()
 
 
+async def test_the_tests_of_testing_md_pass_in_a_directory_of_their_own(
+    tmp_path: Path, workplace: dict[str, str], server: LocalServer
+) -> None:
+    """With the settings of the page, and again without key and server, from the recording."""
+    page = ROOT / "docs" / "testing.md"
+    ((_, settings),) = blocks(page, "toml")
+    (tmp_path / "pyproject.toml").write_text(settings, encoding="utf-8")
+    tests = "\n\n".join(code for _, code in blocks(page, "python"))
+    (tmp_path / "test_app.py").write_text(tests, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "test_app.py"]
+    await run(command, workplace)
+    assert len(server.requests) == 1
+    assert "Bearer" not in (tmp_path / "multiply.yaml").read_text(encoding="utf-8")
+    await server.stop()
+    del workplace["OPENAI_API_KEY"]
+    await run(command, workplace)
+
+
 # --- the web app of the README, run as it says ---
 
 
