@@ -222,7 +222,7 @@ async def test_broken_options_are_refused_before_anything_is_sent(
     "wrong",
     [
         {"temperature": float("nan")},
-        {"metadata": {"a": object()}},
+        {"metadata": {"a": b"x"}},
         {"extra_body": [1]},
         {"extra_body": {"top_k": float("nan")}},
     ],
