@@ -101,6 +101,8 @@ class APIError(OpenAIError):
     """
 
     safe_message = "The service reported an error."
+    _hint = ""
+    """How the message ends: see `advise`."""
 
     def __init__(
         self,
@@ -220,7 +222,7 @@ _BY_STATUS: dict[int, tuple[type[APIStatusError], str]] = {
     404: (NotFoundError, "Check the model name and the base_url (most end in /v1)."),
     409: (ConflictError, ""),
     422: (UnprocessableEntityError, ""),
-    429: (RateLimitError, "Send more slowly or raise max_retries."),
+    429: (RateLimitError, "Send more slowly."),
 }
 # A picture's URL is not the API: different things go wrong there.
 _EXPIRED = (
@@ -297,8 +299,8 @@ def _status_error(
         hint = f"The server redirects to {_shorten(location)}: set base_url to where the API is."
     if picture:
         hint = _PICTURE_HINTS.get(status, "")
-    return kind(
-        _sentence(f"{prefix}: {said.get('message') or _NO_DETAILS}", hint),
+    error = kind(
+        _sentence(f"{prefix}: {said.get('message') or _NO_DETAILS}"),
         status_code=status,
         code=said.get("code"),
         param=said.get("param"),
@@ -308,6 +310,19 @@ def _status_error(
         body=body,
         retry_after=retry_after(headers),
     )
+    advise(error, hint)
+    return error
+
+
+def advise(error: APIError, hint: str) -> None:
+    """Let the message end in this hint; it replaces one that was put there before.
+
+    Args:
+        hint: sentences that say what to do; "" for none.
+    """
+    error.message = f"{error.message.removesuffix(error._hint).rstrip()} {hint}".rstrip()
+    error.args = (error.message,)
+    error._hint = hint
 
 
 def words(body: object) -> str:
@@ -513,6 +528,5 @@ def _shorten(text: str) -> str:
     return line if len(line) <= MAX_MESSAGE else line[: MAX_MESSAGE - 1] + "…"
 
 
-def _sentence(text: str, hint: str = "") -> str:
-    end = "" if text.endswith((".", "!", "?", "…")) else "."
-    return f"{text}{end} {hint}".strip()
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."

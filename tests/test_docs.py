@@ -11,12 +11,14 @@ import ast
 import asyncio
 import gc
 import inspect
+import logging
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,24 @@ async def test_the_tests_of_a_page_pass(page: Path, workplace: dict[str, str]) -
             await test()
 
 
+async def test_the_tests_of_testing_md_pass_in_a_directory_of_their_own(
+    tmp_path: Path, workplace: dict[str, str], server: LocalServer
+) -> None:
+    """With the settings of the page, and again without key and server, from the recording."""
+    page = ROOT / "docs" / "testing.md"
+    ((_, settings),) = blocks(page, "toml")
+    (tmp_path / "pyproject.toml").write_text(settings, encoding="utf-8")
+    tests = "\n\n".join(code for _, code in blocks(page, "python"))
+    (tmp_path / "test_app.py").write_text(tests, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "test_app.py"]
+    await run(command, workplace)
+    assert len(server.requests) == 1
+    assert "Bearer" not in (tmp_path / "multiply.yaml").read_text(encoding="utf-8")
+    await server.stop()
+    del workplace["OPENAI_API_KEY"]
+    await run(command, workplace)
+
+
 # --- the web app of the README, run as it says ---
 
 
@@ -112,7 +132,7 @@ async def site(workplace: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> As
     runner = web.AppRunner(app, access_log=None, **options)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with aiohttp.ClientSession() as browser:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as browser:
         yield Site(f"http://127.0.0.1:{runner.addresses[0][1]}/", names, runner, browser)
     await runner.cleanup()
 
@@ -167,9 +187,44 @@ async def test_the_web_app_of_the_readme_does_not_end_a_broken_stream_as_if_it_w
 
 
 @pytest.mark.virtual_time
+@pytest.mark.parametrize("query", [{}, {"q": ""}, {"p": "Why?"}], ids=str)
+async def test_the_web_app_of_the_readme_says_that_a_question_is_missing(
+    site: Site, server: LocalServer, query: dict[str, str]
+) -> None:
+    answer = await site.browser.get(site.url, params=query)
+    assert (answer.status, await answer.text()) == (400, "Ask a question: /?q=...")
+    assert not server.requests
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(
+    ("failure", "begins"),
+    [
+        (Failure(429, headers={"retry-after": "120"}), "No answer: HTTP 429: "),
+        (Failure(delay=10_000), "No answer: No complete answer within 600 s. "),
+        (Failure(cut_after=2), "The answer broke off: The stream ended before "),
+        (Failure(stall_after=2), "The answer broke off: The stream was silent for 300 s. "),
+    ],
+    ids=str,
+)
+async def test_the_web_app_of_the_readme_logs_a_failure_in_one_line(
+    site: Site,
+    server: LocalServer,
+    caplog: pytest.LogCaptureFixture,
+    failure: Failure,
+    begins: str,
+) -> None:
+    server.script(failure, times=3)
+    with suppress(aiohttp.ClientPayloadError):
+        await (await site.asked()).text()
+    assert [record.getMessage()[: len(begins)] for record in problems(caplog)] == [begins]
+    assert [record.exc_info for record in problems(caplog)] == [None]
+
+
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("failure", [Failure(stall_after=2), Failure(delay=600)], ids=str)
 async def test_the_web_app_of_the_readme_stops_at_once_whatever_it_waits_for(
-    site: Site, server: LocalServer, failure: Failure
+    site: Site, server: LocalServer, caplog: pytest.LogCaptureFixture, failure: Failure
 ) -> None:
     server.script(failure)
     asking = asyncio.create_task(site.asked())
@@ -183,6 +238,9 @@ async def test_the_web_app_of_the_readme_stops_at_once_whatever_it_waits_for(
     await request.finished()
     await asyncio.wait([asking])
     asking.exception()
+    (record,) = problems(caplog)
+    assert record.exc_info is None
+    assert "client " in record.getMessage()
 
 
 @pytest.mark.virtual_time
@@ -198,6 +256,11 @@ async def test_the_web_app_of_the_readme_stops_within_2_seconds_of_a_browser_tha
     await site.runner.cleanup()
     assert 0 < loop.time() - began <= 2
     answer.close()
+
+
+def problems(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What a program that has not set up logging prints."""
+    return [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_links_lead_somewhere() -> None:

@@ -9,7 +9,13 @@ import random
 from attrs import define, field
 
 from ..bytestream import is_certificate_error
-from ..errors import APIConnectionError, APIError, APITimeoutError, InsufficientQuotaError
+from ..errors import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    InsufficientQuotaError,
+    advise,
+)
 from ..options import RetryPolicy
 from ..request import Request, Response
 from . import Send
@@ -79,11 +85,27 @@ class Retry:
             attempt += 1
 
     def _delay(self, error: APIError, attempt: int, request: Request) -> float | None:
-        """Seconds until the next attempt; `None` for no more."""
-        if attempt > request.max_retries or request.course.final or not is_retryable(error):
+        """Seconds until the next attempt; `None` for no more.
+
+        Only here is it known why there are no more, so the error gets its advice here.
+        """
+        if request.course.final or not is_retryable(error):
+            return None
+        longest = self.policy.max_retry_after
+        if error.retry_after and error.retry_after > longest:
+            advise(
+                error,
+                f"The server asks to wait {_seconds(error.retry_after)}, longer than "
+                f"max_retry_after ({_seconds(longest)}): try again after that time, or raise it "
+                "with retry=RetryPolicy(max_retry_after=...).",
+            )
+            return None
+        if attempt > request.max_retries:
+            if error.status_code == 429:
+                advise(error, "Send more slowly or raise max_retries.")
             return None
         if error.retry_after:
-            return error.retry_after if error.retry_after <= self.policy.max_retry_after else None
+            return error.retry_after
         # The exponent is bounded: 2.0 ** 1024 is an OverflowError.
         ceiling = self.policy.initial_delay * 2.0 ** min(attempt - 1, 64)
         return random.uniform(0, min(self.policy.max_delay, ceiling))
@@ -99,6 +121,11 @@ def is_retryable(error: APIError) -> bool:
     if isinstance(error, InsufficientQuotaError) or error.status_code is None:
         return False
     return error.status_code >= 500 or error.status_code in RETRYABLE_STATUSES
+
+
+def _seconds(value: float) -> str:
+    # As precise as retry-after-ms; the time until a date is known to the microsecond.
+    return f"{round(value, 3):.12g} s"
 
 
 def _cost(error: APIError) -> int:

@@ -41,8 +41,9 @@ class Completions(Resource):
         """Ask a model. Await the result, or with `stream=True` iterate over it.
 
         The parameters are those of `ChatCompletionParams`, which has a word on each; a server's
-        own go into `extra_body`. All but `extra_body` is checked when this is called, before
-        anything is awaited or sent.
+        own go into `extra_body`. They are checked when this is called; the options of the call
+        (`timeout`, `max_retries`, `extra_headers`, `extra_query`) when it is awaited, before
+        anything is sent.
 
         Raises:
             InvalidArgumentError: `messages` is empty or no list; something is no JSON value.

@@ -198,7 +198,7 @@ async def test_an_error_object_in_a_good_answer_is_an_error(
     result = await send_request(mocked_client, request())
     assert result.error == BatchError(
         code="rate_limit_error",
-        message="The server reported an error: Busy. Send more slowly or raise max_retries.",
+        message="The server reported an error: Busy. Send more slowly.",
     )
     assert result.response == BatchResponse(status_code=200, request_id="req_3", body=body)
     assert isinstance(result.exception, RateLimitError)

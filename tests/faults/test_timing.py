@@ -39,6 +39,57 @@ async def timed(call: Any) -> tuple[BaseException | None, float]:
     return None, clock() - started
 
 
+STALLS = {
+    "before the headers": hang,
+    "before the first chunk": events(then=hang),
+    "after a chunk": events(sse(chunk("h")), then=hang),
+}
+
+
+@pytest.mark.parametrize(
+    ("timeout", "stalls", "ends"),
+    [
+        (1, "before the headers", 1),
+        (1, "before the first chunk", 300 + RECHECK),
+        (1, "after a chunk", 300 + RECHECK),
+        (Timeout(idle=1), "before the headers", 600),
+        (Timeout(idle=1), "before the first chunk", 1 + RECHECK),
+        (Timeout(idle=1), "after a chunk", 1 + RECHECK),
+        (Timeout(total=2, idle=1), "before the headers", 2),
+    ],
+    ids=str,
+)
+async def test_a_number_bounds_the_start_of_a_stream_and_idle_its_silence(
+    raw: RawServer, timeout: Timeout | float, stalls: str, ends: float
+) -> None:
+    raw.answer = STALLS[stalls]
+    async with AsyncClient(base_url=raw.url, api_key="k", max_retries=0, timeout=timeout) as client:
+        error, took = await timed(ask(client).completion())
+    assert isinstance(error, APITimeoutError)
+    assert took == pytest.approx(ends)
+
+
+@pytest.mark.parametrize("stalls", STALLS)
+async def test_a_number_bounds_a_plain_call_wherever_it_stalls(raw: RawServer, stalls: str) -> None:
+    raw.answer = STALLS[stalls]
+    async with AsyncClient(base_url=raw.url, api_key="k", max_retries=0, timeout=1) as client:
+        error, took = await timed(client.models.list())
+    assert isinstance(error, APITimeoutError)
+    assert took == pytest.approx(1)
+
+
+async def test_the_timeout_of_a_call_takes_nothing_over_from_the_clients(raw: RawServer) -> None:
+    raw.answer = STALLS["after a chunk"]
+    async with AsyncClient(
+        base_url=raw.url, api_key="k", max_retries=0, timeout=Timeout(idle=1)
+    ) as client:
+        call = client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "Hi"}], stream=True, timeout=5
+        )
+        _, took = await timed(call.completion())
+    assert took == pytest.approx(300 + RECHECK)
+
+
 async def check_no_tasks(before: set[asyncio.Task[Any]]) -> None:
     async with asyncio.timeout(5):
         while left := asyncio.all_tasks() - before:

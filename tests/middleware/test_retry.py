@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from typing import Any
 
 import aiohttp
+import attrs
 import pytest
 from yarl import URL
 
@@ -28,6 +30,7 @@ pytestmark = pytest.mark.virtual_time
 
 MODELS = f"{BASE_URL}/models"
 GOOD: dict[str, Any] = {"data": []}
+QUESTION: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
 
 
 def sent(mocked: aioresponses) -> int:
@@ -148,6 +151,76 @@ async def test_a_wait_that_is_too_long_is_an_error_at_once(
     with pytest.raises(RateLimitError) as caught:
         await mocked_client.models.list()
     assert (caught.value.retry_after, sent(mocked), waits) == (61.0, 1, [])
+
+
+@pytest.mark.parametrize(
+    ("headers", "longest", "told"),
+    [
+        ({"retry-after": "120"}, 60, "wait 120 s, longer than max_retry_after (60 s)"),
+        ({"retry-after-ms": "60001"}, 60, "wait 60.001 s, longer than max_retry_after (60 s)"),
+        ({"retry-after": "2592000"}, 3600, "wait 2592000 s, longer than max_retry_after (3600 s)"),
+        ({"retry-after-ms": "250"}, 0.1, "wait 0.25 s, longer than max_retry_after (0.1 s)"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 503])
+@pytest.mark.parametrize("max_retries", [0, 2])
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+async def test_the_error_for_a_wait_that_is_too_long_says_what_to_raise(
+    server: LocalServer,
+    headers: dict[str, str],
+    longest: float,
+    told: str,
+    status: int,
+    max_retries: int,
+    stream: bool,
+) -> None:
+    server.script(Failure(status, message="Busy.", headers=headers))
+    async with AsyncClient(
+        base_url=server.url,
+        api_key="k",
+        max_retries=max_retries,
+        retry=RetryPolicy(max_retry_after=longest),
+    ) as client:
+        with pytest.raises(APIStatusError) as caught:
+            await client.chat.completions.create(**QUESTION, stream=stream)
+    error = caught.value
+    assert error.message == (
+        f"HTTP {status}: Busy. The server asks to {told}: try again after that time, "
+        "or raise it with retry=RetryPolicy(max_retry_after=...)."
+    )
+    assert str(error) == str(pickle.loads(pickle.dumps(error))) == error.message
+
+
+@pytest.mark.parametrize(
+    ("failure", "budget", "advice"),
+    [
+        (Failure(429), 500, "Send more slowly or raise max_retries."),
+        (Failure(429, headers={"retry-after": "1"}), 0, "Send more slowly or raise max_retries."),
+        (Failure(429), 0, "Send more slowly."),
+        (Failure(429, headers={"x-should-retry": "false"}), 500, "Send more slowly."),
+        (
+            Failure(429, headers={"x-should-retry": "false", "retry-after": "120"}),
+            500,
+            "Send more slowly.",
+        ),
+        (
+            Failure(429, code="insufficient_quota", headers={"retry-after": "120"}),
+            500,
+            "Check the plan and billing of the account.",
+        ),
+    ],
+    ids=str,
+)
+async def test_max_retries_is_to_be_raised_only_where_that_would_help(
+    server: LocalServer, waits: list[float], failure: Failure, budget: int, advice: str
+) -> None:
+    server.script(attrs.evolve(failure, message="No."), times=3)
+    policy = RetryPolicy(budget=budget)
+    async with AsyncClient(base_url=server.url, api_key="k", retry=policy) as client:
+        with pytest.raises(RateLimitError) as caught:
+            await client.models.list()
+    assert caught.value.message == f"HTTP 429: No. {advice}"
 
 
 async def test_without_word_from_the_server_waits_grow_to_a_ceiling(

@@ -217,6 +217,44 @@ async def test_broken_options_are_refused_before_anything_is_sent(
     assert server.requests == []
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": float("nan")},
+        {"metadata": {"a": b"x"}},
+        {"extra_body": [1]},
+        {"extra_body": {"top_k": float("nan")}},
+    ],
+    ids=str,
+)
+async def test_parameters_are_checked_when_create_is_called(
+    client: AsyncClient, stream: bool, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidArgumentError):
+        client.chat.completions.create(model="gpt-4o", messages=HI, stream=stream, **wrong)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timeout": -1},
+        {"max_retries": -1},
+        {"extra_headers": {"X": "a\nb"}},
+        {"extra_query": "a=b"},
+    ],
+    ids=str,
+)
+async def test_the_options_of_a_call_are_checked_when_it_is_awaited(
+    client: AsyncClient, server: LocalServer, stream: bool, wrong: dict[str, Any]
+) -> None:
+    call = client.chat.completions.create(model="gpt-4o", messages=HI, stream=stream, **wrong)
+    with pytest.raises(InvalidArgumentError):
+        await call
+    assert server.requests == []
+
+
 async def test_what_the_server_refuses(client: AsyncClient) -> None:
     with pytest.raises(BadRequestError) as bad:
         await client.chat.completions.create(model="gpt-4o", messages=HI, temperature=9)

@@ -133,6 +133,15 @@ async def test_what_the_model_does_not_take_is_refused_before_sending(
     assert server.requests == []
 
 
+@pytest.mark.parametrize("wrong", [{"prompt": " "}, {"n": float("nan")}], ids=str)
+async def test_parameters_are_checked_when_generate_is_called(
+    client: AsyncClient, wrong: dict[str, Any]
+) -> None:
+    params: Any = {"model": "gpt-image-2", "prompt": "An otter", **wrong}
+    with pytest.raises(InvalidArgumentError):
+        client.images.generate(**params)
+
+
 async def test_nulls_are_the_servers_defaults(client: AsyncClient, server: LocalServer) -> None:
     server.script(Reply(json={"data": []}))
     await generate(client, model="dall-e-3", n=None, size=None, quality=None, style=None)
