@@ -193,7 +193,7 @@ class AsyncClient:
         self.retry = retry
         # Copies with the same policy share the retry budget of each account.
         if self._retries is None or self._retries.option is not retry:
-            self._retries = ByAccount(Retry, retry)
+            self._retries = ByAccount(partial(Retry, waits=self._transport.waits), retry)
         account = account_of(self.base_url, self.api_key, self._headers)
         self.rate_limit = options["rate_limit"]
         self.middlewares = middlewares
@@ -215,7 +215,7 @@ class AsyncClient:
         if self._pacings is None or self._pacings.option is not limit:
             from .middleware.pacing import Pacing  # not every program needs it
 
-            self._pacings = ByAccount(Pacing, limit)
+            self._pacings = ByAccount(partial(Pacing, waits=self._transport.waits), limit)
         self._pacing = self._pacings.of(account)
         return [self._pacing]
 
@@ -320,7 +320,7 @@ class AsyncClient:
         return await self._send(request)
 
     async def close(self) -> None:
-        """Close the connections. What is still under way fails; closing twice is fine."""
+        """Close the connections. What is under way, or waits, fails; closing twice is fine."""
         await self._transport.close()
 
     async def __aenter__(self) -> Self:

@@ -22,10 +22,10 @@ from .bytestream import ByteStream, running_loop
 from .deadlines import Deadlines
 from .errors import APIConnectionError, OpenAIError
 from .slots import Slots
+from .waits import CLOSED, Waits
 
 # Seconds that an idle connection is kept; servers commonly close it after 60 or 75.
 KEEPALIVE = 15.0
-CLOSED = "This client is closed: create a new AsyncClient."
 
 # Pools of a parent process, in its forked child. Kept for ever: when their connections were
 # collected, aiohttp would close them, and so take them out of the epoll instance that parent and
@@ -79,6 +79,7 @@ class Pools:
         self._max_connections = max_connections
         self._session = session
         self._pools: dict[Place, Pool] = {}
+        self.waits = Waits()
         self.closed = False
 
     def check_open(self, pool: Pool) -> None:
@@ -127,6 +128,7 @@ class Pools:
     async def close(self) -> None:
         """Close the sessions of all loops; what is still under way fails."""
         self.closed = True
+        self.waits.close()
         self._sweep()
         here = running_loop()
         while self._pools:

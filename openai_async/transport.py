@@ -45,10 +45,11 @@ from .errors import (
     without_secret,
 )
 from .options import check_api_key, check_proxy
-from .pool import CLOSED, Pool, Pools
+from .pool import Pool, Pools
 from .proxy import Proxy
 from .request import Request, Response
 from .urls import as_spelled, same_origin
+from .waits import CLOSED, Waits
 
 # How many stale connections in a row are put up with; after that it is an error like any other.
 MAX_STALE = 4
@@ -93,6 +94,11 @@ class Transport:
         self._pools = Pools(max_connections, session)
         self.owns_sessions = session is None
         self.warned_of_plain_http = False
+
+    @property
+    def waits(self) -> Waits:
+        """What middlewares wait with: `close` ends it."""
+        return self._pools.waits
 
     @property
     def closed(self) -> bool:

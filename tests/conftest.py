@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from openai_async import AsyncClient
 from openai_async.testing import LocalServer, aioresponses
+from openai_async.waits import Waits
 
 from .raw_server import RawServer
 from .virtual_time import VirtualTimeLoop, virtual_monotonic
@@ -102,8 +103,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that retries would have waited; they wait no time at all."""
     waited: list[float] = []
 
-    async def sleep(seconds: float) -> None:
+    async def sleep(self: Waits, seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr("openai_async.middleware.retry.asyncio.sleep", sleep)
+    monkeypatch.setattr(Waits, "sleep", sleep)
     return waited

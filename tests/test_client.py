@@ -8,6 +8,7 @@ import inspect
 import logging
 import pickle
 import ssl
+import threading
 import warnings
 from typing import Any
 
@@ -165,6 +166,67 @@ async def test_a_closed_client_says_so(mocked_client: AsyncClient, sent: Sent) -
     with pytest.raises(OpenAIError, match="closed: create a new AsyncClient"):
         await mocked_client.models.list()
     assert sent.calls == []
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_closing_ends_the_wait_for_a_retry(server: LocalServer, times: int) -> None:
+    server.script(*[Failure(503, headers={"retry-after": "50"})] * times)
+    async with AsyncClient(api_key="any", base_url=server.url) as client:
+        calls = [asyncio.create_task(client.models.list()) for _ in range(times)]
+        await server.received(times)
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(10)
+        begun = clock()
+    for call in calls:
+        with pytest.raises(OpenAIError, match="closed: create a new AsyncClient"):
+            await call
+    assert clock() == begun
+
+
+async def test_closing_ends_the_wait_for_a_turn(server: LocalServer) -> None:
+    limit = RateLimit(requests_per_minute=1)
+    async with AsyncClient(api_key="any", base_url=server.url, rate_limit=limit) as client:
+        await client.models.list()
+        calls = [asyncio.create_task(client.models.list()) for _ in range(3)]
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(10)
+        begun = clock()
+    for call in calls:
+        with pytest.raises(OpenAIError, match="closed: create a new AsyncClient"):
+            await call
+    assert clock() == begun
+    assert len(server.requests) == 1
+
+
+async def test_closing_ends_the_waits_of_other_loops_too(server: LocalServer) -> None:
+    server.script(Failure(503, headers={"retry-after": "50"}))
+    client = AsyncClient(api_key="any", base_url=server.url)
+    failed: list[OpenAIError] = []
+
+    async def call() -> None:
+        with pytest.raises(OpenAIError) as caught:
+            await client.models.list()
+        failed.append(caught.value)
+
+    other = threading.Thread(target=asyncio.run, args=(call(),))
+    other.start()
+    await server.received(1)
+    while not client._transport.waits._futures:  # noqa: ASYNC110 - no event tells of it
+        await asyncio.sleep(0.01)
+    await client.close()
+    await asyncio.to_thread(other.join)
+    assert "closed" in str(failed[0])
+
+
+async def test_who_is_cancelled_while_waiting_for_a_retry_is_cancelled(server: LocalServer) -> None:
+    server.script(Failure(503, headers={"retry-after": "50"}))
+    async with AsyncClient(api_key="any", base_url=server.url) as client:
+        call = asyncio.create_task(client.models.list())
+        await server.received(1)
+        await asyncio.sleep(10)
+        call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
 
 
 async def test_an_unknown_keyword_is_named_with_the_nearest(mocked_client: AsyncClient) -> None:

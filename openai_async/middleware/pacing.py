@@ -22,6 +22,7 @@ from ..errors import APIStatusError, InvalidArgumentError, OpenAIError
 from ..options import RateLimit
 from ..request import Request, Response
 from ..types.rate_limits import ModelPace, RateLimits
+from ..waits import Waits
 from . import Send
 from .pace import Pace, Ticket
 from .token_estimate import estimate_tokens
@@ -39,8 +40,9 @@ class Pacing:
     It stands next to the wire, within the retries: each attempt waits for its own turn.
     """
 
-    def __init__(self, limit: RateLimit) -> None:
+    def __init__(self, limit: RateLimit, waits: Waits) -> None:
         self.limit = limit
+        self._waits = waits
         self._lanes: dict[str, Lane] = {}
 
     async def __call__(self, request: Request, send: Send) -> Response:
@@ -67,7 +69,7 @@ class Pacing:
     def _lane(self, model: Any) -> Lane:
         name = model if type(model) is str else ""
         lane = self._lanes.get(name)
-        return self._lanes.setdefault(name, Lane(self.limit)) if lane is None else lane
+        return self._lanes.setdefault(name, Lane(self.limit, self._waits)) if lane is None else lane
 
 
 class _Waiter:
@@ -98,7 +100,8 @@ class Lane:
     several threads.
     """
 
-    def __init__(self, limit: RateLimit) -> None:
+    def __init__(self, limit: RateLimit, waits: Waits) -> None:
+        self._waits = waits
         self.pace = Pace(limit)
         self._estimate = limit.estimate_tokens or estimate_tokens
         self._adaptive = limit.adaptive
@@ -126,7 +129,7 @@ class Lane:
         queue.waiting.append(_Waiter(params, turn))
         self._serve(loop)
         try:
-            return await turn
+            return await self._waits.until(turn)
         except BaseException:  # GeneratorExit too, of who is dropped while waiting
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 with self._lock:

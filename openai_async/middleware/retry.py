@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 
@@ -18,6 +17,7 @@ from ..errors import (
 )
 from ..options import RetryPolicy
 from ..request import Request, Response
+from ..waits import Waits
 from . import Send
 
 log = logging.getLogger("openai_async")
@@ -45,8 +45,9 @@ class Retry:
     | a stream that has given its first chunk     | no: it is past this middleware    |
     """
 
-    def __init__(self, policy: RetryPolicy) -> None:
+    def __init__(self, policy: RetryPolicy, waits: Waits) -> None:
         self.policy = policy
+        self._waits = waits
         self.budget = RetryBudget(policy.budget)
 
     async def __call__(self, request: Request, send: Send) -> Response:
@@ -81,7 +82,7 @@ class Retry:
                 if self.budget.tokens < self.budget.capacity:
                     self.budget.give(paid or SUCCESS_REFUND)
                 return response
-            await asyncio.sleep(delay)
+            await self._waits.sleep(delay)
             attempt += 1
 
     def _delay(self, error: APIError, attempt: int, request: Request) -> float | None:

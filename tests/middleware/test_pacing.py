@@ -25,6 +25,7 @@ from openai_async.middleware.pace import FIRST_REQUESTS
 from openai_async.middleware.pacing import Lane, total_tokens
 from openai_async.request import Response
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
+from openai_async.waits import Waits
 
 from ..raw_server import Exchange, RawServer
 
@@ -334,7 +335,7 @@ async def test_a_forked_child_is_held_up_by_nothing_that_its_parent_has_under_wa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("openai_async.middleware.pace.PATIENCE", inf)
-    lane = Lane(RateLimit())
+    lane = Lane(RateLimit(), Waits())
     for _ in range(FIRST_REQUESTS):
         assert lane.enter_now(None) is not None
     waiting = asyncio.create_task(lane.enter(None))
