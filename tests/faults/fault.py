@@ -17,7 +17,7 @@ from openai_async.types.chat import ChatCompletion
 
 from ..raw_server import Answer, RawServer
 
-Group: TypeAlias = Literal["connections", "answers", "time", "streams"]
+Group: TypeAlias = Literal["connections", "answers", "time", "streams", "servers"]
 
 
 Outcome: TypeAlias = str | type[APIError] | tuple[str | type[APIError], ...] | None

@@ -21,8 +21,13 @@ from typing import Any, TypeAlias
 import pytest
 from attrs import evolve
 
-from openai_async import AsyncClient, ChatCompletionStream, OpenAIError
-from openai_async.errors import StreamInterruptedError
+from openai_async import (
+    APIError,
+    AsyncClient,
+    ChatCompletionStream,
+    OpenAIError,
+    StreamInterruptedError,
+)
 from openai_async.sse import SSEDecoder
 from openai_async.types.chat import ChatCompletion
 
@@ -267,7 +272,9 @@ def check_error(fault: Fault, error: Exception) -> None:
     assert KEY not in f"{error!r} {error.__dict__!r} {error.__cause__!r}"
     assert "\n" not in message
     assert re.search(fault.match, message), message
-    if isinstance(error, StreamInterruptedError) and fault.partial is not None:
+    begun = isinstance(error, StreamInterruptedError) or fault.group == "servers"
+    if begun and fault.partial is not None:
+        assert isinstance(error, APIError)
         assert error.partial is not None
         assert (error.partial.text or "") == fault.partial
 
