@@ -10,6 +10,7 @@ connection is back in the pool or closed at that moment.
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import suppress
@@ -40,6 +41,8 @@ from .structuring import misread, structurer
 from .types.base import APIObject, ResponseMeta
 from .types.chat import ChatCompletion
 from .values import quoted
+
+log = logging.getLogger("openai_async")
 
 Event = TypeVar("Event", bound=APIObject)
 
@@ -403,14 +406,20 @@ class AsyncStream(ABC, Generic[Event]):
         elif self._empty:
             self._fail(self._no_answer())
         else:
-            self._done = True
+            self._finish()
+
+    def _finish(self) -> None:
+        """The answer is complete."""
+        self._done = True
+        if self._expects_more:
+            log.warning("The stream ended without the usage that was asked for.")
 
     def _cut(self, error: APIConnectionError | None) -> None:
         """The bytes have ended: properly, in silence or broken off. Is the answer complete?"""
         silent = isinstance(error, APITimeoutError)
         whole = self._finished if error is None else self._complete
         if whole and not (self._expects_more and error is not None and not silent):
-            self._done = True
+            self._finish()
         elif self._suspect is not None:
             self._fail(self._told_failure(self._suspect), error)
         elif silent:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
+import subprocess
+import sys
 from typing import Any
 
 import orjson
@@ -442,6 +445,15 @@ def test_a_changed_attribute_is_in_the_json_also_of_its_parents() -> None:
     result.choices[0].message.content = "[removed]"
     assert result.choices[0].message.to_dict() == {"content": "[removed]", "x": 1}
     assert result.to_dict() == {"choices": [{"message": {"content": "[removed]", "x": 1}}]}
+
+
+def test_extra_is_the_same_in_a_process_that_has_only_unpickled() -> None:
+    result = completion({"choices": [], "created": "today", "vendor": 1})
+    code = "import sys, pickle; print(pickle.load(sys.stdin.buffer).extra)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], input=pickle.dumps(result), capture_output=True, check=True
+    )
+    assert ran.stdout.decode().strip() == str({"created": "today", "vendor": 1})
 
 
 def test_extra_is_a_copy() -> None:

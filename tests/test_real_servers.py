@@ -163,6 +163,20 @@ async def test_usage_that_was_asked_for_has_time_to_come(
     assert completion.usage.total_tokens == 7
 
 
+@pytest.mark.parametrize("end", [[], [DONE]])
+async def test_usage_that_was_asked_for_and_never_comes_is_told_in_the_log(
+    raw: RawServer, raw_client: AsyncClient, caplog: pytest.LogCaptureFixture, end: list[bytes]
+) -> None:
+    raw.answer = saying(*HELLO, STOP, *end)
+    assert (await ask(raw_client).completion()).usage is None
+    assert not caplog.records
+    completion = await ask(raw_client, stream_options={"include_usage": True}).completion()
+    assert completion.text == "hello"
+    assert [record.message for record in caplog.records] == [
+        "The stream ended without the usage that was asked for."
+    ]
+
+
 async def test_comments_alone_do_not_keep_a_whole_answer_open_for_ever(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:

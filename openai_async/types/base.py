@@ -131,6 +131,9 @@ class APIObject:
         """The fields that came but that no attribute shows: either there is no attribute, as for
         `reasoning_content`, or the value has the wrong shape and the attribute its default.
         """
+        from ..structuring import structurer
+
+        structurer(type(self))  # sets _converters, if this process has only unpickled so far
         known = _known(type(self))
         return _copied(
             {k: v for k, v in (self._raw or {}).items() if k not in known or self._is_misfit(k, v)}

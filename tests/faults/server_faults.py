@@ -90,6 +90,9 @@ CONTENTS: dict[str, list[Any]] = {
 FAILED = (APIError, BadRequestError, RateLimitError, InternalServerError)
 """By the code of the failure, if it has one that we know."""
 
+INDICES: list[Any] = [[0, 1, 2], [1, 0, 2], [None, 1, 1], ["x", 1, 0], [{}, [], ""]]
+"""Of the chunks of a single choice."""
+
 EMPTY: tuple[Any, ...] = (None, {}, [], "", 0, False)
 
 
@@ -195,10 +198,9 @@ def _ends() -> Iterator[Fault]:
     for done in (b"data: DONE", b"data:[DONE]", b'data: "[DONE]"', b"data: [done]", b"[DONE]"):
         ended = events(HEAD, FINISH, done + b"\n\n")
         yield row(f"{done.decode()}", "servers", ended, stream="hi", connections=1, times=2)
-    indices: tuple[Any, ...]
-    for indices in ((0, 1, 2), (1, 0, 2), (None, 1, 1), ("x", 1, 0), ({}, [], "")):
-        chunks = zip((chunk("h"), chunk("i"), chunk(finish="stop")), indices, strict=True)
-        numbered = [sse(choice(one, index=index)) for one, index in chunks]
+    for indices in INDICES:
+        three = zip((chunk("h"), chunk("i"), chunk(finish="stop")), indices, strict=True)
+        numbered = [sse(choice(one, index=index)) for one, index in three]
         yield row(f"indices {indices}", "servers", events(*numbered, DONE), stream="hi")
     for name, nothing in (
         ("[DONE] only", DONE),
