@@ -7,6 +7,7 @@ aioresponses stands in for `ClientSession._request` where sockets do not matter;
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -35,6 +36,21 @@ settings.register_profile(
     "thorough", settings.get_profile("suite"), derandomize=False, max_examples=2000
 )
 settings.load_profile("suite")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The score of the table of faults."""
+    held: Counter[str] = Counter()
+    tried = 0
+    stats = terminalreporter.stats
+    for report in [*stats.get("passed", []), *stats.get("failed", [])]:
+        for name, value in report.user_properties:
+            if name == "faults":
+                held[value[0]] += value[1]
+                tried += value[2]
+    if tried:
+        groups = ", ".join(f"{group} {count}" for group, count in sorted(held.items()))
+        terminalreporter.write_line(f"{held.total()} of {tried} faults held ({groups})")
 
 
 def pytest_asyncio_loop_factories(

@@ -10,9 +10,7 @@ import asyncio
 import gc
 import re
 import socket
-import sys
 import warnings
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -168,37 +166,17 @@ def calls(fault: Fault) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[f"{fault.group}-{fault.name}" for fault in FAULTS])
-async def test_fault(fault: Fault) -> None:
+async def test_fault(fault: Fault, record_property: Callable[[str, object], None]) -> None:
     """One row, with all its calls at once: each has a server and a client of its own."""
     before = asyncio.all_tasks()
     with no_complaints():
-        failed = [why for why in await all_held(fault) if why]
+        outcomes = await all_held(fault)
         async with asyncio.timeout(1):
             while left := asyncio.all_tasks() - before:
                 await asyncio.wait(left, timeout=0.05)
-    assert not failed, "\n".join(failed)
-
-
-async def test_the_score(capsys: pytest.CaptureFixture[str]) -> None:
-    """The whole table at once, eight rows at a time: the score, and no row disturbs another."""
-    turns = asyncio.Semaphore(8)
-    held: Counter[str] = Counter()
-    failed: list[str] = []
-
-    async def one(fault: Fault) -> None:
-        async with turns:
-            for why in await all_held(fault):
-                held[fault.group] += not why
-                failed.extend([why] if why else [])
-
-    with no_complaints():
-        await asyncio.gather(*(one(fault) for fault in FAULTS))
-        gc.collect()
-    with capsys.disabled():
-        groups = ", ".join(f"{group} {count}" for group, count in held.items())
-        total = held.total() + len(failed)
-        # To stderr, which pytest-xdist lets through.
-        print(f"\n{held.total()} of {total} faults held ({groups})", file=sys.stderr)
+    failed = [why for why in outcomes if why]
+    # For the score at the end of the run (tests/conftest.py).
+    record_property("faults", (fault.group, len(outcomes) - len(failed), len(outcomes)))
     assert not failed, "\n".join(failed)
 
 
