@@ -78,23 +78,6 @@ def is_damaged(text: str) -> bool:
     return image_format(start_of(text[:_HEAD])) is not None
 
 
-def is_cut_off(data: bytes) -> bool:
-    """Whether the end of a picture is missing, as after copying some of its base64.
-
-    A PNG ends with an IEND chunk (W3C PNG, 11.2.5), a JPEG with EOI (ITU T.81, B.1.1.3); a WebP
-    says how long it is (RFC 9649, section 2.4). In a GIF any byte may look like the end.
-    """
-    match image_format(data):
-        case "png":
-            return b"IEND" not in data
-        case "jpeg":
-            return b"\xff\xd9" not in data
-        case "webp":
-            return len(data) < 8 + int.from_bytes(data[4:8], "little")
-        case _:
-            return False
-
-
 def damage(text: str) -> str:
     """What is wrong with base64 that cannot be decoded, and what to do."""
     if (prefix := _PREFIX.match(text)) is not None:

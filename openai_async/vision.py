@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import urlsplit
 
 from .errors import InvalidArgumentError
-from .image_text import check_scheme, damage, hint, is_cut_off, is_damaged
+from .image_text import check_scheme, damage, hint, is_damaged
 from .pil_images import PILImage, encoded
 from .types.chat_params import ContentPartImage, ImageURL
 from .types.image_format import image_format
@@ -153,7 +153,7 @@ def _from_data_url(url: str) -> str:
         if "," not in url:
             msg = 'The data URL has no comma: it looks like "data:image/png;base64,...".'
         raise InvalidArgumentError(msg) from error
-    return _data_url(_whole(data, "The base64 of the data URL"), "The data URL is")
+    return _data_url(data, "The data URL is")
 
 
 def _from_base64(text: str) -> bytes | None:
@@ -174,13 +174,6 @@ def _from_base64(text: str) -> bytes | None:
         raise InvalidArgumentError(msg) from error
     if len(data) < MIN_PICTURE or image_format(data) is None:
         return None
-    return _whole(data, "The base64 text")
-
-
-def _whole(data: bytes, what: str) -> bytes:
-    if is_cut_off(data):
-        msg = f"{what} is cut off: the picture in it has no end. Pass all of it."
-        raise InvalidArgumentError(msg)
     return data
 
 
