@@ -267,5 +267,6 @@ async def test_every_call_ends_in_a_right_answer_or_an_api_error(
     # Else the storm was none, or nothing got through it.
     assert set(proxy.faults) == {*CHANCES, "corrupt", "refuse"}
     assert outcomes["right"] > 0.6 * CALLS
-    noise = [r for r in caplog.records if r.levelno >= logging.WARNING and r.name in LOUD]
-    assert noise == []
+    loud = [r for r in caplog.records if r.levelno >= logging.WARNING and r.name in LOUD]
+    # A byte that was changed on the way may make another field of the usage.
+    assert [r for r in loud if "without the usage" not in r.getMessage()] == []
