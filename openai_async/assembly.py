@@ -96,11 +96,11 @@ class Assembly:
         choices = chunk.get("choices")
         if type(choices) is list and len(choices) == 1 and self._add_text(choices[0]):
             return None
-        told = None
-        for piece in _checked(choices, list):
-            if not piece:
-                continue
-            _checked(piece, dict)
+        pieces = [piece for piece in _checked(choices, list) if piece]
+        if len({index_of(_checked(piece, dict)) or 0 for piece in pieces}) > 1:
+            self._single = False  # not what was asked for, but they can be told apart
+        texts, as_usual = "", True
+        for piece in pieces:
             own = index = index_of(piece) or 0
             if self._single and self._first is not None:
                 index = self._first
@@ -112,15 +112,14 @@ class Assembly:
                 self.trusted = False
             self.failed = self.failed or fails(piece)
             text = choice.add(piece)
-            if own and self._single:
-                told = (told or "") + (_text_of(piece) if text is None else text)
-            elif own == 0 and text is not None:
-                told = text
+            if self._single or own == 0:
+                as_usual = as_usual and text is None and own == 0
+                texts += _text_of(piece) if text is None else text
             self._take_usage(piece)
         if "x_groq" in chunk:
             self._take_usage(chunk["x_groq"])
             self.failed = self.failed or fails(chunk["x_groq"])
-        return told
+        return None if as_usual else texts
 
     def _add_text(self, piece: Any) -> bool:
         """Take in a piece that only continues a text, as nearly all do; `False` for all others.
@@ -162,11 +161,14 @@ class Assembly:
 
 
 class _Choice:
-    __slots__ = ("_by_message", "_extra", "_logprobs", "_message", "finish_reason", "text")
+    __slots__ = ("_by_delta", "_extra", "_grows", "_logprobs", "_message", "finish_reason", "text")
 
     def __init__(self) -> None:
         self.finish_reason: str | None = None
-        self._by_message = ""  # the text that came in whole messages
+        self._by_delta: set[str] = set()
+        """Which fields of the message have come in deltas."""
+        self._grows = False
+        """Whether each message has all of the text so far."""
         self.text: list[Any] | None = None
         """The content so far, in pieces: strings, and parts that are not text."""
         self._message = Fields(role="assistant", content=None)
@@ -194,6 +196,10 @@ class _Choice:
         return told
 
     def _add_delta(self, delta: dict[str, Any]) -> None:
+        self._by_delta.update(key for key, value in delta.items() if value)
+        self._merge(delta)
+
+    def _merge(self, delta: dict[str, Any]) -> None:
         for key, value in delta.items():
             if key == "content":
                 self._add_content(value)
@@ -226,33 +232,40 @@ class _Choice:
                 self.text.append(part)
 
     def _add_message(self, piece: dict[str, Any]) -> str | None:
-        """A whole message in place of a delta; next to one, or at the end, it says nothing new."""
+        """A message in place of a delta: a piece, all so far, or the whole at the end."""
         message = piece["message"]
         if piece.get("delta") or type(message) is not dict:
             return None
-        said = content_text(message.get("content")) or ""
-        held = self._by_message or "".join(t for t in self.text or () if type(t) is str)
-        if said == held and finish_reason(piece.get("finish_reason")):
-            said = ""  # the whole at the end
-        elif held and said.startswith(held) and said != held:
-            said = said[len(held) :]  # the whole so far, again and again
-        self._by_message = held + said
-        if said and held:
-            self._add_content(said)
-        # Of all else, what has not come yet.
-        self._add_delta(
-            {k: v for k, v in message.items() if not (held if k == "content" else self._has(k))}
-        )
+        ends = bool(self.finish_reason or finish_reason(piece.get("finish_reason")))
+        said = ""
+        for key, value in message.items():
+            if key == "content":
+                held = "".join(t for t in self.text or () if type(t) is str)
+                said = self._unsaid(key, held, content_text(value) or "", ends)
+                self._add_content(said or (None if self.text else value))
+            elif key == "tool_calls":
+                calls = self._message.get(key)
+                if key not in self._by_delta:
+                    self._merge({key: calls.unsaid(value) if isinstance(calls, Calls) else value})
+            elif type(value) is str:
+                held = joined(self._message.get(key)) or ""
+                self._merge({key: self._unsaid(key, held, value, ends)})
+            elif key not in self._by_delta and not self._message.get(key):
+                self._merge({key: value})
         return said
 
-    def _has(self, key: str) -> bool:
-        """Whether something of a field has come."""
-        return bool(self._message.get(key))
+    def _unsaid(self, key: str, held: str, said: str, ends: bool) -> str:
+        """What a text of a message adds to what has come."""
+        if held and said.startswith(held) and said != held:
+            self._grows = True
+            return said[len(held) :]
+        # After deltas it is the whole, however it is spelled.
+        return "" if key in self._by_delta or (said == held and (self._grows or ends)) else said
 
     def _add_extra(self, key: str, value: Any) -> None:
         """A vendor's field: lists of numbers are joined; of anything else the last value stays."""
         held = self._extra.get(key)
-        if _are_numbers(value):
+        if value and _are_numbers(value):
             if type(held) is not Items:
                 held = self._extra[key] = Items()
             held.extend(value)

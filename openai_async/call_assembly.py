@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .merging import Fields, Items, Text, index_of, merge
+from .errors import APIResponseValidationError
+from .merging import Fields, Items, Text, index_of, joined, merge
 from .normalize import arguments_text, as_call
 
 _FUNCTIONS = ("function", "custom")
@@ -44,7 +45,9 @@ class Calls(Items):
             self.append(call)
         for key, value in piece.items():
             if key in _FUNCTIONS and type(value) is dict:
-                merge_function(call.setdefault(key, Fields()), value)
+                if not isinstance(call.get(key), Fields):
+                    call[key] = Fields()
+                merge_function(call[key], value)
             elif key == "id":
                 call.setdefault(key, value)
                 call[key] = call[key] or value  # the first one, which the reader has seen
@@ -62,6 +65,11 @@ class Calls(Items):
         named = [call for call in same if call_id and call.get("id") == call_id]
         found = named or same
         return found[-1] if found else None
+
+    def unsaid(self, calls: Any) -> list[Any]:
+        """What calls that come as a whole, perhaps not for the first time, add to those here."""
+        news = [_news(self, one) for one in (calls if type(calls) is list else [calls])]
+        return [one for one in news if one is not None]
 
     def whole(self) -> list[Any]:
         """Sorted by index; those with the same index in the order they came."""
@@ -84,7 +92,7 @@ def merge_function(held: Fields, piece: dict[str, Any]) -> None:
                     text.clear()
                 text.append(value)
             elif value or not text:
-                text[:] = [arguments_text(value)]
+                text[:] = [_as_text(value)]
         else:
             merge(held, {key: value}, 2)
 
@@ -119,9 +127,41 @@ def _opens_another(call: Fields, piece: dict[str, Any]) -> bool:
     return (name != known or brings) and _is_whole(held)
 
 
+def _news(held: Calls, whole: Any) -> Any:
+    """What a whole call adds: itself, or what its arguments have more than those of a call that is
+    there; `None` for one that has come as it is.
+    """
+    alone = Calls()
+    alone.add(whole)
+    if not alone:
+        return whole
+    call = joined(alone)[0]
+    function = _function(call)
+    for known in joined(held):
+        ours = _function(known) if type(known) is dict else {}
+        same_id = type(known) is dict and (known.get("id") or None) == (call.get("id") or None)
+        if not same_id or ours.get("name") != function.get("name"):
+            continue
+        if ours == function:
+            return None
+        for key in _ARGUMENTS:
+            if ours.get(key) and str(function.get(key)).startswith(ours[key]):
+                function[key] = function[key][len(ours[key]) :]
+        return call
+    return whole
+
+
 def _function(call: dict[str, Any]) -> dict[str, Any]:
     """What a call, or a piece of one, says about its function."""
     return next((call[kind] for kind in _FUNCTIONS if isinstance(call.get(kind), dict)), {})
+
+
+def _as_text(arguments: Any) -> str:
+    try:
+        return arguments_text(arguments)
+    except RecursionError:
+        msg = "The stream has arguments that are nested too deep."
+        raise APIResponseValidationError(msg) from None
 
 
 def _has_arguments(function: dict[str, Any]) -> bool:

@@ -63,7 +63,9 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
                 await self._more()
         completion = self._assembled()
         if (lost := completion._unreadable()) is not None:
-            raise misplaced(redacted(lost, self._secret), "a list of tool calls")
+            self._fail(misplaced(redacted(lost, self._secret), "a list of tool calls"))
+            assert self._failure is not None
+            raise self._failure
         return completion
 
     @property

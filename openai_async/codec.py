@@ -95,7 +95,7 @@ def _put_together(events: list[ServerSentEvent]) -> Any:
         if event.event == "error":
             return {"error": body_or_text(event.data)}
     values = [loads(event.data) for event in events if event.data and not is_done(event.data)]
-    if len(values) == 1:
+    if len(values) == 1 and not _has_delta(values[0]):
         return values[0]
     # How many choices were asked for is not known here.
     assembly, suspect = Assembly(single=False), None
@@ -105,15 +105,28 @@ def _put_together(events: list[ServerSentEvent]) -> Any:
         if not value.get("choices") and tells_failure(value):
             suspect = value
         else:
-            assembly.add(value)
+            try:
+                assembly.add(value)
+            except APIResponseValidationError:
+                # Its body may quote the API key, and so it is not passed on.
+                msg = "a stream with an event of the wrong shape"
+                raise ValueError(msg) from None
         if assembly.failed:
-            return {"error": value.get("x_groq", value)}
+            return {"error": value}
     if suspect is not None and not assembly.finished:
         return {"error": suspect}
     if assembly.empty or not (assembly.finished or any(is_done(event.data) for event in events)):
         msg = "a stream that was cut off, or empty"
         raise ValueError(msg)
     return assembly.completion()
+
+
+def _has_delta(value: Any) -> bool:
+    """Whether it is a chunk of a stream, of which there may be more."""
+    choices = value.get("choices") if isinstance(value, dict) else None
+    return isinstance(choices, list) and any(
+        isinstance(choice, dict) and choice.get("delta") for choice in choices
+    )
 
 
 def _fails(cls: type[APIResponse], value: dict[str, Any]) -> bool:

@@ -381,6 +381,9 @@ def tells_failure(value: object) -> bool:
     base = value.get("base_resp")
     if isinstance(base, Mapping) and base.get("status_code"):
         return True
+    error = value.get("error")
+    if isinstance(error, Mapping) and error:  # without words, and without an answer beside it
+        return True
     return any(value.get(key) for key in _MESSAGE_KEYS)
 
 

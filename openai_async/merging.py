@@ -81,7 +81,7 @@ def index_of(piece: dict[str, Any]) -> int | None:
     if index is None or type(index) is int:
         return index
     try:
-        return int(index)  # 0.0 and "0"
+        return int(float(index))  # 0.0, "0" and "0.0"
     except (TypeError, ValueError, OverflowError):
         return None  # a side field: the answer is not refused for it
 

@@ -13,6 +13,8 @@ from typing import Any
 _NO_FINISH = frozenset({"", "null", "none", "undefined"})
 # Content parts that are text to be read. Thinking, references and pictures are not.
 _TEXT_PARTS = frozenset({None, "text", "output_text"})
+# What a call has in its function.
+_OF_FUNCTION = ("name", "arguments", "input")
 # Lists of parts within parts: no server sends two levels.
 _MAX_DEPTH = 8
 
@@ -65,13 +67,17 @@ def arguments_text(value: Any) -> str:
 def as_call(piece: dict[str, Any]) -> dict[str, Any]:
     """A tool call with its function in its place, where name and arguments stand beside the id."""
     function = piece.get("function")
-    if type(function) is dict or "custom" in piece or not (function or "name" in piece):
+    if (function and type(function) is not str) or piece.get("custom"):
         return piece
-    named = {"name": function if type(function) is str else piece.get("name")}
-    if "arguments" in piece:
-        named["arguments"] = piece["arguments"]
-    rest = {key: value for key, value in piece.items() if key not in ("name", "arguments")}
-    return {**rest, "function": named}
+    kind = "custom" if piece.get("type") == "custom" or "input" in piece else "function"
+    held = {key: piece[key] for key in _OF_FUNCTION if key in piece}
+    if function:
+        held["name"] = function
+    if not held:
+        return piece
+    rest = {key: value for key, value in piece.items() if key not in _OF_FUNCTION}
+    rest.pop("function", None)
+    return {**rest, kind: held}
 
 
 def is_usage(value: object) -> bool:

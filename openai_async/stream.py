@@ -236,7 +236,6 @@ class AsyncStream(ABC, Generic[Event]):
                 if self._done or self._failure is not None:
                     break
             if self._decoder.new_stray and not self._done and self._failure is None:
-                self._decoder.new_stray = False
                 self._take_stray()
             self._ready.reverse()
             if self._done or self._failure is not None:
@@ -316,11 +315,11 @@ class AsyncStream(ABC, Generic[Event]):
 
     def _take_stray(self) -> None:
         """Lines that belong to no event: often an error, sent as if there were no stream."""
-        lines = self._decoder.stray
-        whole = [line for line in lines if line.strip()]
-        if not all(map(_is_event, whole)):  # one object in many lines
-            whole = [b"\n".join(lines)]
-        for text in whole:
+        self._decoder.new_stray = False
+        together = b"\n".join(self._decoder.stray)
+        events = [line for line in self._decoder.stray if _is_event(line)]
+        # All in one object, or some lines that are objects, or something with `[DONE]` behind it.
+        for text in [together] if _is_event(together) or not events else events:
             if is_done(text):
                 self._end()
                 return
@@ -328,7 +327,7 @@ class AsyncStream(ABC, Generic[Event]):
             try:  # a page, or incomplete: it is shown if nothing else comes
                 value = loads(head if is_done(rest.strip()) else text)
             except ValueError:
-                return
+                continue
             if isinstance(value, dict):
                 self._decoder.forget_stray()
                 self._take_value("message", value)
@@ -401,6 +400,11 @@ class AsyncStream(ABC, Generic[Event]):
 
     def _end(self) -> None:
         """The server says that this was all."""
+        # Lines outside of events that came in the same read: they stand before this.
+        if self._decoder.new_stray and not self._finished:
+            self._take_stray()
+            if self._done or self._failure is not None:
+                return
         if self._suspect is not None and not self._finished:
             self._fail(self._told_failure(self._suspect))
         elif self._empty:

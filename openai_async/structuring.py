@@ -40,6 +40,8 @@ def misread(cls: type[T], value: object, secret: str | None) -> APIResponseValid
         structurer(cls)(redacted(value, secret))
     except APIResponseValidationError as error:
         return error
+    except RecursionError:
+        return APIResponseValidationError("The answer is nested too deep.")
     # The key is a word of the JSON too, and taking it out has made another shape of it.
     return APIResponseValidationError(f"The answer is no {cls.__name__}.")
 
@@ -54,7 +56,8 @@ def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
             if type(value) is not dict:
                 raise misplaced(value, "a ChunkChoice")
             self = new(twin)
-            self._raw = value
+            raw = value
+            self._raw = raw
             item = value.get("index")
             self.index = item if type(item) is int else 0 if item is None else convert_index(item)
             ...
@@ -76,10 +79,10 @@ def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
     cls._converters = {
         a.name: convert for a in attrs.fields(cls) if a.init and (convert := _strict(a))
     }
-    body = ["self = new(twin)"]
+    body = ["self = new(twin)", "raw = value"]
     if cls._prepared.__func__ is not APIObject._prepared.__func__:  # type: ignore[attr-defined]
         names["prepared"] = cls._prepared
-        body.insert(0, "value = prepared(value)")
+        body.append("value = prepared(value)")
     for a in attrs.fields(cls):
         default = _default(a, names)
         if a.init:
@@ -88,7 +91,7 @@ def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
                 f"self.{a.name} = {_converted(a, default, names)}",
             ]
         else:
-            body.append(f"self.{a.name} = {'value' if a.name == '_raw' else default}")
+            body.append(f"self.{a.name} = {'raw' if a.name == '_raw' else default}")
     body.append("self.__class__ = cls")
     lines = [
         "def structure(value, _=None):",

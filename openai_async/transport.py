@@ -15,6 +15,7 @@ from contextlib import suppress
 from functools import lru_cache
 from ssl import SSLContext
 from typing import Any
+from urllib.parse import quote, unquote_plus
 
 import aiohttp
 from multidict import CIMultiDict
@@ -310,7 +311,14 @@ def _keys_in(url: URL) -> list[str]:
     """The keys in a query, where some vendors have them."""
     if not url.raw_query_string:
         return []
-    return [value for name, value in url.query.items() if name.lower() in SECRET_PARAMETERS]
+    keys: list[str] = []
+    for pair in url.raw_query_string.split("&"):
+        name, _, value = pair.partition("=")
+        if name.lower() in SECRET_PARAMETERS:
+            plain = unquote_plus(value)
+            # As it is, as it was sent, and as others would spell it.
+            keys += {plain, value, quote(plain, safe="")}
+    return keys
 
 
 async def _ask_for_key(api_key: Callable[[], str | Awaitable[str]]) -> str:

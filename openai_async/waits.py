@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import weakref
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -22,12 +23,16 @@ CLOSED = "This client is closed: create a new AsyncClient."
 class Waits:
     """Of a client and its copies, in whatever loops they are used."""
 
-    __slots__ = ("_closed", "_futures", "_pid")
+    __slots__ = ("_closed", "_futures", "_lock", "_pid")
 
     def __init__(self) -> None:
+        self._closed = False
+        self._begin()
+
+    def _begin(self) -> None:
         # Weak: the tasks of a loop that was closed in the middle of everything must not stay.
         self._futures: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
-        self._closed = False
+        self._lock = threading.RLock()  # a collected coroutine may end its wait within
         self._pid = os.getpid()
 
     async def sleep(self, seconds: float) -> None:
@@ -50,22 +55,28 @@ class Waits:
         Raises:
             OpenAIError: the client is closed.
         """
-        if self._closed:
-            raise OpenAIError(CLOSED)
-        self._futures.add(future)
+        if self._pid != os.getpid():  # in a forked child: those here are its parent's
+            self._begin()
+        with self._lock:
+            if self._closed:
+                raise OpenAIError(CLOSED)
+            self._futures.add(future)
         try:
             return await future
         finally:
-            self._futures.discard(future)
+            with self._lock:
+                self._futures.discard(future)
             if future.done() and not future.cancelled():
                 future.exception()  # who is cancelled in this moment does not look at it
 
     def close(self) -> None:
         """End all waits; those in other loops soon."""
-        self._closed = True
-        if self._pid != os.getpid():  # they are those of the parent process
-            return
-        for future in list(self._futures):
+        if self._pid != os.getpid():
+            self._begin()
+        with self._lock:
+            self._closed = True
+            futures = list(self._futures)
+        for future in futures:
             with suppress(RuntimeError):  # its loop is closed
                 future.get_loop().call_soon_threadsafe(_fail, future)
 

@@ -319,6 +319,46 @@ def test_tool_calls_are_those_that_the_server_meant(
     assert all("index" not in call for call in result)
 
 
+@pytest.mark.parametrize(
+    ("pieces", "made"),
+    [
+        (
+            [
+                {"index": 0, "id": "a", "name": "f", "arguments": ""},
+                {"index": 0, "arguments": '{"a":'},
+                {"index": 0, "arguments": "1}"},
+            ],
+            {"id": "a", "function": {"name": "f", "arguments": '{"a":1}'}},
+        ),
+        (
+            [{"index": 0, "id": "a", "type": "custom", "name": "c", "input": "x"}],
+            {"id": "a", "type": "custom", "custom": {"name": "c", "input": "x"}},
+        ),
+        (
+            [
+                {"index": 0, "id": "a", "function": None},
+                {"index": 0, "function": {"name": "f", "arguments": "{}"}},
+            ],
+            {"id": "a", "function": {"name": "f", "arguments": "{}"}},
+        ),
+        (
+            [{"id": "a", "function": "f"}, {"id": "a", "function": {"arguments": "{}"}}],
+            {"id": "a", "function": {"name": "f", "arguments": "{}"}},
+        ),
+    ],
+    ids=["flat, in pieces", "flat and custom", "null at first", "a name at first"],
+)
+def test_a_call_is_put_together_from_flat_pieces(pieces: list[Any], made: object) -> None:
+    assert message(*(chunk(tool_calls=[one]) for one in pieces))["tool_calls"] == [made]
+
+
+def test_an_empty_list_does_not_replace_what_a_vendor_has_sent() -> None:
+    first, last = chunk("a"), chunk("b")
+    first["choices"][0]["content_filter_results"] = {"hate": 1}  # type: ignore[index]
+    last["choices"][0]["content_filter_results"] = []  # type: ignore[index]
+    assert assembled(first, last)["choices"][0]["content_filter_results"] == {"hate": 1}
+
+
 def test_custom_tools_with_ids_of_their_own_are_two_calls() -> None:
     calls = message(
         *(call(0, id=id, type="custom", custom={"name": "c", "input": "x"}) for id in "ab")

@@ -33,6 +33,7 @@ from openai_async import (
     Send,
 )
 from openai_async.testing import Failure, LocalServer
+from openai_async.waits import Waits
 
 from .conftest import BASE_URL
 from .raw_server import Exchange, RawServer, chunk
@@ -216,6 +217,21 @@ async def test_closing_ends_the_waits_of_other_loops_too(server: LocalServer) ->
     await client.close()
     await asyncio.to_thread(other.join)
     assert "closed" in str(failed[0])
+
+
+def test_closing_in_a_forked_child_ends_the_waits_there() -> None:
+    waits = Waits()
+
+    async def child() -> None:
+        waiting = asyncio.create_task(waits.sleep(60))
+        await asyncio.sleep(0)
+        waits.close()
+        with pytest.raises(OpenAIError, match="closed"):
+            await waiting
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("openai_async.waits.os.getpid", lambda: -1)
+        asyncio.run(child())
 
 
 async def test_who_is_cancelled_while_waiting_for_a_retry_is_cancelled(server: LocalServer) -> None:

@@ -7,6 +7,7 @@ import math
 import pickle
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -299,6 +300,24 @@ def test_a_failure_in_a_plain_answer_that_came_as_a_stream_is_one(
     with pytest.raises(APIError, match=words) as caught:
         parse(ChatCompletion, begun + events + end, META)
     assert not isinstance(caught.value, APIResponseValidationError)
+
+
+def test_a_key_in_an_event_of_the_wrong_shape_is_not_shown() -> None:
+    body = HEL + b'data: {"choices": ["sk-test-123456"]}\n\n'
+    with pytest.raises(APIResponseValidationError) as caught:
+        parse(ChatCompletion, body, META, "sk-test-123456")
+    assert "sk-test-123456" not in f"{caught.value} {caught.value.body!r}"
+    assert caught.value.status_code == 200
+
+
+def test_arguments_that_are_nested_too_deep_are_our_error() -> None:
+    deep = b'{"a":' * 1000 + b"1" + b"}" * 1000
+    call = b'{"id": "1", "function": {"name": "f", "arguments": %s}}' % deep
+    for key in (b"message", b"delta"):
+        choice = b'{"choices": [{"%s": {"tool_calls": [%s]}}]}' % (key, call)
+        for body in (choice, b"data: " + choice + b"\n\n"):
+            with suppress(APIError):
+                parse(ChatCompletion, body, META)
 
 
 @pytest.mark.parametrize("choices", [[], {}, "", 0])

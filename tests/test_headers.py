@@ -206,6 +206,43 @@ async def test_no_error_shows_a_key_that_stands_in_a_header(
     assert ECHO not in shown
 
 
+@pytest.mark.parametrize("name", ["key", "api_key", "API-Key", "subscription-key", "access_token"])
+@pytest.mark.parametrize("answers", ["its path", "the key", "a redirect", "nonsense"])
+@pytest.mark.parametrize("by_call", [False, True])
+async def test_no_error_shows_a_key_that_stands_in_the_query(
+    raw: RawServer, name: str, answers: str, by_call: bool
+) -> None:
+    key = "abc+def/ghi=12345"
+
+    async def answer(exchange: Exchange) -> None:
+        target = exchange.head.split()[1]
+        if answers == "nonsense":
+            await exchange.send(b"SSH-2.0\r\n\r\n")
+        elif answers == "a redirect":
+            head = f"HTTP/1.1 301 Moved\r\nLocation: https://elsewhere.test{target}\r\n"
+            await exchange.send(f"{head}Content-Length: 0\r\n\r\n".encode())
+        else:
+            said = target if answers == "its path" else key
+            body = b'{"error": {"message": "not known: %s"}}' % said.encode()
+            await exchange.whole(body, status="404 Not Found")
+
+    raw.answer = answer
+    query = {name: key}
+    async with AsyncClient(
+        base_url=raw.url,
+        api_key="sk-test-0123456789",
+        max_retries=0,
+        default_query=None if by_call else query,
+    ) as client:
+        with pytest.raises(APIError) as caught:
+            await client.models.list(extra_query=query if by_call else None)
+    error = caught.value
+    shown = "".join(traceback.format_exception(error)) + repr(vars(error))
+    shown += repr(getattr(error.__cause__, "request_info", ""))
+    assert "12345" in raw.exchanges[0].head
+    assert "12345" not in shown
+
+
 @pytest.mark.parametrize("name", ["X-API-Key", "Authorization"])
 async def test_the_cause_of_an_error_holds_no_key_of_a_header(raw: RawServer, name: str) -> None:
     raw.answer = lambda exchange: exchange.send(b"SSH-2.0\r\n\r\n")

@@ -263,6 +263,11 @@ def said(content: object, finish: str | None = None, **message: Any) -> dict[str
         [*HELLO, said("hello", "stop")],
         [said([{"type": "text", "text": "hel"}]), said([{"type": "text", "text": "lo"}], "stop")],
         [said(""), said("hel"), said("lo"), said("", "stop")],
+        [chunk(" hel"), chunk("lo"), said("hello", "stop")],
+        [*HELLO, STOP, said("hello")],
+        [*HELLO, said("hello"), STOP],
+        [said("hel"), said("hello"), said("hello"), STOP],
+        [said("hel"), chunk("lo"), said("hello", "stop")],
     ],
     ids=[
         "in pieces",
@@ -273,12 +278,73 @@ def said(content: object, finish: str | None = None, **message: Any) -> dict[str
         "deltas, and the whole at the end",
         "parts of content",
         "empty ones around",
+        "deltas, and the whole in another spelling",
+        "the whole behind the finish_reason",
+        "the whole before the finish_reason",
+        "all so far, twice",
+        "a piece, a delta and the whole",
     ],
 )
 async def test_messages_in_place_of_deltas_give_each_text_once(
     raw: RawServer, raw_client: AsyncClient, events: list[Any]
 ) -> None:
     raw.answer = saying(*events, DONE)
+    assert (await read(raw_client)).text.strip() == "hello"
+
+
+NOW = {"id": "1", "type": "function", "function": {"name": "now", "arguments": '{"a": 1}'}}
+LATER = {"id": "2", "type": "function", "function": {"name": "later", "arguments": "{}"}}
+
+
+def so_far(arguments: str) -> dict[str, Any]:
+    return {**NOW, "function": {"name": "now", "arguments": arguments}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "calls"),
+    [
+        ([[NOW], [LATER]], [NOW, LATER]),
+        ([[NOW], [NOW, LATER]], [NOW, LATER]),
+        ([[so_far("")], [so_far('{"a"')], [so_far('{"a": 1}')], [NOW]], [NOW]),
+        ([[so_far('{"a"')], [{"function": {"arguments": ": 1}"}}]], [NOW]),
+        ([[], [NOW], []], [NOW]),
+    ],
+)
+async def test_tool_calls_of_messages_in_place_of_deltas_come_once_each(
+    raw: RawServer, raw_client: AsyncClient, messages: list[Any], calls: list[Any]
+) -> None:
+    raw.answer = saying(*(said(None, tool_calls=part) for part in messages), STOP, DONE)
+    message = (await ask(raw_client).completion()).choices[0].message
+    assert message.to_dict()["tool_calls"] == calls
+
+
+async def test_reasoning_of_messages_in_place_of_deltas_adds_up(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    events = [said(None, reasoning_content="a"), said(None, reasoning_content="b")]
+    raw.answer = saying(*events, said("hello", "stop", reasoning_content="ab"), DONE)
+    completion = await read(raw_client)
+    assert completion.choices[0].message.extra["reasoning_content"] == "ab"
+
+
+@pytest.mark.parametrize("single", [True, False])
+async def test_pieces_of_two_choices_in_one_chunk_are_told_apart(
+    raw: RawServer, raw_client: AsyncClient, single: bool
+) -> None:
+    def both(one: str, two: str) -> dict[str, object]:
+        return {"choices": [chunk(one)["choices"][0], chunk(two, index=1)["choices"][0]]}  # type: ignore[index]
+
+    ends = (STOP, chunk(finish="stop", index=1), DONE)
+    raw.answer = saying(both("hel", "X"), both("lo", "Y"), *ends)
+    completion = await read(raw_client, **({} if single else {"n": 2}))
+    assert [one.message.content for one in completion.choices] == ["hello", "XY"]
+
+
+async def test_two_pieces_of_one_choice_in_one_chunk_are_both_read(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    pieces = [chunk("hel")["choices"][0], {**said("hello")["choices"][0], "index": 0}]  # type: ignore[index]
+    raw.answer = saying({"choices": pieces}, STOP, DONE)
     assert (await read(raw_client)).text == "hello"
 
 

@@ -189,6 +189,9 @@ def _csv_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tupl
         at = [names.index(name) for name in columns]
         filled = (row for row in rows if row)  # a blank line is no row
         for number, row in enumerate(filled, 1):
+            if any(row[len(names) :]):  # most likely the rest of a prompt
+                msg = f"{path}, row {number} has more columns than the header: put text in quotes."
+                raise InvalidArgumentError(msg)
             yield number, tuple(row[i] if i < len(row) else None for i in at)
 
 

@@ -129,6 +129,16 @@ def _failures() -> Iterator[Fault]:
         # A comment first: what begins with JSON is no stream.
         first = events(b": ping\n\n", data, DONE)
         yield row(f"{name} first", "servers", first, **said)
+    for name in ("an error line", "an error in many lines"):
+        at_once = events(HEAD + FRAMED[name] + DONE)
+        yield row(f"{name}, in one read", "servers", at_once, partial="hi", **said)
+    noted = events(HEAD + b"WARNING: slow\n" + FRAMED["an error line"] + DONE)
+    yield row("an error line behind words, in one read", "servers", noted, partial="hi", **said)
+    for error in ({"message": ""}, {"message": None, "code": 0}):
+        silent = events(HEAD, sse({"error": error}), DONE)
+        yield row(f"the error {error}", "servers", silent, stream=APIError, partial="hi")
+        silent = plain({"error": error, "choices": []})
+        yield row(f"plain, the error {error}", "servers", silent, plain=APIError, calls=("chat",))
     words = events(HEAD, b"data: error: the context is full\n\n", DONE)
     said["stream"] = APIResponseValidationError
     yield row("words in an event", "servers", words, partial="hi", **said)
