@@ -242,7 +242,8 @@ class _Choice:
             if key == "content":
                 held = "".join(t for t in self.text or () if type(t) is str)
                 said = self._unsaid(key, held, content_text(value) or "", ends)
-                self._add_content(said or (None if self.text else value))
+                # At first with all that is no text, such as thinking.
+                self._add_content(said if self.text else value)
             elif key == "tool_calls":
                 calls = self._message.get(key)
                 if key not in self._by_delta:

@@ -318,6 +318,16 @@ async def test_tool_calls_of_messages_in_place_of_deltas_come_once_each(
     assert message.to_dict()["tool_calls"] == calls
 
 
+async def test_a_message_in_place_of_deltas_keeps_what_is_no_text(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    content = [THINKING, {"type": "text", "text": "hello"}]
+    raw.answer = saying(said(content), said(content, "stop"), DONE)
+    completion = await read(raw_client)
+    assert completion.text == "hello"
+    assert completion.choices[0].message.to_dict()["content"] == content
+
+
 async def test_reasoning_of_messages_in_place_of_deltas_adds_up(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
