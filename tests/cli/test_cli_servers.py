@@ -11,7 +11,7 @@ import pytest
 
 from openai_async.testing import LocalServer, Reply
 
-from .cli_process import outcome, start_cli
+from .cli_thread import run_beside
 
 FILES = {
     "png": b"\x89PNG\r\n\x1a\n" + bytes(20),
@@ -38,8 +38,7 @@ async def sent(*arguments: str | Path) -> Any:
     """The body of the one request of a command that does well."""
     async with LocalServer() as server:
         server.script(Reply(json=picture("png")) if arguments[0] == "image" else Reply("Hi"))
-        process = await start_cli(*map(str, arguments), "--base-url", server.url)
-        code, _, stderr = await outcome(process)
+        code, _, stderr = await run_beside(*map(str, arguments), "--base-url", server.url)
         assert (code, stderr) == (0, "")
         (request,) = server.requests
     return request.json
@@ -99,11 +98,11 @@ async def test_prompts_of_a_batch_are_bounded_so_too(
     prompts.write_text("Hi\n")
     async with LocalServer() as server:
         server.script(Reply("Hello"))
-        process = await start_cli(
+        code, _, _ = await run_beside(
             *("batch", "--from-prompts", str(prompts), "-o", str(tmp_path / "out.jsonl")),
             *("--model", "m", "--base-url", server.url, *flags(limits)),
         )
-        assert (await outcome(process))[0] == 0
+        assert code == 0
         body = server.requests[0].json
     assert body == {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **limits}
 
@@ -137,8 +136,9 @@ async def test_a_picture_is_kept_as_it_came_and_a_name_that_misleads_is_noted(
     path = tmp_path / name
     async with LocalServer() as server:
         server.script(Reply(json=picture(kind)))
-        process = await start_cli("image", "x", "-o", str(path), "--base-url", server.url, *flags)
-        code, stdout, stderr = await outcome(process)
+        code, stdout, stderr = await run_beside(
+            "image", "x", "-o", str(path), "--base-url", server.url, *flags
+        )
     assert (code, path.read_bytes()) == (0, FILES[kind])
     assert stderr == (f"note: {path} {note}\n" if note else "")
     if flags:
