@@ -44,7 +44,7 @@ class Assembly:
         self.failed = False
         self._top: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
-        self._first: int | None = None  # the index that a single choice had at first
+        self._first: int | None = None  # the index that a single choice came with first
 
     @property
     def begun(self) -> int:
@@ -232,7 +232,7 @@ class _Choice:
                 self.text.append(part)
 
     def _add_message(self, piece: dict[str, Any]) -> str | None:
-        """A message in place of a delta: a piece, all so far, or the whole at the end."""
+        """A message in place of a delta: a piece, everything so far, or the whole at the end."""
         message = piece["message"]
         if piece.get("delta") or type(message) is not dict:
             return None
@@ -242,7 +242,7 @@ class _Choice:
             if key == "content":
                 held = "".join(t for t in self.text or () if type(t) is str)
                 said = self._unsaid(key, held, content_text(value) or "", ends)
-                # At first with all that is no text, such as thinking.
+                # The first time, together with what is not text, such as thinking.
                 self._add_content(said if self.text else value)
             elif key == "tool_calls":
                 calls = self._message.get(key)
@@ -256,11 +256,11 @@ class _Choice:
         return said
 
     def _unsaid(self, key: str, held: str, said: str, ends: bool) -> str:
-        """What a text of a message adds to what has come."""
+        """What the text of a message adds to what has already come."""
         if held and said.startswith(held) and said != held:
             self._grows = True
             return said[len(held) :]
-        # After deltas it is the whole, however it is spelled.
+        # After deltas it is the same text as a whole, even if spelled differently.
         return "" if key in self._by_delta or (said == held and (self._grows or ends)) else said
 
     def _add_extra(self, key: str, value: Any) -> None:
@@ -313,7 +313,7 @@ def _are_numbers(value: Any) -> bool:
 
 
 def _checked(value: Any, kind: type[T]) -> T:
-    """The value, or an empty one for `null` and for what else is empty: PHP's map is `[]`."""
+    """The value, or an empty one if it is `null` or otherwise empty: PHP's empty map is `[]`."""
     if not value:
         return kind()
     if not isinstance(value, kind):

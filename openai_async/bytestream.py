@@ -336,7 +336,7 @@ def _forget_key(error: BaseException | None) -> None:
             for name in SECRET_HEADERS:
                 headers.popall(name, None)
             sent = error.request_info
-            # Nor does the query stay, where some vendors have the key.
+            # The query is removed too, as some vendors have the key there.
             error.request_info = aiohttp.RequestInfo(
                 sent.url.with_query(None),
                 sent.method,

@@ -22,7 +22,7 @@ class Calls(Items):
     """The tool calls of an unfinished message; each remembers the `index` its pieces carry.
 
     Attributes:
-        unreadable: what stood among them and is no call; kept, so that it is not lost in silence.
+        unreadable: items among them that are not calls; kept, so that nothing is lost silently.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Calls(Items):
         return found[-1] if found else None
 
     def unsaid(self, calls: Any) -> list[Any]:
-        """What calls that come as a whole, perhaps not for the first time, add to those here."""
+        """What whole calls, which may have come before, add to those here."""
         news = [_news(self, one) for one in (calls if type(calls) is list else [calls])]
         return [one for one in news if one is not None]
 
@@ -111,8 +111,8 @@ def _merge_name(held: Fields, name: Any) -> None:
 def _opens_another(call: Fields, piece: dict[str, Any]) -> bool:
     """Whether a piece that would go to `call` is really the first of another call.
 
-    It is if it has a name, and either an id other than that of `call`, or, without ids, another
-    name or arguments of its own although those of `call` are complete.
+    It is if it has a name, and either an id other than that of `call` or, without ids, a different
+    name or arguments of its own when those of `call` are already complete.
     """
     function, held = _function(piece), _function(call)
     name, known = function.get("name"), held.get("name")
@@ -120,7 +120,7 @@ def _opens_another(call: Fields, piece: dict[str, Any]) -> bool:
         return False
     ours, theirs = call.get("id"), piece.get("id")
     if ours and theirs:
-        # The input of a custom tool is free text, whose end does not show.
+        # The input of a custom tool is free text, so its end cannot be recognized.
         ended = "custom" in call or not _has_arguments(held) or _is_whole(held)
         return bool(ours != theirs and ended)
     brings = any(function.get(key) not in (None, "") for key in _ARGUMENTS)
@@ -128,8 +128,8 @@ def _opens_another(call: Fields, piece: dict[str, Any]) -> bool:
 
 
 def _news(held: Calls, whole: Any) -> Any:
-    """What a whole call adds: itself, or what its arguments have more than those of a call that is
-    there; `None` for one that has come as it is.
+    """What a whole call adds: itself, or the rest of its arguments if a call here has their start;
+    `None` if the same call has already come.
     """
     alone = Calls()
     alone.add(whole)
@@ -171,7 +171,7 @@ def _has_arguments(function: dict[str, Any]) -> bool:
 def _is_whole(function: dict[str, Any]) -> bool:
     """Whether the arguments are a JSON object, to which nothing can be added."""
     pieces: list[str] = next((function[key] for key in _ARGUMENTS if function.get(key)), [])
-    # Looked at from the end: a server that repeats the name with each piece asks each time.
+    # The end is checked first: if a server repeats the name in each piece, this runs each time.
     last = next((piece for piece in reversed(pieces) if piece.strip()), "")
     if not last.rstrip().endswith("}"):
         return False

@@ -320,7 +320,7 @@ class AsyncClient:
         return await self._send(request)
 
     async def close(self) -> None:
-        """Close the connections. What is under way, or waits, fails; closing twice is fine."""
+        """Close the connections. Calls under way, or waiting, fail; closing twice is fine."""
         await self._transport.close()
 
     async def __aenter__(self) -> Self:

@@ -51,7 +51,7 @@ SECRET_HEADERS = (
     "X-Goog-Api-Key",
     "Ocp-Apim-Subscription-Key",
 )
-# Parameters of a query whose value is a key.
+# Query parameters whose value is a key.
 SECRET_PARAMETERS = (
     "key",
     "api_key",
@@ -315,7 +315,7 @@ def _status_error(
 
 
 def advise(error: APIError, hint: str) -> None:
-    """Let the message end in this hint; it replaces one that was put there before.
+    """End the message with this hint, which replaces any earlier one.
 
     Args:
         hint: sentences that say what to do; "" for none.
@@ -382,7 +382,7 @@ def tells_failure(value: object) -> bool:
     if isinstance(base, Mapping) and base.get("status_code"):
         return True
     error = value.get("error")
-    if isinstance(error, Mapping) and error:  # without words, and without an answer beside it
+    if isinstance(error, Mapping) and error:  # without a message, and without an answer next to it
         return True
     return any(value.get(key) for key in _MESSAGE_KEYS)
 

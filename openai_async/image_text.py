@@ -1,6 +1,6 @@
-"""Text that was passed for a picture but is none that can be read: what it is, and what to do.
+"""Text that was passed as a picture but cannot be read as one: what it is, and what to do.
 
-No I/O. What it says is for error messages only: nothing is guessed to be a picture here.
+No I/O. The results are for error messages only: nothing here decides that text is a picture.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from .types.image_format import image_format
 from .types.picture_data import start_of
 
 _SANDBOX = (
-    "it is in the sandbox of a code interpreter: download it, and pass the path it is saved to"
+    "it is in the sandbox of a code interpreter; download it, and pass the path you saved it to"
 )
-# What text may be that is not the path of a file; the first that matches is told.
+# What text that is not the path of a file may be; the first match is reported.
 _HINTS = (
     (r"""(["']).*\1$""", "leave out the quotes around it"),
     (r"sandbox:", _SANDBOX),
     (
         r"https?(:|//)|//|www\.|localhost[:/]|\d+(\.\d+){3}[:/]|([\w\-]+\.)+[a-z]{2,}(:\d+)?/",
-        "an address on the web begins with https:// or http://",
+        "a web address must begin with https:// or http://",
     ),
-    (r"~", "`~` is not expanded: write the whole path, or pass Path(...).expanduser()"),
-    (r".*(\$\w|\$\{|%\w+%)", "variables are not expanded: pass os.path.expandvars(...)"),
-    (r".*[*?]", "wildcards are not expanded: pass one path at a time"),
-    # Two letters and more: a single one is a drive.
+    (r"~", "`~` is not expanded; write the full path, or pass Path(...).expanduser()"),
+    (r".*(\$\w|\$\{|%\w+%)", "variables are not expanded; pass os.path.expandvars(...)"),
+    (r".*[*?]", "wildcards are not expanded; pass one path at a time"),
+    # Two letters or more: a single one is a drive.
     (r"[a-z][a-z0-9+.\-]+:", "pass a path, an http(s) URL or a data URL"),
 )
-# Characters that tell the format of a picture: 18 bytes, more than any signature has.
+# How many characters show the format of a picture: 18 bytes, longer than any signature.
 _HEAD = 24
-# The smallest pictures are GIFs of 23 bytes; fewer characters than those take are rather a path.
+# The smallest pictures are GIFs of 23 bytes; text too short for those is more likely a path.
 _SHORTEST = 31
 _SUFFIX = re.compile(r"\.\w{1,5}$")
 _PREFIX = re.compile(r"\s*(?:data:)?[^,]{0,200}base64\s*,", re.IGNORECASE)
@@ -39,7 +39,7 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9+/\-_=\s]|=(?=[=\s]*[^=\s])")
 
 
 def check_scheme(text: str) -> None:
-    """Refuse a URL that nobody fetches.
+    """Refuse a URL that nothing can fetch.
 
     Raises:
         InvalidArgumentError: the text is a file URL, or one with another scheme and `://`.
@@ -67,7 +67,7 @@ def hint(text: str) -> str:
 
 
 def is_damaged(text: str) -> bool:
-    """Whether text that is not valid base64 was to be a picture: it says so, or begins like one.
+    """Whether text that is not valid base64 was meant as a picture: it says so, or begins like one.
 
     Some paths begin like one too, such as "/9j/cat.jpg", but those are short or have a suffix.
     """
@@ -84,8 +84,8 @@ def damage(text: str) -> str:
         text = unquote(text[prefix.end() :])
     if (foreign := _FOREIGN.search(text)) is not None:
         where = f"{foreign[0]!r} at character {foreign.start() + 1:,}"
-        what = f"{where} is followed by more" if foreign[0] == "=" else f"{where} is not of base64"
+        what = f"{where} is not at the end" if foreign[0] == "=" else f"{where} is not base64"
     else:
-        what = f"of its {len(''.join(text.split()).rstrip('=')):,} characters one is too many"
-        what += ", or some are missing"
-    return f"{what}: encode the picture again, with base64.b64encode(data).decode()"
+        what = f"it has {len(''.join(text.split()).rstrip('=')):,} characters"
+        what += ", which is one too many or some too few"
+    return f"{what}; encode the picture again with base64.b64encode(data).decode()"

@@ -27,15 +27,15 @@ MAX_DIGITS = 640
 
 
 def shown(value: object, most: int = 80) -> str:
-    """The start of a value for a message about JSON: what is `null` there is not called `None`.
+    """The start of a value for a message about JSON, where `None` is written `null`.
 
-    Strings are in single quotes, as in all our messages. Whatever is no JSON is shown by `repr`.
+    Strings are in single quotes, as in all our messages. What is not JSON is shown by `repr`.
     """
     if isinstance(value, str):
         return repr(value[:most])
     try:
         text = json.dumps(value, default=repr, skipkeys=True)
-    except (ValueError, RecursionError):  # a circle, or lists in lists in lists
+    except (ValueError, RecursionError):  # a circular reference, or nested too deep
         text = f"of type {type(value).__name__}"
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
@@ -53,7 +53,7 @@ def loads(data: bytes) -> Any:
     try:
         value = orjson.loads(data)
     except ValueError as error:
-        if "depth" in str(error):  # orjson's limit is 1,024; Python's stack has none to spare
+        if "depth" in str(error):  # orjson allows 1,024 levels; Python's stack has no room for more
             raise
         return _read_again(data)
     return _read_again(data) if _has_long_integer(data) else value

@@ -83,7 +83,7 @@ def index_of(piece: dict[str, Any]) -> int | None:
     try:
         return int(float(index))  # 0.0, "0" and "0.0"
     except (TypeError, ValueError, OverflowError):
-        return None  # a side field: the answer is not refused for it
+        return None  # a side field: the answer is not rejected because of it
 
 
 def joined(value: Any) -> Any:

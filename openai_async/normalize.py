@@ -13,9 +13,9 @@ from typing import Any
 _NO_FINISH = frozenset({"", "null", "none", "undefined"})
 # Content parts that are text to be read. Thinking, references and pictures are not.
 _TEXT_PARTS = frozenset({None, "text", "output_text"})
-# What a call has in its function.
+# The keys that belong in the function of a call.
 _OF_FUNCTION = ("name", "arguments", "input")
-# Lists of parts within parts: no server sends two levels.
+# How deep lists of parts may be nested; no server sends even two levels.
 _MAX_DEPTH = 8
 
 
@@ -34,7 +34,7 @@ def fails(choice: object) -> bool:
 
 
 def is_error_object(value: object) -> bool:
-    """Whether the value of an `error` field says that there is one: not if it is all empty."""
+    """Whether the value of an `error` field reports an error: not if all of it is empty."""
     return any(value.values()) if type(value) is dict else bool(value)
 
 
@@ -65,7 +65,7 @@ def arguments_text(value: Any) -> str:
 
 
 def as_call(piece: dict[str, Any]) -> dict[str, Any]:
-    """A tool call with its function in its place, where name and arguments stand beside the id."""
+    """A tool call whose name and arguments, if next to the id, are moved into its function."""
     function = piece.get("function")
     if (function and type(function) is not str) or piece.get("custom"):
         return piece

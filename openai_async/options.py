@@ -187,14 +187,14 @@ def find_api_key(api_key: APIKey | None, *, needed: bool) -> APIKey:
     return api_key if callable(api_key) else check_api_key(api_key)
 
 
-# What is copied along with a key, and what to do.
+# What people copy along with a key, and what to do.
 _AROUND_KEYS = (
-    (r"bearer(\s.*)?", 'begins with "Bearer": leave that out, as it is added to every key'),
+    (r"bearer(\s.*)?", 'begins with "Bearer": leave that out, as it is added automatically'),
     (
         r"((export\s+)?\w+_key\s*=|authorization\s*:).*",
-        "has its name before it: pass the key alone",
+        "begins with the name of a variable or header: pass the key alone",
     ),
-    (r"""(["'`]).*\1""", "is in quotes: leave them out (docker keeps those of an --env-file)"),
+    (r"""(["'`]).*\1""", "is in quotes: leave them out (Docker keeps the quotes in an --env-file)"),
 )
 
 

@@ -96,7 +96,7 @@ class SSEDecoder:
         self.stray: list[bytes] = []
         """Lines with no field of an event stream, up to a limit."""
         self.new_stray = False
-        """Whether there are more of them than when this was last set to False."""
+        """Whether any have been added since this was last set to False."""
         self._stray_size = 0
         # Pieces of a line whose end has not come, and their bytes; joined once: stays linear.
         self._parts: list[bytes] = []
@@ -139,7 +139,7 @@ class SSEDecoder:
         return events  # first what came whole; the next call raises
 
     def forget_stray(self) -> None:
-        """They have been understood."""
+        """Drop the stray lines, which have been understood."""
         self.stray, self._stray_size = [], 0
 
     def _blocks(self, chunk: bytes, events: list[ServerSentEvent]) -> None:

@@ -318,7 +318,7 @@ class AsyncStream(ABC, Generic[Event]):
         self._decoder.new_stray = False
         together = b"\n".join(self._decoder.stray)
         events = [line for line in self._decoder.stray if _is_event(line)]
-        # All in one object, or some lines that are objects, or something with `[DONE]` behind it.
+        # One object in all lines, or lines that are objects, or something followed by `[DONE]`.
         for text in [together] if _is_event(together) or not events else events:
             if is_done(text):
                 self._end()
@@ -400,7 +400,7 @@ class AsyncStream(ABC, Generic[Event]):
 
     def _end(self) -> None:
         """The server says that this was all."""
-        # Lines outside of events that came in the same read: they stand before this.
+        # Lines outside events that came in the same read come before this.
         if self._decoder.new_stray and not self._finished:
             self._take_stray()
             if self._done or self._failure is not None:
@@ -469,7 +469,7 @@ class AsyncStream(ABC, Generic[Event]):
     async def _no_stream(self, data: bytes) -> APIError:
         """The error for a whole answer where a stream was asked for; `data` is its start."""
         assert self._body is not None
-        # What has come is looked at, though the rest may stall or break off.
+        # Look at what has come, even if the rest stalls or breaks off.
         with suppress(TimeoutError, APIConnectionError):
             async with asyncio.timeout(ERROR_BODY_WAIT):
                 while len(data) < MAX_ERROR_BODY and (part := await self._body.read()):

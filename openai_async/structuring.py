@@ -102,7 +102,7 @@ def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
         "def structure_all(values):",
         "    made = []",
         "    for value in values:",
-        # What is no object stays in to_dict(), and out of the typed list.
+        # What is not an object stays in to_dict(), but is left out of the typed list.
         "        if type(value) is not dict: continue",
         *(f"        {line}" for line in body),
         "        made.append(self)",
@@ -152,7 +152,7 @@ def _lenient(convert: Convert, a: attrs.Attribute[Any]) -> Convert:
     """`convert`, but a value of the wrong shape becomes the field's default.
 
     An answer that was paid for is not rejected because of its log probabilities: `.to_dict()` and
-    `.extra` have them as they came. Of an essential field only what is empty becomes the default.
+    `.extra` have them as they came. In an essential field, only an empty value does.
     """
     factory = getattr(a.default, "factory", None)
     essential = a.metadata.get("essential")
@@ -169,7 +169,7 @@ def _lenient(convert: Convert, a: attrs.Attribute[Any]) -> Convert:
 
 
 def _strict(a: attrs.Attribute[Any]) -> Convert | None:
-    """How a field is read, with an error for what it cannot show."""
+    """How a field is read, raising an error for a value that it cannot show."""
     read = a.metadata.get("read")
     if read is None:
         return convert_to(a.type, structurer)

@@ -98,7 +98,7 @@ class Transport:
 
     @property
     def waits(self) -> Waits:
-        """What middlewares wait with: `close` ends it."""
+        """What middlewares wait with; `close` ends their waits."""
         return self._pools.waits
 
     @property
@@ -308,7 +308,7 @@ async def _in_its_own_task(sent: Coroutine[Any, Any, Response]) -> Response:
 
 
 def _keys_in(url: URL) -> list[str]:
-    """The keys in a query, where some vendors have them."""
+    """The API keys in a query, where some vendors expect them."""
     if not url.raw_query_string:
         return []
     keys: list[str] = []
@@ -316,7 +316,7 @@ def _keys_in(url: URL) -> list[str]:
         name, _, value = pair.partition("=")
         if name.lower() in SECRET_PARAMETERS:
             plain = unquote_plus(value)
-            # As it is, as it was sent, and as others would spell it.
+            # Decoded, as it was sent, and as others would encode it.
             keys += {plain, value, quote(plain, safe="")}
     return keys
 

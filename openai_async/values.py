@@ -1,7 +1,7 @@
-"""What the value of a field becomes: the type of the field says it.
+"""Converts the value of a field to the type of the field.
 
-A value that can be converted to that type is; one of the wrong shape is an
-`APIResponseValidationError`, which `structuring` makes the default of a side field.
+A value of the wrong shape raises an `APIResponseValidationError`; for a side field, `structuring`
+then uses the default.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _list_of(item: Any, convert: Convert | None) -> Convert:
 
 
 def _are_numbers(values: list[Any]) -> bool:
-    """Told in C: 0.03 ms for a vector of 3,072 numbers, where a look at each takes 0.2 ms."""
+    """Checked in C: this takes 0.03 ms for a vector of 3,072 numbers, and a loop 0.2 ms."""
     try:
         sum(values)
     except (TypeError, OverflowError):
@@ -137,13 +137,16 @@ def _are_numbers(values: list[Any]) -> bool:
 
 
 def _union_of(members: list[Any], structurer: Structurer) -> Convert | None:
-    """One of several types; a `TypeError` where the values would not tell which."""
+    """One of several types; raises `TypeError` if the values cannot tell which."""
     converts = {convert_to(member, structurer) for member in members}
     if len(converts) == 1:
         return converts.pop()
     tag = next((name for name in _literals(members[0]) if _tells(name, members)), None)
     if tag is None:
-        msg = f"{members}: give each a field of the same name with a Literal type of its own."
+        msg = (
+            f"Values cannot tell {members} apart: give each a field of the same name with a "
+            "Literal type of its own."
+        )
         raise TypeError(msg)
     return _tagged(tag, members, structurer)
 
@@ -167,8 +170,8 @@ def _tells(name: str, members: list[Any]) -> bool:
 
 
 def _tagged(tag: str, members: list[type[APIObject]], structurer: Structurer) -> Convert:
-    """A union of objects: the member whose own field is there, else that with the `tag`, else
-    the first. Gateways leave the tag out, or put the wrong one beside the right field.
+    """A union of objects: the member whose own field is there, else the one with the `tag`, else
+    the first. Gateways leave the tag out, or send a wrong one along with the right field.
     """
     tags = {value: member for member in members for value in _literals(member)[tag]}
     fields = {member: {a.name for a in attrs.fields(member) if a.init} for member in members}

@@ -32,7 +32,7 @@ _READ = ("png", "jpeg", "gif", "webp")
 _WAYS = {
     "heic": "convert it, or pass what PIL.Image.open gives with the pillow-heif package",
     "jxl": "convert it",
-    "svg": "draw it as a PNG first, as `cairosvg in.svg -o out.png` does",
+    "svg": "draw it as a PNG first, for example with `cairosvg in.svg -o out.png`",
 }
 _WAY = "convert it, or pass what PIL.Image.open gives"
 # Errors from opening text that is not a path: no such file, or name too long.
@@ -63,7 +63,7 @@ async def image_part(
 
     Args:
         source: a path; the bytes of a PNG, JPEG, GIF or WebP file; an http(s) URL (passed on, the
-            server fetches it); a data URL or base64; an open binary file or whatever else has a
+            server fetches it); a data URL or base64; an open binary file or anything else with a
             `read()`, sync or async; a PIL image.
         detail: how closely the model looks, and so how many tokens the picture costs.
 
@@ -149,9 +149,9 @@ def _from_data_url(url: str) -> str:
     try:
         data = decoded(url)
     except ValueError as error:
-        msg = f"The base64 of the data URL is damaged: {damage(url)}."
+        msg = f"The base64 in the data URL is damaged: {damage(url)}."
         if "," not in url:
-            msg = 'The data URL has no comma: it looks like "data:image/png;base64,...".'
+            msg = 'The data URL has no comma: write it like "data:image/png;base64,...".'
         raise InvalidArgumentError(msg) from error
     return _data_url(data, "The data URL is")
 
@@ -160,7 +160,7 @@ def _from_base64(text: str) -> bytes | None:
     """The picture that the text encodes as base64; `None` if it does not.
 
     Raises:
-        InvalidArgumentError: it was to be one, but is damaged.
+        InvalidArgumentError: the text was meant as a picture, but is damaged.
     """
     broken = is_damaged(text)
     if image_format(start_of(text)) is None and not broken:
@@ -180,7 +180,7 @@ def _from_base64(text: str) -> bytes | None:
 async def _from_file(file: _Readable | _ReadableAtOnce) -> str:
     data = b""
     try:
-        if not _takes_a_size(file):  # and so gives all there is, each time it is asked
+        if not _takes_a_size(file):  # and so returns everything at once, each time
             data = await _read(file)
         # A pipe or a stream gives less than it is asked for, so it is read until it has no more.
         else:
@@ -210,7 +210,7 @@ def _takes_a_size(file: _Readable | _ReadableAtOnce) -> bool:
         inspect.signature(file.read).bind(MAX_IMAGE_SIZE)
     except TypeError:
         return False
-    except ValueError:  # written in C, and does not say: like the files of the standard library
+    except ValueError:  # in C and without a signature, like the files of the standard library
         return True
     return True
 

@@ -1,7 +1,7 @@
-"""The waits of a client that its `close()` ends: for a retry, or for a turn under a rate limit.
+"""A client's waits for a retry, or for a turn under a rate limit, which its `close()` ends.
 
-Nothing else ends them: no connection is open meanwhile, and a wait may last a minute. An app that
-closes its client at shutdown would stand still for as long.
+Closing connections does not end them, as none is open meanwhile. A wait may last a minute, and an
+app that closes its client at shutdown would hang for that long.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CLOSED = "This client is closed: create a new AsyncClient."
 
 
 class Waits:
-    """Of a client and its copies, in whatever loops they are used."""
+    """The waits of a client and its copies, in all event loops."""
 
     __slots__ = ("_closed", "_futures", "_lock", "_pid")
 
@@ -30,13 +30,13 @@ class Waits:
         self._begin()
 
     def _begin(self) -> None:
-        # Weak: the tasks of a loop that was closed in the middle of everything must not stay.
+        # Weak: the tasks of a loop that was closed under way must not be kept alive.
         self._futures: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
-        self._lock = threading.RLock()  # a collected coroutine may end its wait within
+        self._lock = threading.RLock()  # re-entered if a waiting coroutine is collected
         self._pid = os.getpid()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for so long.
+        """Wait for this many seconds.
 
         Raises:
             OpenAIError: the client is closed.
@@ -50,12 +50,12 @@ class Waits:
             timer.cancel()
 
     async def until(self, future: asyncio.Future[T]) -> T:
-        """Wait for a future, which nobody else waits for.
+        """Wait for a future that nobody else waits for.
 
         Raises:
             OpenAIError: the client is closed.
         """
-        if self._pid != os.getpid():  # in a forked child: those here are its parent's
+        if self._pid != os.getpid():  # in a forked child: these waits are its parent's
             self._begin()
         with self._lock:
             if self._closed:
@@ -67,10 +67,10 @@ class Waits:
             with self._lock:
                 self._futures.discard(future)
             if future.done() and not future.cancelled():
-                future.exception()  # who is cancelled in this moment does not look at it
+                future.exception()  # a task cancelled at this moment never retrieves it
 
     def close(self) -> None:
-        """End all waits; those in other loops soon."""
+        """End all waits; those in other loops end soon after."""
         if self._pid != os.getpid():
             self._begin()
         with self._lock:

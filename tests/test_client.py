@@ -212,7 +212,7 @@ async def test_closing_ends_the_waits_of_other_loops_too(server: LocalServer) ->
     other = threading.Thread(target=asyncio.run, args=(call(),))
     other.start()
     await server.received(1)
-    while not client._transport.waits._futures:  # noqa: ASYNC110 - no event tells of it
+    while not client._transport.waits._futures:  # noqa: ASYNC110 - there is no event
         await asyncio.sleep(0.01)
     await client.close()
     await asyncio.to_thread(other.join)
@@ -234,7 +234,7 @@ def test_closing_in_a_forked_child_ends_the_waits_there() -> None:
         asyncio.run(child())
 
 
-async def test_who_is_cancelled_while_waiting_for_a_retry_is_cancelled(server: LocalServer) -> None:
+async def test_a_call_cancelled_while_waiting_for_a_retry_ends(server: LocalServer) -> None:
     server.script(Failure(503, headers={"retry-after": "50"}))
     async with AsyncClient(api_key="any", base_url=server.url) as client:
         call = asyncio.create_task(client.models.list())

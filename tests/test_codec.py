@@ -294,7 +294,7 @@ HEL = b'data: {"choices": [{"delta": {"content": "hel"}}]}\n\n'
 )
 @pytest.mark.parametrize("begun", [b"", HEL])
 @pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n"])
-def test_a_failure_in_a_plain_answer_that_came_as_a_stream_is_one(
+def test_a_failure_in_a_stream_in_place_of_a_plain_answer_raises(
     events: bytes, words: str, begun: bytes, end: bytes
 ) -> None:
     with pytest.raises(APIError, match=words) as caught:
@@ -310,7 +310,7 @@ def test_a_key_in_an_event_of_the_wrong_shape_is_not_shown() -> None:
     assert caught.value.status_code == 200
 
 
-def test_arguments_that_are_nested_too_deep_are_our_error() -> None:
+def test_arguments_that_are_nested_too_deep_raise_our_error() -> None:
     deep = b'{"a":' * 1000 + b"1" + b"}" * 1000
     call = b'{"id": "1", "function": {"name": "f", "arguments": %s}}' % deep
     for key in (b"message", b"delta"):
@@ -321,7 +321,7 @@ def test_arguments_that_are_nested_too_deep_are_our_error() -> None:
 
 
 @pytest.mark.parametrize("choices", [[], {}, "", 0])
-def test_choices_that_are_empty_are_none(choices: object) -> None:
+def test_empty_choices_of_any_type_are_an_empty_list(choices: object) -> None:
     assert completion({"choices": choices}).choices == []
 
 

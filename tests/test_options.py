@@ -57,9 +57,9 @@ def test_a_broken_key_is_refused_and_not_shown(key: str) -> None:
         ("Bearer sk-abc", 'begins with "Bearer": leave that out'),
         ("bearer  sk-abc", 'begins with "Bearer": leave that out'),
         ("Bearer", 'begins with "Bearer": leave that out'),
-        ("Authorization: Bearer sk-abc", "has its name before it: pass the key alone"),
-        ("OPENAI_API_KEY=sk-abc", "has its name before it: pass the key alone"),
-        ("export OPENAI_API_KEY = sk-abc", "has its name before it: pass the key alone"),
+        ("Authorization: Bearer sk-abc", "begins with the name of a variable or header: pass"),
+        ("OPENAI_API_KEY=sk-abc", "begins with the name of a variable or header: pass"),
+        ("export OPENAI_API_KEY = sk-abc", "begins with the name of a variable or header: pass"),
         ("'sk-abc'", "is in quotes: leave them out"),
         ('"sk-abc"', "is in quotes: leave them out"),
     ],
@@ -75,7 +75,7 @@ def test_a_key_with_something_around_it_is_refused_and_not_shown(
 
 
 @pytest.mark.parametrize("key", ["bearer-of-news", "Bearers", "a=b", "it's", "KEY"])
-def test_a_key_that_only_looks_like_that_is_taken(key: str) -> None:
+def test_a_key_that_only_looks_like_that_is_accepted(key: str) -> None:
     assert AsyncClient(api_key=key).api_key == key
 
 
@@ -203,7 +203,7 @@ def test_a_broken_proxy(proxy: Any) -> None:
 
 @pytest.mark.parametrize("value", [5, b"org", ["org"]])
 @pytest.mark.parametrize("option", ["organization", "project"])
-def test_an_id_of_the_wrong_type_is_named_as_the_option_is(option: str, value: Any) -> None:
+def test_an_id_of_the_wrong_type_is_refused_by_its_option_name(option: str, value: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=f"^{option} has type .*: pass the id as a str"):
         AsyncClient(api_key="k", **{option: value})
 

@@ -164,7 +164,7 @@ async def test_usage_that_was_asked_for_has_time_to_come(
 
 
 @pytest.mark.parametrize("end", [[], [DONE]])
-async def test_usage_that_was_asked_for_and_never_comes_is_told_in_the_log(
+async def test_usage_that_was_asked_for_and_never_comes_is_logged(
     raw: RawServer, raw_client: AsyncClient, caplog: pytest.LogCaptureFixture, end: list[bytes]
 ) -> None:
     raw.answer = saying(*HELLO, STOP, *end)
@@ -318,7 +318,7 @@ async def test_tool_calls_of_messages_in_place_of_deltas_come_once_each(
     assert message.to_dict()["tool_calls"] == calls
 
 
-async def test_a_message_in_place_of_deltas_keeps_what_is_no_text(
+async def test_a_message_in_place_of_deltas_keeps_what_is_not_text(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     content = [THINKING, {"type": "text", "text": "hello"}]
@@ -501,7 +501,7 @@ async def test_a_tool_call_is_found_in_every_shape(
 
 @pytest.mark.parametrize("value", ["none", [5], ["weather"]])
 @pytest.mark.parametrize("streamed", [True, False])
-async def test_tool_calls_that_cannot_be_read_and_nothing_else_are_an_error(
+async def test_an_answer_of_only_unreadable_tool_calls_is_an_error(
     raw: RawServer, raw_client: AsyncClient, value: Any, streamed: bool
 ) -> None:
     if streamed:

@@ -74,7 +74,7 @@ def delta_of(piece: dict[str, Any]) -> dict[str, Any]:
 
 
 def index_in(piece: dict[str, Any]) -> int:
-    """The index of the choice a piece belongs to; what is no whole number is the first."""
+    """The index of the choice a piece belongs to: the first, if it is not a whole number."""
     index = piece.get("index")
     return int(index) if isinstance(index, int | float) else 0
 

@@ -63,28 +63,28 @@ def home(**fields: Any) -> Home:
         ({}, Cat),
     ],
 )
-def test_one_of_several_objects_is_told_by_its_own_fields_then_by_its_type(
+def test_a_member_of_a_union_is_told_by_its_own_fields_then_by_its_type(
     value: dict[str, Any], cls: type[APIObject]
 ) -> None:
     assert type(home(pet=value).pet) is cls
     assert [type(pet) for pet in home(pets=[value, {"type": "dog"}]).pets or []] == [cls, Dog]
 
 
-def test_a_union_whose_members_cannot_be_told_apart_is_an_error_of_the_class() -> None:
+def test_a_union_whose_members_cannot_be_told_apart_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="give each a field of the same name with a Literal type"):
         structurer(Untold)
 
 
-def test_a_word_or_any_text_is_text() -> None:
+def test_a_literal_or_any_text_is_text() -> None:
     assert home(kind="tent").kind == "tent"
 
 
 @pytest.mark.parametrize("value", [5, "cat", [{"type": "cat"}]])
-def test_what_is_no_object_is_none_of_several(value: object) -> None:
+def test_what_is_not_an_object_is_no_member_of_a_union(value: object) -> None:
     assert home(pet=value).pet is None
 
 
-def test_what_is_no_object_among_objects_is_left_out() -> None:
+def test_items_that_are_not_objects_are_left_out() -> None:
     result = home(pets=["cat", {"type": "dog"}, None, 5])
     assert [pet.type for pet in result.pets or []] == ["dog"]
     assert result.to_dict() == {"pets": ["cat", {"type": "dog"}, None, 5]}
@@ -105,5 +105,5 @@ def test_a_list_of_numbers_is_not_copied(numbers: list[float]) -> None:
         ([[0.5]], None),
     ],
 )
-def test_a_list_of_numbers_in_other_clothes_is_read(numbers: list[Any], read: object) -> None:
+def test_a_list_of_numbers_in_other_forms_is_read(numbers: list[Any], read: object) -> None:
     assert structurer(Vector)({"numbers": numbers}).numbers == read

@@ -136,7 +136,7 @@ async def test_a_closed_file() -> None:
 
 async def test_a_read_that_takes_no_size_gives_all_at_once() -> None:
     class Answer:
-        """As HTTP clients have it: the same each time."""
+        """Like that of HTTP clients: the same each time."""
 
         def read(self) -> bytes:
             return PNG
@@ -240,11 +240,11 @@ async def test_text_that_is_no_picture_is_called_what_it_is(text: str, message: 
 
 
 DAMAGED = {
-    "a character that is none": (TEXT[:50] + "!" + TEXT[51:], "'!' at character 51 is not of"),
+    "a foreign character": (TEXT[:50] + "!" + TEXT[51:], "'!' at character 51 is not base64"),
     "the same, at the beginning": (TEXT[:26] + "\\n" + TEXT[26:], r"'\\\\' at character 27 is not"),
-    "two texts in one": (f"{TEXT}=={TEXT}", "'=' at character .* is followed by more"),
-    "dots for the rest": (TEXT[:60] + "...", r"'\.' at character 61 is not of base64"),
-    "one too many": (LONG + "A", "characters one is too many, or some are missing"),
+    "two texts in one": (f"{TEXT}=={TEXT}", "'=' at character .* is not at the end"),
+    "dots for the rest": (TEXT[:60] + "...", r"'\.' at character 61 is not base64"),
+    "one too many": (LONG + "A", "characters, which is one too many or some too few"),
 }
 
 
@@ -266,27 +266,27 @@ async def test_damaged_base64_is_called_damaged(tmp_path: Path, case: str, wrap:
     assert len(str(caught.value)) < 250
 
 
-async def test_a_picture_without_its_end_is_sent_as_readers_may_show_it() -> None:
+async def test_a_picture_without_its_end_is_sent_because_readers_may_show_it() -> None:
     data = picture("JPEG")[:-2]
     part = await image_part(f"data:image/jpg;base64,{base64.b64encode(data).decode()}")
     assert part["image_url"]["url"].startswith("data:image/jpeg;base64,")
 
 
-async def test_a_data_url_without_a_comma_is_shown_one() -> None:
-    with pytest.raises(InvalidArgumentError, match="no comma: it looks like"):
+async def test_a_data_url_without_a_comma_gets_an_example() -> None:
+    with pytest.raises(InvalidArgumentError, match="no comma: write it like"):
         await image_part("data:image/png;base64")
 
 
-# --- names of no file ---------------------------------------------------------------------------
+# --- text that is no path -------------------------------------------------------------------------
 
-WEB = "an address on the web begins with https:// or http://"
+WEB = "a web address must begin with https:// or http://"
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("sandbox:/mnt/data/a.png", "it is in the sandbox of a code interpreter: download it"),
-        ("sandbox:///mnt/data/a.png", "it is in the sandbox of a code interpreter: download it"),
+        ("sandbox:/mnt/data/a.png", "it is in the sandbox of a code interpreter; download it"),
+        ("sandbox:///mnt/data/a.png", "it is in the sandbox of a code interpreter; download it"),
         ("www.example.com/a.png", WEB),
         ("example.com/a.png", WEB),
         ("//example.com/a.png", WEB),
@@ -295,17 +295,17 @@ WEB = "an address on the web begins with https:// or http://"
         ("https:/example.com/a.png", WEB),
         ("http:example.com/a.png", WEB),
         ("https//example.com/a.png", WEB),
-        ("~/a.png", r"`~` is not expanded: write the whole path, or pass Path\(...\).expanduser"),
+        ("~/a.png", r"`~` is not expanded; write the full path, or pass Path\(...\).expanduser"),
         ("~me/a.png", "`~` is not expanded"),
-        ("$HOME/a.png", "variables are not expanded: pass os.path.expandvars"),
+        ("$HOME/a.png", "variables are not expanded; pass os.path.expandvars"),
         ("%USERPROFILE%\\a.png", "variables are not expanded"),
-        ("pictures/*.png", "wildcards are not expanded: pass one path at a time"),
+        ("pictures/*.png", "wildcards are not expanded; pass one path at a time"),
         ('"a.png"', "leave out the quotes around it"),
         ("blob:https://example.com/1", r"pass a path, an http\(s\) URL or a data URL"),
         ("attachment:a.png", r"pass a path, an http\(s\) URL or a data URL"),
     ],
 )
-async def test_text_that_names_no_file_says_what_to_pass(text: str, said: str) -> None:
+async def test_the_error_for_text_that_is_no_path_says_what_to_pass(text: str, said: str) -> None:
     with pytest.raises(InvalidArgumentError, match=f"^[^\n]*: {said}"):
         await image_part(text)
 

@@ -37,8 +37,8 @@ class Journal(Protocol):
         done: the ids whose results are in the output, as `open` has found them.
         kept: how many they are.
         failed: how many of them are errors.
-        refused: how many of these would be errors again, as the server has refused the request.
-        bad_lines: how many of them stand for lines that are no requests.
+        refused: how many of these errors would recur, because the server refused the request.
+        bad_lines: how many of the errors stand for lines that are not requests.
         repaired: lines that `open` has dropped: half-written, NULs, second ones of an id.
     """
 

@@ -25,15 +25,15 @@ _GZIP = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 _UNPACK = "unpack it first, or use gzip, which is read as it is"
 _UTF8 = "save the file as UTF-8"
 _SHEET = "save it as CSV, and pass that with --from-prompts"
-_TEXT = "pass a text file, with requests as JSON Lines, or with prompts for --from-prompts"
-# What tells other files that are often passed as an input: bytes at an offset; what they are, and
-# what to do. Each is taken from the specification of its format.
+_TEXT = "pass a text file: requests as JSON Lines, or prompts with --from-prompts"
+# How to recognize other files that are often passed as input: an offset and the bytes there; what
+# the file is, and what to do. Each is taken from the specification of its format.
 _OTHERS = (
     *((0, b"BZh%d1AY&SY" % level, "bzip2-compressed", _UNPACK) for level in range(1, 10)),
     (0, b"\xfd7zXZ\0", "xz-compressed", _UNPACK),
     (0, b"\x28\xb5\x2f\xfd", "zstd-compressed", _UNPACK),
     (0, b"\x04\x22\x4d\x18", "lz4-compressed", _UNPACK),
-    # The name of the first file in a zip archive: those of ECMA-376 and of OpenDocument.
+    # The name of the first file in a zip archive, as ECMA-376 and OpenDocument have it.
     (30, b"[Content_Types].xml", "an Office file, such as Excel's", _SHEET),
     (30, b"mimetypeapplication/vnd.oasis", "an OpenDocument file", _SHEET),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office file, such as Excel's", _SHEET),
@@ -98,8 +98,8 @@ def _refuse_others(path: Path, head: bytes) -> None:
 
 
 def _is_binary(head: bytes, *, whole: bool) -> bool:
-    """Whether a file that begins so is no text: it has a NUL, or is not UTF-8 and has other bytes
-    that do not occur in text. Text in UTF-8 may have them: say, a log with backspaces.
+    """Whether a file that begins like this is not text: it has a NUL, or it is not UTF-8 and has
+    other bytes that do not occur in text. UTF-8 text may have those, such as a log with backspaces.
     """
     if b"\0" in head:
         return True

@@ -38,7 +38,7 @@ _WINDOWS_LOCK_AT = 1 << 62
 _MAX_OPENS = 20
 
 
-# Names of files that a run does not write, and what to do.
+# Suffixes of files that a run does not write, and what to do instead.
 _PLAIN = "name it .jsonl, and compress it afterwards"
 _OTHER_FILES = {
     **dict.fromkeys((".gz", ".gzip", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".7z"), _PLAIN),
@@ -48,11 +48,11 @@ _OTHER_FILES = {
 
 
 def misnamed(path: Path) -> str | None:
-    """One sentence where the name of an output promises another kind of file than a run writes."""
+    """The error if the name of an output promises a kind of file that a run does not write."""
     if (advice := _OTHER_FILES.get(path.suffix.lower())) is None:
         return None
-    says = f"plain JSON Lines, not what {path.suffix} says"
-    return f"The output {path.name} would hold {says}: {advice}."
+    but = f"although its name ends in {path.suffix}"
+    return f"The output {path.name} would hold plain JSON Lines, {but}: {advice}."
 
 
 class OutputError(OpenAIError):

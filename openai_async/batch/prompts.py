@@ -27,12 +27,12 @@ def prompts_of(path: Path, *, column: str | None = None) -> Iterator[tuple[int, 
     Args:
         path: `.csv`, `.tsv` or `.parquet`, where each row has a prompt; any other file has one on
             each line, not counting blank lines. All but Parquet may be gzip-compressed. A CSV may
-            have semicolons, tabs or bars for commas: its header tells.
+            have semicolons, tabs or bars instead of commas; the header shows which.
         column: which one has the prompts. Needed where there is more than one.
 
     Raises:
-        InvalidArgumentError: there is no such column (at once); the file cannot be read, has no
-            prompts, or a row has none (when it is come to).
+        InvalidArgumentError: there is no such column (raised at once); the file cannot be read,
+            has no prompts, or a row has none (raised when that point is reached).
     """
     rows = _rows(path, column, None)
     return ((number, prompt) for number, prompt, _ in rows)
@@ -104,7 +104,7 @@ def _rows(path: Path, column: str | None, id_column: str | None) -> Iterator[_Ro
 
 
 def _some(rows: Iterator[_Row], otherwise: str) -> Iterator[_Row]:
-    """The rows; that there is not one is an error."""
+    """The rows; it is an error if there are none."""
     first = next(rows, None)
     if first is None:
         raise InvalidArgumentError(otherwise)
@@ -112,8 +112,8 @@ def _some(rows: Iterator[_Row], otherwise: str) -> Iterator[_Row]:
     yield from rows
 
 
-# The delimiters that a kind of table may have; most likely first. Spreadsheets write semicolons
-# into a .csv wherever the comma is the decimal sign.
+# The delimiters that a kind of table may have, the most likely first. Spreadsheets write semicolons
+# into a .csv where the decimal separator is a comma.
 _SEPARATORS = {".csv": ",;\t|", ".tsv": "\t,;|"}
 _TABLES = ".csv, .tsv, .parquet"
 
@@ -190,20 +190,21 @@ def _csv_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tupl
         filled = (row for row in rows if row)  # a blank line is no row
         for number, row in enumerate(filled, 1):
             if any(row[len(names) :]):  # most likely the rest of a prompt
-                msg = f"{path}, row {number} has more columns than the header: put text in quotes."
+                where = f"{path}, row {number}"
+                msg = f"{where} has more columns than the header: put quotes around each text."
                 raise InvalidArgumentError(msg)
             yield number, tuple(row[i] if i < len(row) else None for i in at)
 
 
 def _header(rows: Iterator[list[str]]) -> list[str]:
-    """The first row that is not blank; none in an empty file."""
+    """The first row that is not blank; an empty list if there is none."""
     return next((row for row in rows if row), [])
 
 
 def _separator(path: Path) -> str:
-    """The first of the kind's delimiters that gives the header more than one column.
+    """The first delimiter of this kind of file that splits the header into several columns.
 
-    If none does there is but one column, which needs a delimiter no more than another.
+    If none does, there is only one column, and any delimiter will do.
     """
     likely = _SEPARATORS[_kind(path) or ".csv"]
     for separator in likely:

@@ -60,7 +60,7 @@ class Tally:
 
     Attributes:
         completed, failed: results without and with an error.
-        refused: how many of the failed would fail again, as the server has refused them (4xx).
+        refused: how many of `failed` would fail again, because the server refused them (4xx).
         tokens: `usage.total_tokens` of all answers.
         attempts: how many times requests were sent, retries included.
         rejections: how many of the attempts were refused with 429.
@@ -113,7 +113,7 @@ class Tally:
     ) -> BatchReport:
         """The report of a run with these results; see `BatchReport` for the arguments.
 
-        `refused_before` are those of `failed_before` that would fail again.
+        `refused_before` is how many of `failed_before` would fail again.
         """
         return BatchReport(
             total=total,
@@ -145,8 +145,8 @@ class BatchReport:
         skipped: lines of the input that were no requests.
         resumed: requests whose result was in the output before this run.
         failed_before: results that were in the output before this run, and are errors.
-        refused: how many of all these errors would come again: the server has refused the request
-            itself (404, 400 and the like), so that something is to be mended first.
+        refused: how many of all these errors would recur, because the server refused the request
+            itself (404, 400 and the like). Fix their cause before you send them again.
         tokens: `usage.total_tokens` of all answers of this run.
         attempts: how many times requests were sent, retries included.
         rejections: how many of the attempts were refused with 429.

@@ -20,7 +20,7 @@ BAD_LINE = "bad_line"
 
 
 def is_refusal(status: object) -> bool:
-    """Whether the status of a failure says that the same request would fail again as it is."""
+    """Whether a failure with this status would recur if the same request were sent again."""
     return type(status) is int and 400 <= status < 500 and status not in RETRYABLE_STATUSES
 
 
@@ -79,7 +79,7 @@ class BatchResult:
 
     @property
     def refused(self) -> bool:
-        """Whether it failed, and would again: the server has refused the request (4xx)."""
+        """Whether it failed and would fail again: the server refused the request (4xx)."""
         status = None if self.response is None else self.response.status_code
         return self.failed and is_refusal(status)
 

@@ -107,12 +107,12 @@ async def _run(
 
 
 def _what_to_do(failed: int, refused: int, target: Path) -> str:
-    """About failures: sending them again helps only where the server has not refused them."""
-    mend = f"mend what their errors in {target} say"
+    """What to do about failures: sending them again does not help if the server refused them."""
+    fix = f"fix the cause given in {target}"
     if failed == refused:
-        return f"{failed:,} failed and would fail again: {mend}, then add --retry-failed."
+        return f"{failed:,} failed and would fail again: {fix}, then add --retry-failed."
     retry = f"{failed:,} failed: --retry-failed does them again"
-    return f"{retry}, but for {refused:,} of them {mend} first." if refused else f"{retry}."
+    return f"{retry}, but for {refused:,} of them {fix} first." if refused else f"{retry}."
 
 
 def _show(result: BatchReport, output: Output) -> None:

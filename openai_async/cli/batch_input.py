@@ -74,7 +74,7 @@ def _write_requests(
 
     Results belong to requests by their ids alone. So once there are results, there may be more
     requests than before, but no others: results would be taken for answers to other prompts.
-    Errors that are about to be dropped are no such results: who has mistyped the model may mend it.
+    Errors that are about to be dropped do not count: whoever mistyped the model can correct it.
     """
     lines: Iterator[bytes] = (orjson.dumps(request) + b"\n" for request in _requests(prompts))
     if any(not (options.retry_failed and entry.failed) for entry in _entries(output)):

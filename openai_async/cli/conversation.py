@@ -20,7 +20,7 @@ from .output import Output, write_note
 from .running import event_loop
 
 LEAVE = "exit"
-# What people type who have come from other programs.
+# What people type who are used to other programs.
 LEAVES = (LEAVE, "quit", "/exit", "/quit")
 # Appended to an answer that was stopped, for the model to see.
 CUT = " [stopped here by the user]"

@@ -38,15 +38,15 @@ class CommandError(Exception):
 # What to do instead of naming a standard stream `-`, by command.
 _DASHES = {
     "chat": "leave it out (text from a pipe is read anyway), and name pictures by path or URL",
-    "batch": "name files, as a run that is started again reads its input and its output once more",
+    "batch": "name files, because a run that is resumed reads its input and output again",
 }
 
 
 def check_dashes(tokens: Sequence[str]) -> None:
-    """Refuse `-`, which cyclopts would take for an option; behind `--` it is a word like others.
+    """Refuse `-`, which cyclopts would take for an option; after `--` it is an ordinary word.
 
     Raises:
-        UsageError: there is one.
+        UsageError: `-` is among the tokens.
     """
     before = [*tokens[: tokens.index("--")]] if "--" in tokens else tokens
     if "-" in before:
@@ -56,7 +56,7 @@ def check_dashes(tokens: Sequence[str]) -> None:
 
 
 def one_limit(max_completion_tokens: int | None, max_tokens: int | None) -> None:
-    """Refuse both names of one limit, as OpenAI does once the request is sent.
+    """Refuse both names of the same limit at once, as OpenAI does when the request is sent.
 
     Raises:
         UsageError: both are given.

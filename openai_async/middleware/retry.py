@@ -86,9 +86,9 @@ class Retry:
             attempt += 1
 
     def _delay(self, error: APIError, attempt: int, request: Request) -> float | None:
-        """Seconds until the next attempt; `None` for no more.
+        """Seconds until the next attempt; `None` if there is none.
 
-        Only here is it known why there are no more, so the error gets its advice here.
+        Only here do we know why there is none, so the error gets its advice here.
         """
         if request.course.final or not is_retryable(error):
             return None
@@ -97,8 +97,8 @@ class Retry:
             advise(
                 error,
                 f"The server asks to wait {_seconds(error.retry_after)}, longer than "
-                f"max_retry_after ({_seconds(longest)}): try again after that time, or raise it "
-                "with retry=RetryPolicy(max_retry_after=...).",
+                f"max_retry_after ({_seconds(longest)}): try again after that time, or raise "
+                "the limit with retry=RetryPolicy(max_retry_after=...).",
             )
             return None
         if attempt > request.max_retries:
@@ -125,7 +125,7 @@ def is_retryable(error: APIError) -> bool:
 
 
 def _seconds(value: float) -> str:
-    # As precise as retry-after-ms; the time until a date is known to the microsecond.
+    # To the millisecond, like retry-after-ms; the time until a date would have microseconds.
     return f"{round(value, 3):.12g} s"
 
 

@@ -66,7 +66,7 @@ class APIObject:
 
     @classmethod
     def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """The JSON object with everything in its place."""
+        """The JSON object with misplaced fields moved to where they belong."""
         return value
 
     # Written once, for all, and not by attrs for each of 36 classes: that would be a fifth of the
@@ -133,7 +133,7 @@ class APIObject:
         """
         from ..structuring import structurer
 
-        structurer(type(self))  # sets _converters, if this process has only unpickled so far
+        structurer(type(self))  # sets _converters, even if this process has only unpickled so far
         known = _known(type(self))
         return _copied(
             {k: v for k, v in (self._raw or {}).items() if k not in known or self._is_misfit(k, v)}
@@ -238,7 +238,7 @@ def _current(value: object, came: object) -> object:
         return came
     if isinstance(came, dict) and [id(getattr(item, "_raw", None)) for item in value] == [id(came)]:
         return came  # one call, not in a list
-    # What is no object has none: a null, or what a server put among tool calls by mistake.
+    # Nothing is made of an item that is not an object: a null, or a stray item among tool calls.
     made = [item for item in came if type(item) is dict] if isinstance(came, list) else []
     if [id(getattr(item, "_raw", None)) for item in value] != [id(item) for item in made]:
         return _plain(value)

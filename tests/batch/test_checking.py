@@ -86,7 +86,7 @@ def test_an_id_belongs_to_the_first_line_that_has_it_even_if_that_is_bad(path: P
         ("url", "[" * 400 + "]" * 400, "url is [[["),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_shown_as_the_line_has_it(
+def test_a_value_of_the_wrong_kind_is_shown_as_in_the_line(
     path: Path, field: str, value: str, said: str
 ) -> None:
     line = json.dumps({**json.loads(request("a")), field: "HERE"}).replace('"HERE"', value)

@@ -61,7 +61,7 @@ def test_the_header_tells_what_separates_the_columns(
     assert list(prompts_of(write(name, "\n".join(lines)), column="prompt")) == [(1, "Hi")]
 
 
-def test_what_a_table_is_named_for_separates_its_columns_before_anything_else(write: Any) -> None:
+def test_the_delimiter_of_the_suffix_is_tried_first(write: Any) -> None:
     assert list(prompts_of(write("in.csv", "a;b,c\n1;2,x\n"), column="a;b")) == [(1, "1;2")]
     assert list(prompts_of(write("in.tsv", "a,b\tc\n1,2\tx\n"), column="a,b")) == [(1, "1,2")]
 
@@ -71,12 +71,12 @@ def test_semicolons_within_quotes_and_in_prompts_separate_nothing(write: Any) ->
     assert list(prompts_of(path)) == [(1, "Hi; you"), (2, "Ho; you")]
 
 
-def test_semicolons_in_place_of_commas_still_need_the_column_to_be_named(write: Any) -> None:
+def test_a_table_with_semicolons_still_needs_its_column_named(write: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="say which has the prompts, of 'id', 'prompt'"):
         prompts_of(write("in.csv", "id;prompt\n1;Hi\n"))
 
 
-def test_blank_lines_before_a_header_are_no_header(write: Any) -> None:
+def test_blank_lines_before_the_header_are_skipped(write: Any) -> None:
     assert list(prompts_of(write("in.csv", "\n\nid,prompt\n\n1,a\n"), column="prompt")) == [
         (1, "a")
     ]
@@ -96,7 +96,7 @@ def test_blank_lines_before_a_header_are_no_header(write: Any) -> None:
         ("in.csv", "prompt\n\n", "has no rows: write a prompt in each row below the header."),
     ],
 )
-def test_a_file_without_prompts_is_one_sentence(
+def test_a_file_without_prompts_is_an_error_of_one_sentence(
     write: Any, name: str, text: str, said: str
 ) -> None:
     path = write(name, text)
@@ -105,7 +105,7 @@ def test_a_file_without_prompts_is_one_sentence(
     assert str(caught.value).startswith(f"{path} {said}")
 
 
-def test_a_table_without_rows_is_one_sentence(tmp_path: Path) -> None:
+def test_a_table_without_rows_is_an_error_of_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="has no rows: write a prompt in each row"):
         list(prompts_of(parquet(tmp_path / "in.parquet", prompt=[])))
 

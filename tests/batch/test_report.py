@@ -160,7 +160,7 @@ def test_a_report_is_made_of_a_tally() -> None:
     ("status", "refused"),
     [(400, 1), (403, 1), (404, 1), (422, 1), (408, 0), (409, 0), (429, 0), (503, 0), (200, 0)],
 )
-def test_what_the_server_has_refused_is_counted(status: int, refused: int) -> None:
+def test_refused_requests_are_counted(status: int, refused: int) -> None:
     response = BatchResponse(status_code=status, request_id=None, body=None)
     tally = tally_of(bad("x", response=response), bad("x"), good(response=response))
     report = tally.report(total=3, wall_time=1.0, failed_before=5, refused_before=4)

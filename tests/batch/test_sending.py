@@ -181,7 +181,7 @@ async def test_an_answer_that_is_no_json_object_is_an_error(
     ("text", "said"),
     [("null", "null"), ("[null, true]", "[null, true]"), ('"ok"', "'ok'"), ("[NaN]", "[NaN]")],
 )
-async def test_an_answer_that_is_no_object_is_shown_as_json(
+async def test_an_answer_that_is_not_an_object_is_shown_as_json(
     mocked: aioresponses, mocked_client: AsyncClient, text: str, said: str
 ) -> None:
     mocked.post(CHAT, body=text)

@@ -90,11 +90,11 @@ async def test_failures_are_exit_code_1_until_they_are_done_again(
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 422])
-async def test_what_fails_the_same_way_each_time_is_to_be_mended_first(
+async def test_failures_that_would_recur_are_to_be_fixed_first(
     server: LocalServer, source: Path, target: Path, status: int
 ) -> None:
     server.script(Failure(status), times=2)
-    said = f"mend what their errors in {target} say, then add --retry-failed.\n"
+    said = f"fix the cause given in {target}, then add --retry-failed.\n"
     _, _, stderr = await batch(server, source, "-o", target)
     assert stderr.endswith(f"note: 2 failed and would fail again: {said}")
     _, stdout, stderr = await batch(server, source, "-o", target, "--json")
@@ -103,7 +103,7 @@ async def test_what_fails_the_same_way_each_time_is_to_be_mended_first(
 
 
 @pytest.mark.parametrize("parts", [[], ["--parts", "jsonl"], ["--parts", "parquet"]])
-async def test_failures_that_may_pass_are_told_from_those_that_will_not(
+async def test_temporary_failures_are_told_from_those_that_would_recur(
     server: LocalServer, tmp_path: Path, source: Path, parts: list[str]
 ) -> None:
     if "parquet" in parts:
@@ -114,11 +114,11 @@ async def test_failures_that_may_pass_are_told_from_those_that_will_not(
         _, _, stderr = await batch(server, source, "-o", target, *parts)
         assert stderr.endswith(
             "note: 2 failed: --retry-failed does them again, "
-            f"but for 1 of them mend what their errors in {target} say first.\n"
+            f"but for 1 of them fix the cause given in {target} first.\n"
         )
 
 
-async def test_failures_that_may_pass_are_only_to_be_done_again(
+async def test_temporary_failures_only_need_another_try(
     server: LocalServer, source: Path, target: Path
 ) -> None:
     server.script(Failure(status=200, body="words"))
@@ -126,7 +126,7 @@ async def test_failures_that_may_pass_are_only_to_be_done_again(
     assert stderr.endswith("note: 1 failed: --retry-failed does them again.\n")
 
 
-async def test_a_mistyped_model_is_mended_with_the_same_output(
+async def test_a_mistyped_model_can_be_corrected_with_the_same_output(
     server: LocalServer, tmp_path: Path, target: Path
 ) -> None:
     prompts = tmp_path / "prompts.txt"

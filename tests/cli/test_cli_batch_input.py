@@ -227,10 +227,13 @@ def test_a_dry_run_of_prompts_writes_nothing(tmp_path: Path, target: Path) -> No
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("out.jsonl.gz", "not what .gz says: name it .jsonl, and compress it afterwards."),
-        ("out.ZST", "not what .ZST says: name it .jsonl, and compress it afterwards."),
+        (
+            "out.jsonl.gz",
+            "although its name ends in .gz: name it .jsonl, and compress it afterwards.",
+        ),
+        ("out.ZST", "although its name ends in .ZST: name it .jsonl, and compress it afterwards."),
         ("out.parquet", "name it .jsonl, or pass --parts parquet and a directory."),
-        ("out.csv", "not what .csv says: name it .jsonl."),
+        ("out.csv", "although its name ends in .csv: name it .jsonl."),
     ],
 )
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])

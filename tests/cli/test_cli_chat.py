@@ -145,7 +145,7 @@ async def test_a_refusal_is_noted_on_stderr(way: str) -> None:
     assert (code, stderr) == (0, "note: The model refused: I would rather not.\n")
 
 
-async def test_an_answer_without_text_or_reason_is_noted_as_json_has_it() -> None:
+async def test_a_missing_finish_reason_is_noted_as_null() -> None:
     choice = {"index": 0, "message": {"role": "assistant", "content": None}, "finish_reason": None}
     async with LocalServer() as server:
         server.script(Failure(status=200, body={"id": "x", "choices": [choice]}))

@@ -24,7 +24,7 @@ def test_a_conversation_remembers_what_was_said() -> None:
 
 
 @pytest.mark.parametrize("word", ["exit", "quit", "/exit", "/quit"])
-def test_whichever_way_people_say_it_the_conversation_ends(word: str) -> None:
+def test_every_word_for_leaving_ends_the_conversation(word: str) -> None:
     with Terminal("chat", "--local") as terminal:
         terminal.expect("> ")
         terminal.send(f"{word}\n")

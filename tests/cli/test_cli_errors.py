@@ -77,7 +77,7 @@ def test_wrong_usage_is_one_sentence(arguments: tuple[str, ...], message: str) -
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("batch - -o out.jsonl", "name files, as a run that is started again"),
+        ("batch - -o out.jsonl", "name files, because a run that is resumed"),
         ("batch --from-prompts - --model m -o out.jsonl", "name files"),
         ("batch in.jsonl -o -", "name files"),
         ("batch in.jsonl --output - --json", "name files"),
@@ -94,14 +94,14 @@ def test_a_dash_for_a_standard_stream_is_refused_with_what_to_do(command: str, s
     assert done.stderr.count("\n") == 1
 
 
-def test_behind_two_dashes_a_dash_is_a_prompt() -> None:
+def test_after_two_dashes_a_dash_is_a_prompt() -> None:
     assert "You asked: “-”" in run_cli("chat", "--local", "--", "-").stdout
 
 
 @pytest.mark.parametrize(
     "command", ["chat Hi --local", "batch --from-prompts p.txt --model m -o out.jsonl --dry-run"]
 )
-def test_both_names_of_the_longest_answer_are_refused(command: str) -> None:
+def test_both_names_of_the_token_limit_are_refused_together(command: str) -> None:
     done = run_cli(*command.split(), "--max-tokens", "5", "--max-completion-tokens", "5")
     said = "--max-tokens and --max-completion-tokens are the same limit: pass one of them."
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {said}\n")

@@ -11,7 +11,7 @@ from openai_async.testing import Failure, LocalServer
 
 from .cli_process import arrival, outcome, start_cli
 
-# Seconds. Less than anything here would wait for, and more than a busy machine takes to exit.
+# In seconds: shorter than any wait in these tests, longer than a busy machine takes to exit.
 SOON = 20.0
 
 

@@ -1,5 +1,5 @@
 """What real servers and gateways send in place of what the API describes: failures in disguise,
-and good answers, oddly dressed. Plain and streamed are siblings: what one reader takes, all do.
+and good answers in odd shapes. Each is tried plain and streamed: what one reader accepts, all do.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def choice(of: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 FAILURES: dict[str, dict[str, Any]] = {
-    "an error beside no choices": {"error": {"message": FULL}, "choices": []},
+    "an error and no choices": {"error": {"message": FULL}, "choices": []},
     "an error in words": {"error": FULL},
     "a flat error": {"code": 400, "message": FULL},
     "a flat error with a type": {"type": "error", "code": "x", "message": FULL},
@@ -55,8 +55,8 @@ FAILURES: dict[str, dict[str, Any]] = {
     "an error on a choice": choice(chunk(), error={"code": 502, "message": FULL}),
     "an error in x_groq": {**chunk(), "x_groq": {"id": "1", "error": FULL}},
     "an error in x_groq, no choices": {"choices": [], "x_groq": {"id": "1", "error": FULL}},
-    "a message beside no choices": {"choices": [], "message": FULL, "code": 429},
-    "a message beside choices that are an object": {"choices": {}, "message": FULL, "code": 429},
+    "a message and no choices": {"choices": [], "message": FULL, "code": 429},
+    "a message, and choices that are an object": {"choices": {}, "message": FULL, "code": 429},
 }
 """JSON objects that say in some way that the request has failed."""
 
@@ -69,7 +69,7 @@ FRAMED: dict[str, bytes] = {
     "an error event": b'event: error\ndata: {"message": "the context is full"}\n\n',
     "an error event in words": b"event: error\ndata: the context is full\n\n",
 }
-"""Failures that show by how they are framed."""
+"""Failures that can be told by how they are framed."""
 
 CONTENTS: dict[str, list[Any]] = {
     "parts": [[{"type": "text", "text": "h"}], [{"type": "text", "text": "i"}]],
@@ -88,10 +88,10 @@ CONTENTS: dict[str, list[Any]] = {
 """Pieces of a content that says "hi"."""
 
 FAILED = (APIError, BadRequestError, RateLimitError, InternalServerError)
-"""By the code of the failure, if it has one that we know."""
+"""Which one depends on the code of the failure, if we know that code."""
 
 INDICES: list[Any] = [[0, 1, 2], [1, 0, 2], [None, 1, 1], ["x", 1, 0], [{}, [], ""]]
-"""Of the chunks of a single choice."""
+"""The indices in the chunks of a single choice."""
 
 EMPTY: tuple[Any, ...] = (None, {}, [], "", 0, False)
 
@@ -119,21 +119,21 @@ def message_of(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failures() -> Iterator[Fault]:
-    """A failure has the server's words, wherever it stands."""
+    """The error of a failure has the server's words, wherever these stand."""
     said: dict[str, Any] = {"stream": FAILED, "match": FULL}
     framed = {name: sse(value) for name, value in FAILURES.items()} | FRAMED
     for name, data in framed.items():
         for end, how in ((b"", ""), (DONE, ", then [DONE]")):
             later = events(HEAD, data, end) if end else events(HEAD, data)
             yield row(f"{name}{how}", "servers", later, partial="hi", **said)
-        # A comment first: what begins with JSON is no stream.
+        # A comment first: a body that begins with JSON is not a stream.
         first = events(b": ping\n\n", data, DONE)
         yield row(f"{name} first", "servers", first, **said)
     for name in ("an error line", "an error in many lines"):
         at_once = events(HEAD + FRAMED[name] + DONE)
         yield row(f"{name}, in one read", "servers", at_once, partial="hi", **said)
     noted = events(HEAD + b"WARNING: slow\n" + FRAMED["an error line"] + DONE)
-    yield row("an error line behind words, in one read", "servers", noted, partial="hi", **said)
+    yield row("an error line after words, in one read", "servers", noted, partial="hi", **said)
     for error in ({"message": ""}, {"message": None, "code": 0}):
         silent = events(HEAD, sse({"error": error}), DONE)
         yield row(f"the error {error}", "servers", silent, stream=APIError, partial="hi")
@@ -160,7 +160,7 @@ def _contents() -> Iterator[Fault]:
 
 
 def _side_fields() -> Iterator[Fault]:
-    """What is empty, or of another shape, beside the text changes nothing."""
+    """Side fields that are empty, or of another shape, change nothing."""
     for empty in (*EMPTY, 7, "x", [1], {"a": 1}):
         for field in ("usage", "created", "model", "system_fingerprint", "service_tier"):
             odd = {field: empty}
@@ -195,7 +195,7 @@ def _beside(name: str, top: dict[str, Any], on_choice: dict[str, Any]) -> Iterat
 
 
 def _ends() -> Iterator[Fault]:
-    """Complete by evidence, and by nothing else."""
+    """An answer is complete on evidence only."""
     cut: dict[str, Any] = {"stream": StreamInterruptedError, "partial": "hi"}
     for word in ("", "null", "None", " "):
         pieces = [sse(chunk(text, finish=word)) for text in "hi"]

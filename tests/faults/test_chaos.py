@@ -268,5 +268,5 @@ async def test_every_call_ends_in_a_right_answer_or_an_api_error(
     assert set(proxy.faults) == {*CHANCES, "corrupt", "refuse"}
     assert outcomes["right"] > 0.6 * CALLS
     loud = [r for r in caplog.records if r.levelno >= logging.WARNING and r.name in LOUD]
-    # A byte that was changed on the way may make another field of the usage.
+    # A byte that was changed on the way may turn the usage into another field.
     assert [r for r in loud if "without the usage" not in r.getMessage()] == []

@@ -78,7 +78,7 @@ async def test_a_number_bounds_a_plain_call_wherever_it_stalls(raw: RawServer, s
     assert took == pytest.approx(1)
 
 
-async def test_the_timeout_of_a_call_takes_nothing_over_from_the_clients(raw: RawServer) -> None:
+async def test_the_timeout_of_a_call_inherits_nothing_from_the_client(raw: RawServer) -> None:
     raw.answer = STALLS["after a chunk"]
     async with AsyncClient(
         base_url=raw.url, api_key="k", max_retries=0, timeout=Timeout(idle=1)

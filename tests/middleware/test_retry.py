@@ -187,7 +187,7 @@ async def test_the_error_for_a_wait_that_is_too_long_says_what_to_raise(
     error = caught.value
     assert error.message == (
         f"HTTP {status}: Busy. The server asks to {told}: try again after that time, "
-        "or raise it with retry=RetryPolicy(max_retry_after=...)."
+        "or raise the limit with retry=RetryPolicy(max_retry_after=...)."
     )
     assert str(error) == str(pickle.loads(pickle.dumps(error))) == error.message
 
@@ -212,7 +212,7 @@ async def test_the_error_for_a_wait_that_is_too_long_says_what_to_raise(
     ],
     ids=str,
 )
-async def test_max_retries_is_to_be_raised_only_where_that_would_help(
+async def test_raising_max_retries_is_advised_only_where_it_would_help(
     server: LocalServer, waits: list[float], failure: Failure, budget: int, advice: str
 ) -> None:
     server.script(attrs.evolve(failure, message="No."), times=3)

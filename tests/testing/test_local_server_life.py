@@ -156,7 +156,7 @@ async def test_an_error_in_the_server_is_a_500_in_openai_shape(
 
 
 class PatientRunner(web.AppRunner):
-    """One that would wait ten minutes for its handlers."""
+    """A runner that would wait ten minutes for its handlers to end."""
 
     def __init__(self, app: web.Application, **options: Any) -> None:
         super().__init__(app, **{**options, "shutdown_timeout": 600.0})

@@ -209,7 +209,7 @@ async def test_stall_after_sends_that_many_tokens_first(
         reading = asyncio.create_task(read_tokens(response, texts))
         async with asyncio.timeout(20):
             while len(texts) < 2:  # noqa: ASYNC110
-                await asyncio.sleep(0.001)  # a list tells nobody
+                await asyncio.sleep(0.001)  # a list has no event to wait for
         await asyncio.wait({reading}, timeout=0.05)
         assert not reading.done()
         reading.cancel()

@@ -70,7 +70,7 @@ def test_meta_survives_pickling_and_copying() -> None:
 
 
 def below(cls: type[APIObject]) -> list[type[APIObject]]:
-    """The package's classes made of `cls`, but for what attrs makes them of, and their twins."""
+    """The package's subclasses of `cls`, without their twins and those that attrs replaced."""
     found = [sub for direct in cls.__subclasses__() for sub in (direct, *below(direct))]
     made = [sub for sub in found if {"__slots__", "__attrs_attrs__"} <= vars(sub).keys()]
     return [sub for sub in made if sub.__module__.startswith("openai_async.")]
