@@ -61,7 +61,7 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
         raise _invalid(msg, value, meta)
     try:
         response = structurer(cls)(value)
-    except (APIResponseValidationError, RecursionError):
+    except APIResponseValidationError:
         pass  # may quote the API key, and so must not be the context of what is raised
     else:
         if (lost := response._unreadable()) is None:

@@ -66,8 +66,6 @@ class Waits:
         finally:
             with self._lock:
                 self._futures.discard(future)
-            if future.done() and not future.cancelled():
-                future.exception()  # a task cancelled at this moment never retrieves it
 
     def close(self) -> None:
         """End all waits; those in other loops end soon after."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import inspect
 import logging
 import pickle
@@ -219,19 +220,59 @@ async def test_closing_ends_the_waits_of_other_loops_too(server: LocalServer) ->
     assert "closed" in str(failed[0])
 
 
-def test_closing_in_a_forked_child_ends_the_waits_there() -> None:
+async def test_a_closed_client_does_not_let_anyone_wait_for_a_turn(server: LocalServer) -> None:
+    limit = RateLimit(requests_per_minute=1)
+    async with AsyncClient(api_key="any", base_url=server.url, rate_limit=limit) as client:
+        await client.models.list()
+    begun = asyncio.get_running_loop().time()
+    with pytest.raises(OpenAIError, match="closed: create a new AsyncClient"):
+        await client.models.list()
+    assert asyncio.get_running_loop().time() == begun
+
+
+async def test_a_wait_that_was_ended_early_leaves_no_timer() -> None:
     waits = Waits()
+    waiting = asyncio.create_task(waits.sleep(60))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    loop: Any = asyncio.get_running_loop()
+    assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
 
-    async def child() -> None:
-        waiting = asyncio.create_task(waits.sleep(60))
-        await asyncio.sleep(0)
+
+async def test_who_is_cancelled_as_the_client_is_closed_leaves_no_exception_behind() -> None:
+    waits = Waits()
+    logged: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+    waiting = asyncio.create_task(waits.sleep(60))
+    await asyncio.sleep(0)
+    waits.close()
+    asyncio.get_running_loop().call_soon(waiting.cancel)  # behind the end of its wait
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    gc.collect()
+    assert logged == []
+
+
+@pytest.mark.parametrize("waits_first", [True, False])
+async def test_closing_in_a_forked_child_ends_the_waits_there_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, waits_first: bool
+) -> None:
+    waits = Waits()
+    of_parent = asyncio.create_task(waits.sleep(60))
+    await asyncio.sleep(0)
+    with monkeypatch.context() as in_child:
+        in_child.setattr("openai_async.waits.os.getpid", lambda: -1)
+        if waits_first:
+            of_child = asyncio.create_task(waits.sleep(60))
+            await asyncio.sleep(0)
         waits.close()
-        with pytest.raises(OpenAIError, match="closed"):
-            await waiting
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("openai_async.waits.os.getpid", lambda: -1)
-        asyncio.run(child())
+        if waits_first:
+            with pytest.raises(OpenAIError, match="closed"):
+                await of_child
+        await asyncio.sleep(1)
+    assert not of_parent.done()
+    await of_parent
 
 
 async def test_a_call_cancelled_while_waiting_for_a_retry_ends(server: LocalServer) -> None:

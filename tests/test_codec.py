@@ -310,19 +310,74 @@ def test_a_key_in_an_event_of_the_wrong_shape_is_not_shown() -> None:
     assert caught.value.status_code == 200
 
 
-def test_arguments_that_are_nested_too_deep_raise_our_error() -> None:
-    deep = b'{"a":' * 1000 + b"1" + b"}" * 1000
-    call = b'{"id": "1", "function": {"name": "f", "arguments": %s}}' % deep
-    for key in (b"message", b"delta"):
-        choice = b'{"choices": [{"%s": {"tool_calls": [%s]}}]}' % (key, call)
-        for body in (choice, b"data: " + choice + b"\n\n"):
-            with suppress(APIError):
-                parse(ChatCompletion, body, META)
+DEEP = b'{"a":' * 1010 + b"1" + b"}" * 1010
+DEEP_CALL = b'{"tool_calls": [{"id": "1", "function": {"name": "f", "arguments": %s}}]}' % DEEP
+
+
+@pytest.mark.parametrize("key", [b"message", b"delta"])
+def test_arguments_that_are_nested_too_deep_stay_in_the_json(key: bytes) -> None:
+    result = parse(ChatCompletion, b'{"choices": [{"%s": %s}]}' % (key, DEEP_CALL), META)
+    (call,) = result.choices[0].message.tool_calls or []
+    assert call.type == "function"
+    assert call.function.arguments == ""
+    assert call.function.extra["arguments"]["a"]["a"]
+
+
+def test_arguments_that_are_nested_too_deep_in_a_stream_are_an_error() -> None:
+    event = b'data: {"choices": [{"delta": %s, "finish_reason": "stop"}]}\n\n' % DEEP_CALL
+    with pytest.raises(APIResponseValidationError) as caught:
+        parse(ChatCompletion, event, META)
+    assert len(caught.value.message) < 250
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"data": [{"id": %s}]}',
+        b'{"data": [{"object": %s}]}',
+        b'{"data": %s}',
+        b'{"choices": %s}',
+        b'{"choices": [{"message": %s}]}',
+        b'{"choices": [{"message": {"tool_calls": %s}}]}',
+        b'{"choices": [{"logprobs": %s}]}',
+        b'{"choices": [], "error": %s}',
+        b'{"message": %s}',
+    ],
+)
+def test_depths_anywhere_never_raise_a_recursion_error(answer: bytes) -> None:
+    body = answer % (b"[" * 1010 + b"]" * 1010)
+    for cls in (ChatCompletion, ModelList, ImagesResponse):
+        with suppress(APIError):
+            assert parse(cls, body, META, "sk-test-0123456789")
+
+
+def test_content_that_is_nested_too_deep_has_no_text() -> None:
+    body = b'{"choices": [{"message": {"content": %s%s}}]}' % (b"[" * 1010, b"]" * 1010)
+    assert parse(ChatCompletion, body, META).text == ""
+
+
+def test_half_a_stream_of_one_event_is_not_an_answer() -> None:
+    with pytest.raises(APIResponseValidationError):
+        parse(ChatCompletion, HEL, META)
+
+
+def test_the_error_of_a_choice_is_shown_though_groq_adds_its_id() -> None:
+    failed = b'data: {"choices": [{"error": {"message": "gone"}}], "x_groq": {"id": "1"}}\n\n'
+    with pytest.raises(APIError, match="gone"):
+        parse(ChatCompletion, HEL + failed, META)
 
 
 @pytest.mark.parametrize("choices", [[], {}, "", 0])
 def test_empty_choices_of_any_type_are_an_empty_list(choices: object) -> None:
     assert completion({"choices": choices}).choices == []
+
+
+def test_a_flat_call_takes_nothing_of_its_neighbours_from_what_came() -> None:
+    flat = {"id": "1", "name": "now", "arguments": "{}"}
+    message = (
+        completion({"choices": [{"message": {"tool_calls": [flat, "oops"]}}]}).choices[0].message
+    )
+    assert message.to_dict()["tool_calls"][1] == "oops"
 
 
 def test_one_odd_tool_call_does_not_take_the_others_with_it() -> None:

@@ -216,7 +216,9 @@ async def test_a_message_of_the_server_is_no_failure_of_an_answer_that_becomes_w
 ) -> None:
     status: dict[str, object] = {"type": "status", "message": "loading the model"}
     raw.answer = saying(status, *HELLO, status, STOP, status, DONE)
-    assert (await read(raw_client)).text == "hello"
+    completion = await read(raw_client)
+    assert (completion.text, completion.extra) == ("hello", {})
+    assert not any(["message" in chunk.extra async for chunk in ask(raw_client)])
 
 
 @pytest.mark.parametrize(
@@ -296,6 +298,10 @@ NOW = {"id": "1", "type": "function", "function": {"name": "now", "arguments": '
 LATER = {"id": "2", "type": "function", "function": {"name": "later", "arguments": "{}"}}
 
 
+def without_id(call: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in call.items() if key != "id"}
+
+
 def so_far(arguments: str) -> dict[str, Any]:
     return {**NOW, "function": {"name": "now", "arguments": arguments}}
 
@@ -308,6 +314,10 @@ def so_far(arguments: str) -> dict[str, Any]:
         ([[so_far("")], [so_far('{"a"')], [so_far('{"a": 1}')], [NOW]], [NOW]),
         ([[so_far('{"a"')], [{"function": {"arguments": ": 1}"}}]], [NOW]),
         ([[], [NOW], []], [NOW]),
+        (
+            [[without_id(NOW), without_id(LATER)]] * 2,
+            [without_id(NOW), without_id(LATER)],
+        ),
     ],
 )
 async def test_tool_calls_of_messages_in_place_of_deltas_come_once_each(
@@ -316,6 +326,15 @@ async def test_tool_calls_of_messages_in_place_of_deltas_come_once_each(
     raw.answer = saying(*(said(None, tool_calls=part) for part in messages), STOP, DONE)
     message = (await ask(raw_client).completion()).choices[0].message
     assert message.to_dict()["tool_calls"] == calls
+
+
+async def test_tool_calls_that_came_in_deltas_are_not_taken_from_the_message_at_the_end(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    last = said(None, "tool_calls", tool_calls=[so_far('{"a":1}')])  # spelled differently
+    raw.answer = saying(chunk(tool_calls=[{"index": 0, **NOW}]), last, DONE)
+    message = (await ask(raw_client).completion()).choices[0].message
+    assert message.to_dict()["tool_calls"] == [NOW]
 
 
 async def test_a_message_in_place_of_deltas_keeps_what_is_not_text(
@@ -348,6 +367,16 @@ async def test_pieces_of_two_choices_in_one_chunk_are_told_apart(
     raw.answer = saying(both("hel", "X"), both("lo", "Y"), *ends)
     completion = await read(raw_client, **({} if single else {"n": 2}))
     assert [one.message.content for one in completion.choices] == ["hello", "XY"]
+
+
+@pytest.mark.parametrize("one", [1, 1.0, "1", "1.0"])
+async def test_a_choice_is_found_by_its_index_in_any_spelling(
+    raw: RawServer, raw_client: AsyncClient, one: Any
+) -> None:
+    second = choice(chunk("X"), index=one)
+    raw.answer = saying(*HELLO, second, STOP, choice(STOP, index=one), DONE)
+    completion = await read(raw_client, n=2)
+    assert [each.message.content for each in completion.choices] == ["hello", "X"]
 
 
 async def test_two_pieces_of_one_choice_in_one_chunk_are_both_read(
@@ -508,12 +537,14 @@ async def test_an_answer_of_only_unreadable_tool_calls_is_an_error(
         raw.answer = saying(chunk(tool_calls=value), chunk(finish="tool_calls"), DONE)
     else:
         raw.answer = lambda e: e.whole(json.dumps(said(None, tool_calls=value)).encode())
-    with pytest.raises(APIResponseValidationError, match="a list of tool calls belongs"):
+    with pytest.raises(APIResponseValidationError, match="a list of tool calls belongs") as caught:
         if streamed:
             await ask(raw_client).completion()
         else:
             messages: Any = [{"role": "user", "content": "Hi"}]
             await raw_client.chat.completions.create(model="m", messages=messages)
+    assert (caught.value.partial is not None) == streamed
+    assert caught.value.attempts == 1
 
 
 async def test_an_error_on_the_way_has_what_came_before(

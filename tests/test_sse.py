@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_async.sse import ServerSentEvent, SSEDecoder, SSEError
+from openai_async.sse import MAX_STRAY, ServerSentEvent, SSEDecoder, SSEError
 
 
 def decode(data: bytes) -> list[tuple[str, bytes]]:
@@ -186,3 +186,10 @@ def test_what_came_in_an_earlier_piece_is_part_of_the_event() -> None:
     decoder = SSEDecoder()
     assert decoder.feed(b"retry: 5\n") == []
     assert decoder.feed(b"data: hi\n\n") == [ServerSentEvent("message", b"hi", retry=5)]
+
+
+def test_lines_outside_of_events_are_kept_up_to_a_limit() -> None:
+    decoder = SSEDecoder()
+    for _ in range(100):
+        decoder.feed(b"x" * 1000 + b"\n")
+    assert 60_000 < sum(map(len, decoder.stray)) <= MAX_STRAY

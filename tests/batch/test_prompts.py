@@ -174,6 +174,23 @@ def test_what_is_not_utf_8_is_named(tmp_path: Path, name: str) -> None:
         list(prompts_of(path))
 
 
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("prompt\nHello, you\n", 1),
+        ("id,prompt\n1,Hi\n2,Hello, you\n", 2),
+        ("id;prompt\n1;Hello; you\n", 1),
+    ],
+)
+def test_a_row_with_more_cells_than_the_header_is_not_cut(write: Any, text: str, row: int) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"row {row} has more columns than the header"):
+        list(prompts_of(write("in.csv", text), column="prompt"))
+
+
+def test_empty_cells_beyond_the_header_are_nothing(write: Any) -> None:
+    assert [*prompts_of(write("in.csv", "prompt\nHi,,\n"))] == [(1, "Hi")]
+
+
 def test_a_line_that_is_too_long_is_named(write: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="line 2: the line is longer than 32 MiB"):
         list(prompts_of(write("in.txt", "a\n" + "x" * (MAX_LINE + 1))))
