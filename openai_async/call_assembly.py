@@ -40,6 +40,8 @@ class Calls(Items):
     def _add_piece(self, piece: dict[str, Any]) -> None:
         index = index_of(piece)
         call = self._find(index, piece.get("id") or None)
+        if call is None and self and _is_tail(piece) and not _is_whole(_function(self[-1])):
+            call = self[-1]  # Nebius and Cerebras number the pieces; deepseek's tails may be off
         if call is None or _opens_another(call, piece):
             call = Fields(index=len(self) if index is None else index)
             self.append(call)
@@ -125,6 +127,11 @@ def _opens_another(call: Fields, piece: dict[str, Any]) -> bool:
         return bool(ours != theirs and ended)
     brings = any(function.get(key) not in (None, "") for key in _ARGUMENTS)
     return (name != known or brings) and _is_whole(held)
+
+
+def _is_tail(piece: dict[str, Any]) -> bool:
+    """Whether a piece only continues a call: it has neither an id nor a name."""
+    return not piece.get("id") and not _function(piece).get("name")
 
 
 def _news(held: Calls, whole: Any) -> Any:

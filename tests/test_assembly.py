@@ -275,6 +275,36 @@ def piece(
             id="another id with each piece",
         ),
         pytest.param(
+            [
+                piece("weather", "", id="a", index=0),
+                piece(None, '{"city":', index=1),
+                piece(None, '"Oslo"}', index=2),
+            ],
+            [("a", "weather", OSLO)],
+            id="an index for each piece",
+        ),
+        pytest.param(
+            [
+                piece("weather", "", id="a", index=0),
+                piece(None, OSLO, index=0),
+                piece("time", "", id="b", index=0),
+                piece(None, '{"zone":', index=1),
+                piece(None, '"UTC"}', index=1),
+            ],
+            [("a", "weather", OSLO), ("b", "time", '{"zone":"UTC"}')],
+            id="the index always 0, but for the rest of the second",
+        ),
+        pytest.param(
+            [
+                piece(None, '{"city":', id="a"),
+                piece("weather", '"Oslo"}', id="a"),
+                piece(None, "{}", id="b"),
+                piece("time", id="b"),
+            ],
+            [("a", "weather", OSLO), ("b", "time", "{}")],
+            id="arguments before the name",
+        ),
+        pytest.param(
             [piece("weather", {"city": "Oslo"}, id="a", index=0)],
             [("a", "weather", '{"city": "Oslo"}')],
             id="arguments as an object",
