@@ -16,7 +16,6 @@ from ._submodules import submodule
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .chat_stream import ChatCompletionStream
     from .client import AsyncClient
     from .errors import (
         APIConnectionError,
@@ -37,10 +36,11 @@ if TYPE_CHECKING:
         StreamInterruptedError,
         UnprocessableEntityError,
     )
+    from .http.request import Request, Response
     from .middleware import Middleware, Send
     from .options import RateLimit, RetryPolicy, Timeout
-    from .request import Request, Response
-    from .stream import AsyncStream
+    from .streaming.base import AsyncStream
+    from .streaming.chat import ChatCompletionStream
     from .vision import image_part
 
 __all__ = [
@@ -80,7 +80,7 @@ __all__ = [
 # no use for: `openai-async --help` takes 140 ms of CPU time so, and took 355 ms (CPython 3.11).
 # tests/test_public_names.py keeps this, the imports above and `__all__` the same.
 _MODULES = {
-    "chat_stream": ("ChatCompletionStream",),
+    "streaming.chat": ("ChatCompletionStream",),
     "client": ("AsyncClient",),
     "errors": (
         "APIConnectionError",
@@ -103,8 +103,8 @@ _MODULES = {
     ),
     "middleware": ("Middleware", "Send"),
     "options": ("RateLimit", "RetryPolicy", "Timeout"),
-    "request": ("Request", "Response"),
-    "stream": ("AsyncStream",),
+    "http.request": ("Request", "Response"),
+    "streaming.base": ("AsyncStream",),
     "vision": ("image_part",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -17,11 +17,13 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from . import codec
 from ._version import __version__
-from .accounts import Account, ByAccount, account_of
 from .errors import MIN_SECRET, InvalidArgumentError, secret_of
+from .http.request import Request, Response
+from .http.transport import SSL, Transport
+from .http.urls import Urls, query_values
 from .middleware import Middleware, chain
+from .middleware.accounts import Account, ByAccount, account_of
 from .middleware.retry import Retry
 from .options import (
     REQUEST_OPTIONS,
@@ -38,16 +40,14 @@ from .options import (
     find_header_value,
     is_loopback,
 )
-from .request import Request, Response
 from .resources.base import check_known, json_body
 from .resources.chat import Chat
-from .stream import Connect
-from .transport import SSL, Transport
+from .streaming.base import Connect
 from .types.base import APIResponse
-from .urls import Urls, query_values
+from .wire import codec
 
 if TYPE_CHECKING:
-    from .middleware.pacing import Pacing
+    from .middleware.pacing.lanes import Pacing
     from .resources.images import Images
     from .resources.models import Models
     from .types.rate_limits import ModelPace
@@ -213,7 +213,7 @@ class AsyncClient:
                 raise InvalidArgumentError(msg)
             return [] if limit is None else [limit]
         if self._pacings is None or self._pacings.option is not limit:
-            from .middleware.pacing import Pacing  # not every program needs it
+            from .middleware.pacing.lanes import Pacing  # not every program needs it
 
             self._pacings = ByAccount(partial(Pacing, waits=self._transport.waits), limit)
         self._pacing = self._pacings.of(account)
@@ -379,7 +379,7 @@ class AsyncClient:
 
     async def _download(self, url: str) -> bytes:
         """The bytes of the picture behind a URL; no default headers are sent."""
-        from .download import download
+        from .http.download import download
 
         async def get(target: URL, api_key: APIKey | None) -> Response:
             request = Request(

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from .normalize import is_error_object
+from .types.normalize import is_error_object
 
 if TYPE_CHECKING:
     from .types.chat import ChatCompletion

@@ -122,7 +122,7 @@ def dumps(value: object) -> bytes:
             # every call slower.
             data = orjson.dumps(value, default=_default, option=orjson.OPT_NON_STR_KEYS)
         except TypeError:
-            from .unawaited import refuse_unawaited  # not every program makes the mistake
+            from ._unawaited import refuse_unawaited  # not every program makes the mistake
 
             refuse_unawaited(value)
             return _dumps_plain(_plain(value))

@@ -14,11 +14,11 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import urlsplit
 
 from .errors import InvalidArgumentError
-from .image_text import check_scheme, damage, hint, is_damaged
-from .pil_images import PILImage, encoded
+from .images.data import MIN_PICTURE, decoded, start_of
+from .images.format import image_format
+from .images.pil import PILImage, encoded
+from .images.text import check_scheme, damage, hint, is_damaged
 from .types.chat_params import ContentPartImage, ImageURL
-from .types.image_format import image_format
-from .types.picture_data import MIN_PICTURE, decoded, start_of
 
 __all__ = ("ImageSource", "image_format", "image_part")
 

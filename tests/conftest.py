@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from openai_async import AsyncClient
+from openai_async.http.waits import Waits
 from openai_async.testing import LocalServer, aioresponses
-from openai_async.waits import Waits
 
 from .raw_server import RawServer
 from .virtual_time import VirtualTimeLoop, virtual_monotonic
@@ -73,7 +73,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def one_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pacing, whose queues several loops share, reads the machine's clock: here the virtual one."""
     if request.node.get_closest_marker("virtual_time"):
-        monkeypatch.setattr("openai_async.middleware.pacing.monotonic", virtual_monotonic)
+        monkeypatch.setattr("openai_async.middleware.pacing.lanes.monotonic", virtual_monotonic)
 
 
 @pytest.fixture

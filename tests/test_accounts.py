@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openai_async import AsyncClient, InternalServerError, RateLimit, RateLimitError, RetryPolicy
-from openai_async.accounts import GENERATION, ByAccount
+from openai_async.middleware.accounts import GENERATION, ByAccount
 from openai_async.testing import Failure, LocalServer
 
 pytestmark = pytest.mark.virtual_time
@@ -98,7 +98,7 @@ async def test_a_429_holds_up_its_own_server_and_account_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loop = asyncio.get_running_loop()
-    monkeypatch.setattr("openai_async.middleware.pacing.monotonic", loop.time)
+    monkeypatch.setattr("openai_async.middleware.pacing.lanes.monotonic", loop.time)
     async with (
         LocalServer() as second,
         AsyncClient(base_url=server.url, api_key="k", rate_limit=RateLimit()) as client,

@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from multidict import CIMultiDict
 
 from openai_async import APIConnectionError, AsyncClient
-from openai_async.aiohttp_internals import (
+from openai_async.http.aiohttp_internals import (
     ParserError,
     _ClientRequest,
     _Connector,

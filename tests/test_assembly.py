@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_async.assembly import Assembly
+from openai_async.wire.assembly import Assembly
 
 from .raw_server import chunk
 

@@ -33,8 +33,8 @@ from openai_async import (
     Response,
     Send,
 )
+from openai_async.http.waits import Waits
 from openai_async.testing import Failure, LocalServer
-from openai_async.waits import Waits
 
 from .conftest import BASE_URL
 from .raw_server import Exchange, RawServer, chunk
@@ -262,7 +262,7 @@ async def test_closing_in_a_forked_child_ends_the_waits_there_and_no_others(
     of_parent = asyncio.create_task(waits.sleep(60))
     await asyncio.sleep(0)
     with monkeypatch.context() as in_child:
-        in_child.setattr("openai_async.waits.os.getpid", lambda: -1)
+        in_child.setattr("openai_async.http.waits.os.getpid", lambda: -1)
         if waits_first:
             of_child = asyncio.create_task(waits.sleep(60))
             await asyncio.sleep(0)

@@ -16,8 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_async import APIError, APIResponseValidationError, InvalidArgumentError
-from openai_async.codec import dumps, loads, parse
-from openai_async.structuring import structurer
 from openai_async.types.base import ResponseMeta
 from openai_async.types.chat import (
     ChatCompletion,
@@ -27,6 +25,8 @@ from openai_async.types.chat import (
 )
 from openai_async.types.images import ImagesResponse
 from openai_async.types.models import ModelList
+from openai_async.types.structuring import structurer
+from openai_async.wire.codec import dumps, loads, parse
 
 META = ResponseMeta(status=200)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from openai_async import AsyncClient
-from openai_async.deadlines import MAX_IDLE, Deadline, Deadlines
+from openai_async.http.deadlines import MAX_IDLE, Deadline, Deadlines
 from openai_async.testing import LocalServer
 
 pytestmark = pytest.mark.virtual_time

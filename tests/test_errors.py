@@ -11,7 +11,6 @@ import pytest
 from multidict import CIMultiDict
 
 import openai_async
-from openai_async.codec import body_or_text
 from openai_async.errors import (
     APIStatusError,
     OpenAIError,
@@ -20,6 +19,7 @@ from openai_async.errors import (
     retry_after,
     status_error,
 )
+from openai_async.wire.codec import body_or_text
 
 TREE = {
     "OpenAIError": "Exception",

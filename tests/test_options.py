@@ -9,7 +9,7 @@ import pytest
 from yarl import URL
 
 from openai_async import AsyncClient, InvalidArgumentError, OpenAIError, RetryPolicy, Timeout
-from openai_async.urls import MAX_URLS, Urls
+from openai_async.http.urls import MAX_URLS, Urls
 
 BAD_SECONDS = [0, -1, math.nan, math.inf, 10**400, True, "5"]
 

@@ -22,8 +22,8 @@ from openai_async import (
     StreamInterruptedError,
     Timeout,
 )
-from openai_async.bytestream import RECHECK
-from openai_async.stream import FINISH_GRACE
+from openai_async.http.body import RECHECK
+from openai_async.streaming.base import FINISH_GRACE
 from openai_async.types.chat import ChatCompletion
 
 from .raw_server import DONE, Answer, Exchange, RawServer, chunk, sse

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from openai_async.slots import Slots
+from openai_async.http.slots import Slots
 
 
 def test_as_many_as_there_are() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_async.sse import MAX_STRAY, ServerSentEvent, SSEDecoder, SSEError
+from openai_async.wire.sse import MAX_STRAY, ServerSentEvent, SSEDecoder, SSEError
 
 
 def decode(data: bytes) -> list[tuple[str, bytes]]:

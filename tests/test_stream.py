@@ -598,7 +598,7 @@ async def test_a_torn_done_after_the_finish_reason_is_the_end(
 async def test_silence_after_the_end_of_the_answer_does_not_keep_it_open(
     raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai_async.stream.FINISH_GRACE", 0.05)
+    monkeypatch.setattr("openai_async.streaming.base.FINISH_GRACE", 0.05)
 
     async def answer(exchange: Exchange) -> None:
         await exchange.start_stream()
@@ -613,7 +613,7 @@ async def test_silence_after_the_end_of_the_answer_does_not_keep_it_open(
 async def test_pings_after_the_end_of_the_answer_do_not_keep_it_open(
     raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai_async.stream.FINISH_GRACE", 0.2)
+    monkeypatch.setattr("openai_async.streaming.base.FINISH_GRACE", 0.2)
 
     async def answer(exchange: Exchange) -> None:
         await exchange.start_stream()

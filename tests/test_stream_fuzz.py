@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openai_async import APIError, ChatCompletionStream
-from openai_async.request import Response
+from openai_async.http.request import Response
 from openai_async.types.chat import ChatCompletion
 
 from .raw_server import DONE, chunk, sse

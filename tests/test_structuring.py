@@ -8,8 +8,8 @@ from typing import Any, Literal
 import pytest
 from attrs import define
 
-from openai_async.structuring import structurer
 from openai_async.types.base import APIObject
+from openai_async.types.structuring import structurer
 
 
 @define(kw_only=True, eq=False, repr=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import canned
-from openai_async.assembly import Assembly
-from openai_async.codec import loads
+from openai_async.wire.assembly import Assembly
+from openai_async.wire.codec import loads
 
 CHUNKS = [loads(event.removeprefix(b"data: ")) for event in canned.events(200)]
 

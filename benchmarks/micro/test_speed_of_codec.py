@@ -5,11 +5,11 @@ from __future__ import annotations
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import canned
-from openai_async import codec
-from openai_async.structuring import structurer
 from openai_async.types.base import ResponseMeta
 from openai_async.types.chat import ChatCompletion, ChatCompletionChunk
 from openai_async.types.models import ModelList
+from openai_async.types.structuring import structurer
+from openai_async.wire import codec
 from peers import KEY, MESSAGES, MODEL
 
 CHAT = canned.body(canned.chat())

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from openai_async.middleware.pacing.lanes import Pacing
 from pytest_benchmark.fixture import BenchmarkFixture
 from yarl import URL
 
 import canned
 from conftest import Repeat
 from openai_async import AsyncClient, RateLimit, RetryPolicy
+from openai_async.http.request import Request, Response
 from openai_async.middleware import Send, chain
-from openai_async.middleware.pacing import Pacing
 from openai_async.middleware.retry import Retry
-from openai_async.request import Request, Response
 from peers import KEY, MESSAGES, MODEL
 
 ANSWER = Response(status=200, headers={"X-Request-Id": "req_1"}, body=canned.body(canned.chat()))

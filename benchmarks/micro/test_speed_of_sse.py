@@ -6,7 +6,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import canned
-from openai_async.sse import SSEDecoder
+from openai_async.wire.sse import SSEDecoder
 
 EVENTS = 200
 STREAM = b"".join(canned.events(EVENTS - 2))

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from attrs import Factory, define, frozen
 
-from ..codec import dumps
 from ..errors import InvalidArgumentError
+from ..wire.codec import dumps
 from .ids import IdSet
 from .lines import Line, parse_json, read_lines
 from .requests import MAX_ID, BatchRequest

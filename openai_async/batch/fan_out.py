@@ -23,10 +23,10 @@ from attrs import evolve
 
 from ..client import AsyncClient
 from ..errors import APIStatusError, InvalidArgumentError
+from ..http.request import Request, Response
+from ..http.slots import Slots
 from ..middleware import Send
 from ..options import RateLimit
-from ..request import Request, Response
-from ..slots import Slots
 from .halting import NotSentError
 from .requests import BatchRequest
 from .results import BatchResult

@@ -10,8 +10,8 @@ import asyncio
 from attrs import define
 
 from ..errors import OpenAIError
+from ..http.request import Request, Response
 from ..middleware import Send
-from ..request import Request, Response
 
 
 class NotSentError(OpenAIError):

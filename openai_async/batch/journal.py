@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 from attrs import Factory, define, evolve
 
-from ..codec import loads
+from ..wire.codec import loads
 from .ids import IdSet
 from .lines import bounded_lines
 from .opening import CHUNK

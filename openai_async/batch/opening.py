@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidArgumentError
-from ..types.image_format import HEAD_SIZE, image_format
+from ..images.format import HEAD_SIZE, image_format
 
 # Bytes per read. With the usual 8 KiB, a million short lines take a third longer.
 CHUNK = 1024 * 1024

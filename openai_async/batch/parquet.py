@@ -11,8 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..codec import loads
 from ..errors import InvalidArgumentError
+from ..wire.codec import loads
 from .journal import Entry, dump
 from .opening import CHUNK
 from .output_file import OutputError, output_errors, replacing

@@ -12,8 +12,8 @@ from attrs import define, field, frozen
 
 from ..errors import APIError, InvalidArgumentError
 from ..middleware.retry import RETRYABLE_STATUSES
-from ..structuring import structurer
 from ..types.chat import ChatCompletion
+from ..types.structuring import structurer
 
 BAD_LINE = "bad_line"
 """The code of the error that stands in the output for a line of the input that is no request."""

@@ -9,7 +9,6 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..bytestream import MAX_ERROR_BODY
 from ..errors import (
     APIError,
     APIResponseValidationError,
@@ -18,9 +17,10 @@ from ..errors import (
     object_error,
     redacted,
 )
+from ..http.body import MAX_ERROR_BODY
+from ..http.request import Response
 from ..jsontext import shown
-from ..request import Response
-from ..values import quoted
+from ..types.values import quoted
 from .requests import BatchRequest
 from .results import BatchError, BatchResponse, BatchResult
 

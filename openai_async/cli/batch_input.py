@@ -26,7 +26,7 @@ from ..batch.output_file import OutputFile, output_errors
 from ..batch.parquet import ParquetPart
 from ..batch.prompts import requests_from_prompts
 from ..batch.report import duration
-from ..middleware.token_estimate import estimate_tokens
+from ..middleware.pacing.token_estimate import estimate_tokens
 from .batch_options import BatchOptions, PromptOptions, column_mapping, requests_file
 from .errors import FAILED, CommandError
 from .options import LOCAL_KEY

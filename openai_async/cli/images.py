@@ -9,7 +9,7 @@ from typing import Any, get_args
 from attrs import frozen
 
 from .. import APIResponseValidationError
-from ..types.image_format import ImageFormat, image_format
+from ..images.format import ImageFormat, image_format
 from .errors import UsageError
 from .options import Connection, connect
 from .output import Output, write_note

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias
 
-from ..request import Request, Response
+from ..http.request import Request, Response
 
 Send: TypeAlias = Callable[[Request], Awaitable[Response]]
 

@@ -7,7 +7,6 @@ import random
 
 from attrs import define, field
 
-from ..bytestream import is_certificate_error
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -15,9 +14,10 @@ from ..errors import (
     InsufficientQuotaError,
     advise,
 )
+from ..http.body import is_certificate_error
+from ..http.request import Request, Response
+from ..http.waits import Waits
 from ..options import RetryPolicy
-from ..request import Request, Response
-from ..waits import Waits
 from . import Send
 
 log = logging.getLogger("openai_async")

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from ..codec import dumps
 from ..errors import InvalidArgumentError
 from ..options import REQUEST_OPTIONS
+from ..wire.codec import dumps
 
 if TYPE_CHECKING:
     from ..client import AsyncClient

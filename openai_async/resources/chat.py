@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any, Literal, Unpack, overload
 
-from ..chat_stream import ChatCompletionStream
 from ..options import REQUEST_OPTIONS
+from ..streaming.chat import ChatCompletionStream
 from ..types.chat import ChatCompletion
 from ..types.chat_params import ChatCompletionParams
 from .base import Resource, check_known, json_body, sent_number, sent_value

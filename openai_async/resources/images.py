@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any, Literal, Unpack, overload
 
-from ..codec import parse
 from ..errors import InvalidArgumentError, object_error, redacted
+from ..http.request import Response
 from ..options import REQUEST_OPTIONS
-from ..request import Response
-from ..stream import AsyncStream, Connect
+from ..streaming.base import AsyncStream, Connect
 from ..types.base import APIObject
 from ..types.images import (
     Downloader,
@@ -19,6 +18,7 @@ from ..types.images import (
     ImageGenStreamEvent,
     ImagesResponse,
 )
+from ..wire.codec import parse
 from .base import Resource, check_known, json_body, sent_number
 
 _PATH = "/images/generations"

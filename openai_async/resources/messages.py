@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..codec import dumps
 from ..errors import InvalidArgumentError
 from ..types.base import APIObject
+from ..wire.codec import dumps
 
 # Where a tool call holds what the model wrote for the tool: text, according to the API.
 _TEXTS = {"function": "arguments", "custom": "input"}

@@ -131,7 +131,7 @@ class APIObject:
         """The fields that came but that no attribute shows: either there is no attribute, as for
         `reasoning_content`, or the value has the wrong shape and the attribute its default.
         """
-        from ..structuring import structurer
+        from .structuring import structurer
 
         structurer(type(self))  # sets _converters, even if this process has only unpickled so far
         known = _known(type(self))

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from attrs import Factory, define, field, setters
 
-from ..normalize import as_call, content_text, fails, finish_reason
 from .base import APIObject, APIResponse, note_change
+from .normalize import as_call, content_text, fails, finish_reason
 
 FinishReason: TypeAlias = (
     Literal["stop", "length", "tool_calls", "content_filter", "function_call"] | str

@@ -20,10 +20,10 @@ from typing import ClassVar, Literal, Required, TypeAlias
 from attrs import define, field, setters
 
 from ..errors import APIResponseValidationError, InvalidArgumentError, OpenAIError
+from ..images.data import picture_in, start_of
+from ..images.format import ImageFormat, image_format
 from ..options import RequestOptions
 from .base import APIObject, APIResponse, note_change
-from .image_format import ImageFormat, image_format
-from .picture_data import picture_in, start_of
 
 # Formats that notebooks show if they get them as base64.
 _SHOWN = frozenset({"png", "jpeg", "gif", "webp", "bmp"})

@@ -14,7 +14,7 @@ from openai_async.batch.checking import BadLine, check_input, describe, requests
 from openai_async.batch.ids import IdSet
 from openai_async.batch.lines import Line
 from openai_async.batch.requests import MAX_ID
-from openai_async.codec import dumps
+from openai_async.wire.codec import dumps
 
 
 def request(custom_id: Any, **changes: Any) -> str:

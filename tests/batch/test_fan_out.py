@@ -21,9 +21,9 @@ from openai_async import AsyncClient, InvalidArgumentError, OpenAIError
 from openai_async.batch.fan_out import paced, run_requests
 from openai_async.batch.requests import BatchRequest
 from openai_async.batch.results import BatchResult
+from openai_async.http.request import Request, Response
 from openai_async.middleware import Send
 from openai_async.options import RateLimit, RetryPolicy
-from openai_async.request import Request, Response
 from openai_async.testing import Failure, LocalServer, aioresponses
 
 from ..conftest import BASE_URL

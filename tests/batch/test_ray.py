@@ -25,8 +25,8 @@ from openai_async.batch.engines.ray import RayEngine
 from openai_async.batch.job import run_batch
 from openai_async.batch.lines import Line, parse_line, read_lines
 from openai_async.batch.requests import BatchRequest
+from openai_async.http.request import Request, Response
 from openai_async.middleware import Middleware, Send
-from openai_async.request import Request, Response
 from openai_async.testing import Failure, LocalServer
 from openai_async.testing.limits import ServerLimits
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 import pytest
+from openai_async.middleware.pacing.pace import FIRST_REQUESTS, Pace, Ticket
 from yarl import URL
 
 from openai_async import OpenAIError, RateLimit, RateLimitError
 from openai_async.batch.engines.slice_pacing import SlicePacing
 from openai_async.batch.engines.slices import ON_TOP, SLICE, Ask, Grant, Limiter, Outcome, Slices
+from openai_async.http.request import Request, Response
 from openai_async.middleware import Send
-from openai_async.middleware.pace import FIRST_REQUESTS, Pace, Ticket
-from openai_async.request import Request, Response
 
 
 class Workers:

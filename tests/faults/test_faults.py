@@ -26,8 +26,8 @@ from openai_async import (
     OpenAIError,
     StreamInterruptedError,
 )
-from openai_async.sse import SSEDecoder
 from openai_async.types.chat import ChatCompletion
+from openai_async.wire.sse import SSEDecoder
 
 from ..raw_server import RawServer
 from .fault import Fault
@@ -48,11 +48,11 @@ MAX_MESSAGE = 350
 def world(monkeypatch: pytest.MonkeyPatch) -> None:
     """Host names without a network, and the waits for a server's manners cut short."""
     monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", resolve)
-    monkeypatch.setattr("openai_async.transport.ERROR_BODY_WAIT", 0.2)
-    monkeypatch.setattr("openai_async.stream.ERROR_BODY_WAIT", 0.2)
-    monkeypatch.setattr("openai_async.bytestream.LINGER", 0.2)
+    monkeypatch.setattr("openai_async.http.transport.ERROR_BODY_WAIT", 0.2)
+    monkeypatch.setattr("openai_async.streaming.base.ERROR_BODY_WAIT", 0.2)
+    monkeypatch.setattr("openai_async.http.body.LINGER", 0.2)
     # The limit is 64 MiB; reaching it costs a second, so the table's is smaller.
-    monkeypatch.setattr("openai_async.stream.SSEDecoder", partial(SSEDecoder, 12 * 2**20))
+    monkeypatch.setattr("openai_async.streaming.base.SSEDecoder", partial(SSEDecoder, 12 * 2**20))
 
 
 async def resolve(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from openai_async import APITimeoutError, AsyncClient, RateLimitError, Timeout
-from openai_async.bytestream import RECHECK
+from openai_async.http.body import RECHECK
 
 from ..raw_server import Exchange, RawServer, chunk, sse
 from .fault_server import hang

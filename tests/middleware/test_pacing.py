@@ -11,6 +11,8 @@ from math import inf
 from typing import Any
 
 import pytest
+from openai_async.middleware.pacing.lanes import Lane, total_tokens
+from openai_async.middleware.pacing.pace import FIRST_REQUESTS
 
 from openai_async import (
     AsyncClient,
@@ -20,12 +22,10 @@ from openai_async import (
     RateLimitError,
     Request,
 )
+from openai_async.http.request import Response
+from openai_async.http.waits import Waits
 from openai_async.middleware import Send
-from openai_async.middleware.pace import FIRST_REQUESTS
-from openai_async.middleware.pacing import Lane, total_tokens
-from openai_async.request import Response
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
-from openai_async.waits import Waits
 
 from ..raw_server import Exchange, RawServer
 
@@ -161,7 +161,7 @@ async def test_who_is_behind_a_cancelled_one_moves_up(server: LocalServer) -> No
 async def test_the_turn_of_one_who_is_cancelled_as_it_comes_goes_to_the_next(
     raw: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai_async.middleware.pace.PATIENCE", inf)
+    monkeypatch.setattr("openai_async.middleware.pacing.pace.PATIENCE", inf)
 
     async def answer(exchange: Exchange) -> None:
         if len(raw.exchanges) < FIRST_REQUESTS:
@@ -334,14 +334,14 @@ def test_loops_of_several_threads_share_the_limit() -> None:
 async def test_a_forked_child_is_held_up_by_nothing_that_its_parent_has_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("openai_async.middleware.pace.PATIENCE", inf)
+    monkeypatch.setattr("openai_async.middleware.pacing.pace.PATIENCE", inf)
     lane = Lane(RateLimit(), Waits())
     for _ in range(FIRST_REQUESTS):
         assert lane.enter_now(None) is not None
     waiting = asyncio.create_task(lane.enter(None))
     await asyncio.sleep(0)
     assert lane.known().waiting == 1
-    monkeypatch.setattr("openai_async.middleware.pacing.getpid", lambda: -1)
+    monkeypatch.setattr("openai_async.middleware.pacing.lanes.getpid", lambda: -1)
     for _ in range(FIRST_REQUESTS):
         assert lane.enter_now(None) is not None
     assert lane.enter_now(None) is None

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
-
-from openai_async import image_part
-from openai_async.middleware.token_estimate import (
+from openai_async.middleware.pacing.token_estimate import (
     ANSWER,
     MESSAGE,
     MOST,
     estimate_tokens,
     image_tokens,
 )
+from PIL import Image
+
+from openai_async import image_part
+from openai_async.images.format import image_size
 from openai_async.types.chat import ChatCompletionMessage
-from openai_async.types.image_format import image_size
 
 
 def chat(content: Any, **params: Any) -> dict[str, Any]:

@@ -9,11 +9,11 @@ import attrs
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from openai_async.structuring import structurer
 from openai_async.types import images, models  # noqa: F401 - so that their classes are there
 from openai_async.types.base import APIObject, APIResponse, ResponseMeta
 from openai_async.types.chat import Custom, Function
 from openai_async.types.rate_limits import RateLimits, parse_duration
+from openai_async.types.structuring import structurer
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 from ...errors import APIStatusError, OpenAIError
+from ...http.request import Request, Response
 from ...middleware import Send
-from ...middleware.pace import Ticket
-from ...middleware.pacing import LOOK, estimated, total_tokens
-from ...middleware.token_estimate import estimate_tokens
+from ...middleware.pacing.lanes import LOOK, estimated, total_tokens
+from ...middleware.pacing.pace import Ticket
+from ...middleware.pacing.token_estimate import estimate_tokens
 from ...options import RateLimit
-from ...request import Request, Response
 from ...types.rate_limits import RateLimits
 from .slices import GOOD_FOR, LimiterPort, Outcome
 

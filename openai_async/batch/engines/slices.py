@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from attrs import define, field, frozen
 
-from ...middleware.pace import Pace, Ticket
+from ...middleware.pacing.pace import Pace, Ticket
 from ...options import RateLimit
 from ...types.rate_limits import ModelPace, RateLimits
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .errors import APIResponseValidationError
+from ..errors import APIResponseValidationError
+from ..types.normalize import arguments_text, as_call
 from .merging import Fields, Items, Text, index_of, joined, merge
-from .normalize import arguments_text, as_call
 
 _FUNCTIONS = ("function", "custom")
 _ARGUMENTS = ("arguments", "input")

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable
 
 from yarl import URL
 
-from .errors import (
+from ..errors import (
     APIResponseValidationError,
     APIStatusError,
     AuthenticationError,
     PermissionDeniedError,
 )
-from .options import APIKey
+from ..images.data import checked
+from ..options import APIKey
 from .request import Response
-from .types.picture_data import checked
 from .urls import as_spelled, same_origin
 
 Get = Callable[[URL, APIKey | None], Awaitable[Response]]

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..types.image_format import image_size
+from ...images.format import image_size
 
 # English text has about four characters a token; https://platform.openai.com/tokenizer
 CHARACTERS = 4

@@ -17,13 +17,13 @@ from os import getpid
 from time import monotonic
 from typing import Any, TypeAlias
 
-from ..bytestream import running_loop
-from ..errors import APIStatusError, InvalidArgumentError, OpenAIError
-from ..options import RateLimit
-from ..request import Request, Response
-from ..types.rate_limits import ModelPace, RateLimits
-from ..waits import Waits
-from . import Send
+from ...errors import APIStatusError, InvalidArgumentError, OpenAIError
+from ...http.body import running_loop
+from ...http.request import Request, Response
+from ...http.waits import Waits
+from ...options import RateLimit
+from ...types.rate_limits import ModelPace, RateLimits
+from .. import Send
 from .pace import Pace, Ticket
 from .token_estimate import estimate_tokens
 

@@ -13,11 +13,11 @@ from attrs import define, field
 from multidict import CIMultiDict
 from yarl import URL
 
-from .bytestream import ByteStream
-from .codec import loads
-from .errors import APIResponseValidationError
-from .options import APIKey, Timeout
-from .types.base import ResponseMeta, without_hooks
+from ..errors import APIResponseValidationError
+from ..options import APIKey, Timeout
+from ..types.base import ResponseMeta, without_hooks
+from ..wire.codec import loads
+from .body import ByteStream
 
 _Meta: Any = without_hooks(ResponseMeta)
 

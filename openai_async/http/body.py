@@ -20,8 +20,8 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from ..errors import SECRET_HEADERS, APIConnectionError, APITimeoutError, OpenAIError
 from .aiohttp_internals import ParserError, bytes_so_far
-from .errors import SECRET_HEADERS, APIConnectionError, APITimeoutError, OpenAIError
 
 # An answer that is an error is read to tell what went wrong, and no further.
 MAX_ERROR_BODY = 1024 * 1024

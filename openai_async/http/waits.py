@@ -13,7 +13,7 @@ import weakref
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from .errors import OpenAIError
+from ..errors import OpenAIError
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from typing import TypeAlias
 
 from attrs import define, field
 
-from ..options import RateLimit
-from ..types.rate_limits import ModelPace, RateLimits
+from ...options import RateLimit
+from ...types.rate_limits import ModelPace, RateLimits
 from .bucket import Bucket
 from .probe import DOUBLING, Probe
 

@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import attrs
 
-from .errors import APIResponseValidationError, shown
-from .types.base import APIObject
+from ..errors import APIResponseValidationError, shown
+from .base import APIObject
 
 Convert: TypeAlias = Callable[[Any], Any]
 Structurer: TypeAlias = Callable[[type[APIObject]], Callable[[Any], APIObject]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from typing import Any, Protocol, runtime_checkable
 
-from .errors import InvalidArgumentError
+from ..errors import InvalidArgumentError
 
 # Pillow gives the JPEG files of phones, which hold a second picture, the name MPO.
 _JPEG = ("JPEG", "MPO")

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from .errors import InvalidArgumentError
-from .types.image_format import image_format
-from .types.picture_data import start_of
+from ..errors import InvalidArgumentError
+from .data import start_of
+from .format import image_format
 
 _SANDBOX = (
     "it is in the sandbox of a code interpreter; download it, and pass the path you saved it to"

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
-from .assembly import Assembly
-from .errors import redacted
-from .merging import index_of
-from .normalize import content_text
+from ..errors import redacted
+from ..http.request import Response
+from ..types.chat import ChatCompletion, ChatCompletionChunk
+from ..types.normalize import content_text
+from ..types.structuring import structurer
+from ..types.values import misplaced
+from ..wire.assembly import Assembly
+from ..wire.merging import index_of
+from .base import AsyncStream, Connect
 from .reader import Reader
-from .request import Response
-from .stream import AsyncStream, Connect
-from .structuring import structurer
-from .types.chat import ChatCompletion, ChatCompletionChunk
-from .values import misplaced
 
 
 class _Told(dict[str, Any]):

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from ..errors import APIResponseValidationError, redacted, words
-from .image_format import HEAD_SIZE, image_format
+from .format import HEAD_SIZE, image_format
 
 # The smallest pictures around are GIFs of 23 bytes. Words like "null" are base64 too, but shorter.
 MIN_PICTURE = 20

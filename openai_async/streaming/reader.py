@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from .errors import APIResponseValidationError
+from ..errors import APIResponseValidationError
 
 if TYPE_CHECKING:
-    from .stream import AsyncStream
+    from .base import AsyncStream
 
 T = TypeVar("T")
 

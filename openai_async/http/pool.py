@@ -17,10 +17,10 @@ from typing import TypeAlias
 import aiohttp
 from attrs import define, field
 
+from ..errors import APIConnectionError, OpenAIError
 from .aiohttp_internals import open_session
-from .bytestream import ByteStream, running_loop
+from .body import ByteStream, running_loop
 from .deadlines import Deadlines
-from .errors import APIConnectionError, OpenAIError
 from .slots import Slots
 from .waits import CLOSED, Waits
 

@@ -16,8 +16,8 @@ from typing import Any, TypeVar, cast
 import attrs
 import cattrs
 
-from .errors import APIResponseValidationError, redacted
-from .types.base import APIObject, without_hooks
+from ..errors import APIResponseValidationError, redacted
+from .base import APIObject, without_hooks
 from .values import PLAIN, Convert, convert_to, is_object, misplaced
 
 T = TypeVar("T", bound=APIObject)

@@ -18,9 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from multidict import CIMultiDict
 
-from .bytestream import ERROR_BODY_WAIT, MAX_ERROR_BODY, ByteStream
-from .codec import body_or_text, loads
-from .errors import (
+from ..errors import (
     APIConnectionError,
     APIError,
     APIResponseValidationError,
@@ -34,13 +32,15 @@ from .errors import (
     tells_failure,
     words_of,
 )
+from ..http.body import ERROR_BODY_WAIT, MAX_ERROR_BODY, ByteStream
+from ..http.request import Response
+from ..types.base import APIObject, ResponseMeta
+from ..types.chat import ChatCompletion
+from ..types.structuring import misread, structurer
+from ..types.values import quoted
+from ..wire.codec import body_or_text, loads
+from ..wire.sse import ServerSentEvent, SSEDecoder, SSEError, is_done
 from .reader import Reader
-from .request import Response
-from .sse import ServerSentEvent, SSEDecoder, SSEError, is_done
-from .structuring import misread, structurer
-from .types.base import APIObject, ResponseMeta
-from .types.chat import ChatCompletion
-from .values import quoted
 
 log = logging.getLogger("openai_async")
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from .assembly import Assembly
-from .errors import (
+from ..errors import (
     APIError,
     APIResponseValidationError,
     is_error,
@@ -19,12 +18,13 @@ from .errors import (
     shown,
     tells_failure,
 )
-from .jsontext import dumps as dumps
-from .jsontext import loads as loads
+from ..jsontext import dumps as dumps
+from ..jsontext import loads as loads
+from ..types.base import APIResponse, ResponseMeta
+from ..types.structuring import misread, structurer
+from ..types.values import misplaced, quoted
+from .assembly import Assembly
 from .sse import ServerSentEvent, events_in, is_done, is_event_stream
-from .structuring import misread, structurer
-from .types.base import APIResponse, ResponseMeta
-from .values import misplaced, quoted
 
 R = TypeVar("R", bound=APIResponse)
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from ..errors import APIResponseValidationError
+from ..types.normalize import content_text, fails, finish_reason, is_usage
 from .call_assembly import Calls, merge_function
-from .errors import APIResponseValidationError
 from .merging import Fields, Items, index_of, joined, merge
-from .normalize import content_text, fails, finish_reason, is_usage
 
 T = TypeVar("T", list[Any], dict[str, Any])
 

@@ -21,18 +21,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from .aiohttp_internals import reused
-from .bytestream import (
-    ERROR_BODY_WAIT,
-    MAX_ERROR_BODY,
-    WIRE_ERRORS,
-    ByteStream,
-    connection_error,
-    forget_frames,
-)
-from .codec import body_or_text
-from .deadlines import Deadline
-from .errors import (
+from ..errors import (
     SECRET_PARAMETERS,
     APIConnectionError,
     APIError,
@@ -45,7 +34,18 @@ from .errors import (
     status_error,
     without_secret,
 )
-from .options import check_api_key, check_proxy
+from ..options import check_api_key, check_proxy
+from ..wire.codec import body_or_text
+from .aiohttp_internals import reused
+from .body import (
+    ERROR_BODY_WAIT,
+    MAX_ERROR_BODY,
+    WIRE_ERRORS,
+    ByteStream,
+    connection_error,
+    forget_frames,
+)
+from .deadlines import Deadline
 from .pool import Pool, Pools
 from .proxy import Proxy
 from .request import Request, Response

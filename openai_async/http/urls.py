@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from yarl import URL
 
-from .errors import InvalidArgumentError
-from .resources.base import check_path
+from ..errors import InvalidArgumentError
+from ..resources.base import check_path
 
 # Parsed URLs are kept by path; paths with ids in them must not fill the memory.
 MAX_URLS = 64

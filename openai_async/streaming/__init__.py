@@ -1,0 +1,1 @@
+"""Streamed answers: `AsyncStream`, and what each kind of stream adds to it."""
