@@ -6,7 +6,7 @@ report = await run_batch(client, "in.jsonl", "out.jsonl", progress=True)
 
 from .fan_out import run_requests
 from .job import run_batch
-from .journal import OutputError
+from .output.journal import OutputError
 from .report import BatchReport, BatchStoppedError
 from .requests import BatchRequest
 from .results import BatchError, BatchResponse, BatchResult

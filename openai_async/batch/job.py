@@ -31,19 +31,19 @@ from ..errors import (
     OpenAIError,
 )
 from ..middleware.retry import is_retryable
-from .checking import BadLine, check_input, describe, requests_of
 from .engines import Engine, make_engine
 from .fan_out import check_concurrency
 from .ids import IdSet
-from .journal import FileJournal, Journal, OutputError
-from .lines import Line
-from .output_file import misnamed
-from .parts import PartsJournal
+from .input.checking import BadLine, check_input, describe, requests_of
+from .input.lines import Line
+from .output.journal import FileJournal, Journal, OutputError
+from .output.output_file import misnamed
+from .output.parts import PartsJournal
+from .output.writer import Writer
 from .progress import Progress, show_progress
 from .report import BatchReport, BatchStoppedError, Tally
 from .requests import BatchRequest
 from .results import BAD_LINE, BatchError, BatchResult
-from .writer import Writer
 
 # Failures that may pass, in a row and with no good answer among them, after which the server is
 # taken for gone: as many as are in flight at once, and not fewer than this.

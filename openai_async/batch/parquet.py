@@ -13,9 +13,9 @@ from typing import Any
 
 from ..errors import InvalidArgumentError
 from ..wire.codec import loads
-from .journal import Entry, dump
-from .opening import CHUNK
-from .output_file import OutputError, output_errors, replacing
+from .input.opening import CHUNK
+from .output.journal import Entry, dump
+from .output.output_file import OutputError, output_errors, replacing
 from .results import BAD_LINE, is_refusal
 
 COLUMNS = (

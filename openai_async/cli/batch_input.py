@@ -17,14 +17,14 @@ import orjson
 from attrs import define, field
 
 from .. import AsyncClient
-from ..batch.checking import InputCheck, check_input, requests_of
 from ..batch.engines import make_engine
 from ..batch.ids import IdSet
-from ..batch.journal import Entry, LinesPart
-from ..batch.lines import Line
-from ..batch.output_file import OutputFile, output_errors
+from ..batch.input.checking import InputCheck, check_input, requests_of
+from ..batch.input.lines import Line
+from ..batch.input.prompts import requests_from_prompts
+from ..batch.output.journal import Entry, LinesPart
+from ..batch.output.output_file import OutputFile, output_errors
 from ..batch.parquet import ParquetPart
-from ..batch.prompts import requests_from_prompts
 from ..batch.report import duration
 from ..middleware.pacing.token_estimate import estimate_tokens
 from .batch_options import BatchOptions, PromptOptions, column_mapping, requests_file

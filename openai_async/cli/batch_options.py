@@ -157,7 +157,7 @@ def _unusable_path(
 
 
 def _misnamed(output: Path) -> str | None:
-    from ..batch.output_file import misnamed  # here, as --help does not need it
+    from ..batch.output.output_file import misnamed  # here, as --help does not need it
 
     problem = misnamed(output)
     return problem and problem.replace('parts="parquet"', "--parts parquet")

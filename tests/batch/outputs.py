@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from openai_async.batch.journal import FileJournal
+from openai_async.batch.output.journal import FileJournal
 from openai_async.batch.results import BatchError, BatchResponse, BatchResult
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from openai_async.batch.engines.backlog import Backlog, Numbered
+from openai_async.batch.engines.ray.backlog import Backlog, Numbered
 from openai_async.batch.requests import BatchRequest
 
 

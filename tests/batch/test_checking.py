@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from openai_async import InvalidArgumentError
-from openai_async.batch.checking import BadLine, check_input, describe, requests_of
 from openai_async.batch.ids import IdSet
-from openai_async.batch.lines import Line
+from openai_async.batch.input.checking import BadLine, check_input, describe, requests_of
+from openai_async.batch.input.lines import Line
 from openai_async.batch.requests import MAX_ID
 from openai_async.wire.codec import dumps
 

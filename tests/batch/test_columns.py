@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from openai_async import InvalidArgumentError
-from openai_async.batch.engines.columns import RowMapping
+from openai_async.batch.engines.ray.columns import RowMapping
 
 CHAT = "/v1/chat/completions"
 PROMPTS = {"prompt": "text", "model": "m"}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from openai_async.batch.disk import to_disk
-from openai_async.batch.output_file import OutputError, OutputFile, replacing
+from openai_async.batch.output.disk import to_disk
+from openai_async.batch.output.output_file import OutputError, OutputFile, replacing
 
 F_FULLFSYNC = 51  # of macOS's <sys/fcntl.h>
 

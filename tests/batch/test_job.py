@@ -25,8 +25,8 @@ from openai_async import (
     Send,
 )
 from openai_async.batch import BatchReport, BatchStoppedError, OutputError, run_batch
+from openai_async.batch.input.lines import Line
 from openai_async.batch.job import to_its_end
-from openai_async.batch.lines import Line
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
 
 ROOT = Path(__file__).parents[2]

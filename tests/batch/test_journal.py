@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openai_async.batch.journal import FileJournal, OutputError
+from openai_async.batch.output.journal import FileJournal, OutputError
 from openai_async.batch.results import BAD_LINE, BatchError, BatchResult
 
 from .outputs import bad, good, ids, line, reopened
@@ -200,7 +200,7 @@ def test_a_file_that_is_something_else_is_left_as_it_is(
 WRITING = """
 import sys
 from pathlib import Path
-from openai_async.batch.journal import FileJournal
+from openai_async.batch.output.journal import FileJournal
 from tests.batch.outputs import good
 journal = FileJournal(Path(sys.argv[1]))
 journal.open()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from openai_async import InvalidArgumentError
-from openai_async.batch.lines import MAX_LINE, Line, parse_json, parse_line, read_lines
+from openai_async.batch.input.lines import MAX_LINE, Line, parse_json, parse_line, read_lines
 
 REQUEST = b'{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"input":"x"}}'
 
@@ -74,7 +74,7 @@ def test_a_line_larger_than_the_memory_is_not_held(path: Path) -> None:
         file.seek(0, 2)
         file.write(b"\nb\n")
     code = (
-        "import sys; from pathlib import Path; from openai_async.batch.lines import read_lines;"
+        "import sys; from pathlib import Path; from openai_async.batch.input.lines import read_lines;"
         "print([(line.number, bool(line.problem)) for line in read_lines(Path(sys.argv[1]))])"
     )
     done = subprocess.run(

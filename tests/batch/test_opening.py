@@ -20,9 +20,9 @@ import pytest
 
 from openai_async import AsyncClient, InvalidArgumentError
 from openai_async.batch import run_batch
-from openai_async.batch.checking import check_input
-from openai_async.batch.lines import read_lines
-from openai_async.batch.prompts import prompts_of
+from openai_async.batch.input.checking import check_input
+from openai_async.batch.input.lines import read_lines
+from openai_async.batch.input.prompts import prompts_of
 from openai_async.testing import LocalServer
 
 
@@ -113,7 +113,7 @@ def test_what_gzip_becomes_is_never_held_as_a_whole(path: Path) -> None:
             file.write(b"x" * 2**20)
         file.write(b"\nb\n")
     code = (
-        "import sys; from pathlib import Path; from openai_async.batch.lines import read_lines;"
+        "import sys; from pathlib import Path; from openai_async.batch.input.lines import read_lines;"
         "print([(line.number, bool(line.problem)) for line in read_lines(Path(sys.argv[1]))])"
     )
     done = subprocess.run(

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from openai_async.batch import output_file
-from openai_async.batch.journal import FileJournal, OutputError, line_of
-from openai_async.batch.output_file import OutputFile
+from openai_async.batch.output import output_file
+from openai_async.batch.output.journal import FileJournal, OutputError, line_of
+from openai_async.batch.output.output_file import OutputFile
 
 from .outputs import bad, good, ids, line, reopened
 
@@ -78,7 +78,7 @@ def test_who_has_opened_the_file_before_it_was_replaced_goes_on_with_the_new_one
 def test_a_process_that_is_killed_leaves_no_lock(path: Path) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path;"
-        "from openai_async.batch.journal import FileJournal;"
+        "from openai_async.batch.output.journal import FileJournal;"
         "FileJournal(Path(sys.argv[1])).open(); os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == -9

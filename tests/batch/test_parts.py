@@ -15,9 +15,9 @@ import pytest
 
 from openai_async import InvalidArgumentError
 from openai_async.batch import parquet
-from openai_async.batch.journal import FileJournal, OutputError
+from openai_async.batch.output.journal import FileJournal, OutputError
+from openai_async.batch.output.parts import PartsJournal
 from openai_async.batch.parquet import COLUMNS
-from openai_async.batch.parts import PartsJournal
 from openai_async.batch.results import BatchResponse, BatchResult
 
 from .outputs import bad, good, ids, line
@@ -180,7 +180,7 @@ def test_options_are_checked(directory: Path, options: Any) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from openai_async.batch.parts import PartsJournal
+from openai_async.batch.output.parts import PartsJournal
 from tests.batch.outputs import good
 journal = PartsJournal(Path(sys.argv[1]), format=sys.argv[2], part_size=3)
 journal.open()

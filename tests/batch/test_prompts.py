@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from openai_async import InvalidArgumentError
-from openai_async.batch.lines import MAX_LINE
-from openai_async.batch.prompts import prompts_of, requests_from_prompts
+from openai_async.batch.input.lines import MAX_LINE
+from openai_async.batch.input.prompts import prompts_of, requests_from_prompts
 from openai_async.batch.requests import BatchRequest
 
 

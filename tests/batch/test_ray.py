@@ -19,11 +19,11 @@ import orjson
 import pytest
 
 from openai_async import AsyncClient, AuthenticationError, InvalidArgumentError, OpenAIError
-from openai_async.batch.engines import ray_data
-from openai_async.batch.engines.cluster import MARK
-from openai_async.batch.engines.ray import RayEngine
+from openai_async.batch.engines.ray import reading
+from openai_async.batch.engines.ray.cluster import MARK
+from openai_async.batch.engines.ray.engine import RayEngine
+from openai_async.batch.input.lines import Line, parse_line, read_lines
 from openai_async.batch.job import run_batch
-from openai_async.batch.lines import Line, parse_line, read_lines
 from openai_async.batch.requests import BatchRequest
 from openai_async.http.request import Request, Response
 from openai_async.middleware import Middleware, Send
@@ -262,7 +262,7 @@ async def test_a_run_goes_on_where_it_was_left(
 def test_ray_data_reads_jsonl_line_by_line_whatever_is_in_it(
     cluster: None, client: AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_data, "RANGE", 50)  # so that there are many
+    monkeypatch.setattr(reading, "RANGE", 50)  # so that there are many
     path = tmp_path / "in.jsonl"
     path.write_bytes(
         b'\xef\xbb\xbf{"a": 1}\r\n\n  \n{"line separator": "\xe2\x80\xa8, \xc2\x85"}\n'
@@ -281,7 +281,7 @@ def test_ranges_of_any_length_have_each_line_once(tmp_path: Path) -> None:
     for length in range(1, len(data) + 2):
         lines: list[bytes] = []
         for start in range(0, len(data), length):
-            lines += ray_data.lines_of_range(path, start, start + length).column(0).to_pylist()
+            lines += reading.lines_of_range(path, start, start + length).column(0).to_pylist()
         assert lines == data.splitlines(keepends=True)
 
 

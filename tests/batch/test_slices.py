@@ -7,14 +7,22 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 import pytest
-from openai_async.middleware.pacing.pace import FIRST_REQUESTS, Pace, Ticket
 from yarl import URL
 
 from openai_async import OpenAIError, RateLimit, RateLimitError
-from openai_async.batch.engines.slice_pacing import SlicePacing
-from openai_async.batch.engines.slices import ON_TOP, SLICE, Ask, Grant, Limiter, Outcome, Slices
+from openai_async.batch.engines.ray.shared_limit import (
+    ON_TOP,
+    SLICE,
+    Ask,
+    Grant,
+    Limiter,
+    Outcome,
+    Slices,
+)
+from openai_async.batch.engines.ray.shared_pacing import SlicePacing
 from openai_async.http.request import Request, Response
 from openai_async.middleware import Send
+from openai_async.middleware.pacing.pace import FIRST_REQUESTS, Pace, Ticket
 
 
 class Workers:
@@ -216,7 +224,7 @@ async def test_without_a_limit_a_question_is_good_for_more_than_it_asks_for() ->
 async def test_after_a_429_what_was_granted_on_top_is_not_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("openai_async.batch.engines.slice_pacing.GOOD_FOR", inf)
+    monkeypatch.setattr("openai_async.batch.engines.ray.shared_pacing.GOOD_FOR", inf)
     limiter = CountingLimiter(RateLimit(adaptive=False))
     middleware = pacing(limiter)
     with pytest.raises(RateLimitError):

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from openai_async.batch import writer as module
 from openai_async.batch.ids import IdSet
-from openai_async.batch.journal import OutputError
+from openai_async.batch.output import writer as module
+from openai_async.batch.output.journal import OutputError
+from openai_async.batch.output.writer import ROOM, Writer
 from openai_async.batch.results import BatchResult
-from openai_async.batch.writer import ROOM, Writer
 
 # Far more than anything here takes.
 PATIENCE = 30.0

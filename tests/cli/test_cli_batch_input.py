@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from openai_async.batch.output_file import OutputFile
+from openai_async.batch.output.output_file import OutputFile
 from openai_async.testing import Failure, LocalServer
 
 from .batch_files import batch, results, write_input

@@ -14,9 +14,9 @@ from functools import partial
 from itertools import count
 
 from attrs import define, field
-from openai_async.middleware.pacing.pace import Pace, Ticket
 
 from openai_async import RateLimit
+from openai_async.middleware.pacing.pace import Pace, Ticket
 from openai_async.types.rate_limits import RateLimits
 
 # How long a refusal takes: servers say no at once.

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 
 import pytest
-from openai_async.middleware.pacing.bucket import BURST, Bucket
-from openai_async.middleware.pacing.pace import FIRST_REQUESTS, Pace
 
 from openai_async import RateLimit
+from openai_async.middleware.pacing.bucket import BURST, Bucket
+from openai_async.middleware.pacing.pace import FIRST_REQUESTS, Pace
 from openai_async.types.rate_limits import RateLimits
 
 from .simulation import Job, Server

@@ -11,8 +11,6 @@ from math import inf
 from typing import Any
 
 import pytest
-from openai_async.middleware.pacing.lanes import Lane, total_tokens
-from openai_async.middleware.pacing.pace import FIRST_REQUESTS
 
 from openai_async import (
     AsyncClient,
@@ -25,6 +23,8 @@ from openai_async import (
 from openai_async.http.request import Response
 from openai_async.http.waits import Waits
 from openai_async.middleware import Send
+from openai_async.middleware.pacing.lanes import Lane, total_tokens
+from openai_async.middleware.pacing.pace import FIRST_REQUESTS
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
 
 from ..raw_server import Exchange, RawServer

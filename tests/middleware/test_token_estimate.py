@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+
+from openai_async import image_part
+from openai_async.images.format import image_size
 from openai_async.middleware.pacing.token_estimate import (
     ANSWER,
     MESSAGE,
@@ -18,10 +22,6 @@ from openai_async.middleware.pacing.token_estimate import (
     estimate_tokens,
     image_tokens,
 )
-from PIL import Image
-
-from openai_async import image_part
-from openai_async.images.format import image_size
 from openai_async.types.chat import ChatCompletionMessage
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from ...client import AsyncClient
 from ...errors import InvalidArgumentError
 from ...types.rate_limits import ModelPace
-from ..lines import Line
+from ..input.lines import Line
 from ..requests import BatchRequest
 from ..results import BatchResult
 
@@ -75,7 +75,7 @@ def make_engine(
 
         return LocalEngine(client, concurrency=concurrency)
     if name == "ray":
-        from .ray import RayEngine
+        from .ray.engine import RayEngine
 
         return RayEngine(client, concurrency=concurrency, workers=workers, columns=columns)
     msg = f'engine is {name!r}: pass "local" or "ray".'

@@ -12,7 +12,7 @@ from ...client import AsyncClient
 from ...types.rate_limits import ModelPace
 from ..fan_out import paced, run_requests
 from ..halting import Halting
-from ..lines import Line, read_lines
+from ..input.lines import Line, read_lines
 from ..requests import BatchRequest
 from ..results import BatchResult
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...client import AsyncClient
-from ...errors import InvalidArgumentError
-from ...options import RateLimit
+from ....client import AsyncClient
+from ....errors import InvalidArgumentError
+from ....options import RateLimit
 from .cluster import cpus, require_ray
-from .ray_worker import Worker
-from .slices import Limiter
+from .shared_limit import Limiter
+from .worker import Worker
 
 # Calls that an actor may work on at once: of the limiter, one for each worker and model.
 MOST_CALLS = 10_000

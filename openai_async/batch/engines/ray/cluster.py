@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ...errors import InvalidArgumentError, OpenAIError
+from ....errors import InvalidArgumentError, OpenAIError
 
 # Bytes of shared memory of a local Ray: a few blocks of input, which is all that is kept there.
 # Ray's own default is a third of the machine's memory.

@@ -12,8 +12,8 @@ import time
 from contextlib import suppress
 from math import inf
 
+from ..results import BatchResult
 from .journal import Journal
-from .results import BatchResult
 
 # What a power cut may cost, in seconds of results: they are missing then, and sent again.
 SYNC = 1.0

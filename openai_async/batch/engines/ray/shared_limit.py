@@ -17,9 +17,9 @@ from typing import Literal, NamedTuple, Protocol
 
 from attrs import define, field, frozen
 
-from ...middleware.pacing.pace import Pace, Ticket
-from ...options import RateLimit
-from ...types.rate_limits import ModelPace, RateLimits
+from ....middleware.pacing.pace import Pace, Ticket
+from ....options import RateLimit
+from ....types.rate_limits import ModelPace, RateLimits
 
 # A slice is what is due in so many seconds, where a limit is known: with one call a request, the
 # limiter would be busy with calls at a thousand requests a second; 20 slices a second are nothing.

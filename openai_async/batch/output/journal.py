@@ -17,13 +17,13 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 from attrs import Factory, define, evolve
 
-from ..wire.codec import loads
-from .ids import IdSet
-from .lines import bounded_lines
-from .opening import CHUNK
+from ...wire.codec import loads
+from ..ids import IdSet
+from ..input.lines import bounded_lines
+from ..input.opening import CHUNK
+from ..results import BAD_LINE, BatchError, BatchResult, is_refusal
 from .output_file import OutputError as OutputError
 from .output_file import OutputFile, output_errors
-from .results import BAD_LINE, BatchError, BatchResult, is_refusal
 
 # Bytes. What was written has been in memory once, whatever its length; this bounds what a file
 # that is no output at all can do.

@@ -13,9 +13,9 @@ from typing import IO, Any
 import orjson
 from attrs import frozen
 
-from ..errors import InvalidArgumentError
+from ...errors import InvalidArgumentError
+from ..requests import BatchRequest
 from .opening import CHUNK, opened
-from .requests import BatchRequest
 
 # Bytes. OpenAI takes pictures of 20 MB, which are 27 MB in base64. A longer line is a mistake (a
 # file without line ends, say), and must not fill the memory.

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from attrs import Factory, define, frozen
 
-from ..errors import InvalidArgumentError
-from ..wire.codec import dumps
-from .ids import IdSet
+from ...errors import InvalidArgumentError
+from ...wire.codec import dumps
+from ..ids import IdSet
+from ..requests import MAX_ID, BatchRequest
 from .lines import Line, parse_json, read_lines
-from .requests import MAX_ID, BatchRequest
 from .shapes import shape_of
 
 # Lines kept to be told of. Who has more has one mistake many times.

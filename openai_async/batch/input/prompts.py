@@ -13,10 +13,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from ..errors import InvalidArgumentError
+from ...errors import InvalidArgumentError
+from ..parquet import column_names, read_columns
 from .lines import MAX_LINE, read_lines
 from .opening import opened
-from .parquet import column_names, read_columns
 
 _OURS = ("model", "messages", "stream")
 

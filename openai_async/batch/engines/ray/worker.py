@@ -11,15 +11,15 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ...client import AsyncClient
-from ...errors import InvalidArgumentError, OpenAIError
-from ...options import RateLimit
-from ..halting import Halting, NotSentError
-from ..requests import BatchRequest
-from ..results import BatchResult
-from ..sending import send_request
-from .slice_pacing import SlicePacing
-from .slices import Grant, Outcome
+from ....client import AsyncClient
+from ....errors import InvalidArgumentError, OpenAIError
+from ....options import RateLimit
+from ...halting import Halting, NotSentError
+from ...requests import BatchRequest
+from ...results import BatchResult
+from ...sending import send_request
+from .shared_limit import Grant, Outcome
+from .shared_pacing import SlicePacing
 
 # Seconds that a result waits for others to go back with. A call between processes takes about a
 # millisecond of CPU on either side, and nobody who looks at a progress bar sees this.

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..errors import InvalidArgumentError
-from .ids import IdSet
+from ...errors import InvalidArgumentError
+from ..ids import IdSet
+from ..parquet import ParquetPart, require_pyarrow, write_parquet
+from ..results import BatchResult
 from .journal import LinesPart, line_of, take_stock
 from .output_file import OutputFile, output_errors
-from .parquet import ParquetPart, require_pyarrow, write_parquet
-from .results import BatchResult
 
 _NAME = re.compile(r"part-(\d{5,})\.(jsonl|parquet)")
 _LEFT_OVER = re.compile(r"\.part-\d{5,}\.(jsonl|parquet)\.rewrite")

@@ -15,8 +15,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from ..errors import InvalidArgumentError
-from ..images.format import HEAD_SIZE, image_format
+from ...errors import InvalidArgumentError
+from ...images.format import HEAD_SIZE, image_format
 
 # Bytes per read. With the usual 8 KiB, a million short lines take a third longer.
 CHUNK = 1024 * 1024

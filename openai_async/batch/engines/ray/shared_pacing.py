@@ -13,15 +13,15 @@ from math import inf
 from time import monotonic
 from typing import Any, TypeAlias
 
-from ...errors import APIStatusError, OpenAIError
-from ...http.request import Request, Response
-from ...middleware import Send
-from ...middleware.pacing.lanes import LOOK, estimated, total_tokens
-from ...middleware.pacing.pace import Ticket
-from ...middleware.pacing.token_estimate import estimate_tokens
-from ...options import RateLimit
-from ...types.rate_limits import RateLimits
-from .slices import GOOD_FOR, LimiterPort, Outcome
+from ....errors import APIStatusError, OpenAIError
+from ....http.request import Request, Response
+from ....middleware import Send
+from ....middleware.pacing.lanes import LOOK, estimated, total_tokens
+from ....middleware.pacing.pace import Ticket
+from ....middleware.pacing.token_estimate import estimate_tokens
+from ....options import RateLimit
+from ....types.rate_limits import RateLimits
+from .shared_limit import GOOD_FOR, LimiterPort, Outcome
 
 # Requests in one question: more than any slice has, but for the first ones of a fast server.
 MOST = 256

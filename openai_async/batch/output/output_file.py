@@ -16,9 +16,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO
 
-from ..errors import OpenAIError
+from ...errors import OpenAIError
+from ..input.opening import CHUNK
 from .disk import UNSUPPORTED, to_disk
-from .opening import CHUNK
 
 _HINTS = {
     errno.ENOSPC: "free some space",

@@ -13,13 +13,13 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from ...errors import OpenAIError
-from ...types.rate_limits import ModelPace
-from ..requests import BatchRequest
-from ..results import BatchResult
+from ....errors import OpenAIError
+from ....types.rate_limits import ModelPace
+from ...requests import BatchRequest
+from ...results import BatchResult
+from .actor_pool import Crew
 from .backlog import Backlog
-from .ray_crew import Crew
-from .ray_worker import Finished
+from .worker import Finished
 
 # A worker has this many requests beyond those in flight, if it has as many in flight: enough for
 # the way to the driver and back at 2,000 requests a second. They go to it half as many at a time.

@@ -1,8 +1,8 @@
 """The engine of several processes and machines: workers that are Ray actors, driven from here.
 
-    read:     Ray Data, in ranges of the input                        (ray_data.py)
-    requests: Backlog -> a Seat for each worker -> results, in blocks (ray_seats.py)
-    limits:   one actor hands out slices to all workers               (slices.py)
+    read:     Ray Data, in ranges of the input                        (reading.py)
+    requests: Backlog -> a Seat for each worker -> results, in blocks (worker_slot.py)
+    limits:   one actor hands out slices to all workers               (shared_limit.py)
 
 A worker that dies takes nothing with it but its connections: what it has given back stands, what it
 has not is sent again by others, and a result is taken once only.
@@ -16,18 +16,18 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
 from weakref import WeakSet
 
-from ...client import AsyncClient
-from ...errors import InvalidArgumentError, OpenAIError
-from ...options import RateLimit
-from ...types.rate_limits import ModelPace
-from ..fan_out import paced
-from ..lines import Line
-from ..requests import BatchRequest
-from ..results import BatchResult
+from ....client import AsyncClient
+from ....errors import InvalidArgumentError, OpenAIError
+from ....options import RateLimit
+from ....types.rate_limits import ModelPace
+from ...fan_out import paced
+from ...input.lines import Line
+from ...requests import BatchRequest
+from ...results import BatchResult
+from .actor_pool import Crew
 from .cluster import connect, disconnect, require_ray
-from .ray_crew import Crew
-from .ray_data import Reading, read_jsonl, read_parquet
-from .ray_seats import Run
+from .reading import Reading, read_jsonl, read_parquet
+from .worker_slot import Run
 
 
 class RayEngine:

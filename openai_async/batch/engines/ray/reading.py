@@ -14,10 +14,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ...errors import InvalidArgumentError, OpenAIError
-from ..lines import MAX_LINE, Line, bounded_lines, numbered, read_lines
-from ..opening import CHUNK, is_gzip
-from ..parquet import require_pyarrow
+from ....errors import InvalidArgumentError, OpenAIError
+from ...input.lines import MAX_LINE, Line, bounded_lines, numbered, read_lines
+from ...input.opening import CHUNK, is_gzip
+from ...parquet import require_pyarrow
 from .cluster import require_ray
 from .columns import RowMapping
 

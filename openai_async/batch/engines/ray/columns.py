@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from attrs import frozen
 
-from ...errors import InvalidArgumentError
+from ....errors import InvalidArgumentError
 
 CHAT = "/v1/chat/completions"
 _KNOWN = ("custom_id", "method", "url", "body", "prompt", "model")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count, islice
 from typing import TypeAlias
 
-from ..requests import BatchRequest
+from ...requests import BatchRequest
 
 Numbered: TypeAlias = tuple[int, BatchRequest]
 """A request and its place in the source, which tells it from all others."""
