@@ -1,9 +1,9 @@
 """Everything that relies on undocumented parts of aiohttp.
 
-Each use has a test in tests/test_aiohttp_internals.py that fails when aiohttp changes it, and a
-fallback for an aiohttp that lacks it: requests are then made with what aiohttp documents, a little
-more slowly, or with one safeguard fewer, which is logged once. The range of aiohttp versions in
-pyproject.toml ends where this file has not been tried.
+Each use has a test in tests/http/test_aiohttp_internals.py that fails when aiohttp changes it, and
+a fallback for an aiohttp that lacks it: requests are then made with what aiohttp documents, a
+little more slowly, or with one safeguard fewer, which is logged once. The range of aiohttp versions
+in pyproject.toml ends where this file has not been tried.
 """
 
 from __future__ import annotations

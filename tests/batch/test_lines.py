@@ -74,7 +74,8 @@ def test_a_line_larger_than_the_memory_is_not_held(path: Path) -> None:
         file.seek(0, 2)
         file.write(b"\nb\n")
     code = (
-        "import sys; from pathlib import Path; from openai_async.batch.input.lines import read_lines;"
+        "import sys; from pathlib import Path;"
+        "from openai_async.batch.input.lines import read_lines;"
         "print([(line.number, bool(line.problem)) for line in read_lines(Path(sys.argv[1]))])"
     )
     done = subprocess.run(

@@ -113,7 +113,8 @@ def test_what_gzip_becomes_is_never_held_as_a_whole(path: Path) -> None:
             file.write(b"x" * 2**20)
         file.write(b"\nb\n")
     code = (
-        "import sys; from pathlib import Path; from openai_async.batch.input.lines import read_lines;"
+        "import sys; from pathlib import Path;"
+        "from openai_async.batch.input.lines import read_lines;"
         "print([(line.number, bool(line.problem)) for line in read_lines(Path(sys.argv[1]))])"
     )
     done = subprocess.run(

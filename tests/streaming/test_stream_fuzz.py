@@ -19,7 +19,7 @@ from openai_async import APIError, ChatCompletionStream
 from openai_async.http.request import Response
 from openai_async.types.chat import ChatCompletion
 
-from .raw_server import DONE, chunk, sse
+from ..raw_server import DONE, chunk, sse
 
 USAGE: dict[str, Any] = {"choices": [], "usage": {"prompt_tokens": 5, "total_tokens": 7}}
 

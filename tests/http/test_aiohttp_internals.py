@@ -28,7 +28,7 @@ from openai_async.http.aiohttp_internals import (
     open_session,
 )
 
-from .raw_server import Exchange, RawServer
+from ..raw_server import Exchange, RawServer
 
 pytestmark = pytest.mark.virtual_time
 

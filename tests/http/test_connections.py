@@ -17,8 +17,8 @@ from yarl import URL
 from openai_async import APIConnectionError, APIError, AsyncClient, OpenAIError
 from openai_async.testing import aioresponses
 
-from .conftest import BASE_URL
-from .raw_server import DONE, Exchange, RawServer, chunk
+from ..conftest import BASE_URL
+from ..raw_server import DONE, Exchange, RawServer, chunk
 
 pytestmark = pytest.mark.virtual_time
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openai_async.wire.assembly import Assembly
 
-from .raw_server import chunk
+from ..raw_server import chunk
 
 
 def message(*chunks: dict[str, Any]) -> dict[str, Any]:

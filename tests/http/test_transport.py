@@ -40,8 +40,8 @@ from openai_async.http.body import connection_error
 from openai_async.http.transport import MAX_AT_ONCE, MAX_REDIRECTS
 from openai_async.testing import Failure, LocalServer, aioresponses
 
-from .conftest import BASE_URL
-from .raw_server import Exchange, RawServer
+from ..conftest import BASE_URL
+from ..raw_server import Exchange, RawServer
 
 pytestmark = pytest.mark.virtual_time
 

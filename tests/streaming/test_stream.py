@@ -35,7 +35,7 @@ from openai_async.testing import Failure, LocalServer, Reply
 from openai_async.types.chat import ChatCompletionChunk
 from openai_async.types.chat_params import ChatCompletionMessageParam
 
-from .raw_server import DONE, Exchange, RawServer, chunk, sse
+from ..raw_server import DONE, Exchange, RawServer, chunk, sse
 
 pytestmark = pytest.mark.virtual_time
 
