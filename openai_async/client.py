@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
@@ -17,11 +17,11 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from ._version import __version__
-from .errors import MIN_SECRET, InvalidArgumentError, secret_of
-from .http.request import Request, Response
+from .errors import InvalidArgumentError
+from .http.request import Response
 from .http.transport import SSL, Transport
 from .http.urls import Urls, query_values
+from .jsontext import dumps
 from .middleware import Middleware, chain
 from .middleware.accounts import Account, ByAccount, account_of
 from .middleware.retry import Retry
@@ -40,11 +40,15 @@ from .options import (
     find_header_value,
     is_loopback,
 )
-from .resources.base import check_known, json_body
+from .resources.base_client import USER_AGENT, BaseClient
 from .resources.chat import Chat
-from .streaming.base import Connect
+from .resources.endpoint import check_known
+from .resources.params import json_body
 from .types.base import APIResponse
-from .wire import codec
+from .wire.redaction import (
+    MIN_SECRET,
+    secret_of,
+)
 
 if TYPE_CHECKING:
     from .middleware.pacing.lanes import Pacing
@@ -53,10 +57,6 @@ if TYPE_CHECKING:
     from .types.rate_limits import ModelPace
 
 R = TypeVar("R", bound=APIResponse)
-
-USER_AGENT = f"openai_async/{__version__}"
-# A generated picture is a few MB; more than this is not one.
-MAX_DOWNLOAD = 100 * 1024 * 1024
 
 
 class ClientOptions(TypedDict, total=False):
@@ -78,7 +78,7 @@ class ClientOptions(TypedDict, total=False):
 _CHANGEABLE = frozenset(ClientOptions.__annotations__)
 
 
-class AsyncClient:
+class AsyncClient(BaseClient):
     """The OpenAI API, or any server that speaks it.
 
     Creating one does no I/O and needs no running loop, so it may stand at module level. Its
@@ -314,7 +314,7 @@ class AsyncClient:
                 raise InvalidArgumentError(msg)
             body = json_body(json, extra_body)
         elif json is not None:
-            body = codec.dumps(json)
+            body = dumps(json)
         request = self._request(method.upper(), path, body, options)
         request.params = json if isinstance(json, Mapping) else None
         return await self._send(request)
@@ -354,76 +354,3 @@ class AsyncClient:
     def __repr__(self) -> str:
         state = " closed" if self._transport.closed else ""
         return f"<AsyncClient {self.base_url}{state}>"
-
-    # --- for the resources ---
-
-    async def _call(
-        self, cls: type[R], method: str, path: str, body: bytes | None, options: RequestOptions
-    ) -> R:
-        """Send a request whose answer is a `cls`."""
-        response = await self._send(self._request(method, path, body, options))
-        return codec.parse(cls, response.body, response.meta, response.secret)
-
-    def _connector(
-        self, method: str, path: str, body: bytes | None, options: RequestOptions
-    ) -> Connect:
-        """What a stream calls to open its response."""
-
-        async def connect(on_open: Callable[[Response], Awaitable[None]]) -> Response:
-            request = self._request(method, path, body, options)
-            request.stream = True
-            request.on_open = on_open
-            return await self._send(request)
-
-        return connect
-
-    async def _download(self, url: str) -> bytes:
-        """The bytes of the picture behind a URL; no default headers are sent."""
-        from .http.download import download
-
-        async def get(target: URL, api_key: APIKey | None) -> Response:
-            request = Request(
-                method="GET",
-                url=target,
-                headers=CIMultiDict({"User-Agent": USER_AGENT}),
-                timeout=self.timeout,
-                max_retries=self.max_retries,
-                max_body=MAX_DOWNLOAD,
-                api_key=api_key,
-                picture=True,
-            )
-            return await self._send(request)
-
-        return await download(url, get, base_url=self.base_url, api_key=self.api_key)
-
-    def _request(
-        self, method: str, path: str, body: bytes | None, options: RequestOptions
-    ) -> Request:
-        if body is None and (extra_body := options.get("extra_body")) is not None:
-            body = json_body({}, extra_body)
-        request = Request(
-            method=method,
-            url=self._urls.of(path),
-            headers=(self._headers if body is None else self._json_headers).copy(),
-            removed=self._removed,
-            body=body,
-            params=options,
-            timeout=self.timeout,
-            max_retries=self.max_retries,
-            api_key=self.api_key,
-        )
-        if not REQUEST_OPTIONS.isdisjoint(options):
-            self._apply(options, request)
-        return request
-
-    def _apply(self, options: RequestOptions, request: Request) -> None:
-        if (extra_headers := options.get("extra_headers")) is not None:
-            request.removed = change_headers(
-                request.headers, request.removed, check_headers(extra_headers)
-            )
-        if (extra_query := options.get("extra_query")) is not None:
-            request.url = request.url.update_query(query_values(extra_query))
-        if "timeout" in options:
-            request.timeout = Timeout.of(options["timeout"])
-        if "max_retries" in options:
-            request.max_retries = check_retries(options["max_retries"])

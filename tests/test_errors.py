@@ -14,12 +14,14 @@ import openai_async
 from openai_async.errors import (
     APIStatusError,
     OpenAIError,
+)
+from openai_async.wire.codec import body_or_text
+from openai_async.wire.failures import (
     object_error,
-    redacted,
     retry_after,
     status_error,
 )
-from openai_async.wire.codec import body_or_text
+from openai_async.wire.redaction import redacted
 
 TREE = {
     "OpenAIError": "Exception",

@@ -10,10 +10,9 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from ..errors import APIError, InvalidArgumentError
+from ..errors import APIError, APIResponseValidationError, InvalidArgumentError
 from ..middleware.retry import RETRYABLE_STATUSES
 from ..types.chat import ChatCompletion
-from ..types.structuring import structurer
 
 BAD_LINE = "bad_line"
 """The code of the error that stands in the output for a line of the input that is no request."""
@@ -94,7 +93,10 @@ class BatchResult:
         if self.error is not None or self.response is None:
             msg = f"{self.custom_id!r} has no completion: {self.error and self.error.message}"
             raise InvalidArgumentError(msg)
-        return structurer(ChatCompletion)(self.response.body)
+        try:
+            return ChatCompletion.from_dict(self.response.body)
+        except ValueError as error:
+            raise APIResponseValidationError(str(error), body=self.response.body) from error
 
     def to_dict(self) -> dict[str, Any]:
         """The line of output, as a JSON object."""

@@ -13,14 +13,16 @@ from ..errors import (
     APIError,
     APIResponseValidationError,
     APIStatusError,
-    is_error,
-    object_error,
-    redacted,
 )
 from ..http.body import MAX_ERROR_BODY
 from ..http.request import Response
 from ..jsontext import shown
 from ..types.values import quoted
+from ..wire.failures import (
+    is_error,
+    object_error,
+)
+from ..wire.redaction import redacted
 from .requests import BatchRequest
 from .results import BatchError, BatchResponse, BatchResult
 

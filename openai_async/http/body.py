@@ -20,7 +20,12 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from ..errors import SECRET_HEADERS, APIConnectionError, APITimeoutError, OpenAIError
+from ..errors import (
+    APIConnectionError,
+    APITimeoutError,
+    OpenAIError,
+)
+from ..wire.redaction import SECRET_HEADERS
 from .aiohttp_internals import ParserError, bytes_so_far
 
 # An answer that is an error is read to tell what went wrong, and no further.

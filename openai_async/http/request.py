@@ -15,7 +15,8 @@ from yarl import URL
 
 from ..errors import APIResponseValidationError
 from ..options import APIKey, Timeout
-from ..types.base import ResponseMeta, without_hooks
+from ..types.base import ResponseMeta
+from ..types.structuring import without_hooks
 from ..wire.codec import loads
 from .body import ByteStream
 

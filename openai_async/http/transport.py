@@ -22,20 +22,22 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..errors import (
-    SECRET_PARAMETERS,
     APIConnectionError,
     APIError,
     APIResponseValidationError,
     APITimeoutError,
     InvalidArgumentError,
     OpenAIError,
-    redacted,
-    secret_of,
-    status_error,
-    without_secret,
 )
 from ..options import check_api_key, check_proxy
 from ..wire.codec import body_or_text
+from ..wire.failures import status_error
+from ..wire.redaction import (
+    SECRET_PARAMETERS,
+    redacted,
+    secret_of,
+    without_secret,
+)
 from .aiohttp_internals import reused
 from .body import (
     ERROR_BODY_WAIT,

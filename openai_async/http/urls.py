@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from yarl import URL
 
 from ..errors import InvalidArgumentError
-from ..resources.base import check_path
 
 # Parsed URLs are kept by path; paths with ids in them must not fill the memory.
 MAX_URLS = 64
@@ -72,3 +73,17 @@ def query_values(query: Mapping[str, str | int | float | bool] | None) -> dict[s
         str(key): str(value).lower() if isinstance(value, bool) else str(value)
         for key, value in query.items()
     }
+
+
+def check_path(path: object) -> str:
+    """A path below the base URL, without its first slash."""
+    if (
+        not isinstance(path, str)
+        or not path.strip("/")
+        or re.match(r"[a-zA-Z][\w+.\-]*:|//", path)
+        or re.search(r"[\x00-\x1f\x7f#]", path)
+        or {".", ".."} & set(map(unquote, path.partition("?")[0].split("/")))
+    ):
+        msg = f'path is {path!r}: pass what comes after the base_url, like "/embeddings".'
+        raise InvalidArgumentError(msg)
+    return path.lstrip("/")

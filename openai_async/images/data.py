@@ -12,7 +12,9 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from ..errors import APIResponseValidationError, redacted, words
+from ..errors import APIResponseValidationError
+from ..wire.failures import words
+from ..wire.redaction import redacted
 from .format import HEAD_SIZE, image_format
 
 # The smallest pictures around are GIFs of 23 bytes. Words like "null" are base64 too, but shorter.

@@ -9,8 +9,8 @@ from typing import Generic, TypeAlias, TypeVar
 
 from yarl import URL
 
-from ..errors import SECRET_HEADERS
 from ..options import APIKey
+from ..wire.redaction import SECRET_HEADERS
 
 T = TypeVar("T")
 Option = TypeVar("Option")

@@ -12,12 +12,12 @@ from ..errors import (
     APIError,
     APITimeoutError,
     InsufficientQuotaError,
-    advise,
 )
 from ..http.body import is_certificate_error
 from ..http.request import Request, Response
 from ..http.waits import Waits
 from ..options import RetryPolicy
+from ..wire.failures import advise
 from . import Send
 
 log = logging.getLogger("openai_async")

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any, Literal, Unpack, overload
 
-from ..options import REQUEST_OPTIONS
 from ..streaming.chat import ChatCompletionStream
 from ..types.chat import ChatCompletion
 from ..types.chat_params import ChatCompletionParams
-from .base import Resource, check_known, json_body, sent_number, sent_value
+from .base_client import Resource
+from .endpoint import Endpoint
 from .messages import sendable
+from .params import json_body, sent_number, sent_value
 
-_PATH = "/chat/completions"
-_KNOWN = frozenset(ChatCompletionParams.__annotations__) | REQUEST_OPTIONS
-_REQUIRED = frozenset({"messages", "model"})
+CREATE = Endpoint("create", "POST", "/chat/completions", ChatCompletionParams, ChatCompletion)
 
 
 class Completions(Resource):
@@ -57,14 +56,14 @@ class Completions(Resource):
             )
             print(result.text)
         """
-        check_known("create", params, _KNOWN, _REQUIRED)
+        CREATE.check(params)
         params["messages"] = sendable(params["messages"])
-        data = json_body(params, params.get("extra_body"), stream)
+        body = json_body(params, params.get("extra_body"), stream)
         if not stream:
-            return self._client._call(ChatCompletion, "POST", _PATH, data, params)
+            return self._client._call(CREATE, params, body)
         stream_options = sent_value(params, "stream_options")
         return ChatCompletionStream(
-            self._client._connector("POST", _PATH, data, params),
+            self._client._connector(CREATE, params, body),
             n=sent_number(params, "n", 1),
             include_usage=isinstance(stream_options, Mapping)
             and bool(stream_options.get("include_usage")),

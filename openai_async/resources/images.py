@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any, Literal, Unpack, overload
 
-from ..errors import InvalidArgumentError, object_error, redacted
-from ..http.request import Response
-from ..options import REQUEST_OPTIONS
-from ..streaming.base import AsyncStream, Connect
+from ..errors import InvalidArgumentError
+from ..streaming.images import ImageStream
 from ..types.base import APIObject
 from ..types.images import (
     Downloader,
-    ImageGenCompletedEvent,
     ImageGenerateParams,
-    ImageGenPartialImageEvent,
-    ImageGenStreamEvent,
     ImagesResponse,
 )
 from ..wire.codec import parse
-from .base import Resource, check_known, json_body, sent_number
+from ..wire.failures import object_error
+from ..wire.redaction import redacted
+from .base_client import Resource
+from .endpoint import Endpoint
+from .params import json_body, sent_number
 
-_PATH = "/images/generations"
-_KNOWN = frozenset(ImageGenerateParams.__annotations__) | REQUEST_OPTIONS
-_REQUIRED = frozenset({"prompt"})
+GENERATE = Endpoint("generate", "POST", "/images/generations", ImageGenerateParams, ImagesResponse)
 
 
 class Images(Resource):
@@ -56,23 +53,23 @@ class Images(Resource):
             TypeError: a parameter is missing or unknown.
             APIError: see `openai_async.errors`.
         """
-        check_known("generate", params, _KNOWN, _REQUIRED)
+        GENERATE.check(params)
         if not isinstance(params["prompt"], str) or not params["prompt"].strip():
             msg = "prompt is empty: say what to draw."
             raise InvalidArgumentError(msg)
         _check_model_rules(params)
-        data = json_body(params, params.get("extra_body"), stream)
+        body = json_body(params, params.get("extra_body"), stream)
         if not stream:
-            return self._generate(data, params)
+            return self._generate(body, params)
         return ImageStream(
-            self._client._connector("POST", _PATH, data, params),
+            self._client._connector(GENERATE, params, body),
             n=sent_number(params, "n", 1),
             download=Downloader(self._client._download),
         )
 
-    async def _generate(self, data: bytes, options: Any) -> ImagesResponse:
+    async def _generate(self, body: bytes, params: ImageGenerateParams) -> ImagesResponse:
         client = self._client
-        response = await client._send(client._request("POST", _PATH, data, options))
+        response = await client._send(client._request("POST", GENERATE.path, body, params))
         answer = parse(ImagesResponse, response.body, response.meta, response.secret)
         if said := _said_instead(answer):
             raise object_error(redacted(said, response.secret), response.headers)
@@ -80,48 +77,6 @@ class Images(Resource):
         for image in answer.data:
             image._download = download
         return answer
-
-
-class ImageStream(AsyncStream[ImageGenStreamEvent]):
-    """Pictures as they are drawn: partial ones, then the completed one.
-
-    Done when `n` pictures are completed; this endpoint sends no `[DONE]`.
-    """
-
-    def __init__(self, connect: Connect, *, n: int, download: Downloader) -> None:
-        super().__init__(connect)
-        self._n = self._missing = n
-        self._download = download
-
-    def _kind(self, value: dict[str, Any]) -> type[ImageGenStreamEvent]:
-        if value.get("type") == "image_generation.partial_image":
-            return ImageGenPartialImageEvent
-        return ImageGenCompletedEvent
-
-    def _structure(self, value: dict[str, Any]) -> ImageGenStreamEvent:
-        event = super()._structure(value)
-        event._download = self._download
-        return event
-
-    def _taken(self, value: dict[str, Any]) -> dict[str, Any]:
-        if value.get("type") == "image_generation.completed":
-            self._missing -= 1
-        return value
-
-    def _is_answer(self, value: Any) -> bool:
-        return isinstance(value, dict) and bool(value.get("b64_json") or value.get("url"))
-
-    @property
-    def _empty(self) -> bool:
-        return self._missing == self._n
-
-    async def _begin(self, response: Response) -> None:
-        self._missing = self._n
-        await super()._begin(response)
-
-    @property
-    def _finished(self) -> bool:
-        return self._missing <= 0
 
 
 def _said_instead(answer: ImagesResponse) -> dict[str, Any]:

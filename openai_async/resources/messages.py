@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidArgumentError
+from ..jsontext import dumps
 from ..types.base import APIObject
-from ..wire.codec import dumps
 
 # Where a tool call holds what the model wrote for the tool: text, according to the API.
 _TEXTS = {"function": "arguments", "custom": "input"}

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from ..options import REQUEST_OPTIONS, RequestOptions
+from ..options import RequestOptions
 from ..types.models import Model, ModelDeleted, ModelList
-from .base import Resource, check_known, path_segment
+from .base_client import Resource
+from .endpoint import Endpoint
+
+LIST = Endpoint("list", "GET", "/models", RequestOptions, ModelList)
+RETRIEVE = Endpoint("retrieve", "GET", "/models/{model}", RequestOptions, Model)
+DELETE = Endpoint("delete", "DELETE", "/models/{model}", RequestOptions, ModelDeleted)
 
 
 class Models(Resource):
@@ -18,17 +23,12 @@ class Models(Resource):
         Raises:
             APIError: see `openai_async.errors`.
         """
-        check_known("list", options, REQUEST_OPTIONS)
-        return await self._client._call(ModelList, "GET", "/models", None, options)
+        return await self._client._call(LIST, options)
 
     async def retrieve(self, model: str, **options: Unpack[RequestOptions]) -> Model:
         """One model by its id; `NotFoundError` if there is none of that name."""
-        check_known("retrieve", options, REQUEST_OPTIONS)
-        path = f"/models/{path_segment('model', model)}"
-        return await self._client._call(Model, "GET", path, None, options)
+        return await self._client._call(RETRIEVE, options, model=model)
 
     async def delete(self, model: str, **options: Unpack[RequestOptions]) -> ModelDeleted:
         """Delete a fine-tuned model of your organization."""
-        check_known("delete", options, REQUEST_OPTIONS)
-        path = f"/models/{path_segment('model', model)}"
-        return await self._client._call(ModelDeleted, "DELETE", path, None, options)
+        return await self._client._call(DELETE, options, model=model)

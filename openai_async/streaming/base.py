@@ -25,20 +25,21 @@ from ..errors import (
     APITimeoutError,
     OpenAIError,
     StreamInterruptedError,
-    is_error,
-    object_error,
-    redacted,
-    shown,
-    tells_failure,
-    words_of,
 )
 from ..http.body import ERROR_BODY_WAIT, MAX_ERROR_BODY, ByteStream
 from ..http.request import Response
 from ..types.base import APIObject, ResponseMeta
 from ..types.chat import ChatCompletion
-from ..types.structuring import misread, structurer
-from ..types.values import quoted
-from ..wire.codec import body_or_text, loads
+from ..types.structuring import structurer
+from ..types.values import MalformedError, quoted, shown
+from ..wire.codec import body_or_text, loads, misread
+from ..wire.failures import (
+    is_error,
+    object_error,
+    tells_failure,
+    words_of,
+)
+from ..wire.redaction import redacted
 from ..wire.sse import ServerSentEvent, SSEDecoder, SSEError, is_done
 from .reader import Reader
 
@@ -130,7 +131,7 @@ class AsyncStream(ABC, Generic[Event]):
         while not self._ready:
             await self._more()
         value = self._ready.pop()
-        with suppress(APIResponseValidationError):
+        with suppress(MalformedError):
             return self._structure(value)
         raise self._misread(value)  # with no context, which may quote the API key
 
@@ -303,9 +304,9 @@ class AsyncStream(ABC, Generic[Event]):
                     return
             try:
                 value = self._taken(value)
-            except APIResponseValidationError as error:
-                error.body = redacted(error.body, self._secret)
-                self._fail(error)
+            except MalformedError as error:
+                body = redacted(error.value, self._secret)
+                self._fail(APIResponseValidationError(str(error), body=body))
                 return
             self._patience_ends = None
             if self._failed:
@@ -453,9 +454,7 @@ class AsyncStream(ABC, Generic[Event]):
 
     def _fail(self, failure: APIError, cause: BaseException | None = None) -> None:
         """Remember the failure for who reads next, and hang up."""
-        with suppress(
-            APIResponseValidationError
-        ):  # from a stream that was malformed before it broke
+        with suppress(MalformedError):  # from a stream that was malformed before it broke
             failure.partial = self._partial()
         if self._meta is not None:
             failure.headers = CIMultiDict(self._meta.headers)

@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
-from ..errors import redacted
 from ..http.request import Response
 from ..types.chat import ChatCompletion, ChatCompletionChunk
 from ..types.normalize import content_text
 from ..types.structuring import structurer
-from ..types.values import misplaced
 from ..wire.assembly import Assembly
+from ..wire.codec import unreadable
 from ..wire.merging import index_of
 from .base import AsyncStream, Connect
 from .reader import Reader
@@ -63,7 +62,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
                 await self._more()
         completion = self._assembled()
         if (lost := completion._unreadable()) is not None:
-            self._fail(misplaced(redacted(lost, self._secret), "a list of tool calls"))
+            self._fail(unreadable(lost, self._secret))
             assert self._failure is not None
             raise self._failure
         return completion

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
-from ..errors import APIResponseValidationError
-
-if TYPE_CHECKING:
-    from .base import AsyncStream
+from ..errors import APIError
+from ..types.values import MalformedError
 
 T = TypeVar("T")
+
+
+class Source(Protocol):
+    """What a reader needs of a stream."""
+
+    _ready: list[dict[str, Any]]
+    """Events that nobody has asked for yet, the next one last."""
+
+    async def _more(self) -> None:
+        """See to it that an event is ready; `StopAsyncIteration` at the end."""
+
+    def _misread(self, value: dict[str, Any]) -> APIError:
+        """The failure of an event whose parts have the wrong shape."""
+
+    def _leave(self) -> None:
+        """Hang up without waiting."""
 
 
 class Reader(Generic[T]):
@@ -22,9 +36,7 @@ class Reader(Generic[T]):
 
     __slots__ = ("_begun", "_convert", "_stream")
 
-    def __init__(
-        self, stream: AsyncStream[Any], convert: Callable[[dict[str, Any]], T | None]
-    ) -> None:
+    def __init__(self, stream: Source, convert: Callable[[dict[str, Any]], T | None]) -> None:
         self._stream = stream
         self._convert = convert
         self._begun = False
@@ -44,7 +56,7 @@ class Reader(Generic[T]):
             value = ready.pop()
             try:
                 converted = self._convert(value)
-            except APIResponseValidationError:
+            except MalformedError:
                 break
             if converted is not None:
                 return converted

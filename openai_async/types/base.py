@@ -10,17 +10,16 @@ import copy
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, get_args
+from typing import Any, ClassVar, Self, cast, get_args
 
 import attrs
 import orjson
 from attrs import define, field, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from ..errors import APIResponseValidationError
-
-if TYPE_CHECKING:
-    from .rate_limits import RateLimits
+from .rate_limits import RateLimits
+from .structuring import structurer
+from .values import MalformedError
 
 
 def note_change(instance: APIObject, attribute: attrs.Attribute[Any], value: Any) -> Any:
@@ -28,22 +27,6 @@ def note_change(instance: APIObject, attribute: attrs.Attribute[Any], value: Any
     if instance._raw is not None:
         instance._raw[attribute.name] = _plain(value)
     return value
-
-
-def without_hooks(cls: type) -> type:
-    """A class whose instances may become a `cls`: the same base, the same slots, plain setting.
-
-    For code that makes many objects: it fills one of these in and sets its `__class__`. Python
-    allows that where the layouts are the same ("object layout differs" is a TypeError at once), for
-    which a class may inherit a slot for weak references, but not have one of its own.
-    """
-    space = {
-        "__module__": cls.__module__,
-        "__qualname__": cls.__qualname__,
-        "__slots__": cls.__dict__["__slots__"],
-        "__setattr__": object.__setattr__,
-    }
-    return type(cls.__name__, cls.__bases__, space)
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -64,10 +47,21 @@ class APIObject:
         default=None, init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP
     )
 
+    # A class may have a class method `_prepared`: the JSON object that comes in, with misplaced
+    # fields moved to where they belong.
+
     @classmethod
-    def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """The JSON object with misplaced fields moved to where they belong."""
-        return value
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The object of a JSON object, as if a server had sent it: `to_dict()` gives it back.
+
+        Raises:
+            ValueError: `data` does not have the shape of one.
+
+        Example::
+
+            completion = ChatCompletion.from_dict(json.loads(text))
+        """
+        return structurer(cls)(dict(data) if isinstance(data, Mapping) else data)
 
     # Written once, for all, and not by attrs for each of 36 classes: that would be a fifth of the
     # time that importing this package takes.
@@ -131,8 +125,6 @@ class APIObject:
         """The fields that came but that no attribute shows: either there is no attribute, as for
         `reasoning_content`, or the value has the wrong shape and the attribute its default.
         """
-        from .structuring import structurer
-
         structurer(type(self))  # sets _converters, even if this process has only unpickled so far
         known = _known(type(self))
         return _copied(
@@ -145,7 +137,7 @@ class APIObject:
             return False
         try:
             convert(value)
-        except (APIResponseValidationError, RecursionError):
+        except (MalformedError, RecursionError):
             return True
         return False
 
@@ -175,8 +167,6 @@ class ResponseMeta:
     @property
     def rate_limits(self) -> RateLimits | None:
         """The server's limits, if its headers tell them."""
-        from .rate_limits import RateLimits
-
         return RateLimits.from_headers(self.headers)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -311,14 +311,19 @@ class WebSearchOptions(TypedDict, total=False):
 # --- the request --------------------------------------------------------------------------------
 
 
-class ChatCompletionParams(RequestOptions, total=False):
+class _Required(TypedDict):
+    # A class of its own: `Required[...]` in an annotation that is not evaluated would be seen by
+    # type checkers, but not stand in `__required_keys__`.
+    messages: Sequence[ChatCompletionMessageParam]
+    model: str
+
+
+class ChatCompletionParams(_Required, RequestOptions, total=False):
     """The parameters of `chat.completions.create`, `stream` apart.
 
     What is left out is not sent; `None` is sent as `null`.
     """
 
-    messages: Required[Sequence[ChatCompletionMessageParam]]
-    model: Required[str]
     audio: AudioOutput | None
     frequency_penalty: float | None
     function_call: Literal["none", "auto"] | Named

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar, Literal, Required, TypeAlias
+from typing import ClassVar, Literal, TypeAlias, TypedDict
 
 from attrs import define, field, setters
 
@@ -50,10 +50,14 @@ def _no_downloader() -> None:
     """What a pickled `Downloader` becomes."""
 
 
-class ImageGenerateParams(RequestOptions, total=False):
+class _Required(TypedDict):
+    # Apart from the rest, so that it stands in `__required_keys__`: see `chat_params`.
+    prompt: str
+
+
+class ImageGenerateParams(_Required, RequestOptions, total=False):
     """The parameters of `images.generate`, `stream` apart. What is left out is not sent."""
 
-    prompt: Required[str]
     model: str | None
     n: int | None
     size: str | None

@@ -3,7 +3,7 @@
 Lenient about values, and about the shape of side fields. A field that is missing, `null` or of
 the wrong shape keeps its default, so every attribute has its declared type whatever the server
 sent; a value that can be converted to the right type is. Only what the reader came for (the fields
-marked `essential`) raises an `APIResponseValidationError` when it has the wrong shape.
+marked `essential`) raises a `MalformedError` when it has the wrong shape.
 """
 
 from __future__ import annotations
@@ -11,22 +11,20 @@ from __future__ import annotations
 import linecache
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import attrs
 import cattrs
 
-from ..errors import APIResponseValidationError, redacted
-from .base import APIObject, without_hooks
-from .values import PLAIN, Convert, convert_to, is_object, misplaced
+from .values import PLAIN, Convert, MalformedError, convert_to, is_object, misplaced
 
-T = TypeVar("T", bound=APIObject)
+T = TypeVar("T")
 
 
 def structurer(cls: type[T]) -> Callable[[object], T]:
     """The function that makes a `cls` of a parsed JSON object; it is written at the first call.
 
-    It raises `APIResponseValidationError` where the JSON has the wrong shape.
+    It raises `MalformedError` where the JSON has the wrong shape.
     """
     function: Any = _written.get(cls)
     if function is None:
@@ -34,20 +32,26 @@ def structurer(cls: type[T]) -> Callable[[object], T]:
     return function  # type: ignore[no-any-return]
 
 
-def misread(cls: type[T], value: object, secret: str | None) -> APIResponseValidationError:
-    """The error of a value that `structurer(cls)` has refused, without the API key in it."""
-    try:
-        structurer(cls)(redacted(value, secret))
-    except APIResponseValidationError as error:
-        return error
-    # The key is a word of the JSON too, and taking it out has made another shape of it.
-    return APIResponseValidationError(f"The answer is no {cls.__name__}.")
+def without_hooks(cls: type) -> type:
+    """A class whose instances may become a `cls`: the same base, the same slots, plain setting.
+
+    For code that makes many objects: it fills one of these in and sets its `__class__`. Python
+    allows that where the layouts are the same ("object layout differs" is a TypeError at once), for
+    which a class may inherit a slot for weak references, but not have one of its own.
+    """
+    space = {
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__slots__": cls.__dict__["__slots__"],
+        "__setattr__": object.__setattr__,
+    }
+    return type(cls.__name__, cls.__bases__, space)
 
 
 # --- one function for each class ---------------------------------------------------------------
 
 
-def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
+def _hook_for(cls: Any) -> Callable[..., Any]:
     """Write, for `ChunkChoice` say, and compile::
 
         def structure(value, _=None):
@@ -78,8 +82,8 @@ def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
         a.name: convert for a in attrs.fields(cls) if a.init and (convert := _strict(a))
     }
     body = ["self = new(twin)", "raw = value"]
-    if cls._prepared.__func__ is not APIObject._prepared.__func__:  # type: ignore[attr-defined]
-        names["prepared"] = cls._prepared
+    if (prepared := getattr(cls, "_prepared", None)) is not None:
+        names["prepared"] = prepared
         body.append("value = prepared(value)")
     for a in attrs.fields(cls):
         default = _default(a, names)
@@ -112,7 +116,7 @@ def _hook_for(cls: type[APIObject]) -> Callable[..., APIObject]:
     source, file = "\n".join(lines), f"<structure {cls.__name__}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)  # for tracebacks
     exec(compile(source, file, "exec"), names)
-    return cast(Callable[..., APIObject], names["structure"])
+    return names["structure"]  # type: ignore[no-any-return]
 
 
 def _default(a: attrs.Attribute[Any], names: dict[str, Any]) -> str:
@@ -158,7 +162,7 @@ def _lenient(convert: Convert, a: attrs.Attribute[Any]) -> Convert:
     def read(value: Any) -> Any:
         try:
             return convert(value)
-        except (APIResponseValidationError, RecursionError):
+        except (MalformedError, RecursionError):
             if essential and value:
                 raise
             return a.default if factory is None else factory()
@@ -180,7 +184,7 @@ def _strict(a: attrs.Attribute[Any]) -> Convert | None:
 
 
 # cattrs' own look-up takes four times as long as the function for a small object.
-_written: dict[type[APIObject], Any] = {}
+_written: dict[type, Any] = {}
 
 
 @cache

@@ -1,7 +1,7 @@
 """Converts the value of a field to the type of the field.
 
-A value of the wrong shape raises an `APIResponseValidationError`; for a side field, `structuring`
-then uses the default.
+A value of the wrong shape raises a `MalformedError`; for a side field, `structuring` then uses the
+default.
 """
 
 from __future__ import annotations
@@ -14,17 +14,28 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 
 import attrs
 
-from ..errors import APIResponseValidationError, shown
-from .base import APIObject
-
 Convert: TypeAlias = Callable[[Any], Any]
-Structurer: TypeAlias = Callable[[type[APIObject]], Callable[[Any], APIObject]]
+Structurer: TypeAlias = Callable[[type[Any]], Convert]
 
 _MAX_QUOTE = 80
+TOO_DEEP = "(nested too deep to show)"
+
+
+class MalformedError(ValueError):
+    """A JSON value does not have the shape that it should.
+
+    Attributes:
+        value: what is there instead.
+    """
+
+    def __init__(self, message: str, value: object = None) -> None:
+        super().__init__(message)
+        self.value = value
 
 
 def is_object(cls: object) -> bool:
-    return isinstance(cls, type) and issubclass(cls, APIObject)
+    """Whether it is a class that a JSON object becomes an instance of."""
+    return isinstance(cls, type) and attrs.has(cls)
 
 
 def quoted(text: str) -> str:
@@ -33,10 +44,17 @@ def quoted(text: str) -> str:
     return repr(line if len(line) <= _MAX_QUOTE else line[: _MAX_QUOTE - 1] + "…")
 
 
-def misplaced(value: Any, wanted: str) -> APIResponseValidationError:
+def shown(value: object) -> str:
+    """A parsed value as Python writes it, for a message."""
+    try:
+        return repr(value)
+    except RecursionError:
+        return TOO_DEEP
+
+
+def misplaced(value: Any, wanted: str) -> MalformedError:
     """The error for a value of the wrong shape."""
-    msg = f"The answer has {quoted(shown(value))} where {wanted} belongs."
-    return APIResponseValidationError(msg, body=value)
+    return MalformedError(f"The answer has {quoted(shown(value))} where {wanted} belongs.", value)
 
 
 def convert_to(kind: Any, structurer: Structurer) -> Convert | None:
@@ -169,7 +187,7 @@ def _tells(name: str, members: list[Any]) -> bool:
     return len(values) == len(set(values))
 
 
-def _tagged(tag: str, members: list[type[APIObject]], structurer: Structurer) -> Convert:
+def _tagged(tag: str, members: list[type[Any]], structurer: Structurer) -> Convert:
     """A union of objects: the member whose own field is there, else the one with the `tag`, else
     the first. Gateways leave the tag out, or send a wrong one along with the right field.
     """
@@ -181,7 +199,7 @@ def _tagged(tag: str, members: list[type[APIObject]], structurer: Structurer) ->
         for name in fields[member].difference(*(fields[m] for m in members if m is not member))
     }
 
-    def convert(value: Any) -> APIObject:
+    def convert(value: Any) -> Any:
         if type(value) is not dict:
             raise misplaced(value, f"a {members[0].__name__}")
         found = next((own[name] for name in own if value.get(name)), None)
@@ -190,7 +208,7 @@ def _tagged(tag: str, members: list[type[APIObject]], structurer: Structurer) ->
             found = tags.get(named) if isinstance(named, str) else None
         return structurer(found or members[0])(value)
 
-    def convert_all(values: list[Any]) -> list[APIObject]:
+    def convert_all(values: list[Any]) -> list[Any]:
         made = [convert(value) for value in values if type(value) is dict]
         if not made and any(values):
             raise misplaced(values, f"a list of {members[0].__name__}")

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ..errors import APIResponseValidationError
 from ..types.normalize import content_text, fails, finish_reason, is_usage
+from ..types.values import MalformedError
 from .call_assembly import Calls, merge_function
 from .merging import Fields, Items, index_of, joined, merge
 
@@ -83,7 +83,7 @@ class Assembly:
             What the chunk adds to the text of choice 0, if its delta does not say so; else `None`.
 
         Raises:
-            APIResponseValidationError: it does not have the shape of a chunk.
+            MalformedError: it does not have the shape of a chunk.
         """
         top = self._top
         for key, value in chunk.items():
@@ -319,5 +319,5 @@ def _checked(value: Any, kind: type[T]) -> T:
     if not isinstance(value, kind):
         wanted = "a list" if kind is list else "an object"
         msg = f"The stream has a {type(value).__name__} where {wanted} belongs."
-        raise APIResponseValidationError(msg, body=value)
+        raise MalformedError(msg, value)
     return value

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..errors import APIResponseValidationError
 from ..types.normalize import arguments_text, as_call
+from ..types.values import MalformedError
 from .merging import Fields, Items, Text, index_of, joined, merge
 
 _FUNCTIONS = ("function", "custom")
@@ -168,7 +168,7 @@ def _as_text(arguments: Any) -> str:
         return arguments_text(arguments)
     except RecursionError:
         msg = "The stream has arguments that are nested too deep."
-        raise APIResponseValidationError(msg) from None
+        raise MalformedError(msg) from None
 
 
 def _has_arguments(function: dict[str, Any]) -> bool:

@@ -12,18 +12,19 @@ from typing import Any, TypeVar
 from ..errors import (
     APIError,
     APIResponseValidationError,
-    is_error,
-    object_error,
-    redacted,
-    shown,
-    tells_failure,
 )
 from ..jsontext import dumps as dumps
 from ..jsontext import loads as loads
-from ..types.base import APIResponse, ResponseMeta
-from ..types.structuring import misread, structurer
-from ..types.values import misplaced, quoted
+from ..types.base import APIObject, APIResponse, ResponseMeta
+from ..types.structuring import structurer
+from ..types.values import MalformedError, misplaced, quoted, shown
 from .assembly import Assembly
+from .failures import (
+    is_error,
+    object_error,
+    tells_failure,
+)
+from .redaction import redacted
 from .sse import ServerSentEvent, events_in, is_done, is_event_stream
 
 R = TypeVar("R", bound=APIResponse)
@@ -61,15 +62,30 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
         raise _invalid(msg, value, meta)
     try:
         response = structurer(cls)(value)
-    except APIResponseValidationError:
+    except MalformedError:
         pass  # may quote the API key, and so must not be the context of what is raised
     else:
         if (lost := response._unreadable()) is None:
             _set_meta(response, meta)
             return response
-        msg = misplaced(redacted(lost, secret), "a list of tool calls").message
-        raise _invalid(msg, redacted(value, secret), meta)
+        raise _invalid(unreadable(lost, secret).message, redacted(value, secret), meta)
     raise _invalid(misread(cls, value, secret).message, redacted(value, secret), meta)
+
+
+def misread(cls: type[APIObject], value: object, secret: str | None) -> APIResponseValidationError:
+    """The error of a value that `structurer(cls)` has refused, without the API key in it."""
+    try:
+        structurer(cls)(redacted(value, secret))
+    except MalformedError as error:
+        return APIResponseValidationError(str(error), body=error.value)
+    # The key is a word of the JSON too, and taking it out has made another shape of it.
+    return APIResponseValidationError(f"The answer is no {cls.__name__}.")
+
+
+def unreadable(calls: object, secret: str | None) -> APIResponseValidationError:
+    """The error of an answer that is only tool calls, of a shape that cannot be read."""
+    calls = redacted(calls, secret)
+    return APIResponseValidationError(str(misplaced(calls, "a list of tool calls")), body=calls)
 
 
 def _whole_answer(cls: type[APIResponse], data: bytes) -> Any:
@@ -107,8 +123,8 @@ def _put_together(events: list[ServerSentEvent]) -> Any:
         else:
             try:
                 assembly.add(value)
-            except APIResponseValidationError:
-                # Its body may quote the API key, and so it is not passed on.
+            except MalformedError:
+                # It may quote the API key, and so it is not passed on.
                 msg = "a stream with an event of the wrong shape"
                 raise ValueError(msg) from None
         if assembly.failed:

@@ -326,7 +326,7 @@ async def test_a_download_is_retried(
 
 
 async def test_a_download_is_bounded(client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openai_async.client.MAX_DOWNLOAD", 100)
+    monkeypatch.setattr("openai_async.resources.base_client.MAX_DOWNLOAD", 100)
     image = (await generate(client)).data[0]
     with pytest.raises(APIResponseValidationError, match="larger than 100 bytes"):
         await image.read()

@@ -1,0 +1,153 @@
+"""From an endpoint and its parameters to a request, and from the response to an object.
+
+What every resource needs of a client. `AsyncClient` adds the options, and the life of the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from .._version import __version__
+from ..http.request import Request, Response
+from ..http.urls import Urls, query_values
+from ..middleware import Send
+from ..options import (
+    REQUEST_OPTIONS,
+    APIKey,
+    RequestOptions,
+    Timeout,
+    change_headers,
+    check_headers,
+    check_retries,
+)
+from ..streaming.base import Connect
+from ..wire.codec import parse
+from .endpoint import Endpoint, R
+from .params import json_body
+
+USER_AGENT = f"openai_async/{__version__}"
+# A generated picture is a few MB; more than this is not one.
+MAX_DOWNLOAD = 100 * 1024 * 1024
+
+
+class BaseClient:
+    """Sends what resources ask for.
+
+    Attributes:
+        api_key: the key, or the function that is asked for it.
+        base_url: where the API is.
+        timeout: for each attempt.
+        max_retries: how often a failed request is sent again.
+    """
+
+    api_key: APIKey
+    base_url: URL
+    timeout: Timeout
+    max_retries: int
+    _urls: Urls
+    _headers: CIMultiDict[str]
+    _json_headers: CIMultiDict[str]
+    _removed: frozenset[str]
+    _send: Send
+
+    def _call(
+        self,
+        endpoint: Endpoint[R],
+        params: Mapping[str, Any],
+        body: bytes | None = None,
+        **ids: object,
+    ) -> Coroutine[Any, Any, R]:
+        """Send the parameters to an endpoint; `ids` are those in its path.
+
+        A resource that has checked the parameters itself passes the `body`.
+        """
+        if body is None:
+            endpoint.check(params)
+            if endpoint.method == "POST":
+                body = json_body(params, params.get("extra_body"))
+        return self._answer(endpoint, endpoint.path_for(ids), body, params)
+
+    async def _answer(
+        self, endpoint: Endpoint[R], path: str, body: bytes | None, params: Mapping[str, Any]
+    ) -> R:
+        response = await self._send(self._request(endpoint.method, path, body, params))
+        return parse(endpoint.result, response.body, response.meta, response.secret)
+
+    def _connector(
+        self, endpoint: Endpoint[Any], params: Mapping[str, Any], body: bytes
+    ) -> Connect:
+        """What a stream calls to open its response."""
+
+        async def connect(on_open: Callable[[Response], Awaitable[None]]) -> Response:
+            request = self._request(endpoint.method, endpoint.path, body, params)
+            request.stream = True
+            request.on_open = on_open
+            return await self._send(request)
+
+        return connect
+
+    async def _download(self, url: str) -> bytes:
+        """The bytes of the picture behind a URL; no default headers are sent."""
+        from ..http.download import download
+
+        async def get(target: URL, api_key: APIKey | None) -> Response:
+            request = Request(
+                method="GET",
+                url=target,
+                headers=CIMultiDict({"User-Agent": USER_AGENT}),
+                timeout=self.timeout,
+                max_retries=self.max_retries,
+                max_body=MAX_DOWNLOAD,
+                api_key=api_key,
+                picture=True,
+            )
+            return await self._send(request)
+
+        return await download(url, get, base_url=self.base_url, api_key=self.api_key)
+
+    def _request(
+        self, method: str, path: str, body: bytes | None, options: Mapping[str, Any]
+    ) -> Request:
+        if body is None and (extra_body := options.get("extra_body")) is not None:
+            body = json_body({}, extra_body)
+        request = Request(
+            method=method,
+            url=self._urls.of(path),
+            headers=(self._headers if body is None else self._json_headers).copy(),
+            removed=self._removed,
+            body=body,
+            params=options,
+            timeout=self.timeout,
+            max_retries=self.max_retries,
+            api_key=self.api_key,
+        )
+        if not REQUEST_OPTIONS.isdisjoint(options):
+            _apply(options, request)
+        return request
+
+
+def _apply(options: RequestOptions | Mapping[str, Any], request: Request) -> None:
+    """The options of a call take the place of the client's."""
+    if (extra_headers := options.get("extra_headers")) is not None:
+        request.removed = change_headers(
+            request.headers, request.removed, check_headers(extra_headers)
+        )
+    if (extra_query := options.get("extra_query")) is not None:
+        request.url = request.url.update_query(query_values(extra_query))
+    if "timeout" in options:
+        request.timeout = Timeout.of(options["timeout"])
+    if "max_retries" in options:
+        request.max_retries = check_retries(options["max_retries"])
+
+
+class Resource:
+    """A part of the API, reached through its client."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: BaseClient) -> None:
+        self._client = client

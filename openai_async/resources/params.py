@@ -1,0 +1,44 @@
+"""Parameters as they are sent: the JSON body, and what a resource has to know of it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InvalidArgumentError
+from ..jsontext import dumps
+from ..options import REQUEST_OPTIONS
+
+
+def json_body(
+    params: Mapping[str, Any],
+    extra_body: Mapping[str, object] | None = None,
+    stream: bool | None = None,
+) -> bytes:
+    """The parameters as JSON, without the options of the call, `extra_body` merged in last."""
+    body = params
+    if stream is not None or extra_body is not None or not REQUEST_OPTIONS.isdisjoint(params):
+        body = {key: value for key, value in params.items() if key not in REQUEST_OPTIONS}
+        if stream is not None:
+            body["stream"] = stream
+        if extra_body is not None:
+            if not isinstance(extra_body, Mapping):
+                msg = f"extra_body has type {type(extra_body).__name__}: pass a dict."
+                raise InvalidArgumentError(msg)
+            body.update(extra_body)
+    return dumps(body)
+
+
+def sent_value(params: Mapping[str, Any], name: str) -> Any:
+    """A parameter as it is sent: from `extra_body` if it is there; `None` if there is none."""
+    extra_body = params.get("extra_body")
+    return params.get(name) if extra_body is None else extra_body.get(name, params.get(name))
+
+
+def sent_number(params: Mapping[str, Any], name: str, default: int) -> int:
+    """A whole number as it is sent; the default for anything else."""
+    try:
+        return operator.index(sent_value(params, name))
+    except TypeError:
+        return default

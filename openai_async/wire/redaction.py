@@ -1,0 +1,83 @@
+"""API keys kept out of everything that is shown: some servers repeat them in what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from ..types.values import TOO_DEEP
+
+# Shorter keys ("local", "ollama", "none") are placeholders, and words of ordinary messages.
+MIN_SECRET = 8
+# Headers whose value is a key: HTTP's own, Azure's, the one of many gateways, Google's, and the one
+# of Azure API Management.
+SECRET_HEADERS = (
+    "Authorization",
+    "Proxy-Authorization",
+    "Api-Key",
+    "X-Api-Key",
+    "X-Goog-Api-Key",
+    "Ocp-Apim-Subscription-Key",
+)
+# Query parameters whose value is a key.
+SECRET_PARAMETERS = (
+    "key",
+    "api_key",
+    "api-key",
+    "apikey",
+    "token",
+    "access_token",
+    "subscription-key",
+)
+
+
+def secret_of(headers: Mapping[str, str], *more: str | None) -> str | None:
+    """The keys in these headers, and `more` keys, one per line: what `redacted` removes."""
+    keys = [key for key in more if key is not None]
+    for name in SECRET_HEADERS:
+        if name in headers:
+            value = headers[name]
+            # Only the key of "Bearer abc": that is what a server repeats.
+            keys.append(value.partition(" ")[2].strip() or value if "Auth" in name else value)
+    if len(keys) > 1:  # the longest first: one may be part of another
+        keys = sorted(set(keys), key=len, reverse=True)
+    return "\n".join([key for key in keys if len(key) >= MIN_SECRET]) or None
+
+
+def redacted(value: Any, secret: str | None) -> Any:
+    """A parsed body without the API key, which some servers repeat in what they answer.
+
+    Done on parsed values, where no JSON escape hides the key, and before anything is shortened,
+    which could leave half of it. Several keys are given one per line: no key has a line break.
+    """
+    keys = [] if secret is None else [key for key in secret.split("\n") if len(key) >= MIN_SECRET]
+    if not keys:
+        return value
+    try:
+        for key in keys:
+            value = _without(value, key)
+        return value
+    except RecursionError:
+        return TOO_DEEP
+
+
+def without_secret(headers: Mapping[str, str], secret: str | None) -> Mapping[str, str]:
+    """Headers without the API key; most are as they came."""
+    if secret is None or len(secret) < MIN_SECRET:
+        return headers
+    values = "\n".join(headers.values())
+    if not any(key in values for key in secret.split("\n")):
+        return headers
+    return CIMultiDictProxy(CIMultiDict((k, redacted(v, secret)) for k, v in headers.items()))
+
+
+def _without(value: Any, secret: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(secret, "[api_key]")
+    if isinstance(value, Mapping):
+        return {_without(key, secret): _without(item, secret) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without(item, secret) for item in value]
+    return value
