@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
-from ..http.request import Response
 from ..types.chat import ChatCompletion, ChatCompletionChunk
 from ..types.normalize import content_text
 from ..types.structuring import structurer
 from ..wire.assembly import Assembly
 from ..wire.codec import unreadable
 from ..wire.merging import index_of
+from .answer import Answer
 from .base import AsyncStream, Connect
 from .reader import Reader
 
@@ -27,8 +27,8 @@ class _Told(dict[str, Any]):
         self.text = text
 
 
-class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
-    """A chat completion as it is written.
+class ChatAnswer(Answer):
+    """A chat completion on its way.
 
     It is done at `[DONE]`, or, since some servers do not send that, at the end of the body if every
     choice that has begun has its `finish_reason`. If a choice goes on after its finish_reason, the
@@ -36,11 +36,58 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     a connection that breaks before it has come is still an interruption.
     """
 
+    def __init__(self, n: int, include_usage: bool) -> None:
+        self._n = n
+        self._include_usage = include_usage
+        self._assembly = Assembly(single=n == 1)
+
+    def take(self, value: dict[str, Any]) -> dict[str, Any]:
+        text = self._assembly.add(value)
+        return value if text is None else _Told(value, text)
+
+    def has_part(self, value: dict[str, Any]) -> bool:
+        return bool(value.get("choices"))
+
+    @property
+    def empty(self) -> bool:
+        return self._assembly.empty
+
+    @property
+    def finished(self) -> bool:
+        return self._assembly.finished
+
+    @property
+    def complete(self) -> bool:
+        return self._assembly.finished and self._assembly.begun >= self._n
+
+    @property
+    def expects_more(self) -> bool:
+        return self._include_usage and not self._assembly.has_usage
+
+    @property
+    def failed(self) -> bool:
+        return self._assembly.failed
+
+    @property
+    def progress(self) -> str:
+        begun = f": {self._assembly.begun} of {self._n} choices have begun"
+        return begun if self._n > 1 else ""
+
+    @property
+    def total_tokens(self) -> int | None:
+        return self._assembly.total_tokens
+
+    def partial(self) -> ChatCompletion:
+        return structurer(ChatCompletion)(self._assembly.completion())
+
+
+class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
+    """A chat completion as it is written: an iterator of its chunks."""
+
     def __init__(self, connect: Connect, *, n: int = 1, include_usage: bool = False) -> None:
         super().__init__(connect)
         self._n = n
         self._include_usage = include_usage
-        self._assembly = Assembly(single=n == 1)
         self._structurer = structurer(ChatCompletionChunk)
 
     def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
@@ -60,17 +107,23 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
             while True:
                 self._ready.clear()
                 await self._more()
-        completion = self._assembled()
+        completion = self.partial
         if (lost := completion._unreadable()) is not None:
-            self._fail(unreadable(lost, self._secret))
-            assert self._failure is not None
-            raise self._failure
+            raise self._fail(unreadable(lost, self._secret))
         return completion
 
     @property
     def partial(self) -> ChatCompletion:
         """The answer so far, at any time; reads nothing."""
-        return self._assembled()
+        answer = self._new_answer() if self._receiver is None else self._receiver.answer
+        completion = answer.partial()
+        assert completion is not None
+        if self._meta is not None:
+            completion.meta = self._meta
+        return completion
+
+    def _new_answer(self) -> Answer:
+        return ChatAnswer(self._n, self._include_usage)
 
     def _kind(self, value: dict[str, Any]) -> type[ChatCompletionChunk]:
         return ChatCompletionChunk
@@ -81,54 +134,6 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         chunk = self._structurer(dict(value))
         chunk._told = value.text
         return chunk
-
-    def _taken(self, value: dict[str, Any]) -> dict[str, Any]:
-        text = self._assembly.add(value)
-        return value if text is None else _Told(value, text)
-
-    def _is_answer(self, value: Any) -> bool:
-        return isinstance(value, dict) and bool(value.get("choices"))
-
-    async def _begin(self, response: Response) -> None:
-        self._assembly = Assembly(single=self._n == 1)
-        await super()._begin(response)
-
-    @property
-    def _empty(self) -> bool:
-        return self._assembly.empty
-
-    @property
-    def _finished(self) -> bool:
-        return self._assembly.finished
-
-    @property
-    def _complete(self) -> bool:
-        return self._assembly.finished and self._assembly.begun >= self._n
-
-    @property
-    def _failed(self) -> bool:
-        return self._assembly.failed
-
-    @property
-    def _progress(self) -> str:
-        begun = f": {self._assembly.begun} of {self._n} choices have begun"
-        return begun if self._n > 1 else ""
-
-    @property
-    def _expects_more(self) -> bool:
-        return self._include_usage and not self._assembly.has_usage
-
-    def _total_tokens(self) -> int | None:
-        return self._assembly.total_tokens
-
-    def _assembled(self) -> ChatCompletion:
-        completion = structurer(ChatCompletion)(self._assembly.completion())
-        if self._meta is not None:
-            completion.meta = self._meta
-        return completion
-
-    def _partial(self) -> ChatCompletion | None:
-        return self._assembled()
 
 
 def _text_of(chunk: dict[str, Any]) -> str | None:

@@ -4,14 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..http.request import Response
 from ..types.images import (
     Downloader,
     ImageGenCompletedEvent,
     ImageGenPartialImageEvent,
     ImageGenStreamEvent,
 )
+from .answer import Answer
 from .base import AsyncStream, Connect
+
+
+class ImageAnswer(Answer):
+    """Pictures on their way: done when all that were asked for are completed."""
+
+    def __init__(self, n: int) -> None:
+        self._n = self._missing = n
+
+    def take(self, value: dict[str, Any]) -> dict[str, Any]:
+        if value.get("type") == "image_generation.completed":
+            self._missing -= 1
+        return value
+
+    def has_part(self, value: dict[str, Any]) -> bool:
+        return bool(value.get("b64_json") or value.get("url"))
+
+    @property
+    def empty(self) -> bool:
+        return self._missing == self._n
+
+    @property
+    def finished(self) -> bool:
+        return self._missing <= 0
 
 
 class ImageStream(AsyncStream[ImageGenStreamEvent]):
@@ -22,8 +45,11 @@ class ImageStream(AsyncStream[ImageGenStreamEvent]):
 
     def __init__(self, connect: Connect, *, n: int, download: Downloader) -> None:
         super().__init__(connect)
-        self._n = self._missing = n
+        self._n = n
         self._download = download
+
+    def _new_answer(self) -> Answer:
+        return ImageAnswer(self._n)
 
     def _kind(self, value: dict[str, Any]) -> type[ImageGenStreamEvent]:
         if value.get("type") == "image_generation.partial_image":
@@ -34,23 +60,3 @@ class ImageStream(AsyncStream[ImageGenStreamEvent]):
         event = super()._structure(value)
         event._download = self._download
         return event
-
-    def _taken(self, value: dict[str, Any]) -> dict[str, Any]:
-        if value.get("type") == "image_generation.completed":
-            self._missing -= 1
-        return value
-
-    def _is_answer(self, value: Any) -> bool:
-        return isinstance(value, dict) and bool(value.get("b64_json") or value.get("url"))
-
-    @property
-    def _empty(self) -> bool:
-        return self._missing == self._n
-
-    async def _begin(self, response: Response) -> None:
-        self._missing = self._n
-        await super()._begin(response)
-
-    @property
-    def _finished(self) -> bool:
-        return self._missing <= 0

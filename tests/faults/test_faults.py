@@ -52,7 +52,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openai_async.streaming.base.ERROR_BODY_WAIT", 0.2)
     monkeypatch.setattr("openai_async.http.body.LINGER", 0.2)
     # The limit is 64 MiB; reaching it costs a second, so the table's is smaller.
-    monkeypatch.setattr("openai_async.streaming.base.SSEDecoder", partial(SSEDecoder, 12 * 2**20))
+    decoder = partial(SSEDecoder, 12 * 2**20)
+    monkeypatch.setattr("openai_async.streaming.receiver.SSEDecoder", decoder)
 
 
 async def resolve(

@@ -1,0 +1,288 @@
+"""The body of a streamed answer, without I/O: bytes in, parsed events out, and one state.
+
+    START ── the first bytes ──> OPEN ── all of the answer ──> DONE
+      └──────────────────────────┴─── an error, a cut ───────> FAILED
+
+An answer is complete by evidence (`_end`, `_cut`), never because of a clock.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from enum import Enum
+from typing import Any
+
+from multidict import CIMultiDict
+
+from ..errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APITimeoutError,
+    StreamInterruptedError,
+)
+from ..types.base import ResponseMeta
+from ..types.values import MalformedError, quoted, shown
+from ..wire.codec import body_or_text, loads
+from ..wire.failures import is_error, object_error, tells_failure, words_of
+from ..wire.redaction import redacted
+from ..wire.sse import ServerSentEvent, SSEDecoder, SSEError, is_done
+from .answer import Answer
+
+log = logging.getLogger("openai_async")
+
+# How an answer begins that is not an event stream, whatever its content type.
+_NO_EVENT = (b"{", b"[", b"<")
+
+
+class State(Enum):
+    """How far the body of an answer has come."""
+
+    START = "nothing but white space has come"
+    OPEN = "events are coming"
+    DONE = "the answer is complete"
+    FAILED = "the answer has failed, for the reason in `failure`"
+
+
+class Receiver:
+    """One attempt at an answer.
+
+    Attributes:
+        answer: what the events add up to.
+        meta: how the answer came; shown by errors.
+        state: see `State`. In DONE and FAILED nothing more is taken in.
+        failure: why it failed.
+    """
+
+    __slots__ = (
+        *("_content_type", "_decoder", "_secret", "_suspect", "_taken"),
+        *("answer", "failure", "meta", "state"),
+    )
+
+    def __init__(
+        self, answer: Answer, content_type: str, meta: ResponseMeta, secret: str | None
+    ) -> None:
+        self.answer = answer
+        self.meta = meta
+        self.state = State.START
+        self.failure: APIError | None = None
+        self._content_type = content_type
+        self._secret = secret
+        self._decoder = SSEDecoder()
+        self._taken: list[dict[str, Any]] = []
+        # An object that is not part of an answer, but says something: if the answer remains
+        # incomplete, this is the reason.
+        self._suspect: dict[str, Any] | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is taken in."""
+        return self.state is State.DONE or self.state is State.FAILED
+
+    # --- what comes in ---
+
+    def receive_data(self, data: bytes) -> list[dict[str, Any]]:
+        """Take in what has come; b"" is the proper end of the body. Returns the events in it."""
+        if self.state is State.START and data.strip():
+            self.state = State.OPEN
+        try:
+            events = self._decoder.feed(data) if data else self._decoder.flush()
+        except SSEError as error:
+            msg = f"The stream cannot be read: {error}."
+            self.fail(APIResponseValidationError(msg), error)
+            return []
+        taken: list[dict[str, Any]] = []
+        self._taken = taken
+        for event in events:
+            self._take(event, torn=not data)
+            if self.over:
+                break
+        if self._decoder.new_stray and not self.over:
+            self._take_stray()
+        if not data and not self.over:
+            self._cut(None)
+        return taken
+
+    def receive_break(self, error: APIConnectionError) -> None:
+        """The connection broke, or was silent for too long."""
+        self._cut(error)
+
+    def is_other(self, data: bytes) -> bool:
+        """Whether the first bytes are the start of something that is not an event stream."""
+        start = data.lstrip()
+        return self.state is State.START and start.startswith(_NO_EVENT) and not is_done(start)
+
+    def receive_other(self, data: bytes) -> None:
+        """Take in a body that is not an event stream."""
+        value = redacted(body_or_text(data), self._secret)
+        is_answer = isinstance(value, dict) and self.answer.has_part(value)
+        if is_error(value) or (not is_answer and tells_failure(value)):
+            self.fail(object_error(value, self.meta.headers))
+        else:
+            self.fail(self._other_answer(value))
+
+    def fail(self, failure: APIError, cause: BaseException | None = None) -> None:
+        """The answer has failed: remember why, and what came before."""
+        self.state = State.FAILED
+        with suppress(MalformedError):  # from a stream that was malformed before it broke
+            failure.partial = self.answer.partial()
+            if failure.partial is not None:
+                failure.partial.meta = self.meta
+        failure.headers = CIMultiDict(self.meta.headers)
+        failure.request_id = self.meta.request_id
+        failure.attempts = self.meta.attempts
+        failure.__cause__ = cause
+        self.failure = failure
+
+    # --- events ---
+
+    def _take(self, event: ServerSentEvent, *, torn: bool) -> None:
+        """One event; `torn` if the bytes ended before its blank line, perhaps in its middle."""
+        kind, data, _, _ = event
+        if is_done(data):
+            self._end()
+            return
+        if not data:  # a keep-alive of some gateways
+            return
+        try:
+            value = loads(data)
+        except ValueError as error:
+            lines = data.split(b"\n")
+            if len(lines) > 1 and all(map(_is_event, lines)):
+                for line in lines:  # events separated by one line feed instead of two
+                    if not self.over:
+                        self._take(ServerSentEvent(kind, line), torn=torn)
+            elif not torn:  # else what follows is the end of the bytes, which says it all
+                self._take_text(kind, data.decode("utf-8", "replace"), error)
+            return
+        self._take_value(kind, value)
+
+    def _take_text(self, kind: str, text: str, error: ValueError) -> None:
+        """An event that is not JSON."""
+        text = redacted(text, self._secret)
+        if kind == "error":
+            self.fail(object_error(text, self.meta.headers))
+        else:
+            msg = f"The stream holds broken JSON: {text[:80]!r}."
+            self.fail(APIResponseValidationError(msg), error)
+
+    def _take_value(self, kind: str, value: Any) -> None:
+        if kind == "error" or is_error(value):
+            self.fail(self._told_failure(value))
+            return
+        if not isinstance(value, dict):
+            text = shown(redacted(value, self._secret))
+            msg = f"The stream holds {text[:80]}, which is not an object."
+            self.fail(APIResponseValidationError(msg))
+            return
+        if not self.answer.has_part(value) and tells_failure(value):
+            self._suspect = value
+            if not isinstance(value.get("choices"), list):
+                return
+        try:
+            value = self.answer.take(value)
+        except MalformedError as error:
+            body = redacted(error.value, self._secret)
+            self.fail(APIResponseValidationError(str(error), body=body))
+            return
+        if self.answer.failed:
+            self.fail(self._told_failure(value))
+        else:
+            self._taken.append(value)
+
+    def _take_stray(self) -> None:
+        """Lines that belong to no event: often an error, sent as if there were no stream."""
+        self._decoder.new_stray = False
+        together = b"\n".join(self._decoder.stray)
+        events = [line for line in self._decoder.stray if _is_event(line)]
+        # One object in all lines, or lines that are objects, or something followed by `[DONE]`.
+        for text in [together] if _is_event(together) or not events else events:
+            if is_done(text):
+                self._end()
+                return
+            head, _, rest = text.rpartition(b"data:")
+            try:  # a page, or incomplete: it is shown if nothing else comes
+                value = loads(head if is_done(rest.strip()) else text)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                self._decoder.forget_stray()
+                self._take_value("message", value)
+            if self.state is State.FAILED:
+                return
+
+    # --- the end ---
+
+    def _end(self) -> None:
+        """The server says that this was all."""
+        # Lines outside events that came in the same read come before this.
+        if self._decoder.new_stray and not self.answer.finished:
+            self._take_stray()
+            if self.over:
+                return
+        if self._suspect is not None and not self.answer.finished:
+            self.fail(self._told_failure(self._suspect))
+        elif self.answer.empty:
+            self.fail(self._no_answer())
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        """The answer is complete."""
+        self.state = State.DONE
+        if self.answer.expects_more:
+            log.warning("The stream ended without the usage that was asked for.")
+
+    def _cut(self, error: APIConnectionError | None) -> None:
+        """The bytes have ended: properly, in silence or broken off. Is the answer complete?"""
+        answer, silent = self.answer, isinstance(error, APITimeoutError)
+        whole = answer.finished if error is None else answer.complete
+        if whole and (error is None or silent or not answer.expects_more):
+            self._finish()
+        elif self._suspect is not None:
+            self.fail(self._told_failure(self._suspect), error)
+        elif error is not None and silent:
+            self.fail(error)
+        elif error is None and answer.empty and self._is_something_else():
+            self.fail(self._no_answer())
+        else:
+            reason = f" {error.message}" if error is not None else ""
+            msg = f"The stream ended before the answer was complete{answer.progress}.{reason}"
+            self.fail(StreamInterruptedError(msg), error)
+
+    # --- what to say ---
+
+    def _told_failure(self, value: object) -> APIError:
+        return object_error(redacted(value, self._secret), self.meta.headers)
+
+    def _is_something_else(self) -> bool:
+        """Whether what came, without any event, may not have been meant as an event stream."""
+        return bool(self._decoder.stray) or self._content_type not in ("text/event-stream", "")
+
+    def _no_answer(self) -> APIError:
+        """The error for a stream that ended properly but was empty."""
+        if not self._is_something_else():
+            return APIResponseValidationError("The stream ended without an answer.")
+        said = b"\n".join(self._decoder.stray).decode("utf-8", "replace")
+        return self._other_answer(redacted(said, self._secret))
+
+    def _other_answer(self, value: object) -> APIError:
+        """The error for something that is neither an event stream nor an error object."""
+        words = words_of(value) if isinstance(value, str) else ""
+        said = f": {quoted(words)}" if words else ""
+        msg = (
+            f"The server answered stream=True with {self._content_type or 'something else'}, "
+            f"not with an event stream{said}. Ask without stream, or check the base_url."
+        )
+        return APIResponseValidationError(msg, status_code=self.meta.status, body=value)
+
+
+def _is_event(line: bytes) -> bool:
+    """Whether one line of an event's data is a complete event by itself."""
+    if is_done(line):
+        return True
+    try:
+        return isinstance(loads(line), dict)
+    except ValueError:
+        return False
