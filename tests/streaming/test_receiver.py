@@ -1,0 +1,108 @@
+"""The body of a streamed answer without a socket: which bytes lead to which state."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from openai_async import APIConnectionError, APIError, APITimeoutError, StreamInterruptedError
+from openai_async.streaming.chat import ChatAnswer
+from openai_async.streaming.receiver import Receiver, State
+from openai_async.types.base import ResponseMeta
+
+DONE = b"data: [DONE]\n\n"
+
+
+def receiver(n: int = 1, *, include_usage: bool = False) -> Receiver:
+    return Receiver(ChatAnswer(n, include_usage), "text/event-stream", ResponseMeta(), None)
+
+
+def event(text: str = "", *, finish: str | None = None, index: int = 0, **fields: Any) -> bytes:
+    choice = {"index": index, "delta": {"content": text}, "finish_reason": finish}
+    return b"data: " + json.dumps({"choices": [choice], **fields}).encode() + b"\n\n"
+
+
+def test_it_starts_with_the_first_byte_that_is_not_white_space() -> None:
+    it = receiver()
+    states = [it.receive_data(data) == [] and it.state for data in (b"\n \n", b"data: ")]
+    assert states == [State.START, State.OPEN]
+
+
+def test_an_event_comes_out_with_the_bytes_that_complete_it() -> None:
+    it, data = receiver(), event("Hi")
+    assert it.receive_data(data[:-1]) == []
+    [value] = it.receive_data(data[-1:])
+    assert value["choices"][0]["delta"] == {"content": "Hi"}
+
+
+@pytest.mark.parametrize("end", [DONE, b""], ids=["[DONE]", "the end of the body"])
+def test_a_finish_reason_and_an_end_are_a_complete_answer(end: bytes) -> None:
+    it, states = receiver(), []
+    for data in (event("Hi", finish="stop"), end):
+        it.receive_data(data)
+        states.append(it.state)
+    assert states == [State.OPEN, State.DONE]  # after the finish_reason the usage may still come
+
+
+def test_nothing_is_taken_in_after_the_end() -> None:
+    it = receiver()
+    assert len(it.receive_data(event("Hi", finish="stop") + DONE + event("more"))) == 1
+    partial = it.answer.partial()
+    assert partial is not None
+    assert partial.text == "Hi"
+
+
+def test_the_end_of_the_body_without_a_finish_reason_is_an_interruption() -> None:
+    it = receiver()
+    it.receive_data(event("Hi"))
+    it.receive_data(b"")
+    assert it.state is State.FAILED
+    assert isinstance(it.failure, StreamInterruptedError)
+    assert it.failure.partial is not None
+    assert it.failure.partial.text == "Hi"
+
+
+def test_silence_after_the_last_finish_reason_is_the_end() -> None:
+    it = receiver()
+    it.receive_data(event("Hi", finish="stop"))
+    it.receive_break(APITimeoutError("silent"))
+    assert it.state is State.DONE
+
+
+def test_silence_is_no_end_while_a_choice_that_was_asked_for_is_missing() -> None:
+    it = receiver(n=2)
+    it.receive_data(event("Hi", finish="stop"))
+    silence = APITimeoutError("silent")
+    it.receive_break(silence)
+    assert it.failure is silence
+
+
+def test_a_broken_connection_is_an_interruption_while_the_usage_is_missing() -> None:
+    it = receiver(include_usage=True)
+    it.receive_data(event("Hi", finish="stop"))
+    it.receive_break(APIConnectionError("reset"))
+    assert isinstance(it.failure, StreamInterruptedError)
+
+
+def test_a_failure_does_not_take_away_the_events_before_it() -> None:
+    it = receiver()
+    error = b'data: {"error": {"message": "overloaded", "code": 503}}\n\n'
+    assert len(it.receive_data(event("Hi") + error)) == 1
+    assert it.state is State.FAILED
+    assert isinstance(it.failure, APIError)
+    assert it.failure.status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("start", "other"),
+    [(b'{"id": 1}', True), (b" <html>", True), (b"data: {}", False), (b"[DONE]", False)],
+)
+def test_a_body_that_is_not_an_event_stream_shows_in_its_first_bytes(
+    start: bytes, other: bool
+) -> None:
+    assert receiver().is_other(start) is other
+    open_already = receiver()
+    open_already.receive_data(event("Hi"))
+    assert not open_already.is_other(start)
