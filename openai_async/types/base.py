@@ -10,16 +10,18 @@ import copy
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, ClassVar, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, get_args
 
 import attrs
 import orjson
 from attrs import define, field, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from .rate_limits import RateLimits
 from .structuring import structurer
 from .values import MalformedError
+
+if TYPE_CHECKING:
+    from .rate_limits import RateLimits
 
 
 def note_change(instance: APIObject, attribute: attrs.Attribute[Any], value: Any) -> Any:
@@ -167,6 +169,8 @@ class ResponseMeta:
     @property
     def rate_limits(self) -> RateLimits | None:
         """The server's limits, if its headers tell them."""
+        from .rate_limits import RateLimits  # its classes take a millisecond to make
+
         return RateLimits.from_headers(self.headers)
 
     def __reduce__(self) -> tuple[Any, ...]:
