@@ -6,23 +6,9 @@ sends nothing yet. The request goes out when the stream is first awaited, entere
 Whichever way the reader leaves (the end, `break`, an exception, cancellation, `close()`), the
 connection is back in the pool or closed at that moment.
 
-What the bytes mean, and whether the answer is complete, is the `Receiver`'s to say. Here is the
-life of the stream around it:
-
-    | state    | what happens                               | next state             |
-    | -------- | ------------------------------------------ | ---------------------- |
-    | UNOPENED | it is awaited, entered or iterated         | OPENING                |
-    | OPENING  | the first event has come                   | OPEN                   |
-    |          | an attempt fails, and a retry follows      | OPENING, a new receiver |
-    |          | the last attempt fails                     | CLOSED                 |
-    | OPEN     | all events of a complete answer are read   | ENDED                  |
-    |          | it is left when the answer is complete     | ENDED                  |
-    |          | it is left before that                     | CLOSED                 |
-    | ENDED    | it is read: the iteration ends             | ENDED                  |
-    | CLOSED   | it is read: an `OpenAIError`               | CLOSED                 |
-
-A failure on the way waits behind the events that came before it, and is raised by every reading
-after them until the stream is left.
+What the bytes mean, and whether the answer is complete, is for the `Receiver` to say. Here is the
+life of the stream around it (`TRANSITIONS`). A failure on the way waits behind the events that came
+before it, and is raised by every reading after them until the stream is left.
 """
 
 from __future__ import annotations
@@ -57,13 +43,38 @@ FINISH_GRACE = 10.0
 
 
 class State(Enum):
-    """Where in its life a stream is; the table is at the top of this file."""
+    """Where in its life a stream is."""
 
     UNOPENED = "unopened"
+    """Nothing has been sent."""
     OPENING = "opening"
+    """The request is under way, retries included; it lasts until the first event."""
     OPEN = "open"
+    """Events come."""
     ENDED = "ended"
+    """The answer is complete, and the connection is back in the pool. Reading on ends at once."""
     CLOSED = "closed"
+    """It was left before its end, or never opened, and the connection is closed. Reading on is an
+    `OpenAIError`."""
+
+
+TRANSITIONS: dict[State, dict[State, str]] = {
+    State.UNOPENED: {
+        State.OPENING: "it is awaited, entered or iterated",
+        State.CLOSED: "it is closed or dropped",
+    },
+    State.OPENING: {
+        State.OPEN: "the first event has come",
+        State.CLOSED: "the last attempt failed, or it is closed meanwhile",
+    },
+    State.OPEN: {
+        State.ENDED: "all of a complete answer has been read, or it is left after the answer's end",
+        State.CLOSED: "it is left before that",
+    },
+    State.ENDED: {},
+    State.CLOSED: {},
+}
+"""From each state to the next, and when. docs/architecture.md shows the same table."""
 
 
 class AsyncStream(ABC, Generic[Event]):
@@ -143,7 +154,7 @@ class AsyncStream(ABC, Generic[Event]):
         self._check_open()
         self._one_reader()
         assert self._connect is not None
-        self._state = State.OPENING
+        self._become(State.OPENING)
         try:
             response = await self._connect(self._begin)
             if self._receiver is None:
@@ -151,15 +162,15 @@ class AsyncStream(ABC, Generic[Event]):
                 raise OpenAIError(msg)
             self._check_open()
         except BaseException:
-            self._state = State.CLOSED  # a stream sends its request once
+            if self._state is State.OPENING:
+                self._become(State.CLOSED)  # a stream sends its request once
             if self._body is not None:
                 self._body.abort()
             raise
         finally:
             self._busy = False
             self._connect = None
-        if self._state is State.OPENING:
-            self._state = State.OPEN
+        self._become(State.OPEN)
         self._meta, self._on_usage = response.meta, response.on_usage
         self._receiver.meta = self._meta
         if (failure := self._receiver.failure) is not None:
@@ -215,7 +226,7 @@ class AsyncStream(ABC, Generic[Event]):
                 # Raised anew, else each reading would make its traceback longer.
                 raise receiver.failure.with_traceback(None)
             if self._state is State.OPEN:
-                self._state = State.ENDED
+                self._become(State.ENDED)
                 tokens = receiver.answer.total_tokens
                 if self._on_usage is not None and tokens is not None:
                     self._on_usage(tokens)
@@ -302,14 +313,19 @@ class AsyncStream(ABC, Generic[Event]):
         """Hang up without waiting; after the end of the answer the connection stays usable."""
         if self._state is State.ENDED or self._state is State.CLOSED:
             return
-        done = self._receiver is not None and self._receiver.state is Received.DONE
-        self._state = State.ENDED if done else State.CLOSED
+        receiver = self._receiver if self._state is State.OPEN else None
+        done = receiver is not None and receiver.state is Received.DONE
+        self._become(State.ENDED if done else State.CLOSED)
         self._ready.clear()
         if self._body is not None:
             if done:
                 self._body.leave()
             else:
                 self._body.abort()
+
+    def _become(self, state: State) -> None:
+        assert state in TRANSITIONS[self._state], f"{self._state} to {state}"
+        self._state = state
 
     def _one_reader(self) -> None:
         """Two tasks reading at once would tear events apart."""
