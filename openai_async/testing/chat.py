@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: read the request, look at its pictures, compose, deliver."""
+"""Chat completions: reads the request, looks at its pictures, composes and sends the answer."""
 
 import asyncio
 import uuid
@@ -40,7 +40,7 @@ async def _answer(exchange: Exchange, body: dict[str, Any]) -> Answer:
     request = read_request(body)
     exchange.state.models.get(request.model)
     if is_image_model(request.model):
-        msg = "This is not a chat model and thus not supported in v1/chat/completions."
+        msg = f"This is not a chat model and thus not supported in {exchange.record.path[1:]}."
         raise RefusedError(404, msg, param="model", code="model_not_found")
     seen: dict[ImagePart, str] = {}
     spent = 0

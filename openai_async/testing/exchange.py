@@ -9,7 +9,7 @@ import attrs
 import orjson
 from aiohttp import web
 
-from .answers import RateWindow, RefusedError, invalid
+from .answers import RateWindow, invalid
 from .files import FileStore
 from .limits import Limiter, Verdict
 from .models import ModelStore
@@ -81,13 +81,6 @@ class Exchange:
         if not isinstance(body, dict):
             raise invalid("The JSON body of your request must be an object.")
         return body
-
-    def no_chat_reply(self) -> None:
-        """A chat reply can answer no other route: say so, as the test's author is in error."""
-        if self.reply is not None:
-            where = f"{self.record.method} {self.record.path}"
-            msg = f"The script's next step is a chat Reply, but this is {where}: use Reply(json=)."
-            raise RefusedError(400, msg, code="script_mismatch")
 
 
 Handler: TypeAlias = Callable[[Exchange], Awaitable[web.StreamResponse]]

@@ -6,7 +6,9 @@ from collections import OrderedDict
 # Some tens of megabytes at most; whoever asks for more has read the first ones long ago.
 _CAPACITY = 100
 
-FILES_PATH = "/v1/files/"
+# Where the API begins, as in the base URL of a client.
+BASE_PATH = "/v1"
+FILES_PATH = f"{BASE_PATH}/files/"
 
 
 class FileStore:

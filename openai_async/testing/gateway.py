@@ -5,7 +5,6 @@ import hmac
 import logging
 from collections import deque
 from contextvars import ContextVar
-from urllib.parse import unquote
 
 from aiohttp import web
 from aiohttp.typedefs import Handler as WebHandler
@@ -16,13 +15,12 @@ from .answers import (
     json_response,
     standard_headers,
 )
-from .chat import create_chat_completion
 from .delivery import send_broken
 from .exchange import Exchange, Handler, ServerState
-from .files import FILES_PATH
-from .images import generate_images
+from .files import BASE_PATH, FILES_PATH
 from .limits import Limiter, estimate_tokens
 from .recording import RecordedRequest
+from .routes import routes
 from .script import Script
 
 # aiohttp answers each request in a task of its own, so this is the request at hand. It is not kept
@@ -30,7 +28,6 @@ from .script import Script
 _current: ContextVar[Exchange] = ContextVar("openai_async_exchange")
 
 _logger = logging.getLogger(__name__)
-_MODELS_PATH = "/v1/models/"
 # A test looks at few; a server that runs for days must not keep them all.
 _MAX_RECORDS = 10_000
 
@@ -126,7 +123,8 @@ class Gateway:
 
     async def _dispatch(self, exchange: Exchange, handler: WebHandler) -> web.StreamResponse:
         request, record = exchange.request, exchange.record
-        is_api = request.path.startswith("/v1/") and not request.path.startswith(FILES_PATH)
+        path = request.path
+        is_api = path.startswith(f"{BASE_PATH}/") and not path.startswith(FILES_PATH)
         limiter = self.state.limiter
         limited = limiter is not None and is_api and request.method == "POST"
         if is_api and not limited:
@@ -192,45 +190,16 @@ def make_application(gateway: Gateway, max_body: int) -> web.Application:
 
     app = web.Application(middlewares=[middleware], client_max_size=max_body)
     app.on_response_prepare.append(add_headers)
-    app.router.add_get("/v1/models", _route(_list_models))
-    app.router.add_get(_MODELS_PATH + "{model:.+}", _route(_retrieve_model))
-    app.router.add_delete(_MODELS_PATH + "{model:.+}", _route(_delete_model))
-    app.router.add_post("/v1/chat/completions", _route(create_chat_completion))
-    app.router.add_post("/v1/images/generations", _route(generate_images))
-    app.router.add_get(FILES_PATH + "{name}", _route(_get_file))
+    for method, path, handler in routes():
+        if method == "GET":
+            app.router.add_get(path, _web_handler(handler))  # which takes HEAD, too
+        else:
+            app.router.add_route(method, path, _web_handler(handler))
     return app
 
 
-def _route(handler: Handler) -> WebHandler:
-    async def route(request: web.Request) -> web.StreamResponse:
+def _web_handler(handler: Handler) -> WebHandler:
+    async def handle(request: web.Request) -> web.StreamResponse:
         return await handler(_current.get())
 
-    return route
-
-
-async def _list_models(exchange: Exchange) -> web.StreamResponse:
-    exchange.no_chat_reply()
-    return json_response(exchange.state.models.list())
-
-
-async def _retrieve_model(exchange: Exchange) -> web.StreamResponse:
-    exchange.no_chat_reply()
-    return json_response(exchange.state.models.get(_model_id(exchange.request)))
-
-
-async def _delete_model(exchange: Exchange) -> web.StreamResponse:
-    exchange.no_chat_reply()
-    return json_response(exchange.state.models.delete(_model_id(exchange.request)))
-
-
-def _model_id(request: web.Request) -> str:
-    # Ids hold slashes, sent as they are or as %2F: both name the same model.
-    return unquote(request.rel_url.raw_path.removeprefix(_MODELS_PATH))
-
-
-async def _get_file(exchange: Exchange) -> web.StreamResponse:
-    found = exchange.state.files.get(exchange.request.match_info["name"])
-    if found is None:
-        raise RefusedError(404, "This file has expired or never existed.", code="file_not_found")
-    data, content_type = found
-    return web.Response(body=data, content_type=content_type)
+    return handle

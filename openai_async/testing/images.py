@@ -1,4 +1,4 @@
-"""POST /v1/images/generations: pictures drawn from the prompt, by URL, as base64 or streamed."""
+"""Generated images: drawn from the prompt; sent by URL, as base64 or as a stream."""
 
 import asyncio
 import base64
@@ -26,7 +26,6 @@ _OUTPUT_TOKENS = {
 
 
 async def generate_images(exchange: Exchange) -> web.StreamResponse:
-    exchange.no_chat_reply()
     request = read_image_request(exchange.json_object())
     exchange.state.models.get(request.model)
     if request.stream:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from .exchange import ServerState
+from .files import BASE_PATH
 from .gateway import Gateway, make_application
 from .limits import Limiter, ServerLimits
 from .models import DEFAULT_MODELS, ModelStore
@@ -81,7 +82,7 @@ class LocalServer:
         if not self._state.origin:
             msg = "LocalServer has no address yet: use `async with` or `await server.start()`."
             raise RuntimeError(msg)
-        return f"{self._state.origin}/v1"
+        return f"{self._state.origin}{BASE_PATH}"
 
     @property
     def port(self) -> int:
