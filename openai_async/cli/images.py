@@ -9,7 +9,7 @@ from typing import Any, get_args
 from attrs import frozen
 
 from .. import APIResponseValidationError
-from ..images.format import ImageFormat, image_format
+from ..vision import ImageFormat
 from .errors import UsageError
 from .options import Connection, connect
 from .output import Output, write_note
@@ -42,7 +42,7 @@ async def draw(drawing: Drawing, connection: Connection, output: Output) -> None
                 raise APIResponseValidationError(msg, request_id=response.meta.request_id)
             picture = response.data[0]
             path = await picture.save(drawing.path)
-    size, kind = path.stat().st_size, _format_of(path)
+    size, kind = path.stat().st_size, picture.format  # of what was saved, whatever its name
     if output.as_json:
         output.json(
             {
@@ -65,16 +65,8 @@ async def draw(drawing: Drawing, connection: Connection, output: Output) -> None
         write_note(f"{path} is {what}, not {_called(named)}: the server sent it that way.")
 
 
-# Bytes that are read to tell a picture's format: more than enough.
-HEAD = 4096
 # File extensions that differ from the name of the format.
 _ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
-
-
-def _format_of(path: Path) -> ImageFormat | None:
-    """What the saved picture is, whatever its name says."""
-    with path.open("rb") as file:
-        return image_format(file.read(HEAD))
 
 
 def _format_by_name(path: Path) -> str | None:

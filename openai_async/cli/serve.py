@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..testing import LocalServer, ServerLimits
-from ..testing.models import DEFAULT_MODELS
+from ..testing import DEFAULT_MODELS, LocalServer, ServerLimits
 from .errors import CommandError, UsageError
 from .options import LOCAL_KEY
 from .output import Output
