@@ -8,11 +8,11 @@ from aiohttp import web
 
 from ..resources import chat, images, models
 from ..resources.endpoint import Endpoint
-from .answers import RefusedError, json_response
 from .chat import create_chat_completion
 from .exchange import Exchange, Handler
 from .files import BASE_PATH, FILES_PATH
 from .images import generate_images
+from .responses import RefusedError, json_response
 
 
 async def _list_models(exchange: Exchange) -> web.StreamResponse:
@@ -57,7 +57,7 @@ def _without_chat(handler: Handler) -> Handler:
     """The handler of an endpoint that a scripted chat `Reply` cannot answer."""
 
     async def handle(exchange: Exchange) -> web.StreamResponse:
-        if exchange.reply is not None:  # the author of the test is in error: say so
+        if exchange.reply is not None:  # a mistake in the test: say so
             where = f"{exchange.record.method} {exchange.record.path}"
             msg = f"The script's next step is a chat Reply, but this is {where}: use Reply(json=)."
             raise RefusedError(400, msg, code="script_mismatch")
