@@ -18,7 +18,7 @@ def serve(
     models: str | None,
     output: Output,
 ) -> int:
-    """Serve; Ctrl-C is how this ends, so that it is no failure."""
+    """Serve until Ctrl-C, which is not a failure here."""
     limits = None
     if rpm is not None or tpm is not None:
         limits = ServerLimits(requests_per_minute=rpm, tokens_per_minute=tpm)
