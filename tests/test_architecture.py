@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("_version", "_submodules"),
     # Answers as data. They are below the exceptions, since an interrupted stream's has one of them.
     (
-        *("types", "types.values", "types.normalize", "types.structuring"),
+        *("types.values", "types.normalize", "types.structuring"),
         *("types.base", "types.rate_limits", "types.chat", "types.models"),
     ),
     ("errors",),
@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("types.chat_params",),
     ("wire.redaction", "wire.failures"),
     ("images",),
-    ("types.images",),
+    ("types",),
     ("jsontext", "_unawaited"),
     ("wire",),
     ("http",),

@@ -45,6 +45,11 @@ def blocks(page: Path, language: str) -> Iterator[tuple[int, str]]:
         yield text[: match.start(1)].count("\n"), match[1]
 
 
+def links(page: Path) -> list[str]:
+    """The files that the page links to."""
+    return re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8"))
+
+
 @pytest.fixture
 async def workplace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: LocalServer
@@ -265,7 +270,7 @@ def problems(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 def test_links_lead_somewhere() -> None:
     for page in PAGES:
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
+        for target in links(page):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
