@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 from .errors import InvalidArgumentError
 from .images.data import MIN_PICTURE, decoded, start_of
-from .images.format import image_format
+from .images.format import ImageFormat, image_format
 from .images.pil import PILImage, encoded
 from .images.text import check_scheme, damage, hint, is_damaged
 from .types.chat_params import ContentPartImage, ImageURL
 
-__all__ = ("ImageSource", "image_format", "image_part")
+__all__ = ("ImageFormat", "ImageSource", "image_format", "image_part")
 
 # OpenAI takes 50 MB a request, vLLM a little more. The bound keeps a path like /dev/zero from
 # filling the memory.

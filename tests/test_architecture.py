@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("_version", "_submodules"),
     # Answers as data. They are below the exceptions, since an interrupted stream's has one of them.
     (
-        *("types", "types.values", "types.normalize", "types.structuring"),
+        *("types.values", "types.normalize", "types.structuring"),
         *("types.base", "types.rate_limits", "types.chat", "types.models"),
     ),
     ("errors",),
@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("types.chat_params",),
     ("wire.redaction", "wire.failures"),
     ("images",),
-    ("types.images",),
+    ("types",),
     ("jsontext", "_unawaited"),
     ("wire",),
     ("http",),
@@ -114,12 +114,12 @@ def test_imports_only_point_down() -> None:
     assert wrong == set()
 
 
-@pytest.mark.parametrize("room", ["testing"])  # batch and cli: to come
+@pytest.mark.parametrize("room", ["testing", "cli"])  # batch: to come
 def test_what_is_built_on_top_uses_what_a_user_imports(room: str) -> None:
     wrong = {
         f"{module} imports {other or 'openai_async'}"
         for module in MODULES
-        if room_of(module) == room
+        if room_of(module) == room and not module.startswith("cli.batch")  # to come
         for other in imports(module)
         if room_of(other) != room and other not in PUBLIC and room_of(other) not in PUBLIC_ROOMS
     }

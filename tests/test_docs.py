@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -43,6 +44,11 @@ def blocks(page: Path, language: str) -> Iterator[tuple[int, str]]:
     text = page.read_text(encoding="utf-8")
     for match in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
         yield text[: match.start(1)].count("\n"), match[1]
+
+
+def links(page: Path) -> list[str]:
+    """The files that the page links to."""
+    return re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -265,7 +271,7 @@ def problems(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 def test_links_lead_somewhere() -> None:
     for page in PAGES:
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
+        for target in links(page):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
@@ -284,3 +290,27 @@ def test_the_tests_that_the_docs_name_exist() -> None:
     assert len(named) > 30
     for path, name in named:
         assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
+
+
+def test_the_supported_versions_are_those_that_are_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    classifier = "Programming Language :: Python :: "
+    pythons = [c.removeprefix(classifier) for c in project["classifiers"] if classifier in c]
+    assert project["requires-python"] == f">={pythons[0]}"
+    rows = {"Python": ", ".join(pythons)}
+    for requirement in project["dependencies"]:
+        name, versions = re.fullmatch(r"(\w+)(.+)", requirement).groups()  # type: ignore[union-attr]
+        rows[name] = versions
+    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Supported versions")[1]
+    assert dict(re.findall(r"^\| (\w+) \| (.+) \|$", section, re.MULTILINE)) == rows
+
+
+def test_the_changelog_has_the_sections_of_keep_a_changelog() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert versions[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[[\d.]+\] - \d{4}-\d\d-\d\d", one) for one in versions[1:])
+    kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    for version in text.split("\n## ")[1:]:
+        found = re.findall(r"^### (.+)$", version, re.MULTILINE)
+        assert found == [kind for kind in kinds if kind in found]

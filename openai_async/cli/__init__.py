@@ -1,4 +1,4 @@
-"""The command line: `main()`, which the `openai-async` script calls, and nothing else."""
+"""The command line: `main()`, which the `openai-async` script calls."""
 
 import importlib.util
 import sys
@@ -17,7 +17,7 @@ def main() -> int:
 
 
 def _without(missing: list[str]) -> int:
-    """What the command line can do without the `cli` extra."""
+    """What works without the `cli` extra: `--version`."""
     if sys.argv[1:] == ["--version"]:
         from openai_async import __version__
 

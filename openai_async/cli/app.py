@@ -1,7 +1,7 @@
-"""The commands and their options, as `--help` shows them; what they do is imported when they run.
+"""The commands and their options, as `--help` shows them; their code is imported when they run.
 
-Help and usage errors are there at once this way: no command pays for another. In what every command
-imports, the package is `openai_async`, whose names cost nothing before they are used.
+This keeps help and usage errors fast. Modules that every command imports take what they need from
+`openai_async` itself, whose names load nothing until they are used.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from cyclopts import App, Group, Parameter, validators
 import openai_async
 
 from .batch_options import BatchOptions, PromptOptions
-from .errors import EXPECTED, INTERRUPTED, check_dashes, one_limit, report
+from .errors import EXPECTED, INTERRUPTED, one_limit, refuse_dash, report
 from .options import CHAT_MODEL, IMAGE_MODEL, Connection, check
 from .output import Output, prepare_streams
 
 Json = Annotated[
-    bool, Parameter(negative="", show_default=False, help="Print JSON, one value a line.")
+    bool, Parameter(negative="", show_default=False, help="Print JSON, one value per line.")
 ]
 Model = Annotated[str, Parameter(help="The model to ask.")]
 
 
 def run(tokens: Sequence[str]) -> int:
-    """Carry out a command line; returns the exit code."""
+    """Run a command line; returns the exit code."""
     prepare_streams()
     try:
-        check_dashes(tokens)
+        refuse_dash(tokens)
         result = _app()(tokens, exit_on_error=False, print_error=False)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (*EXPECTED, openai_async.OpenAIError) as error:  # evaluated after an error, not before
+    except (*EXPECTED, openai_async.OpenAIError) as error:  # looked up only after an error
         return report(error, as_json="--json" in tokens)
     return result if isinstance(result, int) else 0
 
@@ -44,11 +44,11 @@ def _app() -> App:
         name="openai-async",
         help="The OpenAI API, and every server that speaks it, from the command line.",
         version=openai_async.__version__,
-        # Panels with borders are for terminals.
+        # Only terminals get panels with borders.
         help_formatter="default" if sys.stdout.isatty() else "plain",
         help_format="plaintext",
         result_action="return_value",
-        # Ctrl-C is ours.
+        # `run` handles Ctrl-C.
         suppress_keyboard_interrupt=False,
         group_parameters=Group("Options", sort_key=0),
     )
@@ -82,43 +82,48 @@ def models(*, json: Json = False, connection: Connection = Connection()) -> None
 def chat(
     prompt: Annotated[
         str | None,
-        Parameter(help="What to ask. Text from a pipe is added after it. Neither: converse."),
+        Parameter(
+            help="What to ask. Text from a pipe is added after it. With neither: a conversation."
+        ),
     ] = None,
     /,
     *,
     image: Annotated[
         list[str] | None,
-        Parameter(negative="", help="A picture to show: a path or URL. May be repeated."),
+        Parameter(negative="", help="A picture to show: a path or URL. Can be repeated."),
     ] = None,
     system: Annotated[str | None, Parameter(help="Instructions for the model.")] = None,
     stream: Annotated[
-        bool, Parameter(show_default=False, help="Show the answer while it is written, or at once.")
+        bool,
+        Parameter(show_default=False, help="Show the answer as it is written, or all at once."),
     ] = True,
     model: Model = CHAT_MODEL,
     max_completion_tokens: Annotated[
         int | None,
         Parameter(
             validator=validators.Number(gte=1),
-            help="The longest answer, in tokens, including what the model thinks.",
+            help="The longest answer, in tokens, including reasoning.",
         ),
     ] = None,
     max_tokens: Annotated[
         int | None,
         Parameter(
             validator=validators.Number(gte=1),
-            help="The same, for models and servers that know only this name.",
+            help="The same, for models and servers that only know this name.",
         ),
     ] = None,
     temperature: Annotated[
         float | None,
-        Parameter(validator=validators.Number(gte=0, lte=2), help="From 0, strict, to 2, wild."),
+        Parameter(
+            validator=validators.Number(gte=0, lte=2), help="From 0 (focused) to 2 (random)."
+        ),
     ] = None,
     json: Json = False,
     connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> int:
-    """Ask a question; without one, hold a conversation.
+    """Ask a question; without one, start a conversation.
 
-    With --json, one line for each chunk; with --json --no-stream, the whole answer.
+    With --json, prints one line per chunk; with --json --no-stream, the whole answer.
     """
     from .chat import ChatOptions, ask_once
     from .prompt import read_prompt
@@ -154,10 +159,10 @@ def image(
     model: Model = IMAGE_MODEL,
     size: Annotated[
         str | None,
-        Parameter(help="Width x height in pixels, like 1536x1024; up to the model if omitted."),
+        Parameter(help="Width x height in pixels, like 1536x1024; the model decides if omitted."),
     ] = None,
     quality: Annotated[
-        str | None, Parameter(help="What the model offers, such as low, medium or high.")
+        str | None, Parameter(help="One of the model's, such as low, medium or high.")
     ] = None,
     style: Annotated[
         Literal["vivid", "natural"] | None, Parameter(help="For dall-e-3 only.")
@@ -166,13 +171,13 @@ def image(
     connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> None:
     """Draw a picture and save it."""
-    from .images import Drawing, draw
+    from .images import ImageOptions, draw
     from .running import run as run_loop
 
-    drawing = Drawing(
+    options = ImageOptions(
         prompt=prompt, path=output, model=model, size=size, quality=quality, style=style
     )
-    run_loop(draw(drawing, connection, Output(as_json=json)))
+    run_loop(draw(options, connection, Output(as_json=json)))
 
 
 def batch(
@@ -180,7 +185,7 @@ def batch(
         Path | None,
         Parameter(
             name="input",
-            help="JSONL, as for the OpenAI Batch API; gzip works too.",
+            help="JSONL, as for the OpenAI Batch API; may be gzipped.",
         ),
     ] = None,
     /,
@@ -189,7 +194,7 @@ def batch(
         Path,
         Parameter(
             name=("--output", "-o"),
-            help="The file for the results. If it is there, what is missing is done.",
+            help="The file for the results. If it exists, the batch is resumed.",
         ),
     ],
     options: BatchOptions = BatchOptions(),  # noqa: B008 - frozen
@@ -197,9 +202,9 @@ def batch(
     json: Json = False,
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
-    """Send a file of requests; started again, go on where it ended.
+    """Send a file of requests; run it again to resume.
 
-    Ctrl-C finishes what is in flight; a second one ends at once.
+    Ctrl-C waits for the requests in flight; a second one ends at once.
     """
     from .batch import batch as run_batch
 
@@ -220,18 +225,18 @@ def serve(
         int | None,
         Parameter(
             validator=validators.Number(gte=1, lte=10**9),
-            help="Answer 429 beyond this many requests a minute.",
+            help="Answer 429 beyond this many requests per minute.",
         ),
     ] = None,
     tpm: Annotated[
         int | None,
         Parameter(
             validator=validators.Number(gte=1, lte=10**9),
-            help="Answer 429 beyond this many tokens a minute.",
+            help="Answer 429 beyond this many tokens per minute.",
         ),
     ] = None,
     models: Annotated[
-        str | None, Parameter(help="More models to answer for, like my-model,another-one.")
+        str | None, Parameter(help="Additional models, like my-model,another-one.")
     ] = None,
 ) -> int:
     """Run the built-in server until Ctrl-C."""

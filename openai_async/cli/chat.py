@@ -1,4 +1,4 @@
-"""`openai-async chat PROMPT`: one question, one answer, as it is written or all at once."""
+"""`openai-async chat PROMPT`: one question and its answer, streamed or all at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .output import Output, write_note
 
 @frozen(kw_only=True)
 class ChatOptions:
-    """How to ask."""
+    """The options of `chat`, apart from the prompt."""
 
     model: str
     system: str | None = None
@@ -32,31 +32,31 @@ async def ask_once(
     prompt: str, options: ChatOptions, connection: Connection, output: Output
 ) -> None:
     async with connect(connection) as client:
-        messages = [*opening(options), await question(prompt, options.images)]
-        await answer(client, messages, options, output)
+        messages = [*initial_messages(options), await user_message(prompt, options.images)]
+        await ask(client, messages, options, output)
 
 
-def opening(options: ChatOptions) -> list[Any]:
+def initial_messages(options: ChatOptions) -> list[Any]:
     """The messages before the first question."""
     return [] if options.system is None else [{"role": "system", "content": options.system}]
 
 
-async def question(prompt: str, images: Sequence[str] = ()) -> Any:
-    """What the user says, with pictures: paths or URLs."""
+async def user_message(prompt: str, images: Sequence[str] = ()) -> Any:
+    """The user's message, with pictures given as paths or URLs."""
     if not images:
         return {"role": "user", "content": prompt}
     parts = [await image_part(image) for image in images]
     return {"role": "user", "content": [{"type": "text", "text": prompt}, *parts]}
 
 
-async def answer(
+async def ask(
     client: AsyncClient,
     messages: Sequence[Any],
     options: ChatOptions,
     output: Output,
     on_text: Callable[[str], object] = lambda text: None,
 ) -> ChatCompletion:
-    """Ask, and show the answer; `on_text` gets each piece of text that is shown as it comes."""
+    """Ask, and show the answer; `on_text` is called with each piece of streamed text."""
     params: ChatCompletionParams = {"model": options.model, "messages": messages}
     if options.max_completion_tokens is not None:
         params["max_completion_tokens"] = options.max_completion_tokens
@@ -65,7 +65,7 @@ async def answer(
     if options.temperature is not None:
         params["temperature"] = options.temperature
     if options.stream:
-        completion = await stream_answer(client, params, output, on_text)
+        completion = await _stream(client, params, output, on_text)
     else:
         with output.waiting("Waiting for the answer ..."):
             completion = await client.chat.completions.create(**params)
@@ -77,13 +77,13 @@ async def answer(
     return completion
 
 
-async def stream_answer(
+async def _stream(
     client: AsyncClient,
     params: ChatCompletionParams,
     output: Output,
     on_text: Callable[[str], object],
 ) -> ChatCompletion:
-    """Show the answer while it is written."""
+    """Show the answer as it is written."""
     last = ""
     try:
         async with client.chat.completions.create(**params, stream=True) as stream:
@@ -96,14 +96,14 @@ async def stream_answer(
                     output.text(last)
             completion = await stream.completion()
     finally:
-        # After an error or Ctrl-C too, what follows begins on a line of its own.
+        # Even after an error or Ctrl-C, what follows begins on a new line.
         if last and not last.endswith("\n"):
             output.line()
     return completion
 
 
 def _explain(completion: ChatCompletion) -> None:
-    """Say why there is less of an answer than one would think."""
+    """Say why the answer is empty or incomplete, if it is."""
     if not completion.choices:
         write_note("The server sent no answer.")
         return
@@ -111,9 +111,9 @@ def _explain(completion: ChatCompletion) -> None:
     if choice.message.refusal:
         write_note(f"The model refused: {' '.join(choice.message.refusal.split())}")
     elif choice.finish_reason == "length":
-        write_note("The answer was cut off at the maximum of tokens.")
+        write_note("The answer was cut off at the token limit.")
     elif choice.finish_reason == "content_filter":
         write_note("The answer was cut off by the content filter.")
     elif not completion.text:
         reason = shown(choice.finish_reason)
-        write_note(f"The answer holds no text (finish_reason {reason}).")
+        write_note(f"The answer has no text (finish_reason {reason}).")

@@ -1,7 +1,4 @@
-"""`openai-async demo`: the whole job against a built-in server, step by step.
-
-What the steps do is in `demo_steps`; here they are run, timed and shown.
-"""
+"""`openai-async demo`: runs, times and shows the steps of `demo_steps`, with a built-in server."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from pathlib import Path
 
 from .. import AsyncClient
 from ..testing import LocalServer
-from .demo_steps import STEPS, Outcome, Stage
-from .images import check_target
+from .demo_steps import STEPS, Context, StepResult
+from .images import check_output_path
 from .options import LOCAL_KEY
 from .output import Output
 
@@ -23,24 +20,24 @@ COLUMNS = ("step", "request id", "tokens", "ms", "attempts")
 
 async def run_demo(directory: Path, output: Output) -> None:
     picture = directory / PICTURE
-    check_target(picture)
-    # Nobody watches a pipe.
+    check_output_path(picture)
+    # A pipe does not need a visible pace.
     pace = TOKENS_PER_SECOND if output.terminal and not output.as_json else None
     async with (
         LocalServer(tokens_per_second=pace) as server,
         AsyncClient(base_url=server.url, api_key=LOCAL_KEY) as client,
     ):
-        output.line(f"A server of its own at {server.url}: no key, no network, no model.", "dim")
-        stage = Stage(client=client, output=output, picture=picture)
+        output.line(f"A built-in server at {server.url}: no key, no network, no model.", "dim")
+        context = Context(client=client, output=output, picture=picture)
         rows = []
         for number, step in enumerate(STEPS, 1):
             output.heading(f"{number}. {step.title}", step.call)
             started = time.perf_counter()
-            outcome = await step.run(stage)
+            result = await step.run(context)
             milliseconds = (time.perf_counter() - started) * 1000
             if output.as_json:
-                output.json(_as_json(step.name, outcome, milliseconds))
-            rows.append(_row(step.name, outcome, milliseconds))
+                output.json(_as_json(step.name, result, milliseconds))
+            rows.append(_row(step.name, result, milliseconds))
     output.heading(f"{len(STEPS) + 1}. Look back", "response.meta, response.usage")
     output.table(COLUMNS, rows, numbers=COLUMNS[2:], piped_header=True)
     output.line()
@@ -49,22 +46,22 @@ async def run_demo(directory: Path, output: Output) -> None:
     output.line("  openai-async chat")
 
 
-def _row(name: str, outcome: Outcome, milliseconds: float) -> tuple[str, ...]:
+def _row(name: str, result: StepResult, milliseconds: float) -> tuple[str, ...]:
     return (
         name,
-        outcome.meta.request_id or "-",
-        "-" if outcome.tokens is None else str(outcome.tokens),
+        result.meta.request_id or "-",
+        "-" if result.tokens is None else str(result.tokens),
         f"{milliseconds:.0f}",
-        str(outcome.meta.attempts),
+        str(result.meta.attempts),
     )
 
 
-def _as_json(name: str, outcome: Outcome, milliseconds: float) -> dict[str, object]:
+def _as_json(name: str, result: StepResult, milliseconds: float) -> dict[str, object]:
     return {
         "step": name,
-        "request_id": outcome.meta.request_id,
-        "tokens": outcome.tokens,
+        "request_id": result.meta.request_id,
+        "tokens": result.tokens,
         "ms": round(milliseconds, 1),
-        "attempts": outcome.meta.attempts,
-        "result": outcome.result,
+        "attempts": result.meta.attempts,
+        "result": result.result,
     }

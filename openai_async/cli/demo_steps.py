@@ -1,4 +1,4 @@
-"""The steps of the demo: each is what a user of the package would write, and shows its result."""
+"""The steps of the demo: each is code that a user of the package would write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attrs import frozen
 from .. import AsyncClient, image_part
 from ..types.base import ResponseMeta
 from ..types.chat import CompletionUsage
-from .models import COLUMNS, day
+from .models import COLUMNS, date_of
 from .options import CHAT_MODEL, IMAGE_MODEL
 from .output import Output
 
@@ -24,8 +24,8 @@ DRAWING_SIZE = "1024x1024"
 
 
 @frozen(kw_only=True)
-class Stage:
-    """What the steps work with."""
+class Context:
+    """What the steps need."""
 
     client: AsyncClient
     output: Output
@@ -34,8 +34,8 @@ class Stage:
 
 
 @frozen(kw_only=True)
-class Outcome:
-    """What a step leaves for the table and for `--json`."""
+class StepResult:
+    """What the table and `--json` show of a step."""
 
     meta: ResponseMeta
     result: Any
@@ -47,45 +47,45 @@ class Step:
     name: str
     title: str
     call: str
-    """The one line of Python to remember."""
-    run: Callable[[Stage], Awaitable[Outcome]]
+    """The line of Python that it shows."""
+    run: Callable[[Context], Awaitable[StepResult]]
 
 
-async def _list_models(stage: Stage) -> Outcome:
-    models = await stage.client.models.list()
-    rows = [(model.id, model.owned_by, day(model.created)) for model in models]
-    stage.output.table(COLUMNS, rows, piped_header=True)
-    return Outcome(meta=models.meta, result=[model.id for model in models])
+async def _list_models(context: Context) -> StepResult:
+    models = await context.client.models.list()
+    rows = [(model.id, model.owned_by, date_of(model.created)) for model in models]
+    context.output.table(COLUMNS, rows, piped_header=True)
+    return StepResult(meta=models.meta, result=[model.id for model in models])
 
 
-async def _ask(stage: Stage) -> Outcome:
-    stage.output.line(f"> {QUESTION}", "bold")
-    completion = await stage.client.chat.completions.create(
+async def _ask(context: Context) -> StepResult:
+    context.output.line(f"> {QUESTION}", "bold")
+    completion = await context.client.chat.completions.create(
         model=CHAT_MODEL, messages=[{"role": "user", "content": QUESTION}]
     )
-    stage.output.line(completion.text)
-    return Outcome(meta=completion.meta, result=completion.text, tokens=_total(completion.usage))
+    context.output.line(completion.text)
+    return StepResult(meta=completion.meta, result=completion.text, tokens=_total(completion.usage))
 
 
-async def _stream(stage: Stage) -> Outcome:
-    stage.output.line(f"> {STREAMED_QUESTION}", "bold")
-    async with stage.client.chat.completions.create(
+async def _stream(context: Context) -> StepResult:
+    context.output.line(f"> {STREAMED_QUESTION}", "bold")
+    async with context.client.chat.completions.create(
         model=CHAT_MODEL,
         messages=[{"role": "user", "content": STREAMED_QUESTION}],
         stream=True,
         stream_options={"include_usage": True},
     ) as stream:
         async for text in stream.text():
-            stage.output.text(text)
+            context.output.text(text)
         completion = await stream.completion()
-    stage.output.line()
-    return Outcome(meta=completion.meta, result=completion.text, tokens=_total(completion.usage))
+    context.output.line()
+    return StepResult(meta=completion.meta, result=completion.text, tokens=_total(completion.usage))
 
 
-async def _show_picture(stage: Stage) -> Outcome:
-    stage.output.line(f"> {PICTURE_QUESTION} (a photo of Chelsea the cat)", "bold")
+async def _show_picture(context: Context) -> StepResult:
+    context.output.line(f"> {PICTURE_QUESTION} (a photo of Chelsea the cat)", "bold")
     photo = (files(__package__) / "cat.jpg").read_bytes()
-    completion = await stage.client.chat.completions.create(
+    completion = await context.client.chat.completions.create(
         model=CHAT_MODEL,
         messages=[
             {
@@ -94,19 +94,19 @@ async def _show_picture(stage: Stage) -> Outcome:
             }
         ],
     )
-    stage.output.line(completion.text)
-    return Outcome(meta=completion.meta, result=completion.text, tokens=_total(completion.usage))
+    context.output.line(completion.text)
+    return StepResult(meta=completion.meta, result=completion.text, tokens=_total(completion.usage))
 
 
-async def _draw(stage: Stage) -> Outcome:
-    stage.output.line(f"> {DRAWING}", "bold")
-    response = await stage.client.images.generate(
+async def _draw(context: Context) -> StepResult:
+    context.output.line(f"> {DRAWING}", "bold")
+    response = await context.client.images.generate(
         model=IMAGE_MODEL, prompt=DRAWING, size=DRAWING_SIZE
     )
-    path = await response.data[0].save(stage.picture)
+    path = await response.data[0].save(context.picture)
     size = path.stat().st_size
-    stage.output.line(f"Saved {path} ({size:,} bytes).")
-    return Outcome(meta=response.meta, result={"path": str(path), "size": size})
+    context.output.line(f"Saved {path} ({size:,} bytes).")
+    return StepResult(meta=response.meta, result={"path": str(path), "size": size})
 
 
 def _total(usage: CompletionUsage | None) -> int | None:

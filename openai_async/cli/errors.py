@@ -1,6 +1,6 @@
-"""Exceptions to exit codes: 1 for what failed, 2 for wrong usage, 130 for Ctrl-C, 141 for a pipe.
+"""From exceptions to exit codes: 1 failed, 2 wrong usage, 130 Ctrl-C, 141 a closed pipe.
 
-The codes are the shell's: 128 and the number of the signal that would have ended a C program.
+The last two are the shell's: 128 plus the number of the signal that would end a C program.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ BROKEN_PIPE = 141
 
 
 class UsageError(Exception):
-    """The command cannot be carried out as it was written."""
+    """The command line is wrong."""
 
 
 class CommandError(Exception):
-    """What was asked for did not work, for a reason that is not the API's."""
+    """The command failed, but not because of the API."""
 
 
-# What to do instead of naming a standard stream `-`, by command.
-_DASHES = {
+# What to do instead of passing `-` for a standard stream, by command.
+_ADVICE_ON_DASH = {
     "chat": "leave it out (text from a pipe is read anyway), and name pictures by path or URL",
     "batch": "name files, because a run that is resumed reads its input and output again",
 }
 
 
-def check_dashes(tokens: Sequence[str]) -> None:
+def refuse_dash(tokens: Sequence[str]) -> None:
     """Refuse `-`, which cyclopts would take for an option; after `--` it is an ordinary word.
 
     Raises:
@@ -50,34 +50,34 @@ def check_dashes(tokens: Sequence[str]) -> None:
     """
     before = [*tokens[: tokens.index("--")]] if "--" in tokens else tokens
     if "-" in before:
-        advice = _DASHES.get(tokens[0], "name a file")
+        advice = _ADVICE_ON_DASH.get(tokens[0], "name a file")
         msg = f"`-` does not stand for standard input or output here: {advice}."
         raise UsageError(msg)
 
 
 def one_limit(max_completion_tokens: int | None, max_tokens: int | None) -> None:
-    """Refuse both names of the same limit at once, as OpenAI does when the request is sent.
+    """Refuse both names of the same limit, as OpenAI does once the request is sent.
 
     Raises:
-        UsageError: both are given.
+        UsageError: both were passed.
     """
     if max_completion_tokens is not None and max_tokens is not None:
         msg = "--max-tokens and --max-completion-tokens are the same limit: pass one of them."
         raise UsageError(msg)
 
 
-# `OpenAIError` is expected too: who catches these names it, as help would else have to import it.
+# `OpenAIError` is expected too, and named where these are caught: help should not import it.
 EXPECTED = (UsageError, CommandError, CycloptsError, OutputError)
 
 
 def report(error: BaseException, *, as_json: bool) -> int:
     """Tell the user in one line, or one JSON object, on stderr; returns the exit code."""
     if isinstance(error, OutputError):
-        # Python must not try again when it exits.
+        # Python must not try to write it again at exit.
         discard_output()
     if isinstance(error, OutputClosedError):
         return BROKEN_PIPE
-    with suppress(OutputError):  # then there is nobody left to tell; the exit code remains
+    with suppress(OutputError):  # stderr is closed too; the exit code remains
         if as_json:
             write_error_json({"error": _fields(error)})
         else:
@@ -92,7 +92,7 @@ def _message(error: BaseException) -> str:
         return f"Unexpected argument: {unexpected!r}. Put quotes around a prompt of several words."
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         return f"{error.keyword} needs a value." if error.keyword else _missing(error.argument)
-    # Cyclopts spreads some of its messages over several lines.
+    # Some of cyclopts' messages have several lines.
     return " ".join(str(error).split()) or type(error).__name__
 
 

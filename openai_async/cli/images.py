@@ -1,4 +1,4 @@
-"""`openai-async image`: a picture from words, saved to a file."""
+"""`openai-async image`: draws a picture and saves it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, get_args
 from attrs import frozen
 
 from .. import APIResponseValidationError
-from ..images.format import ImageFormat, image_format
+from ..vision import ImageFormat
 from .errors import UsageError
 from .options import Connection, connect
 from .output import Output, write_note
 
 
 @frozen(kw_only=True)
-class Drawing:
-    """What to draw, and where to."""
+class ImageOptions:
+    """The prompt and the options of `image`."""
 
     prompt: str
     path: Path
@@ -27,22 +27,22 @@ class Drawing:
     style: str | None
 
 
-async def draw(drawing: Drawing, connection: Connection, output: Output) -> None:
-    check_target(drawing.path)
-    asked = {"size": drawing.size, "quality": drawing.quality, "style": drawing.style}
-    # Values that the package does not know are for the server to judge: it may be newer.
+async def draw(options: ImageOptions, connection: Connection, output: Output) -> None:
+    check_output_path(options.path)
+    asked = {"size": options.size, "quality": options.quality, "style": options.style}
+    # Unknown values are sent too: the server may be newer than this package.
     params: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     async with connect(connection) as client:
         with output.waiting("Drawing ..."):
             response = await client.images.generate(
-                prompt=drawing.prompt, model=drawing.model, **params
+                prompt=options.prompt, model=options.model, **params
             )
             if not response.data:
                 msg = "The server sent no picture."
                 raise APIResponseValidationError(msg, request_id=response.meta.request_id)
             picture = response.data[0]
-            path = await picture.save(drawing.path)
-    size, kind = path.stat().st_size, _format_of(path)
+            path = await picture.save(options.path)
+    size, kind = path.stat().st_size, picture.format  # told from the bytes
     if output.as_json:
         output.json(
             {
@@ -61,35 +61,27 @@ async def draw(drawing: Drawing, connection: Connection, output: Output) -> None
         output.line(str(path))
     named = _format_by_name(path)
     if named is not None and kind != named:
-        what = "in an unknown format" if kind is None else _called(kind)
-        write_note(f"{path} is {what}, not {_called(named)}: the server sent it that way.")
+        what = "in an unknown format" if kind is None else _display_name(kind)
+        write_note(f"{path} is {what}, not {_display_name(named)}: the server sent it that way.")
 
 
-# Bytes that are read to tell a picture's format: more than enough.
-HEAD = 4096
 # File extensions that differ from the name of the format.
 _ALIASES = {"jpg": "jpeg", "tif": "tiff", "heif": "heic"}
 
 
-def _format_of(path: Path) -> ImageFormat | None:
-    """What the saved picture is, whatever its name says."""
-    with path.open("rb") as file:
-        return image_format(file.read(HEAD))
-
-
 def _format_by_name(path: Path) -> str | None:
-    """The format that its name says; `None` if that is not a known one."""
+    """The format of the file's extension; `None` if it is unknown."""
     suffix = path.suffix.lower().removeprefix(".")
     name = _ALIASES.get(suffix, suffix)
     return name if name in get_args(ImageFormat) else None
 
 
-def _called(kind: str) -> str:
+def _display_name(kind: str) -> str:
     return "WebP" if kind == "webp" else kind.upper()
 
 
-def check_target(path: Path) -> None:
-    """Complain before the picture is paid for."""
+def check_output_path(path: Path) -> None:
+    """Fail before the picture is paid for."""
     if path.is_dir():
         msg = f"{str(path)!r} is a directory: name the file to write."
     elif not path.parent.is_dir():

@@ -1,4 +1,4 @@
-"""`openai-async models`: what the server offers."""
+"""`openai-async models`: lists the models of the server."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ async def show_models(client: AsyncClient, output: Output) -> None:
     models = await client.models.list()
     if output.as_json:
         output.json(models.to_json())
-    rows = [(model.id, model.owned_by, day(model.created)) for model in models]
+    rows = [(model.id, model.owned_by, date_of(model.created)) for model in models]
     output.table(COLUMNS, rows)
 
 
-def day(created: float) -> str:
-    """The day of a Unix time; "-" where a server made one up."""
+def date_of(created: float) -> str:
+    """The date of a Unix time; "-" for 0 and for impossible ones."""
     try:
         return datetime.fromtimestamp(created, UTC).date().isoformat() if created else "-"
     except (OverflowError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The options that say which server to talk to: one class for all commands, and its client."""
+"""The options that choose the server, shared by all commands, and the client they make."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import openai_async
 
 from .errors import CommandError, UsageError
 
-# Used if no other is named: small, and not to be retired soon
+# The defaults: small, and not to be retired soon
 # (https://developers.openai.com/api/docs/deprecations).
 CHAT_MODEL = "gpt-5.4-mini"
 IMAGE_MODEL = "gpt-image-2"
 
-# Any word does for the built-in server; a real key has no business there.
+# The built-in server accepts any key; a real one must not be sent there.
 LOCAL_KEY = "local"
 
 
 @Parameter(name="*", group=Group("Server", sort_key=1))
 @frozen(kw_only=True)
 class Connection:
-    """Which server, with which key, for how long."""
+    """The server, the key and the timeout."""
 
     local: Annotated[
         bool,
@@ -52,7 +52,12 @@ class Connection:
 
 
 def check(connection: Connection) -> None:
-    """Raise what is wrong before anything is read, asked or started."""
+    """Fail early, before anything is read, sent or started.
+
+    Raises:
+        UsageError: the options contradict each other.
+        CommandError: there is no API key.
+    """
     if connection.local and connection.base_url is not None:
         msg = "--local and --base-url name two servers: pass one of them."
         raise UsageError(msg)
@@ -68,10 +73,7 @@ def check(connection: Connection) -> None:
 async def connect(
     connection: Connection, **options: Any
 ) -> AsyncIterator[openai_async.AsyncClient]:
-    """The client, and with `--local` the server too, for as long as the command takes.
-
-    `options` are more of the client's.
-    """
+    """A client; with `--local`, the server too. `options` are further ones of the client."""
     check(connection)
     base_url, api_key = connection.base_url, connection.api_key
     async with AsyncExitStack() as stack:
@@ -91,7 +93,7 @@ def _timeout(connection: Connection) -> openai_async.Timeout:
     seconds = connection.timeout
     if seconds is None:
         return defaults
-    # On a terminal there is one wait: until something comes.
+    # One timeout for both: a whole answer, and the next piece of a stream.
     return openai_async.Timeout(
         total=seconds, connect=min(seconds, defaults.connect or seconds), idle=seconds
     )

@@ -1,7 +1,7 @@
-"""Terminal or pipe: the one place that knows which, and the one place that knows rich.
+"""Writes to a terminal or a pipe; the only module that knows which, and the only one to use rich.
 
-A terminal gets colours and tables; a pipe gets plain text, and tabs between columns. Everything is
-flushed at once: readers of a pipe see each token as it comes, and nothing is left for the exit.
+A terminal gets colours and tables; a pipe gets plain text, with tabs between columns. Everything is
+flushed at once: a pipe gets each token as it comes, and nothing is left to write at exit.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Control characters, line feed and tab apart: on a terminal they are commands, and neither a model
-# nor a server is to give commands to it.
-_COMMANDS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
-# What would break a row of tab-separated columns.
-_BREAKS = str.maketrans("\t\r\n", "   ")
+# Control characters except line feed and tab: neither a model nor a server may send commands to the
+# terminal.
+_CONTROL_CHARACTERS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
+# Characters that would break a row of tab-separated columns.
+_SEPARATORS = str.maketrans("\t\r\n", "   ")
 
 
 class OutputError(Exception):
-    """stdout cannot be written."""
+    """stdout cannot be written to."""
 
 
 class OutputClosedError(OutputError):
-    """Whoever read stdout has seen enough."""
+    """The reader of stdout has closed it."""
 
 
 class Output:
-    """Where a command's words go. With `as_json` only `json()` says anything."""
+    """The output of a command. With `as_json` only `json()` writes anything."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
@@ -46,7 +46,7 @@ class Output:
         return self._rich
 
     def text(self, text: str) -> None:
-        """A piece of text as it is, without a line break."""
+        """A piece of text, without a line break."""
         if not self.as_json:
             _write(sys.stdout, _printable(text) if self.terminal else text)
 
@@ -60,7 +60,7 @@ class Output:
             self.text(f"{text}\n")
 
     def heading(self, title: str, detail: str) -> None:
-        """The beginning of a part: its title, and in passing what it is made with."""
+        """The heading of a section: its title, and a detail in a less prominent style."""
         if self.as_json:
             return
         self.line()
@@ -88,15 +88,15 @@ class Output:
         numbers: Sequence[str] = (),
         piped_header: bool = False,
     ) -> None:
-        """Rows under columns; those named in `numbers` are aligned right.
+        """A table; the columns named in `numbers` are aligned right.
 
-        A pipe gets the names of the columns only where people read it, not where `cut` does.
+        A pipe gets the names of the columns with `piped_header`: for people, not for `cut`.
         """
         if self.as_json:
             return
         if not self.terminal:
             for row in [columns, *rows] if piped_header else rows:
-                self.line("\t".join(cell.translate(_BREAKS) for cell in row))
+                self.line("\t".join(cell.translate(_SEPARATORS) for cell in row))
             return
         from rich import box
         from rich.table import Table
@@ -110,7 +110,7 @@ class Output:
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """A sign of life while an answer takes its time; terminals only."""
+        """A spinner while waiting for an answer; on terminals only."""
         if self.as_json or not self.terminal:
             yield
             return
@@ -120,23 +120,23 @@ class Output:
 
 def write_error(message: str) -> None:
     """`error: message` on stderr."""
-    _write_note("error", "bold red", message)
+    _write_labelled("error", "bold red", message)
 
 
 def write_note(message: str) -> None:
-    """`note: message` on stderr: worth knowing, and no part of the answer."""
-    _write_note("note", "yellow", message)
+    """`note: message` on stderr: worth knowing, but not part of the answer."""
+    _write_labelled("note", "yellow", message)
 
 
 def write_error_json(value: Mapping[str, Any]) -> None:
-    """The same for machines."""
+    """An error as JSON on stderr."""
     _write(sys.stderr, _dumps(value).decode() + "\n")
 
 
 def prepare_streams() -> None:
-    """Make sure that there is a stdout and a stderr, and that they take every character."""
+    """Make sure that stdout and stderr exist and accept every character."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us, as with `>&-`
+        if getattr(sys, name) is None:  # closed by the parent process, as with `>&-`
             nowhere = os.open(os.devnull, os.O_WRONLY)
             setattr(sys, name, os.fdopen(nowhere, "w", encoding="utf-8", closefd=False))
     for stream in (sys.stdin, sys.stdout, sys.stderr):
@@ -145,7 +145,7 @@ def prepare_streams() -> None:
 
 
 def discard_output() -> None:
-    """Send what is still buffered nowhere: Python writes it at exit, and complains if it cannot.
+    """Discard what is still buffered: Python would write it at exit, and complain if it cannot.
 
     https://docs.python.org/3/library/signal.html#note-on-sigpipe
     """
@@ -154,13 +154,13 @@ def discard_output() -> None:
     os.close(nowhere)
 
 
-def _write_note(word: str, style: str, message: str) -> None:
+def _write_labelled(label: str, style: str, message: str) -> None:
     if not sys.stderr.isatty():
-        _write(sys.stderr, f"{word}: {message}\n")
+        _write(sys.stderr, f"{label}: {message}\n")
         return
     from rich.text import Text
 
-    line = Text.assemble((f"{word}:", style), " ", _printable(message))
+    line = Text.assemble((f"{label}:", style), " ", _printable(message))
     _console(sys.stderr).print(line, soft_wrap=True)
 
 
@@ -182,17 +182,17 @@ def _output_errors() -> Iterator[None]:
 
 
 def _dumps(value: Mapping[str, Any]) -> bytes:
-    import orjson  # here, as help has no use for it
+    import orjson  # imported here, as help does not need it
 
     return orjson.dumps(value)
 
 
 def _printable(text: str) -> str:
-    return text.translate(_COMMANDS)
+    return text.translate(_CONTROL_CHARACTERS)
 
 
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
-    # Words come from servers and users: nothing in them is markup.
+    # The text comes from servers and users: none of it is markup.
     return Console(file=stream, markup=False, highlight=False, emoji=False)

@@ -1,4 +1,4 @@
-"""The event loop of a command, which Ctrl-C ends at once."""
+"""Runs the event loop of a command; Ctrl-C ends it at once."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 @contextmanager
 def event_loop() -> Iterator[asyncio.Runner]:
-    """A runner for one task after the other. Ctrl-C cancels the task and exits with 130.
+    """A runner for one task after another. Ctrl-C cancels the task and exits with 130.
 
-    By then the task has hung up. What may be left is a thread that nothing can stop (a host name
-    being looked up, a file that is a pipe), and both the end of an `asyncio.Runner` and the
-    exit of Python wait for threads. So this is no ordinary exit; nothing waits in a buffer.
+    By then the task has closed its connections. A thread that cannot be stopped may be left (a DNS
+    lookup, a read from a pipe), and both `asyncio.Runner.close` and the exit of Python would wait
+    for it: hence `os._exit`, which is safe because nothing is left in a buffer.
     """
     runner = asyncio.Runner()
     try:

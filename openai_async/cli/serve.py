@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..testing import LocalServer, ServerLimits
-from ..testing.models import DEFAULT_MODELS
+from ..testing import DEFAULT_MODELS, LocalServer, ServerLimits
 from .errors import CommandError, UsageError
 from .options import LOCAL_KEY
 from .output import Output
@@ -19,7 +18,7 @@ def serve(
     models: str | None,
     output: Output,
 ) -> int:
-    """Serve; Ctrl-C is how this ends, so that it is no failure."""
+    """Serve until Ctrl-C, which is not a failure here."""
     limits = None
     if rpm is not None or tpm is not None:
         limits = ServerLimits(requests_per_minute=rpm, tokens_per_minute=tpm)

@@ -6,6 +6,7 @@
 from typing import TYPE_CHECKING
 
 from .limits import ServerLimits
+from .models import DEFAULT_MODELS
 from .recording import RecordedRequest
 from .script import Failure, Reply
 from .server import LocalServer
@@ -14,7 +15,14 @@ if TYPE_CHECKING:
     from .mocks import aioresponses as aioresponses
 
 # Without `aioresponses`, which may not be installed: `import *` would fail.
-__all__ = ["Failure", "LocalServer", "RecordedRequest", "Reply", "ServerLimits"]
+__all__ = [
+    "DEFAULT_MODELS",
+    "Failure",
+    "LocalServer",
+    "RecordedRequest",
+    "Reply",
+    "ServerLimits",
+]
 
 if not TYPE_CHECKING:  # else a type checker would accept any name, because of `__getattr__`
 

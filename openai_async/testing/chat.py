@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: read the request, look at its pictures, compose, deliver."""
+"""Chat completions: reads the request, looks at its pictures, composes and sends the answer."""
 
 import asyncio
 import uuid
@@ -8,23 +8,23 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from .answers import RefusedError, json_response
 from .chat_request import ChatRequest, read_request, unchecked_request
+from .choices import Choice, compose
 from .completions import Answer
-from .composer import Composed, compose
-from .delivery import send_events
 from .exchange import Exchange
 from .image_rules import is_image_model
 from .messages import ImagePart
-from .pictures import fetch_and_look
+from .pictures import inspect_image
+from .responses import RefusedError, json_response
 from .script import Reply
+from .sending import send_events
 from .tokens import image_tokens, tokenize
 
 
 async def create_chat_completion(exchange: Exchange) -> web.StreamResponse:
     body = exchange.json_object()
     answer = await _answer(exchange, body)
-    if exchange.verdict is not None:  # else nobody needs the usage of a stream
+    if exchange.decision is not None:  # else the usage of a stream need not be counted
         exchange.settle(answer.usage)
     if not answer.request.stream:
         return json_response(answer.completion())
@@ -40,13 +40,13 @@ async def _answer(exchange: Exchange, body: dict[str, Any]) -> Answer:
     request = read_request(body)
     exchange.state.models.get(request.model)
     if is_image_model(request.model):
-        msg = "This is not a chat model and thus not supported in v1/chat/completions."
+        msg = f"This is not a chat model and thus not supported in {exchange.record.path[1:]}."
         raise RefusedError(404, msg, param="model", code="model_not_found")
     seen: dict[ImagePart, str] = {}
     spent = 0
     for part in _image_parts(request):
         picture = await asyncio.to_thread(
-            fetch_and_look, part, exchange.state.origin, exchange.state.files.get
+            inspect_image, part, exchange.state.origin, exchange.state.files.get
         )
         seen[part] = picture.description
         spent += image_tokens(picture.width, picture.height, part.detail)
@@ -61,10 +61,10 @@ def _image_parts(request: ChatRequest) -> Iterator[ImagePart]:
         yield from message.images
 
 
-def _scripted(reply: Reply, request: ChatRequest) -> Composed:
+def _scripted(reply: Reply, request: ChatRequest) -> Choice:
     calls = [_full_call(call) for call in reply.tool_calls or ()]
     text = reply.content if reply.content is not None else reply.refusal
-    return Composed(
+    return Choice(
         tokens=tokenize(text or ""),
         content=reply.content,
         refusal=reply.refusal,
@@ -75,7 +75,7 @@ def _scripted(reply: Reply, request: ChatRequest) -> Composed:
 
 
 def _full_call(call: dict[str, Any]) -> dict[str, Any]:
-    """A tool call as the API writes it, made from the short or the full form."""
+    """A tool call in the API's form, made from the short or the full one."""
     kind = "custom" if "custom" in call else "function"
     details = dict(call.get(kind) or {"name": call["name"], "arguments": call.get("arguments", {})})
     field = "input" if kind == "custom" else "arguments"

@@ -1,4 +1,4 @@
-"""The chat completion request: checked field by field, and kept in the form the answer needs."""
+"""The chat completion request: checked field by field, and parsed into what the answer needs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,8 @@ import attrs
 
 from ..jsontext import shown
 from . import checks
-from .answers import invalid
 from .messages import Message, read_messages
+from .responses import invalid
 from .tokens import MESSAGE_TOKENS, count_tokens
 
 _MAX_STOPS = 4
@@ -42,7 +42,7 @@ class ChatRequest:
 def read_request(body: Mapping[str, Any]) -> ChatRequest:
     """The request, checked as far as the answer depends on it.
 
-    What is not known is let through: it may be the parameter of another server (`top_k`).
+    Unknown parameters are accepted: they may be another server's (`top_k`).
     """
     model = checks.required_string(body, "model")
     messages = read_messages(body.get("messages"))
@@ -76,7 +76,7 @@ def read_request(body: Mapping[str, Any]) -> ChatRequest:
 
 
 def unchecked_request(body: Mapping[str, Any]) -> ChatRequest:
-    """What a scripted reply has to know of the request; nothing in it is refused."""
+    """What a scripted reply needs from the request; nothing in it is refused."""
     n, options = body.get("n"), body.get("stream_options")
     messages = body.get("messages")
     texts = messages if isinstance(messages, list) else []

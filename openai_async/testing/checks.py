@@ -1,10 +1,10 @@
-"""Checks of single request fields, shared by the endpoints; each names the field it refuses."""
+"""Checks of single fields of a request, shared by the endpoints; errors name the field."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..jsontext import shown
-from .answers import invalid
+from .responses import invalid
 
 
 def is_number(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""The composed answer as the API's objects: one chat completion, or the chunks of a stream."""
+"""The answer as the API's objects: one chat completion, or the chunks of a stream."""
 
 import hashlib
 import itertools
@@ -11,8 +11,8 @@ import attrs
 import orjson
 
 from .chat_request import ChatRequest
-from .composer import Composed
-from .delivery import Event
+from .choices import Choice
+from .sending import Event
 from .tokens import count_tokens, token_logprobs, tokenize
 
 _DONE = Event(b"data: [DONE]\n\n", closing=True)
@@ -20,10 +20,10 @@ _DONE = Event(b"data: [DONE]\n\n", closing=True)
 
 @attrs.frozen
 class Answer:
-    """All choices of one answer, and what it costs."""
+    """All choices of one answer, and its usage."""
 
     request: ChatRequest
-    choices: list[Composed]
+    choices: list[Choice]
     image_tokens: int = 0
     scripted_usage: dict[str, Any] | None = None
     id: str = attrs.field(factory=lambda: f"chatcmpl-{uuid.uuid4().hex[:29]}")
@@ -61,7 +61,7 @@ class Answer:
         return {**self._head("chat.completion"), "choices": choices, "usage": self.usage}
 
     def events(self) -> Iterator[Event]:
-        """The stream: a role for each choice, tokens in turn, the ends, the usage."""
+        """The stream: each choice's role, the tokens in turn, each finish_reason, the usage."""
         for index, choice in enumerate(self.choices):
             start = None if choice.content is None else ""
             yield self._chunk(index, {"role": "assistant", "content": start, "refusal": None})
@@ -121,9 +121,7 @@ class Answer:
             "system_fingerprint": f"fp_{hashlib.sha256(model.encode()).hexdigest()[:10]}",
         }
 
-    def _logprobs(
-        self, choice: Composed, tokens: Iterable[str], first: int
-    ) -> dict[str, Any] | None:
+    def _logprobs(self, choice: Choice, tokens: Iterable[str], first: int) -> dict[str, Any] | None:
         if not self.request.logprobs or not choice.tokens:
             return None
         values = token_logprobs(tokens, first, self.request.top_logprobs)
@@ -132,7 +130,7 @@ class Answer:
         return {"content": values, "refusal": None}
 
 
-def _message(choice: Composed) -> dict[str, Any]:
+def _message(choice: Choice) -> dict[str, Any]:
     message: dict[str, Any] = {
         "role": "assistant",
         "content": choice.content,
@@ -145,13 +143,13 @@ def _message(choice: Composed) -> dict[str, Any]:
 
 
 def _call_text(call: dict[str, Any]) -> tuple[str, str]:
-    """The field a call's text goes into, and the text."""
+    """The field that holds a call's text, and the text."""
     field = "input" if call["type"] == "custom" else "arguments"
     return field, call[call["type"]].get(field, "")
 
 
 def _call_deltas(place: int, call: dict[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
-    """First who is called, with empty arguments; then the arguments in pieces."""
+    """First the tool's name with empty arguments, then the arguments in pieces."""
     kind = call["type"]
     field, text = _call_text(call)
     yield {"index": place, **call, kind: {**call[kind], field: ""}}, False
@@ -159,7 +157,7 @@ def _call_deltas(place: int, call: dict[str, Any]) -> Iterator[tuple[dict[str, A
         yield {"index": place, kind: {field: token}}, True
 
 
-def _completion_tokens(choice: Composed) -> int:
+def _completion_tokens(choice: Choice) -> int:
     calls = sum(
         count_tokens(call[call["type"]]["name"]) + count_tokens(_call_text(call)[1])
         for call in choice.tool_calls

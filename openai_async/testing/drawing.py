@@ -1,4 +1,4 @@
-"""Drawing a picture from a prompt: a sky, a sun and hills in colours made from its hash."""
+"""Draws a picture for a prompt: a sky, a sun and hills, in colours made from its hash."""
 
 import colorsys
 import hashlib
@@ -37,12 +37,12 @@ class Drawing:
 
 
 def draw(drawing: Drawing) -> bytes:
-    """The picture's file; the same drawing gives the same bytes."""
+    """The picture as a file; the same drawing gives the same bytes."""
     return _encoded(_scene(drawing), drawing)
 
 
 def draw_with_previews(drawing: Drawing, previews: int) -> list[bytes]:
-    """Ever sharper versions of the picture, then the picture itself."""
+    """Blurred versions of the picture, each sharper than the last, then the picture itself."""
     load_pillow()
     from PIL import Image
 
@@ -62,22 +62,22 @@ def _scene(drawing: Drawing) -> "Image.Image":
     from PIL import Image
 
     seed = hashlib.sha256(f"{drawing.index}:{drawing.prompt}".encode()).digest()
-    chance = random.Random(seed)
-    hue = chance.random()
+    rng = random.Random(seed)
+    hue = rng.random()
     size = (max(1, drawing.width // _SCALE), max(1, drawing.height // _SCALE))
     sky = _sky(size, hue)
     if drawing.transparent:
         sky.putalpha(0)
-    _sun(sky, hue, chance)
+    _sun(sky, hue, rng)
     for number in range(_CLOUDS):
-        _cloud(sky, chance, number)
+        _cloud(sky, rng, number)
     for number in range(_HILLS):
-        _hill(sky, hue, chance, number)
+        _hill(sky, hue, rng, number)
     return sky.resize((drawing.width, drawing.height), Image.Resampling.BICUBIC)
 
 
 def _sky(size: tuple[int, int], hue: float) -> "Image.Image":
-    """From deep above to pale at the horizon."""
+    """Dark at the top, pale at the horizon."""
     from PIL import Image, ImageOps
 
     gradient = Image.linear_gradient("L").resize(size)
@@ -85,13 +85,13 @@ def _sky(size: tuple[int, int], hue: float) -> "Image.Image":
     return ImageOps.colorize(gradient, black=top, white=horizon).convert("RGBA")
 
 
-def _sun(sky: "Image.Image", hue: float, chance: random.Random) -> None:
+def _sun(sky: "Image.Image", hue: float, rng: random.Random) -> None:
     """A disc with a glow around it."""
     from PIL import Image, ImageDraw
 
     width, height = sky.size
-    radius = min(width, height) * chance.uniform(0.07, 0.13)
-    x, y = width * chance.uniform(0.2, 0.8), height * chance.uniform(0.15, 0.4)
+    radius = min(width, height) * rng.uniform(0.07, 0.13)
+    x, y = width * rng.uniform(0.2, 0.8), height * rng.uniform(0.15, 0.4)
     colour = _rgb(hue + 0.16, 0.25, 1.0)
     glow_size = round(radius * 6)
     # Pillow's radial gradient is 0 in the middle and 255 at the rim.
@@ -103,28 +103,28 @@ def _sun(sky: "Image.Image", hue: float, chance: random.Random) -> None:
     ImageDraw.Draw(sky).ellipse(box, fill=(*colour, 255))
 
 
-def _cloud(sky: "Image.Image", chance: random.Random, number: int) -> None:
+def _cloud(sky: "Image.Image", rng: random.Random, number: int) -> None:
     """A faint soft ellipse; each is a little smaller than the one before."""
     from PIL import Image
 
     width, height = sky.size
-    breadth = round(width * chance.uniform(0.25, 0.5) * (1 - number * 0.1)) + 1
-    depth = round(breadth * chance.uniform(0.12, 0.22)) + 1
-    x = round(width * chance.uniform(-0.1, 0.9))
-    y = round(height * chance.uniform(0.05, 0.5))
+    breadth = round(width * rng.uniform(0.25, 0.5) * (1 - number * 0.1)) + 1
+    depth = round(breadth * rng.uniform(0.12, 0.22)) + 1
+    x = round(width * rng.uniform(-0.1, 0.9))
+    y = round(height * rng.uniform(0.05, 0.5))
     puff = Image.radial_gradient("L").resize((breadth, depth))
     mask = puff.point([max(0, 120 - level) for level in range(256)])
     sky.paste((255, 255, 255, 255), (x, y, x + breadth, y + depth), mask)
 
 
-def _hill(sky: "Image.Image", hue: float, chance: random.Random, number: int) -> None:
+def _hill(sky: "Image.Image", hue: float, rng: random.Random, number: int) -> None:
     """A wavy line filled down to the bottom; the nearer, the darker and the lower."""
     from PIL import ImageDraw
 
     width, height = sky.size
     base = height * (0.55 + 0.12 * number)
     waves = [
-        (chance.uniform(0.5, 1.6) * (wave + 1), chance.uniform(0, math.tau), 0.07 / (wave + 1))
+        (rng.uniform(0.5, 1.6) * (wave + 1), rng.uniform(0, math.tau), 0.07 / (wave + 1))
         for wave in range(3)
     ]
     points: list[tuple[float, float]] = []

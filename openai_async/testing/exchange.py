@@ -1,4 +1,4 @@
-"""One request on its way to its answer: what the routes get to see of the server."""
+"""A request and its answer in progress: what handlers get, with the state of the server."""
 
 import asyncio
 import time
@@ -9,17 +9,17 @@ import attrs
 import orjson
 from aiohttp import web
 
-from .answers import RateWindow, RefusedError, invalid
 from .files import FileStore
-from .limits import Limiter, Verdict
+from .limits import Decision, Limiter
 from .models import ModelStore
 from .recording import RecordedRequest
+from .responses import RateWindow, invalid
 from .script import Failure, Reply
 
 
 @attrs.define(eq=False)
 class ServerState:
-    """What outlives a request."""
+    """What requests share."""
 
     models: ModelStore
     tokens_per_second: float | None = None
@@ -37,8 +37,8 @@ class Exchange:
     state: ServerState
     step: Reply | Failure | None = None
     started: float = attrs.field(factory=time.monotonic)
-    verdict: Verdict | None = None
-    # True once the server itself has broken the connection, so that nobody blames the client.
+    decision: Decision | None = None
+    # True once the server itself has closed the connection: then the client did not hang up.
     cut: bool = False
 
     @property
@@ -50,30 +50,30 @@ class Exchange:
         return self.step if isinstance(self.step, Reply) else None
 
     def rate_headers(self) -> Mapping[str, str]:
-        """What the answer says of limits: of those there are, or else that there is plenty."""
+        """The x-ratelimit headers: of the limits, or, without any, of a plentiful supply."""
         if self.state.limiter is None:
             return self.state.window.headers()
-        return self.verdict.headers if self.verdict is not None else {}
+        return self.decision.headers if self.decision is not None else {}
 
     def settle(self, usage: Mapping[str, Any]) -> None:
-        """Charge what the answer has really used; a scripted usage need not tell."""
+        """Charge the tokens really used; a scripted usage need not have them."""
         total = usage.get("total_tokens")
-        if self.verdict is not None and isinstance(total, int) and total >= 0:
-            self.verdict.settle(total, asyncio.get_running_loop().time())
+        if self.decision is not None and isinstance(total, int) and total >= 0:
+            self.decision.settle(total, asyncio.get_running_loop().time())
 
     def connection_lost(self) -> None:
-        """Note who ended the connection before the answer was complete."""
+        """Record that the client hung up before the answer was complete, if it did."""
         if not (self.cut or self.state.stopping):
             self.record.disconnected = True
 
     def close_connection(self) -> None:
-        """End the TCP connection in the middle of the answer, once all written is sent."""
+        """Close the TCP connection in mid-answer, once everything written is sent."""
         self.cut = True
         if self.request.transport is not None:
             self.request.transport.close()
 
     def json_object(self) -> dict[str, Any]:
-        """The request's body, which has to be a JSON object."""
+        """The request's body, which must be a JSON object."""
         try:
             body = orjson.loads(self.record.body)
         except orjson.JSONDecodeError as error:
@@ -81,13 +81,6 @@ class Exchange:
         if not isinstance(body, dict):
             raise invalid("The JSON body of your request must be an object.")
         return body
-
-    def no_chat_reply(self) -> None:
-        """A chat reply can answer no other route: say so, as the test's author is in error."""
-        if self.reply is not None:
-            where = f"{self.record.method} {self.record.path}"
-            msg = f"The script's next step is a chat Reply, but this is {where}: use Reply(json=)."
-            raise RefusedError(400, msg, code="script_mismatch")
 
 
 Handler: TypeAlias = Callable[[Exchange], Awaitable[web.StreamResponse]]

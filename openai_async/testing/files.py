@@ -1,12 +1,14 @@
-"""The pictures the server has drawn, kept under their hash for a while and served by URL."""
+"""The latest pictures the server has drawn, named by their hash and served by URL."""
 
 import hashlib
 from collections import OrderedDict
 
-# Some tens of megabytes at most; whoever asks for more has read the first ones long ago.
+# Some tens of megabytes at most; by then the first ones have long been read.
 _CAPACITY = 100
 
-FILES_PATH = "/v1/files/"
+# Where the API begins, as in the base URL of a client.
+BASE_PATH = "/v1"
+FILES_PATH = f"{BASE_PATH}/files/"
 
 
 class FileStore:
@@ -17,7 +19,7 @@ class FileStore:
         self._files: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
 
     def put(self, data: bytes, extension: str) -> str:
-        """Keep the picture; its name comes back."""
+        """Store the picture; returns its name."""
         name = f"{hashlib.sha256(data).hexdigest()[:32]}.{extension}"
         self._files[name] = (data, f"image/{extension}")
         self._files.move_to_end(name)

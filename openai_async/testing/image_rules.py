@@ -1,4 +1,4 @@
-"""The image request: what each family of image models allows, and what was asked for."""
+"""The image request, checked against what each family of image models allows."""
 
 import re
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ import attrs
 
 from ..jsontext import shown
 from . import checks
-from .answers import invalid
 from .models import DEFAULT_MODELS
+from .responses import invalid
 
 _ONLY_GPT_IMAGE = (
     "background",
@@ -30,7 +30,7 @@ class _Family:
     qualities: tuple[str, ...]
 
 
-# The family of all models with no known rules of their own.
+# The family of all models without known rules of their own.
 _NEWEST = "gpt-image"
 _FAMILIES = {
     "dall-e-2": _Family(
@@ -47,8 +47,8 @@ _FAMILIES = {
     ),
     _NEWEST: _Family(10, 32000, None, ("low", "medium", "high", "xhigh", "max", "auto")),
 }
-# Sides are multiples of this many pixels, none is longer than three times the other, and there are
-# no more pixels than these, as the API reference says of gpt-image-2.
+# From the API reference on gpt-image-2: sides are multiples of this many pixels, neither is more
+# than three times the other, and there is a maximum of pixels.
 _SIDE = 16
 _MAX_RATIO = 3
 _MAX_PIXELS = 3840 * 2160
@@ -86,7 +86,7 @@ def _family_name(model: str) -> str | None:
     known = next((name for name in _FAMILIES if model.startswith(name)), None)
     if known is not None or model in DEFAULT_MODELS:
         return known
-    return _NEWEST  # a model of the user's own: an image request says what it is
+    return _NEWEST  # a model of the user's own: the request says that it draws
 
 
 def _is_gpt_image(family_name: str | None) -> bool:
@@ -106,7 +106,7 @@ def read_image_request(body: Mapping[str, Any]) -> ImageRequest:
     if len(prompt) > family.max_prompt:
         msg = f"Invalid 'prompt': at most {family.max_prompt} characters for {model}."
         raise invalid(msg, "prompt", "string_above_max_length")
-    _refuse_foreign_fields(body, model, family_name)
+    _refuse_unsupported_fields(body, model, family_name)
     checks.choice(body, "style", ("vivid", "natural"))
     checks.choice(body, "moderation", ("low", "auto"))
     as_url = checks.choice(body, "response_format", ("url", "b64_json")) != "b64_json"
@@ -127,7 +127,7 @@ def read_image_request(body: Mapping[str, Any]) -> ImageRequest:
         prompt=prompt,
         n=checks.integer(body, "n", 1, family.max_n) or 1,
         size="1024x1024" if size in (None, "auto") else str(size),
-        # What the answer reports is what `auto` came to.
+        # The answer reports what `auto` became.
         quality=_quality(quality, is_gpt_image),
         as_url=as_url and not is_gpt_image,
         stream=stream,
@@ -167,15 +167,15 @@ def _free_size(body: Mapping[str, Any]) -> str | None:
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 
 
-def _refuse_foreign_fields(body: Mapping[str, Any], model: str, family_name: str) -> None:
+def _refuse_unsupported_fields(body: Mapping[str, Any], model: str, family_name: str) -> None:
     if _is_gpt_image(family_name):
-        foreign: tuple[str, ...] = ("response_format", "style")
+        unsupported: tuple[str, ...] = ("response_format", "style")
     elif family_name == "dall-e-2":
-        foreign = (*_ONLY_GPT_IMAGE, "style")
+        unsupported = (*_ONLY_GPT_IMAGE, "style")
     else:
-        foreign = _ONLY_GPT_IMAGE
-    for name in foreign:
-        # `stream: false` asks for nothing special, and SDKs send it to every model.
+        unsupported = _ONLY_GPT_IMAGE
+    for name in unsupported:
+        # `stream: false` is harmless, and SDKs send it to every model.
         if body.get(name) not in (None, False):
             msg = f"The parameter '{name}' is not supported by the model {model}."
             raise invalid(msg, name, "unknown_parameter")

@@ -1,4 +1,4 @@
-"""POST /v1/images/generations: pictures drawn from the prompt, by URL, as base64 or streamed."""
+"""Generated images: drawn from the prompt; sent by URL, as base64 or as a stream."""
 
 import asyncio
 import base64
@@ -8,16 +8,16 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from .answers import invalid, json_response
-from .delivery import Event, send_events
 from .drawing import Drawing, draw, draw_with_previews
 from .exchange import Exchange
 from .files import FILES_PATH
 from .image_rules import ImageRequest, read_image_request
+from .responses import invalid, json_response
+from .sending import Event, send_events
 from .tokens import count_tokens
 
-# Output tokens as OpenAI documents them: by quality, for a square, a portrait, a landscape. What
-# the highest qualities take is not documented: as much as "high", here.
+# Output tokens as OpenAI documents them: by quality, for a square, a portrait, a landscape. For
+# higher qualities they are not documented: here they cost as much as "high".
 _OUTPUT_TOKENS = {
     "low": (272, 408, 400),
     "medium": (1056, 1584, 1568),
@@ -26,7 +26,6 @@ _OUTPUT_TOKENS = {
 
 
 async def generate_images(exchange: Exchange) -> web.StreamResponse:
-    exchange.no_chat_reply()
     request = read_image_request(exchange.json_object())
     exchange.state.models.get(request.model)
     if request.stream:

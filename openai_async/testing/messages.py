@@ -1,4 +1,4 @@
-"""The conversation within a chat request: roles, texts and picture parts, checked."""
+"""The messages of a chat request: roles, texts and picture parts, checked."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import attrs
 
 from ..jsontext import shown
 from . import checks
-from .answers import RefusedError, invalid
+from .responses import RefusedError, invalid
 
 _ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 _PART_TYPES = ("text", "image_url", "input_audio", "file", "refusal")

@@ -1,13 +1,13 @@
-"""What has been used of a limit, and when there is room again: a bucket, or a fixed window.
+"""What has been used of a limit, and when there is room again: a token bucket, or a fixed window.
 
-No I/O and no clock: each call is told the time, in seconds of a clock that never goes back.
+No I/O and no clock: the time is an argument, in seconds of a monotonic clock.
 """
 
 import math
 from typing import Protocol
 
-# Sums of floats as large as a clock's are off by less than this many seconds; whoever comes back
-# exactly when told must pass.
+# Sums of floats as large as a clock's are off by less than this many seconds; a request that is
+# repeated exactly when it was told to must pass.
 GRACE = 1e-8
 
 
@@ -16,7 +16,7 @@ class Meter(Protocol):
 
     per_minute: float
     largest: float
-    """More than this never fits at once."""
+    """The largest amount that can ever pass at once."""
 
     def wait(self, amount: float, now: float) -> float:
         """Seconds until `amount` fits: 0 or less if it does now, infinite if it never will."""
@@ -24,19 +24,19 @@ class Meter(Protocol):
     def take(self, amount: float, now: float) -> None: ...
 
     def correct(self, difference: float, taken: float, now: float) -> None:
-        """Take so much more, or less, for what was taken at the time `taken`."""
+        """Add this difference to what was taken at the time `taken`."""
 
     def remaining(self, now: float) -> float:
-        """What is left; below 0 if more was used than is allowed."""
+        """What is left; negative if more was used than allowed."""
 
     def reset(self, now: float) -> float:
-        """Seconds until nothing is used any more."""
+        """Seconds until nothing is in use."""
 
 
 class Bucket:
-    """A token bucket, kept as what is missing in it.
+    """A token bucket, stored as the amount missing from it.
 
-    An amount larger than the bucket takes a full one and leaves a debt.
+    An amount larger than the bucket empties a full one and leaves a debt.
     """
 
     __slots__ = ("_capacity", "_missing", "_rate", "_since", "largest", "per_minute")
@@ -72,14 +72,14 @@ class Bucket:
 
 
 class Window:
-    """A count that starts anew when its time is over, as Redis' INCR and EXPIRE make it."""
+    """A fixed window: a count that expires as a whole, as with Redis' INCR and EXPIRE."""
 
     __slots__ = ("_length", "_opened", "_used", "largest", "per_minute")
 
     def __init__(self, per_minute: float, length: float) -> None:
         self.per_minute = per_minute
         self._length = length
-        # Whole, and 0.57 s of 100 a second are 57, not the floats' 56.
+        # A whole number; 0.57 s at 100 a second are 57, not 56 as with floats alone.
         self.largest: float = max(1, math.floor(per_minute * length / 60 + 1e-6))
         self._opened = -math.inf
         self._used = 0.0
@@ -95,7 +95,7 @@ class Window:
         self._used += amount
 
     def correct(self, difference: float, taken: float, now: float) -> None:
-        if taken >= self._opened:  # else its window is over, and this one is not to blame
+        if taken >= self._opened:  # else its window is over
             self._used += difference
 
     def remaining(self, now: float) -> float:
@@ -106,7 +106,7 @@ class Window:
 
 
 def go_duration(ms: int) -> str:
-    """A time as Go writes it: 0s, 50ms, 1.5s, 6m0s, 1h2m3s."""
+    """A duration in Go's format: 0s, 50ms, 1.5s, 6m0s, 1h2m3s."""
     if ms < 1000:
         return f"{ms}ms" if ms else "0s"
     minutes, ms = divmod(ms, 60_000)
@@ -116,10 +116,10 @@ def go_duration(ms: int) -> str:
 
 
 def milliseconds(seconds: float) -> int:
-    """Rounded up, but for what is only the floats' error."""
+    """Rounded up, except for rounding errors of floats."""
     return max(0, math.ceil((seconds - GRACE / 2) * 1000))
 
 
-def whole(meter: Meter, now: float) -> int:
+def whole_remaining(meter: Meter, now: float) -> int:
     """What is left, in whole requests or tokens."""
     return math.floor(meter.remaining(now) + meter.per_minute / 60 * GRACE)

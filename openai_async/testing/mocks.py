@@ -1,4 +1,4 @@
-"""`aioresponses`, which mocks answers without a server, fixed for current aiohttp.
+"""`aioresponses`, which mocks responses without a server, patched for current aiohttp.
 
 aiohttp 3.14 requires a `stream_writer` for each response, which aioresponses 0.7.9 does not pass
 (https://github.com/pnuckowski/aioresponses/issues/289): every mocked call raises a `TypeError`.
@@ -22,9 +22,9 @@ class _Response(ClientResponse):
 
 
 class aioresponses(original.aioresponses):  # noqa: N801 - the name that tests use
-    """Canned answers by URL to the requests of any `aiohttp.ClientSession`; nothing is sent.
+    """Canned responses by URL for any `aiohttp.ClientSession`; nothing is sent.
 
-    Retries, timeouts and errors are the client's own: each attempt takes the next answer.
+    Retries, timeouts and errors are the client's own: each attempt takes the next response.
 
     Example::
 
@@ -37,7 +37,7 @@ class aioresponses(original.aioresponses):  # noqa: N801 - the name that tests u
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._mend = patch("aioresponses.core.ClientResponse", _Response)
+        self._patch = patch("aioresponses.core.ClientResponse", _Response)
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -45,10 +45,10 @@ class aioresponses(original.aioresponses):  # noqa: N801 - the name that tests u
 
     def start(self) -> None:
         """Start mocking; `with` does this."""
-        self._mend.start()
+        self._patch.start()
         super().start()
 
     def stop(self) -> None:
-        """Let requests go out again."""
+        """Stop mocking: requests are sent again."""
         super().stop()
-        self._mend.stop()
+        self._patch.stop()

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from .answers import RefusedError
+from .responses import RefusedError
 
-# Not one of OpenAI's own owners, so that it may be deleted.
+# Not one of OpenAI's owners: these models may be deleted.
 _USER = "user-local"
 _CREATED_BY_DEFAULT = 1704067200
 _OPENAI_OWNERS = ("system", "openai")

@@ -1,4 +1,4 @@
-"""Looking at the pictures within a request: format, size, and the colour most of it has."""
+"""Inspects the pictures of a request: format, size, and dominant colour."""
 
 import base64
 import binascii
@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from .answers import RefusedError, invalid
 from .files import FILES_PATH
 from .messages import ImagePart
 from .pillow import load_pillow
+from .responses import RefusedError, invalid
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# Half of where Pillow itself begins to warn; a picture of this size takes 200 MB when decoded.
+# Half of what Pillow warns about; a picture of this size takes 200 MB when decoded.
 _MAX_PIXELS = 50_000_000
 _SAMPLE = (48, 48)
 _OPAQUE = 128
 
-# Hues in degrees, up to which a colour is called so.
+# The upper bound of each colour's hues, in degrees.
 _HUES = (
     (15, "red"),
     (45, "orange"),
@@ -52,8 +52,8 @@ class Picture:
         return f"a {self.format} picture, {size}, mostly {self.colour}"
 
 
-def fetch_and_look(part: ImagePart, origin: str, get_file: GetFile) -> Picture:
-    """The picture behind a URL: a data URL, or a file of this server. Blocks while decoding."""
+def inspect_image(part: ImagePart, origin: str, get_file: GetFile) -> Picture:
+    """Inspect the picture of a data URL, or of a file of this server. Blocks while decoding."""
     own = f"{origin}{FILES_PATH}"
     if part.url.startswith("data:"):
         data = _data_of(part)
@@ -66,13 +66,13 @@ def fetch_and_look(part: ImagePart, origin: str, get_file: GetFile) -> Picture:
     else:
         msg = (
             "The local server opens no connection to the outside: send the picture as a base64 "
-            "data URL, or use a URL this server has given out."
+            "data URL, or use a URL from this server's own answers."
         )
         raise invalid(msg, part.param, "invalid_image_url")
-    return look_at(data, part.param)
+    return inspect_data(data, part.param)
 
 
-def look_at(data: bytes, param: str) -> Picture:
+def inspect_data(data: bytes, param: str) -> Picture:
     load_pillow()
     try:
         image = _open(data)
@@ -83,13 +83,13 @@ def look_at(data: bytes, param: str) -> Picture:
         else:
             return Picture(str(image.format), image.width, image.height, _colour(image))
     except Exception as error:
-        # Decoders meet broken data with a dozen kinds of exceptions: all mean the same here.
+        # Decoders raise a dozen kinds of exceptions for broken data: all mean the same here.
         raise _unreadable(param, "its data is broken") from error
     raise _unreadable(param, reason)
 
 
 def _open(data: bytes) -> "Image.Image | None":
-    """The lazily opened picture. Not `Image.open`: that warns of big ones before we can look."""
+    """The picture, opened lazily; `Image.open` would warn of big ones before we can check."""
     from PIL import GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
     stream = io.BytesIO(data)
@@ -139,7 +139,7 @@ def colour_name(red: int, green: int, blue: int) -> str:
     if saturation < 0.14:
         return "white" if value > 0.85 else "grey"
     degrees = hue * 360
-    # Brown is no hue of its own: it is a dark or dull orange.
+    # Brown is not a hue: it is a dark or dull orange.
     if 12 <= degrees < 48 and (value < 0.72 or saturation < 0.5):
         return "brown"
     return next(name for limit, name in _HUES if degrees < limit)

@@ -1,8 +1,8 @@
-"""Pillow, loaded when a picture first needs it: the rest of the server works without."""
+"""Pillow, imported when a picture first needs it: the rest of the server works without it."""
 
 import importlib
 
-from .answers import RefusedError
+from .responses import RefusedError
 
 
 def load_pillow() -> None:

@@ -1,4 +1,4 @@
-"""What the server remembers of a request, so that a test can look at what was really sent."""
+"""A request as the server records it, for tests to check what was really sent."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import orjson
 
 @attrs.define(eq=False)
 class RecordedRequest:
-    """One request as it arrived. `headers` is case-insensitive; it is not shown, as it holds a key.
+    """One request as it arrived. `headers` is case-insensitive, and not in the repr: it has a key.
 
     `disconnected` is True once the client has hung up before its answer was complete. Wait for
     `finished()` before looking at it.
@@ -26,16 +26,16 @@ class RecordedRequest:
 
     @property
     def json(self) -> Any:
-        """The body as JSON; None when it is none."""
+        """The body as JSON; None if it is not JSON."""
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
             return None
 
     async def finished(self) -> None:
-        """Wait until the server is done: the answer is complete, or the client is gone."""
+        """Wait until the server is done: the answer is complete, or the client has hung up."""
         await self._done.wait()
 
     def finish(self) -> None:
-        """The server's own note that it is done with this request."""
+        """Called by the server when it is done with this request."""
         self._done.set()

@@ -1,4 +1,4 @@
-"""The smallest JSON value that fits a JSON Schema: arguments of tools, structured outputs."""
+"""The smallest JSON value that is valid for a JSON Schema: tool arguments, structured outputs."""
 
 import math
 from collections.abc import Mapping
@@ -6,8 +6,8 @@ from typing import Any
 
 import attrs
 
-# A schema may refer to itself, also several times: a required reference can only be satisfied so
-# far. The second bound keeps the width in check, which grows as a power of the first.
+# A schema may refer to itself, even several times: a required reference is followed only this far.
+# The second bound limits the width, which grows as a power of the depth.
 _MAX_DEPTH = 16
 _MAX_VALUES = 1000
 
@@ -22,40 +22,40 @@ _FORMATS = {
 
 
 def minimal_instance(schema: object, word: str) -> Any:
-    """A value with nothing but what `schema` requires; its strings are `word`."""
-    return _instance(schema, _Build(word, schema), 0)
+    """A value with only what `schema` requires; its strings are `word`."""
+    return _instance(schema, _Context(word, schema), 0)
 
 
 @attrs.define
-class _Build:
+class _Context:
     word: str
     root: object
-    left: int = _MAX_VALUES
+    values_left: int = _MAX_VALUES
 
 
-def _instance(schema: object, build: _Build, depth: int) -> Any:
-    build.left -= 1
-    if not isinstance(schema, Mapping) or depth > _MAX_DEPTH or build.left < 0:
+def _instance(schema: object, context: _Context, depth: int) -> Any:
+    context.values_left -= 1
+    if not isinstance(schema, Mapping) or depth > _MAX_DEPTH or context.values_left < 0:
         return {} if schema is True else None
     if "const" in schema:
         return schema["const"]
     if isinstance(schema.get("enum"), list) and schema["enum"]:
         return schema["enum"][0]
     if isinstance(schema.get("$ref"), str):
-        return _instance(_resolve(schema["$ref"], build.root), build, depth + 1)
+        return _instance(_resolve(schema["$ref"], context.root), context, depth + 1)
     for several in ("anyOf", "oneOf"):
         if isinstance(schema.get(several), list) and schema[several]:
-            return _instance(schema[several][0], build, depth + 1)
+            return _instance(schema[several][0], context, depth + 1)
     if isinstance(schema.get("allOf"), list):
-        return _instance(_merged(schema, build.root), build, depth + 1)
+        return _instance(_merged(schema, context.root), context, depth + 1)
     match _type_of(schema):
         case "object":
-            return _object(schema, build, depth)
+            return _object(schema, context, depth)
         case "array":
             count = _bound(schema, "minItems", 0)
-            return [_instance(schema.get("items"), build, depth + 1) for _ in range(count)]
+            return [_instance(schema.get("items"), context, depth + 1) for _ in range(count)]
         case "string":
-            return _string(schema, build.word)
+            return _string(schema, context.word)
         case "integer" | "number":
             return _number(schema)
         case "boolean":
@@ -68,17 +68,17 @@ def _type_of(schema: Mapping[str, Any]) -> object:
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = kind[0] if kind else None
-    # OpenAI's own examples leave the type out where properties say it.
+    # OpenAI's own examples omit the type where there are properties.
     return "object" if kind is None and "properties" in schema else kind
 
 
-def _object(schema: Mapping[str, Any], build: _Build, depth: int) -> dict[str, Any]:
+def _object(schema: Mapping[str, Any], context: _Context, depth: int) -> dict[str, Any]:
     properties = schema.get("properties")
     required = schema.get("required")
     if not isinstance(properties, Mapping) or not isinstance(required, list):
         return {}
     return {
-        name: _instance(properties.get(name, {}), build, depth + 1)
+        name: _instance(properties.get(name, {}), context, depth + 1)
         for name in required
         if isinstance(name, str)
     }
@@ -117,12 +117,12 @@ def _limit(schema: Mapping[str, Any], name: str) -> float | None:
 
 def _bound(schema: Mapping[str, Any], name: str, by_default: int) -> int:
     value = schema.get(name)
-    # A bound from the wire must not make the server build a gigantic value.
+    # A bound from the network must not make the server build a gigantic value.
     return min(value, 100) if isinstance(value, int) and value >= 0 else by_default
 
 
 def _merged(schema: Mapping[str, Any], root: object) -> dict[str, Any]:
-    """The parts of an `allOf` laid over each other."""
+    """The parts of an `allOf`, merged."""
     merged: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
     for part in schema["allOf"]:
         if isinstance(part, Mapping) and isinstance(part.get("$ref"), str):
@@ -140,7 +140,7 @@ def _merged(schema: Mapping[str, Any], root: object) -> dict[str, Any]:
 
 
 def _resolve(reference: str, root: object) -> object:
-    """The schema a local reference (`#/$defs/x`) points to; anything else fits nothing."""
+    """The schema a local reference (`#/$defs/x`) points to; None for any other."""
     found = root
     for name in reference.removeprefix("#").strip("/").split("/"):
         if not name:

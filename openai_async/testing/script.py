@@ -1,4 +1,4 @@
-"""The steps a test may write down for the server: replies, failures, and their queue."""
+"""The script a test gives to the server: replies, failures, and their queue."""
 
 import math
 from collections import deque
@@ -10,7 +10,7 @@ import orjson
 
 
 class _Unset:
-    """Tells `json` left out from `json=None`, which is a JSON value."""
+    """Distinguishes an omitted `json` from `json=None`, which is a JSON value."""
 
     def __repr__(self) -> str:
         return "UNSET"
@@ -21,10 +21,10 @@ UNSET: Final = _Unset()
 
 @attrs.frozen
 class Reply:
-    """An answer fixed in advance. The request it answers is not judged: any model, any field.
+    """A canned answer. The request is not checked: any model, any field.
 
     `content`, `tool_calls`, `refusal` and `extra` (more fields of the message) make a chat reply,
-    plain or streamed as the request wants it. `json` answers any route with that JSON value.
+    plain or streamed, as the request asks. `json` answers any route with that JSON value.
     """
 
     content: str | None = attrs.field(default=None)
@@ -48,7 +48,7 @@ class Reply:
         for name in ("tool_calls", "usage", "extra", "json"):
             value = getattr(self, name)
             if value is not UNSET and not _is_json(value):
-                msg = f"Reply {name} is no JSON: {value!r}."
+                msg = f"Reply {name} is not JSON: {value!r}."
                 raise ValueError(msg)
         if self.is_json and any((self.content, self.tool_calls, self.refusal, self.extra)):
             msg = "A Reply is either `json` or a chat message, not both."
@@ -61,11 +61,11 @@ class Reply:
 
 @attrs.frozen
 class Failure:
-    """Something that goes wrong on the server's side.
+    """An error on the server's side.
 
-    `delay` waits first, in seconds. `status` answers with an error: an OpenAI error made of
-    `message`, `code`, `type` and `param`, or `body` as it is. `cut_after=n` closes the connection
-    after n content tokens, `stall_after=n` falls silent there and stays open; 0 comes before the
+    `delay` waits this many seconds first. `status` answers with an error: an OpenAI error made of
+    `message`, `code`, `type` and `param`, or `body` as is. `cut_after=n` closes the connection
+    after n content tokens; `stall_after=n` stops sending there and keeps it open. 0 is before the
     first chunk. A plain answer is cut in the middle, or stalls after its headers.
     """
 
@@ -81,11 +81,11 @@ class Failure:
     stall_after: int | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        message = self._complaint()
+        message = self._problem()
         if message is not None:
             raise ValueError(message)
 
-    def _complaint(self) -> str | None:
+    def _problem(self) -> str | None:
         """What is wrong with the values, in one sentence."""
         if self.status is not None and not (_is_int(self.status) and 200 <= self.status <= 599):
             return f"Failure status must be an HTTP status from 200 to 599, not {self.status!r}."
@@ -112,12 +112,12 @@ class Failure:
 
     @property
     def breaks_after(self) -> int | None:
-        """After how many content tokens the answer breaks off, if it does."""
+        """After how many content tokens the answer is cut off or stalls, if it does."""
         return self.cut_after if self.cut_after is not None else self.stall_after
 
 
 class Script:
-    """The steps not yet used, first in, first out."""
+    """A queue of the steps not yet used."""
 
     def __init__(self) -> None:
         self._steps: deque[Reply | Failure] = deque()
@@ -128,7 +128,7 @@ class Script:
     def add(self, steps: tuple[Reply | Failure, ...], times: int) -> None:
         for step in steps:
             if not isinstance(step, Reply | Failure):
-                msg = f"A script is made of Reply(...) and Failure(...), not {step!r}."
+                msg = f"A script takes Reply(...) and Failure(...), not {step!r}."
                 raise TypeError(msg)
         if not _is_int(times) or times < 1:
             msg = f"times must be 1 or more, not {times!r}."
@@ -143,7 +143,7 @@ class Script:
 
 
 def _is_call(call: object) -> bool:
-    """`{"name": ...}`, or the API's own form with a `function` or `custom` that has one."""
+    """`{"name": ...}`, or the API's form, with a `function` or `custom` that has a name."""
     if not isinstance(call, Mapping):
         return False
     inner = call.get("function") or call.get("custom") or call

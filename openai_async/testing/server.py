@@ -1,4 +1,4 @@
-"""LocalServer: its life, its routes, and the way every request takes through it."""
+"""`LocalServer`: its options, its start and its end. `pipeline` handles the requests."""
 
 import asyncio
 import logging
@@ -8,25 +8,26 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from .exchange import ServerState
-from .gateway import Gateway, make_application
+from .files import BASE_PATH
 from .limits import Limiter, ServerLimits
 from .models import DEFAULT_MODELS, ModelStore
+from .pipeline import Pipeline, make_application
 from .recording import RecordedRequest
 from .script import Failure, Reply, Script
 
 _HOST = "127.0.0.1"
-# aiohttp logs a traceback for every request that is no HTTP: the client's fault, told to the client
-# in a 400, and noise in a test. Who wants to see it gives this logger a handler.
+# aiohttp logs a traceback for every request that is not HTTP: the client's fault, reported to the
+# client in a 400, and noise in a test. To see it, give this logger a handler.
 _http_logger = logging.getLogger("openai_async.testing.http")
 _http_logger.addHandler(logging.NullHandler())
 # Pictures travel as base64 within the body; OpenAI takes up to 50 MB of them.
 _MAX_BODY = 64 * 2**20
 # Clients that fan out connect all at once; a full backlog costs each a second.
 _BACKLOG = 4096
-# How many turns of the loop connections get to end after they were closed; they need a handful.
-_TURNS_TO_END = 100
-# A connection that was accepted just now shows itself some turns later, in a task of asyncio's.
-_TURNS_TO_APPEAR = 5
+# How many iterations of the loop closed connections get to end; they need a handful.
+_ITERATIONS_TO_END = 100
+# A connection that was only just accepted appears some iterations later, in a task of asyncio's.
+_ITERATIONS_TO_APPEAR = 5
 
 
 class LocalServer:
@@ -34,7 +35,7 @@ class LocalServer:
 
     `port=0` takes any free port, and keeps it when the server is stopped and started again.
     `tokens_per_second` paces streams. With `api_key=None` any non-empty key is accepted.
-    `limits` are kept for each model, and what is beyond is answered with 429; None is no limit.
+    `limits` apply to each model; requests beyond them are answered with 429. None is no limit.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class LocalServer:
             msg = f"tokens_per_second must be a number above 0 or None, not {tokens_per_second!r}."
             raise ValueError(msg)
         if api_key is not None and (not isinstance(api_key, str) or not api_key):
-            msg = "api_key must be a string that is not empty; None accepts any key."
+            msg = "api_key must be a non-empty string; None accepts any key."
             raise ValueError(msg)
         if limits is not None and not isinstance(limits, ServerLimits):
             msg = f"limits must be ServerLimits(...) or None, not {limits!r}."
@@ -66,7 +67,7 @@ class LocalServer:
         self._limiter = None if limits is None else Limiter(limits)
         self._state = ServerState(ModelStore(models), tokens_per_second, limiter=self._limiter)
         self._script = Script()
-        self._gateway = Gateway(self._state, self._script, api_key)
+        self._pipeline = Pipeline(self._state, self._script, api_key)
         self._connections = 0
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -81,7 +82,7 @@ class LocalServer:
         if not self._state.origin:
             msg = "LocalServer has no address yet: use `async with` or `await server.start()`."
             raise RuntimeError(msg)
-        return f"{self._state.origin}/v1"
+        return f"{self._state.origin}{BASE_PATH}"
 
     @property
     def port(self) -> int:
@@ -90,7 +91,7 @@ class LocalServer:
     @property
     def requests(self) -> list[RecordedRequest]:
         """The requests in order of their arrival; of very many, the latest 10,000."""
-        return list(self._gateway.requests)
+        return list(self._pipeline.requests)
 
     @property
     def connections(self) -> int:
@@ -99,7 +100,7 @@ class LocalServer:
 
     @property
     def rejections(self) -> int:
-        """How many requests the limits have answered with 429; those of the script not counted."""
+        """How many requests the limits have answered with 429, not counting those of the script."""
         return 0 if self._limiter is None else self._limiter.rejections
 
     @property
@@ -108,25 +109,25 @@ class LocalServer:
         return len(self._script)
 
     def script(self, *steps: Reply | Failure, times: int = 1) -> None:
-        """Add steps; each API request takes the next one, whatever its route."""
+        """Append steps; each API request takes the next one, whatever its route."""
         self._script.add(steps, times)
 
     def reset(self) -> None:
-        """Forget the requests, the script, and what has been used of the limits."""
-        self._gateway.forget()
+        """Clear the requests, the script, and the usage counted towards the limits."""
+        self._pipeline.clear()
         if self._limiter is not None:
             self._limiter.clear()
         self._script.clear()
 
     async def received(self, count: int = 1) -> RecordedRequest:
-        """Wait until `count` requests have arrived in all (since `reset()`); returns the latest."""
-        return await self._gateway.received(count)
+        """Wait until `count` requests in all have arrived since `reset()`; returns the latest."""
+        return await self._pipeline.received(count)
 
     async def start(self) -> None:
         if self._runner is not None:
             return
         runner = self._runner = web.AppRunner(
-            make_application(self._gateway, _MAX_BODY),
+            make_application(self._pipeline, _MAX_BODY),
             handler_cancellation=True,  # a client that hangs up ends its handler at once
             access_log=None,
             logger=_http_logger,
@@ -155,14 +156,14 @@ class LocalServer:
         if listener is not None:
             listener.close()
         if (web_server := runner.server) is not None:
-            for turn in range(_TURNS_TO_END):
+            for iteration in range(_ITERATIONS_TO_END):
                 for connection in web_server.connections:
                     if connection.transport is not None:
                         connection.transport.abort()
-                if turn > _TURNS_TO_APPEAR and not web_server.connections:
+                if iteration > _ITERATIONS_TO_APPEAR and not web_server.connections:
                     break
                 await asyncio.sleep(0)
-            await self._gateway.idle()
+            await self._pipeline.idle()
         await runner.cleanup()
 
     async def __aenter__(self) -> "LocalServer":
@@ -173,7 +174,7 @@ class LocalServer:
         await self.stop()
 
     def _accept(self) -> asyncio.Protocol:
-        """One more connection; a list of live ones would forget those that have ended."""
+        """Counts a new connection; the list of live ones does not have those that have ended."""
         self._connections += 1
         assert self._runner is not None
         assert self._runner.server is not None

@@ -1,4 +1,4 @@
-"""Cutting text into tokens, and counting them as OpenAI does: plausible, fast, no vocabulary."""
+"""Splits text into tokens and counts them: plausible and fast, without a vocabulary."""
 
 import math
 import re
@@ -6,10 +6,10 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
-# A word keeps its leading space, as in byte-pair vocabularies; long words fall into pieces.
+# A word keeps its leading space, as in byte-pair vocabularies; long words are split.
 _PIECE = re.compile(r"\s?\w{1,7}|\s?[^\w\s]{1,4}|\s{1,8}")
 
-# What OpenAI documents for pictures: a base price, and one for each tile of 512 pixels.
+# What OpenAI documents for pictures: a base, and a price for each tile of 512 x 512 pixels.
 _IMAGE_BASE = 85
 _IMAGE_TILE = 170
 _TILE = 512
@@ -20,7 +20,7 @@ MESSAGE_TOKENS = 3
 
 
 def tokenize(text: str) -> list[str]:
-    """The pieces of `text`, at most 8 characters each; put together they are `text` again."""
+    """The tokens of `text`, at most 8 characters each; joined, they are `text` again."""
     return _PIECE.findall(text)
 
 
@@ -40,7 +40,7 @@ def image_tokens(width: int, height: int, detail: str) -> int:
 
 
 def token_logprobs(tokens: Iterable[str], first: int, top: int) -> list[dict[str, Any]]:
-    """Log probabilities made up from the token and its place: the same in every run."""
+    """Log probabilities derived from the token and its position: the same in every run."""
     return [_token_logprob(token, place, top) for place, token in enumerate(tokens, first)]
 
 
@@ -49,7 +49,7 @@ def _token_logprob(token: str, place: int, top: int) -> dict[str, Any]:
     likely = -(seed % 900 + 1) / 1000
     candidates = [_candidate(token, likely)]
     for rank in range(1, top):
-        # Less likely with each rank; the longer the alternative, the easier to tell apart.
+        # Less likely with each rank, and told apart by their length.
         other = f"{token}{'~' * rank}"
         candidates.append(_candidate(other, round(likely - rank - (seed >> rank) % 100 / 100, 4)))
     return {**_candidate(token, likely), "top_logprobs": candidates[:top]}

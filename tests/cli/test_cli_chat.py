@@ -134,7 +134,7 @@ async def test_an_answer_that_was_cut_off_is_noted_on_stderr() -> None:
     async with LocalServer() as server:
         code, stdout, stderr = await ask(server, "Hi", "--max-tokens", "3")
     assert (code, stdout) == (0, "Happy to help\n")
-    assert stderr == "note: The answer was cut off at the maximum of tokens.\n"
+    assert stderr == "note: The answer was cut off at the token limit.\n"
 
 
 @pytest.mark.parametrize("way", ["--stream", "--no-stream"])
@@ -150,7 +150,7 @@ async def test_a_missing_finish_reason_is_noted_as_null() -> None:
     async with LocalServer() as server:
         server.script(Failure(status=200, body={"id": "x", "choices": [choice]}))
         code, _, stderr = await ask(server, "Hi", "--no-stream")
-    assert (code, stderr) == (0, "note: The answer holds no text (finish_reason null).\n")
+    assert (code, stderr) == (0, "note: The answer has no text (finish_reason null).\n")
 
 
 async def test_text_goes_into_a_pipe_as_it_is() -> None:

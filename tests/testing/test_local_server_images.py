@@ -10,9 +10,8 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from openai_async.testing import Failure, LocalServer
+from openai_async.testing import DEFAULT_MODELS, Failure, LocalServer
 from openai_async.testing.files import FileStore
-from openai_async.testing.models import DEFAULT_MODELS
 from openai_async.testing.pictures import colour_name
 
 pytestmark = pytest.mark.virtual_time

@@ -262,7 +262,7 @@ async def test_received_counts_from_the_reset(
 async def test_of_very_many_requests_the_latest_are_kept(
     monkeypatch: pytest.MonkeyPatch, http: aiohttp.ClientSession
 ) -> None:
-    monkeypatch.setattr("openai_async.testing.gateway._MAX_RECORDS", 3)
+    monkeypatch.setattr("openai_async.testing.pipeline._MAX_RECORDS", 3)
     async with LocalServer() as server:
         for number in range(5):
             await chat(server, http, seed=number)

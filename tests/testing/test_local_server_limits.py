@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from openai_async import AsyncClient
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
-from openai_async.testing.limits import Limiter, Verdict, estimate_tokens
+from openai_async.testing.limits import Decision, Limiter, estimate_tokens
 from openai_async.testing.meters import go_duration
 from openai_async.types.rate_limits import parse_duration
 
@@ -33,7 +33,7 @@ def limiter(**limits: Any) -> Limiter:
     return Limiter(ServerLimits(**limits))
 
 
-def ask(limiter: Limiter, now: float, *, tokens: int = 1, model: str | None = "m") -> Verdict:
+def ask(limiter: Limiter, now: float, *, tokens: int = 1, model: str | None = "m") -> Decision:
     return limiter.admit(model, tokens, now)
 
 
@@ -42,8 +42,8 @@ def passed(limiter: Limiter, now: float, times: int, **fields: Any) -> int:
     return sum(ask(limiter, now, **fields).message is None for _ in range(times))
 
 
-def wait_of(verdict: Verdict) -> float:
-    return int(verdict.headers["retry-after-ms"]) / 1000
+def wait_of(decision: Decision) -> float:
+    return int(decision.headers["retry-after-ms"]) / 1000
 
 
 def tokens_left(limiter: Limiter, now: float) -> int:
@@ -180,9 +180,9 @@ def test_a_request_larger_than_the_limit_is_too_large_and_no_wait_is_named() -> 
 
 def test_the_estimate_is_replaced_by_what_was_used() -> None:
     limits = limiter(tokens_per_minute=6000, burst=60)
-    verdict = ask(limits, NOW, tokens=5000)
+    decision = ask(limits, NOW, tokens=5000)
     assert ask(limits, NOW, tokens=2000).message is not None
-    verdict.settle(500, NOW)
+    decision.settle(500, NOW)
     assert tokens_left(limits, NOW) == 6000 - 500 - 1
 
 

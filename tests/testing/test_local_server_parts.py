@@ -1,7 +1,10 @@
-"""The parts of LocalServer that need no socket: tokens, and minimal values for a schema."""
+"""The parts of LocalServer that need no socket: routes, tokens, minimal values for a schema."""
 
 import pytest
 
+from openai_async.resources import chat, images, models
+from openai_async.resources.endpoint import Endpoint
+from openai_async.testing.routes import routes
 from openai_async.testing.schema import minimal_instance
 from openai_async.testing.tokens import image_tokens, tokenize
 
@@ -44,3 +47,13 @@ def test_pictures_cost_what_openai_documents(
     width: int, height: int, detail: str, tokens: int
 ) -> None:
     assert image_tokens(width, height, detail) == tokens
+
+
+def test_the_routes_are_the_endpoints_that_the_client_sends_to() -> None:
+    declared = {
+        (value.method, f"/v1{value.path}".replace("}", ":.+}"))
+        for resource in (chat, images, models)
+        for value in vars(resource).values()
+        if isinstance(value, Endpoint)
+    }
+    assert {(method, path) for method, path, _ in routes() if "/files/" not in path} == declared

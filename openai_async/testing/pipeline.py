@@ -1,42 +1,42 @@
-"""The way of every request: recorded, scripted, authorised, answered; errors in OpenAI's shape."""
+"""What happens to each request: recorded, limited, scripted, authorised, then handled.
+
+Errors become responses in OpenAI's shape.
+"""
 
 import asyncio
 import hmac
 import logging
 from collections import deque
 from contextvars import ContextVar
-from urllib.parse import unquote
 
 from aiohttp import web
 from aiohttp.typedefs import Handler as WebHandler
 
-from .answers import (
+from .exchange import Exchange, Handler, ServerState
+from .files import BASE_PATH, FILES_PATH
+from .limits import Limiter, estimate_tokens
+from .recording import RecordedRequest
+from .responses import (
     RefusedError,
     failure_response,
     json_response,
     standard_headers,
 )
-from .chat import create_chat_completion
-from .delivery import send_broken
-from .exchange import Exchange, Handler, ServerState
-from .files import FILES_PATH
-from .images import generate_images
-from .limits import Limiter, estimate_tokens
-from .recording import RecordedRequest
+from .routes import routes
 from .script import Script
+from .sending import send_truncated
 
-# aiohttp answers each request in a task of its own, so this is the request at hand. It is not kept
-# within the request: the keys of that have changed their type between versions of aiohttp.
+# aiohttp handles each request in a task of its own, so this is the current request's. The
+# request itself does not hold it: its keys changed their type between versions of aiohttp.
 _current: ContextVar[Exchange] = ContextVar("openai_async_exchange")
 
 _logger = logging.getLogger(__name__)
-_MODELS_PATH = "/v1/models/"
-# A test looks at few; a server that runs for days must not keep them all.
+# A test looks at a few; a server that runs for days must not keep them all.
 _MAX_RECORDS = 10_000
 
 
-class Gateway:
-    """Every request goes through `handle`; it keeps the list of them."""
+class Pipeline:
+    """Every request goes through `handle`, which keeps a list of them."""
 
     def __init__(self, state: ServerState, script: Script, api_key: str | None) -> None:
         self.state = state
@@ -52,12 +52,12 @@ class Gateway:
         for exchange in [*self._exchanges]:
             await exchange.record.finished()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self.requests.clear()
         self._count = 0
 
     async def received(self, count: int) -> RecordedRequest:
-        """Wait until `count` requests have arrived since the last `forget`."""
+        """Wait until `count` requests have arrived since the last `clear`."""
         if count < 1:
             msg = f"count must be 1 or more, not {count!r}."
             raise ValueError(msg)
@@ -65,24 +65,24 @@ class Gateway:
             await self._arrival.wait()
         return self.requests[-1]
 
-    def _note(self, record: RecordedRequest) -> None:
+    def _record_arrival(self, record: RecordedRequest) -> None:
         self.requests.append(record)
         self._count += 1
-        self._arrival.set()  # wakes those who wait now...
-        self._arrival = asyncio.Event()  # ...and the next ones wait for the next
+        self._arrival.set()  # wakes those that are waiting...
+        self._arrival = asyncio.Event()  # ...and later ones wait for the next request
 
     async def handle(self, request: web.Request, handler: WebHandler) -> web.StreamResponse:
         record = RecordedRequest(request.method, request.path, dict(request.query), request.headers)
         exchange = Exchange(request, record, self.state)
         _current.set(exchange)
         self._exchanges.add(exchange)
-        self._note(record)
-        response: web.StreamResponse = web.Response(status=499)  # for a client gone too early
+        self._record_arrival(record)
+        response: web.StreamResponse = web.Response(status=499)  # for a client that has left
         try:
             response = await self._answer(exchange, handler)
             if exchange.failure and exchange.failure.breaks_after is not None:
                 if isinstance(response, web.Response):
-                    return await send_broken(exchange, response)
+                    return await send_truncated(exchange, response)
                 return response
             # Sent from here rather than by aiohttp, so that `finished` means sent.
             await response.prepare(request)
@@ -126,7 +126,8 @@ class Gateway:
 
     async def _dispatch(self, exchange: Exchange, handler: WebHandler) -> web.StreamResponse:
         request, record = exchange.request, exchange.record
-        is_api = request.path.startswith("/v1/") and not request.path.startswith(FILES_PATH)
+        path = request.path
+        is_api = path.startswith(f"{BASE_PATH}/") and not path.startswith(FILES_PATH)
         limiter = self.state.limiter
         limited = limiter is not None and is_api and request.method == "POST"
         if is_api and not limited:
@@ -136,7 +137,7 @@ class Gateway:
             self.state.window.spend(len(record.body) // 4 + 1)
         elif limited:
             _admit(exchange, limiter)
-            exchange.step = self._script.take()  # whoever is rejected leaves it to the next
+            exchange.step = self._script.take()  # a rejected request leaves it to the next
         failure = exchange.failure
         if failure is not None:
             await asyncio.sleep(failure.delay)
@@ -163,26 +164,26 @@ class Gateway:
 def _admit(exchange: Exchange, limiter: Limiter) -> None:
     """Count the request, or refuse it.
 
-    This comes before the key and the fields are looked at: what fails with 401 or 400 counts too.
+    This comes before the key and the fields are checked: what fails with 401 or 400 counts too.
     """
     record = exchange.record
     fields = record.json
     model = fields.get("model") if isinstance(fields, dict) else None
-    verdict = limiter.admit(
+    decision = limiter.admit(
         model if isinstance(model, str) else None,
         estimate_tokens(record.body, fields),
         asyncio.get_running_loop().time(),
     )
-    exchange.verdict = verdict
-    if verdict.message is not None:
+    exchange.decision = decision
+    if decision.message is not None:
         code = "rate_limit_exceeded"
-        raise RefusedError(429, verdict.message, type=verdict.kind, code=code)
+        raise RefusedError(429, decision.message, type=decision.kind, code=code)
 
 
-def make_application(gateway: Gateway, max_body: int) -> web.Application:
+def make_application(pipeline: Pipeline, max_body: int) -> web.Application:
     @web.middleware
     async def middleware(request: web.Request, handler: WebHandler) -> web.StreamResponse:
-        return await gateway.handle(request, handler)
+        return await pipeline.handle(request, handler)
 
     async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
         exchange = _current.get()
@@ -192,45 +193,16 @@ def make_application(gateway: Gateway, max_body: int) -> web.Application:
 
     app = web.Application(middlewares=[middleware], client_max_size=max_body)
     app.on_response_prepare.append(add_headers)
-    app.router.add_get("/v1/models", _route(_list_models))
-    app.router.add_get(_MODELS_PATH + "{model:.+}", _route(_retrieve_model))
-    app.router.add_delete(_MODELS_PATH + "{model:.+}", _route(_delete_model))
-    app.router.add_post("/v1/chat/completions", _route(create_chat_completion))
-    app.router.add_post("/v1/images/generations", _route(generate_images))
-    app.router.add_get(FILES_PATH + "{name}", _route(_get_file))
+    for method, path, handler in routes():
+        if method == "GET":
+            app.router.add_get(path, _web_handler(handler))  # which takes HEAD, too
+        else:
+            app.router.add_route(method, path, _web_handler(handler))
     return app
 
 
-def _route(handler: Handler) -> WebHandler:
-    async def route(request: web.Request) -> web.StreamResponse:
+def _web_handler(handler: Handler) -> WebHandler:
+    async def handle(request: web.Request) -> web.StreamResponse:
         return await handler(_current.get())
 
-    return route
-
-
-async def _list_models(exchange: Exchange) -> web.StreamResponse:
-    exchange.no_chat_reply()
-    return json_response(exchange.state.models.list())
-
-
-async def _retrieve_model(exchange: Exchange) -> web.StreamResponse:
-    exchange.no_chat_reply()
-    return json_response(exchange.state.models.get(_model_id(exchange.request)))
-
-
-async def _delete_model(exchange: Exchange) -> web.StreamResponse:
-    exchange.no_chat_reply()
-    return json_response(exchange.state.models.delete(_model_id(exchange.request)))
-
-
-def _model_id(request: web.Request) -> str:
-    # Ids hold slashes, sent as they are or as %2F: both name the same model.
-    return unquote(request.rel_url.raw_path.removeprefix(_MODELS_PATH))
-
-
-async def _get_file(exchange: Exchange) -> web.StreamResponse:
-    found = exchange.state.files.get(exchange.request.match_info["name"])
-    if found is None:
-        raise RefusedError(404, "This file has expired or never existed.", code="file_not_found")
-    data, content_type = found
-    return web.Response(body=data, content_type=content_type)
+    return handle

@@ -1,4 +1,4 @@
-"""Getting an answer onto the wire, token by token or at once, and breaking it off as scripted."""
+"""Sends an answer, token by token or at once; cuts it off or stalls where the script says so."""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,8 +8,8 @@ from aiohttp import web
 
 from .exchange import Exchange
 
-# Unpaced streams give way to other tasks now and then: one long stream must not hold up the loop.
-_EVENTS_PER_TURN = 32
+# Unpaced streams yield to other tasks now and then: a long one must not block the loop.
+_EVENTS_PER_YIELD = 32
 
 
 @attrs.frozen
@@ -37,26 +37,26 @@ async def send_events(exchange: Exchange, events: Iterable[Event]) -> web.Stream
 async def _write_events(
     exchange: Exchange, response: web.StreamResponse, events: Iterable[Event]
 ) -> bool:
-    """True when all is written, False when the script has cut the stream."""
+    """True if everything was written, False if the script has cut off the stream."""
     breaks_after = exchange.failure.breaks_after if exchange.failure else None
     pace = _Pace(exchange.state.tokens_per_second)
     tokens = 0
     for number, event in enumerate(events, 1):
-        # An answer shorter than the script expects still breaks off: a test relies on it.
+        # An answer shorter than the script expects is cut off all the same: a test relies on it.
         if breaks_after is not None and (tokens >= breaks_after or event.closing):
-            await _break_off(exchange)
+            await _cut_or_stall(exchange)
             return False
         if event.is_token:
             await pace.next_token()
             tokens += 1
-        elif number % _EVENTS_PER_TURN == 0:
+        elif number % _EVENTS_PER_YIELD == 0:
             await asyncio.sleep(0)
         await response.write(event.data)
     return True
 
 
 class _Pace:
-    """Waits so that tokens come at an even rate, whatever the writing itself takes."""
+    """Waits so that tokens come at an even rate, however long writing takes."""
 
     def __init__(self, tokens_per_second: float | None) -> None:
         self._interval = None if tokens_per_second is None else 1 / tokens_per_second
@@ -66,7 +66,7 @@ class _Pace:
     async def next_token(self) -> None:
         if self._interval is None:
             self._tokens += 1
-            if self._tokens % _EVENTS_PER_TURN == 0:
+            if self._tokens % _EVENTS_PER_YIELD == 0:
                 await asyncio.sleep(0)
             return
         now = asyncio.get_running_loop().time()
@@ -74,8 +74,8 @@ class _Pace:
         await asyncio.sleep(self._due - now)
 
 
-async def send_broken(exchange: Exchange, whole: web.Response) -> web.StreamResponse:
-    """A plain answer which announces its whole length and delivers half of it, or nothing."""
+async def send_truncated(exchange: Exchange, whole: web.Response) -> web.StreamResponse:
+    """A plain answer that announces its full length and sends half of it, or nothing."""
     body = whole.body if isinstance(whole.body, bytes) else b""
     response = web.StreamResponse(status=whole.status, headers=whole.headers)
     response.content_length = len(body)
@@ -83,15 +83,15 @@ async def send_broken(exchange: Exchange, whole: web.Response) -> web.StreamResp
         await response.prepare(exchange.request)
         if exchange.failure is not None and exchange.failure.cut_after is not None:
             await response.write(body[: len(body) // 2])
-        await _break_off(exchange)
+        await _cut_or_stall(exchange)
     except ConnectionError:
         exchange.connection_lost()
     return response
 
 
-async def _break_off(exchange: Exchange) -> None:
+async def _cut_or_stall(exchange: Exchange) -> None:
     if exchange.failure is not None and exchange.failure.cut_after is not None:
         exchange.close_connection()
         return
-    # Nobody sets this event: the client's hanging up or the server's stop cancels the wait.
+    # Never set: the wait is cancelled when the client hangs up or the server stops.
     await asyncio.Event().wait()

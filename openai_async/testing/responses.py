@@ -1,4 +1,4 @@
-"""What all answers share: the shape of an error, and the headers OpenAI sends along."""
+"""What all responses share: the shape of an error, and OpenAI's headers."""
 
 import time
 import uuid
@@ -10,7 +10,7 @@ from aiohttp import web
 
 from .script import Failure
 
-# Far above what one process can take: pacing clients learn from these, and must not slow down.
+# Far above what one process can take: clients that pace themselves by these must not slow down.
 _REQUESTS_PER_WINDOW = 1_000_000
 _TOKENS_PER_WINDOW = 150_000_000
 _WINDOW = 60.0
@@ -33,7 +33,7 @@ _ERROR_CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 
 
 class RefusedError(Exception):
-    """A request the server refuses; the middleware turns it into the error answer."""
+    """A request the server refuses; the pipeline turns it into an error response."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class RefusedError(Exception):
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> RefusedError:
-    """A 400 which names the field to blame."""
+    """A 400 that names the field at fault."""
     return RefusedError(400, message, param=param, code=code)
 
 
@@ -71,7 +71,7 @@ def json_response(
 
 
 def failure_response(failure: Failure, status: int) -> web.Response:
-    """The answer a scripted failure asks for."""
+    """The response a scripted failure asks for."""
     body, headers = failure.body, failure.headers
     if isinstance(body, dict):
         return json_response(body, status=status, headers=headers)
@@ -100,7 +100,7 @@ def _has_content_type(headers: Mapping[str, str] | None) -> bool:
 
 
 class RateWindow:
-    """Counts requests and tokens within a minute for the x-ratelimit headers; limits nobody."""
+    """Counts requests and tokens per minute for the x-ratelimit headers; limits nothing."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
@@ -128,7 +128,7 @@ class RateWindow:
 
 
 def standard_headers(rates: Mapping[str, str], started: float) -> dict[str, str]:
-    """The headers of every answer; `started` is the monotonic time of the request's arrival."""
+    """The headers of every response; `started` is the monotonic time of the request's arrival."""
     return {
         "x-request-id": f"req_{uuid.uuid4().hex}",
         "openai-organization": "local",

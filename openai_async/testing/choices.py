@@ -1,4 +1,4 @@
-"""What the server says: an answer that shows it has read the conversation, JSON, or a tool call."""
+"""The choices of an answer: text that shows what was read, JSON, or a tool call."""
 
 import hashlib
 import re
@@ -41,8 +41,8 @@ _WORD = re.compile(r"\w+")
 
 
 @attrs.frozen
-class Composed:
-    """One choice of the answer: its message, cut into tokens, and why it ended."""
+class Choice:
+    """One choice of the answer: its message, split into tokens, and why it ended."""
 
     tokens: list[str] = attrs.field(factory=list)
     content: str | None = None
@@ -52,26 +52,26 @@ class Composed:
     extra: dict[str, Any] = attrs.field(factory=dict)
 
 
-def compose(request: ChatRequest, pictures: list[str], index: int) -> Composed:
-    """Choice number `index`; `pictures` says what is seen in those of the last question."""
+def compose(request: ChatRequest, pictures: list[str], index: int) -> Choice:
+    """Choice number `index`; `pictures` describes those of the last question."""
     tool = _tool_to_call(request)
     if tool is not None:
-        return Composed(
+        return Choice(
             tool_calls=[_call(request, tool, index)],
             finish_reason="tool_calls",
         )
     return _limited(_content(request, pictures, index), request)
 
 
-def _limited(text: str, request: ChatRequest) -> Composed:
-    """The text up to the first stop sequence, and no longer than the tokens allowed."""
+def _limited(text: str, request: ChatRequest) -> Choice:
+    """The text up to the first stop sequence, truncated to the tokens allowed."""
     found = [place for place in map(text.find, request.stop) if place >= 0]
     text = text[: min(found, default=len(text))]
     tokens = tokenize(text)
     if request.max_tokens is not None and len(tokens) > request.max_tokens:
         tokens = tokens[: request.max_tokens]
-        return Composed(tokens, "".join(tokens), finish_reason="length")
-    return Composed(tokens, text)
+        return Choice(tokens, "".join(tokens), finish_reason="length")
+    return Choice(tokens, text)
 
 
 def _content(request: ChatRequest, pictures: list[str], index: int) -> str:
@@ -145,7 +145,7 @@ def _tool_to_call(request: ChatRequest) -> dict[str, Any] | None:
         if isinstance(allowed, dict) and allowed.get("mode") == "required":
             # The list repeats tools of the request by name; an unknown one allows nothing.
             return next((tool for tool in tools if _is_allowed(tool, allowed.get("tools"))), None)
-    # After a tool's answer it is time for words, or a conversation would never end.
+    # After a tool's result comes text, or a conversation would never end.
     return _mentioned(request) if request.messages[-1].role == "user" else None
 
 
@@ -183,7 +183,7 @@ def _call_id(text: str, index: int) -> str:
 
 
 def _key_word(request: ChatRequest) -> str:
-    """The word a question turns on: a name if there is one, else the longest."""
+    """The most telling word of the question: a name if there is one, else the longest."""
     question = request.last_user_message
     names = {_tool_name(tool) for tool in request.tools}
     text = question.text if question is not None else ""

@@ -1,0 +1,66 @@
+"""Which handler answers which endpoint; methods and paths are those the client sends to."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from aiohttp import web
+
+from ..resources import chat, images, models
+from ..resources.endpoint import Endpoint
+from .chat import create_chat_completion
+from .exchange import Exchange, Handler
+from .files import BASE_PATH, FILES_PATH
+from .images import generate_images
+from .responses import RefusedError, json_response
+
+
+async def _list_models(exchange: Exchange) -> web.StreamResponse:
+    return json_response(exchange.state.models.list())
+
+
+async def _retrieve_model(exchange: Exchange) -> web.StreamResponse:
+    return json_response(exchange.state.models.get(exchange.request.match_info["model"]))
+
+
+async def _delete_model(exchange: Exchange) -> web.StreamResponse:
+    return json_response(exchange.state.models.delete(exchange.request.match_info["model"]))
+
+
+async def _get_file(exchange: Exchange) -> web.StreamResponse:
+    found = exchange.state.files.get(exchange.request.match_info["name"])
+    if found is None:
+        raise RefusedError(404, "This file has expired or never existed.", code="file_not_found")
+    data, content_type = found
+    return web.Response(body=data, content_type=content_type)
+
+
+HANDLERS: tuple[tuple[Endpoint[Any], Handler], ...] = (
+    (chat.CREATE, create_chat_completion),
+    (images.GENERATE, generate_images),
+    (models.LIST, _list_models),
+    (models.RETRIEVE, _retrieve_model),
+    (models.DELETE, _delete_model),
+)
+
+
+def routes() -> Iterator[tuple[str, str, Handler]]:
+    """Method, path and handler of everything the server answers."""
+    for endpoint, handler in HANDLERS:
+        # Ids may hold slashes, sent as they are or as %2F: both name the same model.
+        path = BASE_PATH + re.sub(r"\{(\w+)\}", r"{\1:.+}", endpoint.path)
+        yield endpoint.method, path, handler if endpoint is chat.CREATE else _without_chat(handler)
+    yield "GET", FILES_PATH + "{name}", _get_file
+
+
+def _without_chat(handler: Handler) -> Handler:
+    """The handler of an endpoint that a scripted chat `Reply` cannot answer."""
+
+    async def handle(exchange: Exchange) -> web.StreamResponse:
+        if exchange.reply is not None:  # a mistake in the test: say so
+            where = f"{exchange.record.method} {exchange.record.path}"
+            msg = f"The script's next step is a chat Reply, but this is {where}: use Reply(json=)."
+            raise RefusedError(400, msg, code="script_mismatch")
+        return await handler(exchange)
+
+    return handle
