@@ -21,10 +21,9 @@ from typing import Any, TypeAlias
 
 from attrs import evolve
 
+from .. import Request, Response
 from ..client import AsyncClient
 from ..errors import APIStatusError, InvalidArgumentError
-from ..http.request import Request, Response
-from ..http.slots import Slots
 from ..middleware import Send
 from ..options import RateLimit
 from .halting import NotSentError
@@ -177,7 +176,7 @@ class _FanOut:
             self._source = iter(requests)
         self._concurrency = concurrency
         # Taken before a request is, given back when the consumer takes its result.
-        self._room = Slots(concurrency * (1 + (AHEAD_IN_ORDER if ordered else AHEAD)))
+        self._room = asyncio.Semaphore(concurrency * (1 + (AHEAD_IN_ORDER if ordered else AHEAD)))
         # In order: the places of all requests taken, each empty until its result is there.
         self._places: deque[_Place] | None = deque() if ordered else None
         self._loop = asyncio.get_running_loop()
@@ -207,7 +206,7 @@ class _FanOut:
 
     def take(self) -> BatchResult:
         """The next result, which must be ready."""
-        self._room.give_back()
+        self._room.release()
         return self.ready.popleft()
 
     async def close(self) -> None:
@@ -260,8 +259,7 @@ class _FanOut:
 
     async def _next(self) -> BatchRequest | None:
         """The next request once there is room for its result; `None` when there are no more."""
-        if not self._room.take_now():
-            await self._room.take()
+        await self._room.acquire()
         request = None
         try:
             if not self._ended:
@@ -273,7 +271,7 @@ class _FanOut:
         finally:
             if request is None:
                 self._ended = True
-                self._room.give_back()
+                self._room.release()
         return request
 
     async def _ask(self) -> object:
@@ -340,7 +338,7 @@ class _FanOut:
 
     def _show(self, result: BatchResult | None) -> None:
         if result is None:
-            self._room.give_back()
+            self._room.release()
             return
         self.ready.append(result)
         self._wake_consumer()

@@ -9,8 +9,8 @@ import asyncio
 
 from attrs import define
 
+from .. import Request, Response
 from ..errors import OpenAIError
-from ..http.request import Request, Response
 from ..middleware import Send
 
 

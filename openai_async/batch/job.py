@@ -30,7 +30,7 @@ from ..errors import (
     InvalidArgumentError,
     OpenAIError,
 )
-from ..middleware.retry import is_retryable
+from ..middleware import is_retryable
 from .engines import Engine, make_engine
 from .fan_out import check_concurrency
 from .ids import IdSet

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidArgumentError
-from ..wire.codec import loads
+from ..jsontext import loads
 from .input.opening import CHUNK
 from .output.journal import Entry, dump
 from .output.output_file import OutputError, output_errors, replacing

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..errors import APIError, APIResponseValidationError, InvalidArgumentError
-from ..middleware.retry import RETRYABLE_STATUSES
+from ..middleware import RETRYABLE_STATUSES
 from ..types.chat import ChatCompletion
 
 BAD_LINE = "bad_line"

@@ -9,20 +9,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..errors import (
-    APIError,
-    APIResponseValidationError,
-    APIStatusError,
-)
-from ..http.body import MAX_ERROR_BODY
-from ..http.request import Response
-from ..jsontext import shown
-from ..types.values import quoted
-from ..wire.failures import (
-    is_error,
-    object_error,
-)
-from ..wire.redaction import redacted
+from ..errors import APIError, APIStatusError
 from .requests import BatchRequest
 from .results import BatchError, BatchResponse, BatchResult
 
@@ -47,7 +34,7 @@ async def send_request(client: AsyncClient, request: BatchRequest) -> BatchResul
         return _failed(request, error, error.status_code, time.perf_counter() - started)
     elapsed = time.perf_counter() - started
     try:
-        body = _body_of(response)
+        body = response.json_object()
     except APIError as error:
         return _failed(request, error, response.status, elapsed)
     return BatchResult(
@@ -83,41 +70,6 @@ def _failed(
         rejections=error.rejections,
         exception=error,
     )
-
-
-def _body_of(response: Response) -> dict[str, Any]:
-    """The JSON object that every url of a batch answers with.
-
-    Raises:
-        APIError: the answer is something else, or an error object.
-    """
-    try:
-        value = response.json()
-    except APIResponseValidationError:
-        # What is raised below must not have this one for its context: it holds the whole text,
-        # which may be long and repeat the API key.
-        value = None
-        text = redacted(response.text(), response.secret)[:MAX_ERROR_BODY]
-    else:
-        if type(value) is dict and not is_error(value):
-            return value
-        text = None
-    error: APIError
-    if is_error(value):
-        error = object_error(redacted(value, response.secret), response.headers)
-    else:
-        body = redacted(value, response.secret) if text is None else text
-        said = shown(body) if text is None else quoted(text)
-        msg = f"The answer is no JSON object: {said}. Check the base_url."
-        error = APIResponseValidationError(
-            msg,
-            status_code=response.status,
-            request_id=response.headers.get("x-request-id"),
-            headers=response.headers,
-            body=body,
-        )
-    error.attempts, error.rejections = response.attempts, response.rejections
-    raise error
 
 
 def _code(error: APIError) -> str:

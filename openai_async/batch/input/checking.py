@@ -15,7 +15,7 @@ from pathlib import Path
 from attrs import Factory, define, frozen
 
 from ...errors import InvalidArgumentError
-from ...wire.codec import dumps
+from ...jsontext import dumps
 from ..ids import IdSet
 from ..requests import MAX_ID, BatchRequest
 from .lines import Line, parse_json, read_lines

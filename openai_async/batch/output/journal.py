@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 from attrs import Factory, define, evolve
 
-from ...wire.codec import loads
+from ...jsontext import loads
 from ..ids import IdSet
 from ..input.lines import bounded_lines
 from ..input.opening import CHUNK
