@@ -12,7 +12,7 @@ import pytest
 
 from openai_async.batch.ids import IdSet
 from openai_async.batch.output import writer as module
-from openai_async.batch.output.journal import OutputError
+from openai_async.batch.output.errors import OutputError
 from openai_async.batch.output.writer import ROOM, Writer
 from openai_async.batch.results import BatchResult
 

@@ -208,7 +208,7 @@ async def test_bad_lines_are_named_before_anything_is_sent(
     assert (code, stdout, server.requests) == (1, "", [])
     assert not target.exists()
     first, *lines, last = stderr.splitlines()
-    assert first == f"error: {source} has 2 bad lines, beside 2 good:"
+    assert first == f"error: {source} has 2 bad lines, and 2 good:"
     assert lines[0].startswith("  line 3: broken JSON: ")
     assert lines[1] == "  line 4: custom_id 'q0' is also that of an earlier line."
     assert "--skip-bad-lines" in last
@@ -258,10 +258,10 @@ LONG = "x" * 300
         (["--from-prompts", LONG, "-o", "out", "--model", "m"], "is too long"),
         # Only the name of the requests is.
         (["--from-prompts", "p", "-o", LONG[:250], "--model", "m"], "is too long"),
-        (["a\0b", "-o", "out"], "'a\\x00b' cannot be a path: name a file."),
-        (["in", "-o", "a\0b"], "'a\\x00b' cannot be a path: name a file."),
-        (["--from-prompts", "a\0b", "-o", "out", "--model", "m"], "cannot be a path"),
-        (["--from-prompts", "p", "-o", ".", "--model", "m"], "name the output"),
+        (["a\0b", "-o", "out"], "'a\\x00b' is not a valid path: name a file."),
+        (["in", "-o", "a\0b"], "'a\\x00b' is not a valid path: name a file."),
+        (["--from-prompts", "a\0b", "-o", "out", "--model", "m"], "is not a valid path"),
+        (["--from-prompts", "p", "-o", ".", "--model", "m"], "has no file name: name a file"),
     ],
 )
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])
