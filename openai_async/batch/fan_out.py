@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Iterable,
     Iterator,
     Mapping,
@@ -26,6 +25,7 @@ from .requests import BatchRequest
 from .results import BatchResult
 from .retries import batch_client
 from .sending import send_request
+from .shared_iterator import END, SharedAsyncIterator
 
 # How many results may wait for the consumer besides those still in flight, in units of
 # `concurrency`. In order, all of them wait for the slowest: with 4, the workers only stop for a
@@ -33,7 +33,6 @@ from .sending import send_request
 MAX_AHEAD = 1
 MAX_AHEAD_ORDERED = 4
 
-_END = object()
 _Place: TypeAlias = "list[BatchResult | None]"  # empty until the result is there
 
 Source: TypeAlias = (
@@ -116,10 +115,9 @@ class _FanOut:
     ) -> None:
         self.ready: deque[BatchResult] = deque()
         self._client = client
-        self._source: Iterator[Any] | None = None
-        self._async_source: AsyncIterator[Any] | None = None
+        self._source: Iterator[Any] | SharedAsyncIterator[Any]
         if isinstance(requests, AsyncIterable):
-            self._async_source = aiter(requests)
+            self._source = SharedAsyncIterator(requests)
         else:
             self._source = iter(requests)
         self._concurrency = concurrency
@@ -133,10 +131,6 @@ class _FanOut:
         self._workers: list[asyncio.Task[None]] = []
         self._running = 0  # workers that have not ended, including one that is about to start
         self._taken = 0  # requests, so far
-        # An async source is iterated by one task, and only while a worker waits for a request.
-        self._idle_workers: deque[asyncio.Future[Any]] = deque()
-        self._feeder: asyncio.Task[None] | None = None
-        self._worker_is_idle: asyncio.Future[None] | None = None
         self._ended = False  # nothing more is taken from the source
         self._failure: BaseException | None = None
         self._wake: asyncio.Future[None] | None = None
@@ -161,8 +155,9 @@ class _FanOut:
 
     async def close(self) -> None:
         """Cancel what is in flight and wait until it has ended; close the source."""
-        self._ended = True
-        tasks = [*self._workers, *([self._feeder] if self._feeder is not None else [])]
+        self._end()
+        source = self._source if isinstance(self._source, SharedAsyncIterator) else None
+        tasks = [*self._workers, *(source.tasks if source is not None else ())]
         for task in tasks:
             task.cancel()
         try:
@@ -171,8 +166,8 @@ class _FanOut:
         finally:
             self._failure = None  # its frames refer to this object, as do the workers
             self._workers.clear()
-            if isinstance(self._async_source, AsyncGenerator):
-                await self._async_source.aclose()
+            if source is not None:
+                await source.close()
 
     # --- the workers' side ---
 
@@ -214,59 +209,18 @@ class _FanOut:
         try:
             if not self._ended:
                 source = self._source
-                value = await self._next_of_async() if source is None else next(source, _END)
-                if value is not _END:
+                if isinstance(source, SharedAsyncIterator):
+                    value = await source.next()
+                else:
+                    value = next(source, END)
+                if value is not END:
                     self._taken += 1
                     request = _checked(self._taken, value)
         finally:
             if request is None:
-                self._ended = True
+                self._end()
                 self._room.release()
         return request
-
-    async def _next_of_async(self) -> object:
-        """The next request of an async source; `_END` when there are no more."""
-        if self._ended:
-            return _END
-        if self._feeder is None:
-            self._feeder = self._loop.create_task(self._feed())
-        request = self._loop.create_future()
-        self._idle_workers.append(request)
-        if self._worker_is_idle is not None and not self._worker_is_idle.done():
-            self._worker_is_idle.set_result(None)
-        return await request
-
-    async def _feed(self) -> None:
-        """Give the requests of the async source to the workers that wait for one.
-
-        All that the source has ready is given out in one iteration of the loop. With a lock in
-        place of this task it would be one request per iteration, for twice the CPU time.
-        """
-        assert self._async_source is not None
-        try:
-            while not self._ended:
-                while not self._idle_workers:
-                    self._worker_is_idle = self._loop.create_future()
-                    await self._worker_is_idle
-                value = await anext(self._async_source, _END)
-                if value is _END:
-                    break
-                while self._idle_workers and (request := self._idle_workers.popleft()).done():
-                    pass  # its worker was cancelled: the run is being closed
-                if not request.done():
-                    request.set_result(value)
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and self._ended:
-                raise  # by `close`, not by the source itself
-            waiting = [request for request in self._idle_workers if not request.done()]
-            if not waiting:
-                raise
-            waiting[0].set_exception(error)
-        finally:
-            self._ended = True
-            for request in self._idle_workers:
-                if not request.done():
-                    request.set_result(_END)
 
     def _reserve(self) -> _Place | None:
         """With `ordered`: a place for the request that was taken last."""
@@ -279,7 +233,7 @@ class _FanOut:
     def _pass_on(self, place: _Place | None, result: BatchResult | None) -> None:
         """Store the result of a request; `None` if it has none, which ends the run."""
         if result is None:
-            self._ended = True
+            self._end()
         if place is None:
             self._deliver(result)
             return
@@ -297,13 +251,19 @@ class _FanOut:
 
     def _worker_ended(self, worker: asyncio.Task[None]) -> None:
         """A worker ends when there are no more requests, or raises what ends the run."""
-        self._ended = True
+        self._end()
         failure = asyncio.CancelledError() if worker.cancelled() else worker.exception()
         if failure is not None and self._failure is None:
             self._failure = failure
-            if self._feeder is not None:  # which may wait for its source for a long time
-                self._feeder.cancel()
+            if isinstance(self._source, SharedAsyncIterator):
+                self._source.cancel()  # it may wait for its next value for a long time
         self._count_down()
+
+    def _end(self) -> None:
+        """Take no more requests from the source."""
+        self._ended = True
+        if isinstance(self._source, SharedAsyncIterator):
+            self._source.end()
 
     def _count_down(self) -> None:
         self._running -= 1
