@@ -1,7 +1,4 @@
-"""One request of a batch through a client: what became of it, good or bad, as a `BatchResult`.
-
-The one place where the batch sends something, through the client's public `request`.
-"""
+"""Sends one request of a batch with a client's `request`; the outcome is a `BatchResult`."""
 
 from __future__ import annotations
 
@@ -18,12 +15,12 @@ if TYPE_CHECKING:
 
 
 async def send_request(client: AsyncClient, request: BatchRequest) -> BatchResult:
-    """Send the request, with the client's retries; a failed call is a result like any other.
+    """Send the request, with the client's retries; a failed call is a result with an `error`.
 
-    `exception` of the result is the `APIError` that the call ended with.
+    The `exception` of that result is the `APIError` that the call has raised.
 
     Raises:
-        InvalidArgumentError: the body holds what JSON cannot, or the client has no usable key.
+        InvalidArgumentError: the body is not JSON, or the client has no usable key.
         OpenAIError: the client is closed.
     """
     started = time.perf_counter()
@@ -55,7 +52,7 @@ async def send_request(client: AsyncClient, request: BatchRequest) -> BatchResul
 def _failed(
     request: BatchRequest, error: APIError, status: int | None, elapsed: float
 ) -> BatchResult:
-    """`status` is that of HTTP, which an error object within a good answer does not know."""
+    """`status` is the HTTP status, which an error object with status 200 does not have."""
     response = None
     if status is not None and (isinstance(error, APIStatusError) or error.body is not None):
         response = BatchResponse(status_code=status, request_id=error.request_id, body=error.body)
@@ -73,7 +70,7 @@ def _failed(
 
 
 def _code(error: APIError) -> str:
-    """What tells errors apart. vLLM's `code` repeats the HTTP status: then its `type` says more."""
+    """The kind of error. vLLM's `code` repeats the HTTP status: then its `type` says more."""
     code = error.code
     if code is not None and code.isdigit():
         code = None
@@ -90,12 +87,12 @@ def _tokens(body: dict[str, Any]) -> int:
 
 
 def _new_id() -> str:
-    # As unique as a uuid4 at a third of its price (0.5 us); the same after a fork would be no id.
+    # As unique as a uuid4, after a fork too, for a third of the time (0.5 us).
     return f"batch_req_{os.urandom(16).hex()}"
 
 
 def _forget_frames(error: BaseException | None) -> None:
-    """A result may be kept for long; the frames of its exception would keep the whole call."""
+    """A result may be kept for long, and the frames of its exception would keep the whole call."""
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
