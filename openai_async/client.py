@@ -291,7 +291,7 @@ class AsyncClient(BaseClient):
             json: the body; `None` sends none.
 
         Returns:
-            A `Response`: `.status .headers .json() .text() .body .meta`.
+            A `Response`: `.status .headers .json() .json_object() .text() .body .meta`.
 
         Raises:
             APIError: as for every call; retries are the same too.

@@ -114,12 +114,12 @@ def test_imports_only_point_down() -> None:
     assert wrong == set()
 
 
-@pytest.mark.parametrize("room", ["testing", "cli"])  # batch: to come
+@pytest.mark.parametrize("room", BUILT_ON_TOP)
 def test_what_is_built_on_top_uses_what_a_user_imports(room: str) -> None:
     wrong = {
         f"{module} imports {other or 'openai_async'}"
         for module in MODULES
-        if room_of(module) == room and not module.startswith("cli.batch")  # to come
+        if room_of(module) == room
         for other in imports(module)
         if room_of(other) != room and other not in PUBLIC and room_of(other) not in PUBLIC_ROOMS
     }

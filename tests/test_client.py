@@ -29,6 +29,7 @@ from openai_async import (
     InvalidArgumentError,
     OpenAIError,
     RateLimit,
+    RateLimitError,
     Request,
     Response,
     Send,
@@ -326,6 +327,35 @@ async def test_request_says_when_the_answer_is_no_json(
     response = await mocked_client.request("GET", "/x")
     with pytest.raises(APIResponseValidationError, match="not JSON"):
         response.json()
+
+
+async def test_json_object_of_a_response_is_its_body(
+    mocked: aioresponses, mocked_client: AsyncClient
+) -> None:
+    mocked.get(f"{BASE_URL}/x", payload={"data": [1]})
+    assert (await mocked_client.request("GET", "/x")).json_object() == {"data": [1]}
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "message"),
+    [
+        ("[1]", APIResponseValidationError, r"The answer is no JSON object: \[1\]\."),
+        ("<html>", APIResponseValidationError, "The answer is no JSON object: '<html>'"),
+        ('{"error": {"message": "Busy.", "code": 429}}', RateLimitError, "Busy."),
+    ],
+)
+async def test_json_object_raises_for_anything_else_and_for_an_error_with_status_200(
+    mocked: aioresponses,
+    mocked_client: AsyncClient,
+    body: str,
+    error: type[APIError],
+    message: str,
+) -> None:
+    mocked.get(f"{BASE_URL}/x", body=body, headers={"x-request-id": "req_9"})
+    response = await mocked_client.request("GET", "/x")
+    with pytest.raises(error, match=message) as caught:
+        response.json_object()
+    assert caught.value.request_id == "req_9"
 
 
 @pytest.mark.parametrize(

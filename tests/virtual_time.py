@@ -71,6 +71,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_is_done)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """As ever; and the clock stands still: Python 3.12 and newer give up after 300 seconds."""
+        self._in_threads += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._in_threads -= 1
+
     def _thread_is_done(self, _: object) -> None:
         self._in_threads -= 1
 

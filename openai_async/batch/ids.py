@@ -1,8 +1,8 @@
-"""A set of ids at 34 MB per million, where a `set` of strings takes 130 MB and more.
+"""A set of ids that takes 34 MB per million; a `set` of strings takes 130 MB and more.
 
-It holds digests of 128 bits, one beside the other in one array, with open addressing: an id stands
-at the slot its digest names, or at the next free one. That two of a billion ids share a digest is
-as likely as one in 10**20.
+It stores digests of 128 bits in one array, with open addressing: a digest is in the slot that it
+hashes to, or in the next free one. The probability that two of a billion ids have the same digest
+is 1 in 10**20.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from array import array
 from hashlib import blake2b
 from struct import Struct
 
-# A digest as two whole numbers, its slot being two items of an `array("Q")`: items are read and
-# written in half the time of slices of a bytearray. The first is 0 where a slot is free.
+# A digest is two integers, and a slot two items of an `array("Q")`, which are read and written in
+# half the time of slices of a bytearray. The first is 0 in a free slot.
 _HALVES = Struct("=QQ")
 _FIRST_SLOTS = 1024
 
 
 class IdSet:
-    """A set of strings that can be added to and asked, but not listed."""
+    """A set of strings with `add` and `in`, but no iteration."""
 
     __slots__ = ("_count", "_mask", "_table")
 
@@ -34,25 +34,25 @@ class IdSet:
         first, second = _digest(id)
         table, mask = self._table, self._mask
         at = first * 2 & mask
-        while there := table[at]:
-            if there == first and table[at + 1] == second:
+        while found := table[at]:
+            if found == first and table[at + 1] == second:
                 return True
             at = at + 2 & mask
         return False
 
     def add(self, id: str) -> bool:
-        """Add an id; whether it is new. 2 us, the growing included."""
+        """Add an id; returns whether it is new. Takes 2 us, including growth."""
         first, second = _digest(id)
         table, mask = self._table, self._mask
         at = first * 2 & mask
-        while there := table[at]:
-            if there == first and table[at + 1] == second:
+        while found := table[at]:
+            if found == first and table[at + 1] == second:
                 return False
             at = at + 2 & mask
         table[at] = first
         table[at + 1] = second
         self._count += 1
-        # Two thirds of the slots, each of two items. Fuller, the way to a free slot gets long.
+        # At two thirds of the slots, of two items each; beyond that, probing takes long.
         if self._count * 3 > mask:
             self._grow()
         return True
@@ -79,7 +79,7 @@ def _free(slots: int) -> array[int]:
 
 
 def _digest(id: str) -> tuple[int, int]:
-    # A lone surrogate is no text, but may well stand in an id.
+    # An id may contain a lone surrogate, which UTF-8 does not allow.
     digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=_HALVES.size).digest()
     first, second = _HALVES.unpack(digest)
     return first or 1, second

@@ -1,6 +1,6 @@
-"""Parquet files: results kept in them, and columns of text read from them.
+"""Parquet files: results stored in them, and columns of text read from them.
 
-Only here is pyarrow imported, and only when a function is called: a run on JSONL needs none.
+pyarrow is imported only here, and only when a function is called: JSONL does without it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidArgumentError
-from ..wire.codec import loads
-from .input.opening import CHUNK
-from .output.journal import Entry, dump
-from .output.output_file import OutputError, output_errors, replacing
+from ..jsontext import loads
+from .input.input_file import CHUNK
+from .output.errors import OutputError, output_errors
+from .output.jsonl import dump
+from .output.output_file import replacing
+from .output.scan import Entry
 from .results import BAD_LINE, is_refusal
 
 COLUMNS = (
@@ -27,9 +29,9 @@ COLUMNS = (
     "error_code",
     "error_message",
 )
-# Bytes of JSON in a row group, which is what a reader has in memory at once.
+# Bytes of JSON in a row group: a reader has one row group in memory at a time.
 _GROUP_BYTES = 16 * 1024 * 1024
-# Rows read at once where the bodies are read too; and where only ids are.
+# How many rows are read at once, with their bodies and without.
 _WHOLE_ROWS = 200
 _ID_ROWS = 20_000
 
@@ -66,14 +68,14 @@ class ParquetPart:
                 name in schema.names and str(schema.field(name).type).startswith(kind)
                 for name, kind in columns.items()
             ):
-                raise self._no_results()
+                raise self._not_results()
             for batch in file.iter_batches(
                 batch_size=_ID_ROWS, columns=list(columns), use_threads=False
             ):
                 values = (batch.column(name).to_pylist() for name in columns)
                 for id, code, status in zip(*values, strict=True):
                     if id is None:
-                        raise self._no_results()
+                        raise self._not_results()
                     failed = code is not None
                     yield Entry(
                         id,
@@ -82,10 +84,10 @@ class ParquetPart:
                         bad_line=code == BAD_LINE,
                     )
 
-    def settle(self, verdicts: bytes | bytearray) -> None:
-        """As `Part.settle`."""
-        self.results = sum(verdicts)
-        if 0 not in verdicts:
+    def keep(self, mask: bytes | bytearray) -> None:
+        """As `Part.keep`."""
+        self.results = sum(mask)
+        if 0 not in mask:
             return
         pa = require_pyarrow()
         with (
@@ -95,20 +97,20 @@ class ParquetPart:
         ):
             at = 0
             for batch in old.iter_batches(batch_size=_WHOLE_ROWS, use_threads=False):
-                stays = pa.array(map(bool, verdicts[at : at + len(batch)]), pa.bool_())
-                add(batch.filter(stays))
+                kept = pa.array(map(bool, mask[at : at + len(batch)]), pa.bool_())
+                add(batch.filter(kept))
                 at += len(batch)
 
-    def _no_results(self) -> OutputError:
-        msg = f"{self.path} holds no results of a batch: choose another output."
+    def _not_results(self) -> OutputError:
+        msg = f"{self.path} does not hold results of a batch: choose another output."
         return OutputError(msg)
 
 
 def write_parquet(path: Path, entries: Iterator[Entry]) -> None:
-    """Write the lines of entries as rows; the file is there when it is whole.
+    """Write the lines of entries as rows; the file appears once it is whole.
 
     Raises:
-        OutputError: the disk says no.
+        OutputError: it cannot be written.
     """
     pa = require_pyarrow()
     schema = pa.schema(
@@ -128,7 +130,7 @@ def write_parquet(path: Path, entries: Iterator[Entry]) -> None:
 
 @contextmanager
 def _row_groups(path: Path, schema: Any) -> Iterator[Callable[[Any], None]]:
-    """What takes record batches, and puts them together to row groups of a new file at `path`."""
+    """A function that adds record batches to a new file at `path`, grouped into row groups."""
     pa = require_pyarrow()
     batches: list[Any] = []
 
@@ -144,7 +146,7 @@ def _row_groups(path: Path, schema: Any) -> Iterator[Callable[[Any], None]]:
 
     with (
         replacing(path) as file,
-        # Hardly a value but this one comes twice: looking for such takes a third of the time.
+        # Only error codes repeat. Looking for repetitions in all columns takes a third of the time.
         pa.parquet.ParquetWriter(file, schema, use_dictionary=["error_code"]) as writer,
     ):
         yield add
@@ -155,7 +157,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, tupl
     """The rows of some columns, numbered from 1.
 
     Raises:
-        InvalidArgumentError: the file is no Parquet file, or pyarrow is not installed.
+        InvalidArgumentError: it is not a Parquet file, or pyarrow is not installed.
     """
     try:
         with _open(path) as file:
@@ -176,7 +178,7 @@ def column_names(path: Path) -> list[str]:
     """The names of the columns of a Parquet file.
 
     Raises:
-        InvalidArgumentError: the file is no Parquet file, or pyarrow is not installed.
+        InvalidArgumentError: it is not a Parquet file, or pyarrow is not installed.
     """
     try:
         with _open(path) as file:
@@ -190,11 +192,11 @@ def _open(path: Path) -> Iterator[Any]:
     pa = require_pyarrow()
     with output_errors(path, "read"):
         try:
-            # Unbuffered, and with threads, whole row groups would be in memory: 50 MB more.
+            # Without buffer_size, and with pre_buffer, whole row groups are in memory: 50 MB more.
             with pa.parquet.ParquetFile(path, buffer_size=CHUNK, pre_buffer=False) as file:
                 yield file
         except pa.ArrowException as error:
-            msg = f"{path} is no whole Parquet file: {str(error).splitlines()[0]}"
+            msg = f"{path} is not a complete Parquet file: {str(error).splitlines()[0]}"
             raise OutputError(msg) from error
 
 
@@ -208,12 +210,12 @@ def _row(value: dict[str, Any]) -> dict[str, Any]:
         row["body"] = dump(response.get("body")).decode()
     if error is not None:
         said = error if isinstance(error, dict) else {"message": error}
-        # What has no code is an error all the same, and must be found by this column.
+        # An error without a code must be found by this column too.
         row["error_code"] = _text(said.get("code")) or "error"
         row["error_message"] = _text(said.get("message"))
     return row
 
 
 def _text(value: object) -> str | None:
-    """A string that UTF-8 can hold: half of an emoji becomes a question mark."""
+    """A string that UTF-8 can encode: lone surrogates become question marks."""
     return None if value is None else str(value).encode("utf-8", "replace").decode()

@@ -1,7 +1,7 @@
-"""How far a run is, on stderr: a bar on a terminal, a line now and then everywhere else.
+"""The progress of a run on stderr: a bar on a terminal, else a line now and then.
 
-What is shown is looked up on the event loop, and written by a thread: a terminal that takes nothing
-(Ctrl-S, a connection that was lost) or that is gone ends the display, and never the run.
+Frames are made on the event loop and written by a thread: a terminal that does not accept output
+(Ctrl-S, a lost connection) or is gone ends the display, but never the run.
 """
 
 from __future__ import annotations
@@ -14,49 +14,35 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from importlib.util import find_spec
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TextIO
+from typing import NamedTuple, TextIO
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
 from ..types.rate_limits import ModelPace
-from .report import Tally, duration
+from .progress_view import Frame, View, choose_view, seconds_left
+from .report import Tally
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
-# Seconds between two looks. Often enough for a bar to move, and some 1 % of a core.
-INTERVAL = 0.25
-# Rates are of at least so many seconds and results: recent, but not those of a single answer.
-RECENT = 20.0
-FEWEST = 20
-# Plain lines come when both have passed; at the latest, so that a log does not look like a hang,
-# after SILENCE.
-LINE_SECONDS = 10.0
-LINE_SHARE = 0.1
-SILENCE = 600.0
-# How long the end of a run waits for a terminal that takes nothing.
-PATIENCE = 2.0
-# A limit that is so many times as high as the rate holds nothing back.
-FAR_AWAY = 4
-
-# In characters. A shorter bar says less than the number beside it.
-WIDEST_BAR = 40
-NARROWEST_BAR = 10
-LEFT_WIDTH = len("59 min 59 s left")
+# Seconds between two frames. Often enough for a bar to move, for about 1 % of a core.
+FRAME_INTERVAL = 0.25
+# Rates are measured over at least this many seconds and results.
+RATE_SECONDS = 20.0
+RATE_RESULTS = 20
+# How long the end of a run waits for a terminal that does not accept output.
+FINISH_TIMEOUT = 2.0
+# A limit is not shown if it is more than this many times the rate: it does not slow the run down.
+LIMIT_HEADROOM = 4
 
 
 @define(kw_only=True)
 class Progress:
-    """What is shown; all of it may change meanwhile.
+    """What is shown; all of it may change during the run.
 
     Attributes:
         total: requests in the input.
         resumed: how many of them were done before this run.
-        tally: what has come in this run.
-        pace: looks up what is known of each model's limits.
+        tally: of the results of this run.
+        pace: returns what is known about the limits of each model.
     """
 
     total: int
@@ -67,53 +53,32 @@ class Progress:
 
 @asynccontextmanager
 async def show_progress(progress: Progress, *, file: TextIO | None = None) -> AsyncIterator[None]:
-    """Show how far a run is while the block is carried out.
+    """Show the progress while the `async with` block runs.
 
     Args:
         progress: what to show.
         file: where to; `None` for `sys.stderr`.
     """
-    view = _view(sys.stderr if file is None else file)
+    view = choose_view(sys.stderr if file is None else file)
     if view is None:
         yield
         return
     recent = _Recent()
-    painter = _Painter(view)
-    timer = asyncio.create_task(_keep_showing(progress, recent, painter))
+    drawing = _DrawingThread(view)
+    timer = asyncio.create_task(_keep_showing(progress, recent, drawing))
     try:
         yield
     finally:
         timer.cancel()
         await asyncio.gather(timer, return_exceptions=True)
-        # What is left, and what held the run back, is of no interest any more.
-        await painter.finish(evolve(_frame(progress, recent), left=None, limit=""))
+        # At the end, neither the time left nor the limit matters.
+        await drawing.finish(evolve(_frame(progress, recent), left=None, limit=""))
 
 
-async def _keep_showing(progress: Progress, recent: _Recent, painter: _Painter) -> None:
+async def _keep_showing(progress: Progress, recent: _Recent, drawing: _DrawingThread) -> None:
     while True:
-        painter.show(_frame(progress, recent))
-        await asyncio.sleep(INTERVAL)
-
-
-# --- what is shown ---
-
-
-@frozen(kw_only=True)
-class _Frame:
-    """All there is to show at a moment. Rates are per second; `left` is in seconds."""
-
-    at: float
-    total: int
-    done: int
-    failed: int
-    rate: float
-    tokens: float
-    left: float | None
-    limit: str
-
-    @property
-    def share(self) -> float:
-        return self.done / self.total if self.total else 1.0
+        drawing.show(_frame(progress, recent))
+        await asyncio.sleep(FRAME_INTERVAL)
 
 
 class _Sample(NamedTuple):
@@ -123,7 +88,7 @@ class _Sample(NamedTuple):
 
 
 class _Recent:
-    """Results and tokens a second, lately."""
+    """Results and tokens per second, recently."""
 
     def __init__(self) -> None:
         self._samples = deque([_Sample(time.monotonic(), 0, 0)])
@@ -131,7 +96,8 @@ class _Recent:
     def rates(self, now: _Sample) -> tuple[float, float]:
         samples = self._samples
         while len(samples) > 1 and (
-            now.at - samples[1].at >= RECENT and now.results - samples[1].results >= FEWEST
+            now.at - samples[1].at >= RATE_SECONDS
+            and now.results - samples[1].results >= RATE_RESULTS
         ):
             samples.popleft()
         then = samples[0]
@@ -141,12 +107,12 @@ class _Recent:
         return (now.results - then.results) / seconds, (now.tokens - then.tokens) / seconds
 
 
-def _frame(progress: Progress, recent: _Recent) -> _Frame:
+def _frame(progress: Progress, recent: _Recent) -> Frame:
     tally, now = progress.tally, time.monotonic()
     results = tally.completed + tally.failed
     done = min(progress.resumed + results, progress.total)
     rate, tokens = recent.rates(_Sample(now, results, tally.tokens))
-    return _Frame(
+    return Frame(
         at=now,
         total=progress.total,
         done=done,
@@ -159,180 +125,47 @@ def _frame(progress: Progress, recent: _Recent) -> _Frame:
 
 
 def _limit(paces: list[ModelPace], tally: Tally, rate: float) -> str:
-    """A pause, or what may hold back a run of this `rate`: of several models, all together."""
+    """A pause, or the limit that may slow down a run of this `rate`; of all models together."""
     if (paused := max((pace.paused for pace in paces), default=0.0)) > 0:
-        return f"paused {_wait(paused)}"
+        return f"paused {seconds_left(paused)}"
     requests = sum(pace.requests_per_minute or 0 for pace in paces) or math.inf
     tokens = sum(pace.tokens_per_minute or 0 for pace in paces) or math.inf
-    # In requests, of what they take on average: of the two, the lower one counts.
+    # The limit on tokens, in requests of average size: the lower of the two limits counts.
     by_tokens = tokens * tally.completed / tally.tokens if tally.tokens else math.inf
-    if min(requests, by_tokens) > (rate * FAR_AWAY or sys.float_info.max):
+    if min(requests, by_tokens) > (rate * LIMIT_HEADROOM or sys.float_info.max):
         return ""
     if by_tokens < requests:
         return f"limit {tokens:,.0f} tokens/min"
     return f"limit {requests:,.0f}/min"
 
 
-def _requests(frame: _Frame) -> str:
-    return f"{_rate(frame.rate)} requests/s" if frame.rate else ""
-
-
-def _tokens(frame: _Frame) -> str:
-    return f"{_rate(frame.tokens)} tokens/s" if frame.tokens else ""
-
-
-def _left(frame: _Frame) -> str:
-    return f"{_wait(frame.left)} left" if frame.left else ""
-
-
-def _failed(frame: _Frame) -> str:
-    return f"{frame.failed:,} failed" if frame.failed else ""
-
-
-def _percent(frame: _Frame) -> str:
-    return f"{math.floor(frame.share * 100)} %"  # 100 is when all are done
-
-
-def _rate(per_second: float) -> str:
-    return f"{per_second:,.0f}" if per_second >= 9.95 else f"{per_second:.1f}"
-
-
-def _wait(seconds: float) -> str:
-    return duration(seconds) if seconds >= 60 else f"{math.ceil(seconds)} s"
-
-
-# --- where it is shown ---
-
-
-class _View(Protocol):
-    def draw(self, frame: _Frame, *, last: bool) -> None:
-        """Write the frame, if it is time to; raises OSError or ValueError if that fails."""
-
-
-def _view(file: TextIO | None) -> _View | None:
-    """The best there is for this file; `None` if it is closed, or there is none."""
-    try:
-        if file is None or file.closed:
-            return None
-        if not file.isatty() or find_spec("rich") is None:
-            return _Lines(file)
-    except (OSError, ValueError):
-        return None
-    from rich.console import Console
-
-    console = Console(file=file, markup=False, highlight=False, emoji=False)
-    # Where the cursor cannot be moved, there is no bar.
-    return _Lines(file) if console.is_dumb_terminal or console.legacy_windows else _Bar(console)
-
-
-class _Lines:
-    """A line at the start, at the end, and rarely in between."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-        self._shown: _Frame | None = None
-
-    def draw(self, frame: _Frame, *, last: bool) -> None:
-        before = self._shown
-        if before is not None and not last:
-            silence = frame.at - before.at
-            moved = frame.share - before.share >= LINE_SHARE
-            if silence < LINE_SECONDS or not (moved or silence >= SILENCE):
-                return
-        if before is not None and last and before.done == frame.done:
-            return  # as after a run that had nothing to do
-        self._shown = frame
-        head = f"{frame.done:,} of {frame.total:,} done ({_percent(frame)})"
-        parts = [head, _failed(frame), _requests(frame), _tokens(frame), _left(frame), frame.limit]
-        self._file.write(", ".join(filter(None, parts)) + "\n")
-        self._file.flush()
-
-
-class _Bar:
-    """Two lines that stay in place.
-
-    The cursor rests where they begin: what another part of the program writes meanwhile stays on
-    the screen, and the bar goes on below it.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def draw(self, frame: _Frame, *, last: bool) -> None:
-        lines = self._lines(frame)
-        end = "\n" if last else f"\r\x1b[{len(lines) - 1}A"
-        file = self._console.file
-        file.write("\r" + "\x1b[K\n".join(lines) + "\x1b[J" + end)
-        file.flush()
-
-    def _lines(self, frame: _Frame) -> list[str]:
-        from rich.text import Text
-
-        width = self._console.width - 1  # in the last column some terminals wrap
-        head, percent = f" {frame.done:,}/{frame.total:,} ", f" {_percent(frame):>5}"
-        # Always as wide, so that the bar does not tremble.
-        left = f"  {_left(frame):<{LEFT_WIDTH}}" if frame.left else ""
-        room = width - len(head) - len(percent)
-        if len(left.rstrip()) > room:
-            left = ""
-        bar = min(room - len(left), WIDEST_BAR)
-        bar = bar if bar >= NARROWEST_BAR else 0
-        filled = math.floor(frame.share * bar)
-        full, empty = ("━", "─") if self._console.encoding.startswith("utf") else ("#", "-")
-        first = Text.assemble(
-            head, (full * filled, "green"), (empty * (bar - filled), "bright_black"), percent, left
-        )
-        paused = "yellow" if frame.limit.startswith("paused") else ""
-        # The least important last: that is what a narrow terminal goes without.
-        parts = [
-            (_failed(frame), "red"),
-            (_requests(frame), ""),
-            (frame.limit, paused),
-            (_tokens(frame), ""),
-        ]
-        second = Text()
-        for text, style in parts:
-            if text and len(second) + 2 + len(text) <= width:
-                second.append("  " if second else " ").append(text, style)
-        return [self._rendered(first, width), self._rendered(second, width)]
-
-    def _rendered(self, line: Text, width: int) -> str:
-        line.truncate(width)
-        with self._console.capture() as captured:
-            self._console.print(line, end="", soft_wrap=True)
-        return captured.get()
-
-
-# --- who writes it ---
-
-
-class _Painter:
+class _DrawingThread:
     """A thread that draws the latest frame."""
 
-    def __init__(self, view: _View) -> None:
+    def __init__(self, view: View) -> None:
         self._view = view
-        self._frames: SimpleQueue[tuple[_Frame, bool]] = SimpleQueue()
+        self._frames: SimpleQueue[tuple[Frame, bool]] = SimpleQueue()
         self._ended = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        # Python waits for its other threads when it exits, and this one may be held up for ever.
-        threading.Thread(target=self._paint, name="openai-async-progress", daemon=True).start()
+        # A daemon: Python waits for other threads at exit, and this one may be blocked forever.
+        threading.Thread(target=self._draw, name="openai-async-progress", daemon=True).start()
 
-    def show(self, frame: _Frame) -> None:
-        if self._frames.empty():  # else it is held up; it need not see what was missed
+    def show(self, frame: Frame) -> None:
+        if self._frames.empty():  # else it is blocked, and can skip this frame
             self._frames.put((frame, False))
 
-    async def finish(self, frame: _Frame) -> None:
-        """Draw the last frame, if that can be done."""
+    async def finish(self, frame: Frame) -> None:
+        """Draw the last frame, unless the terminal is blocked."""
         self._frames.put((frame, True))
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(FINISH_TIMEOUT):
                 await self._ended.wait()
 
-    def _paint(self) -> None:
+    def _draw(self) -> None:
         last = False
-        with suppress(OSError, ValueError):  # nobody is looking any more
+        with suppress(OSError, ValueError):  # the terminal is gone
             while not last:
                 frame, last = self._frames.get()
                 self._view.draw(frame, last=last)
-        with suppress(RuntimeError):  # the loop is closed: it has not waited
+        with suppress(RuntimeError):  # the loop is closed: it has stopped waiting
             self._loop.call_soon_threadsafe(self._ended.set)

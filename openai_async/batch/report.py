@@ -1,6 +1,6 @@
-"""What a run comes to: a `Tally` that grows with each result, and the `BatchReport` made of it.
+"""Statistics of a run: a `Tally` that counts results, and the `BatchReport` made from it.
 
-Neither grows with the number of results. No I/O.
+Their size does not depend on the number of results. No I/O.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from .results import BatchResult
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
 
-# Each bucket ends 2 % above where it begins: as exact as anyone reads latencies, in 1,400 buckets
-# from a microsecond to eleven days.
+# Each bucket ends 2 % above its start: exact enough for latencies, in 1,400 buckets from a
+# microsecond to eleven days.
 _GROWTH = math.log(1.02)
 _SHORTEST, _LONGEST = 1e-6, 1e6
-# Codes come from the server, which may put an id into each: the rest counts as one.
+# Codes come from the server, which may put an id into each: the rest is counted as one.
 MAX_CODES = 100
 MAX_CODE = 60
 MAX_EXAMPLE = 160
@@ -44,7 +44,7 @@ class Latencies:
         self.longest = max(self.longest, seconds)
 
     def percentile(self, percent: float) -> float:
-        """Seconds within which so many percent were done, 0.0 if there are none."""
+        """Seconds within which this percentage was done; 0.0 if there are none."""
         wanted = math.ceil(self.count * percent / 100)
         seen = 0
         for number in sorted(self._buckets):
@@ -56,17 +56,17 @@ class Latencies:
 
 @define
 class Tally:
-    """Adds up results as they come.
+    """Counts results as they come.
 
     Attributes:
         completed, failed: results without and with an error.
         refused: how many of `failed` would fail again, because the server refused them (4xx).
         tokens: `usage.total_tokens` of all answers.
         attempts: how many times requests were sent, retries included.
-        rejections: how many of the attempts were refused with 429.
-        examples: of each code the first message.
+        rejections: how many of the attempts were answered with 429.
+        examples: the first message for each code.
         by_error: how many failed with each code; at most 100 codes, the others as "(other)".
-        latencies: of the good answers, in seconds, waits for retries and for the pace included.
+        latencies: of the good answers, in seconds, including waits for retries and the rate limit.
     """
 
     completed: int = field(default=0, init=False)
@@ -97,7 +97,7 @@ class Tally:
         self.examples.setdefault(code, _visible(result.error.message, MAX_EXAMPLE))
 
     def percentile(self, percent: float) -> float:
-        """Seconds within which so many percent of the good answers came; 0.0 if there are none."""
+        """Seconds within which this percentage of the good answers came; 0.0 if there are none."""
         return self.latencies.percentile(percent)
 
     def report(
@@ -137,26 +137,26 @@ class Tally:
 
 @frozen(kw_only=True)
 class BatchReport:
-    """What became of a batch. `str(report)` is for people, `to_dict()` for programs.
+    """The outcome of a batch. `str(report)` is for people, `to_dict()` for programs.
 
     Attributes:
-        total: requests in the input, bad lines apart.
+        total: requests in the input, not counting bad lines.
         completed, failed: results of this run without and with an error.
-        skipped: lines of the input that were no requests.
-        resumed: requests whose result was in the output before this run.
-        failed_before: results that were in the output before this run, and are errors.
-        refused: how many of all these errors would recur, because the server refused the request
-            itself (404, 400 and the like). Fix their cause before you send them again.
+        skipped: lines of the input that are not valid requests.
+        resumed: requests whose result was already in the output.
+        failed_before: errors that were already in the output.
+        refused: how many of all errors would recur, because the server refused the request (400,
+            404 and the like). Fix the cause before you send them again.
         tokens: `usage.total_tokens` of all answers of this run.
         attempts: how many times requests were sent, retries included.
-        rejections: how many of the attempts were refused with 429.
-        wall_time: seconds that this run took.
-        requests_per_second: results of this run by `wall_time`.
-        latency: "p50", "p90", "p95", "p99" and "max" of the good answers, in seconds, with the
-            waits for retries and for the pace; 0.0 where there was no good answer.
+        rejections: how many of the attempts were answered with 429.
+        wall_time: duration of this run in seconds.
+        requests_per_second: results of this run divided by `wall_time`.
+        latency: "p50", "p90", "p95", "p99" and "max" of the good answers, in seconds, including
+            waits for retries and the rate limit; 0.0 if there was no good answer.
         errors: how many failed with each code, the most frequent first.
-        examples: what one of them was told, by code.
-        stopped: why the run ended before all was done; `None` if it did not.
+        examples: the first message for each code.
+        stopped: why the run ended early; `None` if all was done.
     """
 
     total: int
@@ -177,11 +177,11 @@ class BatchReport:
     stopped: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All attributes, always the same keys in the same order, as JSON has them."""
+        """All attributes as JSON values, always the same keys in the same order."""
         return asdict(self)
 
     def to_json(self) -> str:
-        """The same as JSON text of several lines."""
+        """The same as indented JSON."""
         return orjson.dumps(self.to_dict(), option=orjson.OPT_INDENT_2).decode()
 
     def __str__(self) -> str:
@@ -206,14 +206,14 @@ class BatchReport:
 
 
 class BatchStoppedError(OpenAIError):
-    """A batch ended before all was done. The message says why, and how to go on.
+    """A batch ended before all was done. The message says why, and how to resume.
 
     Attributes:
-        report: what was done until then.
+        report: of what was done until then.
     """
 
     def __init__(self, message: str, report: BatchReport) -> None:
-        super().__init__(message, report)  # pickle calls it again with both
+        super().__init__(message, report)  # pickle calls `__init__` with both
         self.report = report
 
     def __str__(self) -> str:
@@ -264,7 +264,7 @@ def duration(seconds: float) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    """Three digits, which is what they are exact to."""
+    """Three digits: the latencies are no more exact."""
     if seconds < 0.9995:
         return f"{seconds * 1000:.3g} ms"
     return f"{seconds:.3g} s" if seconds < 999.5 else f"{seconds:,.0f} s"
@@ -282,7 +282,7 @@ def _some(number: int) -> str:
     return _grouped(number) if number > 0 else ""
 
 
-def _visible(words: str, most: int = MAX_CODE) -> str:
-    """A code, or a message, as it may stand in a terminal."""
-    text = "".join(char if char.isprintable() else " " for char in words[:most])
-    return text.strip() or "(none)"
+def _visible(text: str, most: int = MAX_CODE) -> str:
+    """A code or a message without control characters, for a terminal."""
+    shown = "".join(char if char.isprintable() else " " for char in text[:most])
+    return shown.strip() or "(none)"

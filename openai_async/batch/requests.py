@@ -1,4 +1,4 @@
-"""One request of a batch: a line of the OpenAI Batch API's input, checked, with no file in sight.
+"""One request of a batch, validated: a line of the input of the OpenAI Batch API.
 
 https://platform.openai.com/docs/api-reference/batch/request-input
 """
@@ -25,29 +25,29 @@ POST_URLS = frozenset(
         "images/generations",
         "moderations",
         "responses",
-        # vLLM's own, as `vllm run-batch` takes them.
+        # vLLM's own, as `vllm run-batch` accepts them.
         "classify",
         "pooling",
         "rerank",
         "score",
     )
 )
-"""What takes a JSON object and answers with one. Uploads and audio have no place in a JSON line."""
+"""Endpoints that take a JSON object and answer with one; not uploads and audio."""
 
 _GET_URL = re.compile(r"(/v1)?/models(/(?!\.{1,2}(/|$))[^/?#\s]+)*")
-# OpenAI's bound for ids is 64; vLLM has none. More than this is a mistake.
+# OpenAI limits ids to 64 characters, vLLM does not. More than this is a mistake.
 MAX_ID = 512
 
 
 @frozen(kw_only=True)
 class BatchRequest:
-    """A request and the id that its result will carry.
+    """A request, and the id that its result will have.
 
     Attributes:
         custom_id: yours, different for each request of a batch.
         method: "POST", or "GET" for the models.
-        url: the path as OpenAI has it, such as "/v1/chat/completions"; "/v1" stands for whatever
-            the client's `base_url` is, and may be left out, as in Azure's files.
+        url: the path at OpenAI, such as "/v1/chat/completions"; "/v1" stands for the `base_url` of
+            the client, and may be left out, as in Azure's files.
         body: the parameters of the call.
 
     Raises:
@@ -77,7 +77,7 @@ class BatchRequest:
         if not isinstance(value, Mapping):
             msg = 'not a JSON object: write {"custom_id", "method", "url", "body"}.'
             raise InvalidArgumentError(msg)
-        line: Any = value  # whatever is in it, it is checked next
+        line: Any = value  # of any content, which is validated next
         method, body = line.get("method", "POST"), line.get("body")
         if body is None and method == "GET":
             body = {}
@@ -100,7 +100,7 @@ class BatchRequest:
 
 def _check_custom_id(value: object) -> None:
     if value is None:
-        msg = "custom_id is missing: give each line one of its own."
+        msg = "custom_id is missing: give each line a different one."
         raise InvalidArgumentError(msg)
     if not isinstance(value, str) or not value or len(value) > MAX_ID:
         msg = f"custom_id is {shown(value, 40)}: pass a string of 1 to {MAX_ID} characters."
@@ -115,7 +115,7 @@ def _check_url(value: object) -> None:
         raise InvalidArgumentError(msg)
     text = value[:80] if isinstance(value, str) else ""
     if _ADDRESS.match(text):
-        # Refused, since it would be ignored: requests go to the client's server, with its key.
+        # Refused instead of ignored: requests are sent to the client's server, with its key.
         path = _nearest(_ADDRESS.sub("", text))
         msg = f"url {text!r} names a server, but that is what base_url is for: write {path!r}."
         raise InvalidArgumentError(msg)
@@ -131,10 +131,12 @@ def _is_post(url: str) -> bool:
     return url in POST_URLS or f"/v1{url}" in POST_URLS
 
 
-@lru_cache(maxsize=16)  # the same mistake is mostly on every line, and this takes 0.1 ms
+@lru_cache(maxsize=16)  # a mistake is usually on every line, and this takes 0.1 ms
 def _nearest(url: str) -> str:
-    begun = [known for known in sorted(POST_URLS) if known.startswith(url)] if len(url) > 4 else []
-    near = begun or get_close_matches(url, POST_URLS, n=1, cutoff=0.5)
+    completed = (
+        [known for known in sorted(POST_URLS) if known.startswith(url)] if len(url) > 4 else []
+    )
+    near = completed or get_close_matches(url, POST_URLS, n=1, cutoff=0.5)
     return (near or ["/v1/chat/completions"])[0]
 
 
@@ -147,9 +149,9 @@ def _check_method(value: object, url: str) -> None:
 
 def _check_body(value: object, method: str) -> None:
     if not isinstance(value, Mapping):
-        state = "missing" if value is None else "no object"
+        state = "missing" if value is None else "not an object"
         msg = f"body is {state}: write the parameters of the call as a JSON object."
         raise InvalidArgumentError(msg)
     if value.get("stream"):
-        msg = "body asks for a stream, which a line of output cannot hold: leave stream out."
+        msg = "body has stream, which a batch does not support: leave it out."
         raise InvalidArgumentError(msg)

@@ -1,4 +1,4 @@
-"""What became of one request of a batch: a line of the OpenAI Batch API's output.
+"""The result of one request of a batch: a line of the output of the OpenAI Batch API.
 
 https://platform.openai.com/docs/api-reference/batch/request-output
 """
@@ -11,11 +11,11 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..errors import APIError, APIResponseValidationError, InvalidArgumentError
-from ..middleware.retry import RETRYABLE_STATUSES
+from ..middleware import RETRYABLE_STATUSES
 from ..types.chat import ChatCompletion
 
 BAD_LINE = "bad_line"
-"""The code of the error that stands in the output for a line of the input that is no request."""
+"""The error code in the output for a line of the input that is not a valid request."""
 
 
 def is_refusal(status: object) -> bool:
@@ -25,20 +25,20 @@ def is_refusal(status: object) -> bool:
 
 @frozen(kw_only=True)
 class BatchResponse:
-    """The server's answer, good or bad."""
+    """The response of the server, success or error."""
 
     status_code: int
     request_id: str | None
     body: Any
-    """The parsed JSON body, as it came; for an error that was no JSON, its text."""
+    """The parsed JSON body; the text of an error that is not JSON."""
 
 
 @frozen(kw_only=True)
 class BatchError:
-    """Why there is no good answer.
+    """Why a request has failed.
 
     Attributes:
-        code: the server's `code` or `type`, else the name of the exception.
+        code: the `code` or `type` sent by the server, else the name of the exception.
         message: one sentence.
     """
 
@@ -48,17 +48,17 @@ class BatchError:
 
 @define(kw_only=True)
 class BatchResult:
-    """The outcome of the request with the same `custom_id`: exactly one of good and failed.
+    """The result of the request with the same `custom_id`: either a good answer or an `error`.
 
     Attributes:
-        response: the answer; `None` where none came.
+        response: of the server; `None` if there was none.
         error: `None` for a good answer.
         id: unique for each result.
         attempts: how many times the request was sent.
-        elapsed: seconds from the call to its end, with the waits for the pace and for retries.
-        tokens: `usage.total_tokens` of the answer, 0 where it has none.
-        rejections: how many of the attempts were refused with 429.
-        exception: what the call raised, where it failed in this process; no part of the line.
+        elapsed: seconds from the call to its end, including waits for the rate limit and retries.
+        tokens: `usage.total_tokens` of the answer, 0 if it has none.
+        rejections: how many of the attempts were answered with 429.
+        exception: what the call has raised, if it failed in this process; not part of the line.
     """
 
     custom_id: str
@@ -78,17 +78,17 @@ class BatchResult:
 
     @property
     def refused(self) -> bool:
-        """Whether it failed and would fail again: the server refused the request (4xx)."""
+        """Whether it failed and would fail again, as the server refused the request (4xx)."""
         status = None if self.response is None else self.response.status_code
         return self.failed and is_refusal(status)
 
     @property
     def completion(self) -> ChatCompletion:
-        """The answer of a chat request as the object that `create` returns.
+        """The answer of a chat request, as `create` returns it.
 
         Raises:
             InvalidArgumentError: the request failed, `error` says why.
-            APIResponseValidationError: the body is no chat completion.
+            APIResponseValidationError: the body is not a chat completion.
         """
         if self.error is not None or self.response is None:
             msg = f"{self.custom_id!r} has no completion: {self.error and self.error.message}"
@@ -115,10 +115,10 @@ class BatchResult:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> BatchResult:
-        """The result that a line of output tells of.
+        """The result in a line of output.
 
         Raises:
-            KeyError, TypeError: the object is no line of output.
+            KeyError, TypeError: the object is not a line of output.
         """
         response, error = value["response"], value.get("error")
         return cls(

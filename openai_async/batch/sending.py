@@ -1,7 +1,4 @@
-"""One request of a batch through a client: what became of it, good or bad, as a `BatchResult`.
-
-The one place where the batch sends something, through the client's public `request`.
-"""
+"""Sends one request of a batch with a client's `request`; the outcome is a `BatchResult`."""
 
 from __future__ import annotations
 
@@ -9,20 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..errors import (
-    APIError,
-    APIResponseValidationError,
-    APIStatusError,
-)
-from ..http.body import MAX_ERROR_BODY
-from ..http.request import Response
-from ..jsontext import shown
-from ..types.values import quoted
-from ..wire.failures import (
-    is_error,
-    object_error,
-)
-from ..wire.redaction import redacted
+from ..errors import APIError, APIStatusError
 from .requests import BatchRequest
 from .results import BatchError, BatchResponse, BatchResult
 
@@ -31,12 +15,12 @@ if TYPE_CHECKING:
 
 
 async def send_request(client: AsyncClient, request: BatchRequest) -> BatchResult:
-    """Send the request, with the client's retries; a failed call is a result like any other.
+    """Send the request, with the client's retries; a failed call is a result with an `error`.
 
-    `exception` of the result is the `APIError` that the call ended with.
+    The `exception` of that result is the `APIError` that the call has raised.
 
     Raises:
-        InvalidArgumentError: the body holds what JSON cannot, or the client has no usable key.
+        InvalidArgumentError: the body is not JSON, or the client has no usable key.
         OpenAIError: the client is closed.
     """
     started = time.perf_counter()
@@ -47,7 +31,7 @@ async def send_request(client: AsyncClient, request: BatchRequest) -> BatchResul
         return _failed(request, error, error.status_code, time.perf_counter() - started)
     elapsed = time.perf_counter() - started
     try:
-        body = _body_of(response)
+        body = response.json_object()
     except APIError as error:
         return _failed(request, error, response.status, elapsed)
     return BatchResult(
@@ -68,7 +52,7 @@ async def send_request(client: AsyncClient, request: BatchRequest) -> BatchResul
 def _failed(
     request: BatchRequest, error: APIError, status: int | None, elapsed: float
 ) -> BatchResult:
-    """`status` is that of HTTP, which an error object within a good answer does not know."""
+    """`status` is the HTTP status, which an error object with status 200 does not have."""
     response = None
     if status is not None and (isinstance(error, APIStatusError) or error.body is not None):
         response = BatchResponse(status_code=status, request_id=error.request_id, body=error.body)
@@ -85,43 +69,8 @@ def _failed(
     )
 
 
-def _body_of(response: Response) -> dict[str, Any]:
-    """The JSON object that every url of a batch answers with.
-
-    Raises:
-        APIError: the answer is something else, or an error object.
-    """
-    try:
-        value = response.json()
-    except APIResponseValidationError:
-        # What is raised below must not have this one for its context: it holds the whole text,
-        # which may be long and repeat the API key.
-        value = None
-        text = redacted(response.text(), response.secret)[:MAX_ERROR_BODY]
-    else:
-        if type(value) is dict and not is_error(value):
-            return value
-        text = None
-    error: APIError
-    if is_error(value):
-        error = object_error(redacted(value, response.secret), response.headers)
-    else:
-        body = redacted(value, response.secret) if text is None else text
-        said = shown(body) if text is None else quoted(text)
-        msg = f"The answer is no JSON object: {said}. Check the base_url."
-        error = APIResponseValidationError(
-            msg,
-            status_code=response.status,
-            request_id=response.headers.get("x-request-id"),
-            headers=response.headers,
-            body=body,
-        )
-    error.attempts, error.rejections = response.attempts, response.rejections
-    raise error
-
-
 def _code(error: APIError) -> str:
-    """What tells errors apart. vLLM's `code` repeats the HTTP status: then its `type` says more."""
+    """The kind of error. vLLM's `code` repeats the HTTP status: then its `type` says more."""
     code = error.code
     if code is not None and code.isdigit():
         code = None
@@ -138,12 +87,12 @@ def _tokens(body: dict[str, Any]) -> int:
 
 
 def _new_id() -> str:
-    # As unique as a uuid4 at a third of its price (0.5 us); the same after a fork would be no id.
+    # As unique as a uuid4, after a fork too, for a third of the time (0.5 us).
     return f"batch_req_{os.urandom(16).hex()}"
 
 
 def _forget_frames(error: BaseException | None) -> None:
-    """A result may be kept for long; the frames of its exception would keep the whole call."""
+    """A result may be kept for long, and the frames of its exception would keep the whole call."""
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""`openai-async batch`: a file of requests, each done once, however often it is started."""
+"""`openai-async batch`: a file of requests, each sent once, however often it is started."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .options import Connection, check, connect
 from .output import Output, OutputError, write_error, write_note
 from .running import event_loop
 
-# Has what follows stand where the progress bar is; the bar goes on below.
+# Erases the progress bar, so that what follows takes its place; the bar continues below.
 CLEAR = "\r\x1b[J"
-# A client's own default. It is the concurrency that is to bound a run.
+# The default of a client. A run is limited by its concurrency, not by connections.
 CONNECTIONS = 1000
-GO_ON = "Start the same command again to go on."
+RESUME = "Start the same command again to resume."
 
 
 def batch(
@@ -48,12 +48,12 @@ def batch(
             run = _run(path, target, options, columns, connection, interrupts, output)
             code = runner.run(run)
             if interrupts.at_once:
-                os._exit(code)  # as `event_loop` does: a thread that is held up may be left
+                os._exit(code)  # as `event_loop` does: a blocked thread may be left
         return code
     except InvalidArgumentError as error:
         if output.as_json or "\n" not in str(error):
             raise
-        # Bad lines, each on a line of its own.
+        # A list of bad lines, which has to stay a list.
         write_error(str(error).replace("skip_bad_lines", "--skip-bad-lines"))
         return FAILED
 
@@ -71,7 +71,7 @@ async def _run(
     try:
         connections = max(options.concurrency, CONNECTIONS)
         async with connect(connection, rate_limit=limit, max_connections=connections) as client:
-            with _checking(), interrupts.caught():
+            with _checking_note(), interrupts.handled():
                 result = await run_batch(
                     client,
                     source,
@@ -87,31 +87,31 @@ async def _run(
                     stop=interrupts.stop,
                 )
     except BatchStoppedError as error:
-        # The error says why; on a terminal it stands right below.
-        seen = evolve(error.report, stopped=None) if output.terminal else error.report
-        _show(error.report if output.as_json else seen, output)
+        # The error says why; on a terminal it is shown right below.
+        text = evolve(error.report, stopped=None) if output.terminal else error.report
+        _show(error.report if output.as_json else text, output)
         raise
     except asyncio.CancelledError:
-        if not interrupts.at_once:  # where there are no signal handlers, as on Windows
+        if not interrupts.at_once:  # without signal handlers, as on Windows
             raise
-        write_note(f"Ended. {GO_ON}")
+        write_note(f"Ended. {RESUME}")
         return interrupts.exit_code
     _show(result, output)
     if result.stopped is not None:
-        write_note(GO_ON)
+        write_note(RESUME)
         return interrupts.exit_code
     if failed := result.failed + result.failed_before:
-        write_note(_what_to_do(failed, result.refused, target))
+        write_note(_advice(failed, result.refused, target))
         return FAILED
     return 0
 
 
-def _what_to_do(failed: int, refused: int, target: Path) -> str:
+def _advice(failed: int, refused: int, target: Path) -> str:
     """What to do about failures: sending them again does not help if the server refused them."""
     fix = f"fix the cause given in {target}"
     if failed == refused:
         return f"{failed:,} failed and would fail again: {fix}, then add --retry-failed."
-    retry = f"{failed:,} failed: --retry-failed does them again"
+    retry = f"{failed:,} failed: --retry-failed sends them again"
     return f"{retry}, but for {refused:,} of them {fix} first." if refused else f"{retry}."
 
 
@@ -123,26 +123,26 @@ def _show(result: BatchReport, output: Output) -> None:
 
 
 @contextmanager
-def _checking() -> Iterator[None]:
-    """Say why nothing is seen yet: a long file takes its time. The progress bar takes its place."""
-    _show_passing("Checking the input ...")
+def _checking_note() -> Iterator[None]:
+    """A note while a long file is checked, until the progress bar takes its place."""
+    _show_transient("Checking the input ...")
     try:
         yield
     finally:
-        _show_passing(CLEAR)
+        _show_transient(CLEAR)
 
 
-def _show_passing(text: str) -> None:
-    """At one go, lest the bar be drawn in between; for terminals only."""
+def _show_transient(text: str) -> None:
+    """Written at once, so that the bar is not drawn in between; for terminals only."""
     if sys.stderr.isatty():
-        with suppress(OSError):  # then there is nobody to see it
+        with suppress(OSError):  # the terminal is gone
             sys.stderr.write(text)
             sys.stderr.flush()
 
 
 @define(kw_only=True)
 class Interrupts:
-    """Ctrl-C and SIGTERM: the first ends the run when all in flight has come, the second at once.
+    """Ctrl-C and SIGTERM: the first lets requests in flight finish, the second ends at once.
 
     Attributes:
         stop: set by the first.
@@ -159,16 +159,16 @@ class Interrupts:
         return 128 + self._signal
 
     @contextmanager
-    def caught(self) -> Iterator[None]:
-        """Signals mean this, and the task that is asking is the one to cancel."""
+    def handled(self) -> Iterator[None]:
+        """Handle the signals in the `with` block; the second cancels the current task."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         numbers = (signal.SIGINT, signal.SIGTERM)
-        # Windows has no such handlers: the first Ctrl-C takes effect at once there. Threads other
-        # than the main one, which no signal reaches, have none either.
+        # Windows has no such handlers: the first Ctrl-C ends at once there. They cannot be set in
+        # threads other than the main one, where signals do not arrive anyway.
         with suppress(NotImplementedError, RuntimeError):
             for number in numbers:
-                loop.add_signal_handler(number, self._take, number, task)
+                loop.add_signal_handler(number, self._handle, number, task)
         try:
             yield
         finally:
@@ -176,8 +176,8 @@ class Interrupts:
                 for number in numbers:
                     loop.remove_signal_handler(number)
 
-    def _take(self, number: int, task: asyncio.Task[int]) -> None:
-        if self.at_once:  # even the end takes too long: what is not on the disk is lost
+    def _handle(self, number: int, task: asyncio.Task[int]) -> None:
+        if self.at_once:  # ending takes too long as well: what is not on the disk is lost
             os._exit(self.exit_code)
         self._signal = number
         if self.stop.is_set():
@@ -185,9 +185,9 @@ class Interrupts:
             task.cancel()
             return
         self.stop.set()
-        text = "Finishing what is in flight. Ctrl-C again ends at once."
+        text = "Finishing requests in flight. Ctrl-C again ends at once."
         if sys.stderr.isatty():
-            _show_passing(f"{CLEAR}note: {text}\n")
+            _show_transient(f"{CLEAR}note: {text}\n")
             return
-        with suppress(OutputError):  # as there
+        with suppress(OutputError):  # stderr is closed
             write_note(text)

@@ -10,18 +10,20 @@ from typing import Annotated, Literal
 from attrs import asdict, frozen
 from cyclopts import Group, Parameter, validators
 
+import openai_async
+
 from .errors import UsageError, one_limit
 
 _PER_MINUTE = validators.Number(gte=1, lte=10**9)
 _AT_LEAST_ONE = validators.Number(gte=1)
-# Characters of a path that is too long: enough to know it again.
+# Characters of a path that is too long: enough to recognize it.
 MAX_SHOWN = 80
 
 
 @Parameter(name="*", group=Group("Options", sort_key=0))
 @frozen(kw_only=True)
 class BatchOptions:
-    """How to do it."""
+    """How to run the batch."""
 
     concurrency: Annotated[
         int, Parameter(validator=_AT_LEAST_ONE, help="How many requests are in flight at once.")
@@ -30,34 +32,38 @@ class BatchOptions:
         int | None,
         Parameter(
             validator=_PER_MINUTE,
-            help="Send at most so many requests a minute. The server's own limit is learnt.",
+            help="Send at most this many requests a minute. The server's own limit is learned.",
         ),
     ] = None
     tpm: Annotated[
         int | None,
-        Parameter(validator=_PER_MINUTE, help="Send at most so many tokens a minute."),
+        Parameter(validator=_PER_MINUTE, help="Send at most this many tokens a minute."),
     ] = None
     retry_failed: Annotated[
         bool,
-        Parameter(negative="", show_default=False, help="Do those again whose result is an error."),
+        Parameter(
+            negative="", show_default=False, help="Send requests again whose result is an error."
+        ),
     ] = False
     skip_bad_lines: Annotated[
         bool,
         Parameter(
             negative="",
             show_default=False,
-            help="Lines that are no requests become errors in the output.",
+            help="Write errors for invalid lines to the output, and send the others.",
         ),
     ] = False
     dry_run: Annotated[
         bool,
         Parameter(
-            negative="", show_default=False, help="Check and count only; sends and writes nothing."
+            negative="",
+            show_default=False,
+            help="Check and count only; send and write nothing.",
         ),
     ] = False
     parts: Annotated[
         Literal["jsonl", "parquet"] | None,
-        Parameter(help="Make the output a directory of files of this kind."),
+        Parameter(help="Make the output a directory of files in this format."),
     ] = None
     engine: Annotated[
         Literal["local", "ray"], Parameter(help="One process, or many on a Ray cluster.")
@@ -67,14 +73,14 @@ class BatchOptions:
     ] = None
     columns: Annotated[
         str | None,
-        Parameter(help="Ray, Parquet input: which column is what, as prompt=text,model=gpt-4o."),
+        Parameter(help="Ray, Parquet input: which columns hold what, as prompt=text,model=gpt-4o."),
     ] = None
 
 
 @Parameter(name="*", group=Group("Prompts in place of requests", sort_key=1))
 @frozen(kw_only=True)
 class PromptOptions:
-    """How to make requests of prompts."""
+    """How to make requests from prompts."""
 
     from_prompts: Annotated[
         Path | None,
@@ -83,7 +89,8 @@ class PromptOptions:
     model: Annotated[str | None, Parameter(help="The model to ask.")] = None
     column: Annotated[str | None, Parameter(help="Which column has the prompts.")] = None
     id_column: Annotated[
-        str | None, Parameter(help="Which has the custom_id; else prompt-1, prompt-2, ...")
+        str | None,
+        Parameter(help="Which column has the custom_id; else prompt-1, prompt-2, ..."),
     ] = None
     system: Annotated[str | None, Parameter(help="Instructions for the model.")] = None
     max_completion_tokens: Annotated[
@@ -109,14 +116,18 @@ class PromptOptions:
 def check_usage(
     source: Path | None, output: Path, options: BatchOptions, prompts: PromptOptions
 ) -> None:
-    """Raise what does not go together."""
+    """Refuse options that do not go together.
+
+    Raises:
+        UsageError: the first conflict, and what to do about it.
+    """
     one_limit(prompts.max_completion_tokens, prompts.max_tokens)
     if source is None and prompts.from_prompts is None:
         msg = "There is no input: name a JSONL file of requests, or pass --from-prompts."
     elif source is not None and prompts.from_prompts is not None:
         msg = "There are two inputs: pass a file of requests or --from-prompts."
-    elif prompts.from_prompts is None and (unused := _passed(prompts)):
-        msg = f"{unused} is for --from-prompts: a file of requests says it in each line."
+    elif prompts.from_prompts is None and (unused := _first_given(prompts)):
+        msg = f"{unused} is for --from-prompts: in a file of requests, each line has its own."
     elif prompts.from_prompts is not None and prompts.model is None:
         msg = "--from-prompts needs a --model to ask."
     elif (problem := _unusable_path(source, output, options, prompts.from_prompts)) is not None:
@@ -130,48 +141,52 @@ def check_usage(
     raise UsageError(msg)
 
 
-def requests_file(output: Path) -> Path:
-    """Where the requests made of prompts are: out.requests.jsonl beside out.jsonl."""
+def requests_path(output: Path) -> Path:
+    """Where the requests made from prompts are written: out.requests.jsonl beside out.jsonl."""
     return output.with_name(f"{output.stem}.requests.jsonl")
 
 
 def _unusable_path(
     source: Path | None, output: Path, options: BatchOptions, prompts: Path | None
 ) -> str | None:
-    """What is wrong with the paths themselves, whatever is there."""
+    """What is wrong with the paths themselves, before any is opened."""
     for path in (source, prompts, output):
-        if path is not None and (problem := _no_path(path)) is not None:
+        if path is not None and (problem := _path_problem(path)) is not None:
             return problem
     if _same_file(output, source) or _same_file(output, prompts):
         return "Input and output are the same file: write the results to another."
-    if options.parts is None and (problem := _misnamed(output)) is not None:
+    if options.parts is None and (problem := _wrong_name(output)) is not None:
         return problem
     if prompts is None:
         return None
     if not output.name:
-        return f"{output} has no name for the requests to be put beside it: name the output."
-    requests = requests_file(output)
+        return f"{output} has no file name: name a file, so that the requests go beside it."
+    requests = requests_path(output)
     if _same_file(requests, prompts):
         return f"The requests are written to {requests}, where the prompts are: rename one of them."
-    return _no_path(requests)
+    return _path_problem(requests)
 
 
-def _misnamed(output: Path) -> str | None:
-    from ..batch.output.output_file import misnamed  # here, as --help does not need it
+def _wrong_name(output: Path) -> str | None:
+    """What is wrong with the name of an output file, as a format that a run does not write."""
+    from ..batch import check_output_name  # here, as --help does not need it
 
-    problem = misnamed(output)
-    return problem and problem.replace('parts="parquet"', "--parts parquet")
+    try:
+        check_output_name(output)
+    except openai_async.InvalidArgumentError as error:
+        return str(error).replace('parts="parquet"', "--parts parquet")
+    return None
 
 
-def _no_path(path: Path) -> str | None:
-    """Why no file can have this name. Whether one has it is seen when it is opened."""
+def _path_problem(path: Path) -> str | None:
+    """Why no file can have this path."""
     try:
         path.lstat()
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             return f"The path {_shortened(path)} is too long: choose a shorter one."
     except ValueError:  # a NUL
-        return f"{_shortened(path)!r} cannot be a path: name a file."
+        return f"{_shortened(path)!r} is not a valid path: name a file."
     return None
 
 
@@ -190,7 +205,11 @@ def _same_file(one: Path, other: Path | None) -> bool:
 
 
 def column_mapping(columns: str | None) -> Mapping[str, str] | None:
-    """`prompt=text,model=gpt-4o` as a mapping."""
+    """`prompt=text,model=gpt-4o` as a mapping.
+
+    Raises:
+        UsageError: it is not written like that.
+    """
     if columns is None:
         return None
     pairs = [part.strip().partition("=") for part in columns.split(",")]
@@ -200,7 +219,7 @@ def column_mapping(columns: str | None) -> Mapping[str, str] | None:
     return {name: column for name, _, column in pairs}
 
 
-def _passed(prompts: PromptOptions) -> str | None:
-    """The first option that has a value."""
+def _first_given(prompts: PromptOptions) -> str | None:
+    """The first option that was passed."""
     given = (name for name, value in asdict(prompts).items() if value is not None)
     return next((f"--{name.replace('_', '-')}" for name in given), None)

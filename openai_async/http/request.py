@@ -13,12 +13,15 @@ from attrs import define, field
 from multidict import CIMultiDict
 from yarl import URL
 
-from ..errors import APIResponseValidationError
+from ..errors import APIError, APIResponseValidationError
+from ..jsontext import loads, shown
 from ..options import APIKey, Timeout
 from ..types.base import ResponseMeta
 from ..types.structuring import without_hooks
-from ..wire.codec import loads
-from .body import ByteStream
+from ..types.values import quoted
+from ..wire.failures import is_error, object_error
+from ..wire.redaction import redacted
+from .body import MAX_ERROR_BODY, ByteStream
 
 _Meta: Any = without_hooks(ResponseMeta)
 
@@ -114,6 +117,41 @@ class Response:
             raise APIResponseValidationError(
                 msg, status_code=self.status, headers=self.headers, body=self.text()
             ) from error
+
+    def json_object(self) -> dict[str, Any]:
+        """The parsed body of an endpoint that answers with a JSON object, as nearly all do.
+
+        No error shows the API key, even if the server repeats it.
+
+        Raises:
+            APIResponseValidationError: it is something else.
+            APIError: it is an error object, which some gateways send with status 200.
+        """
+        value = text = None
+        try:
+            value = loads(self.body)
+        except ValueError:
+            # What is raised below must not have this error as its context: its frames hold the
+            # whole text, which may be long and repeat the API key.
+            text = redacted(self.text(), self.secret)[:MAX_ERROR_BODY]
+        if type(value) is dict and not is_error(value):
+            return value
+        value = redacted(value, self.secret)
+        error: APIError
+        if is_error(value):
+            error = object_error(value, self.headers)
+        else:
+            said = shown(value) if text is None else quoted(text)
+            msg = f"The answer is no JSON object: {said}. Check the base_url."
+            error = APIResponseValidationError(
+                msg,
+                status_code=self.status,
+                request_id=self.headers.get("x-request-id"),
+                headers=self.headers,
+                body=value if text is None else text,
+            )
+        error.attempts, error.rejections = self.attempts, self.rejections
+        raise error
 
     def text(self) -> str:
         """The body as UTF-8 text; bytes that are none become U+FFFD."""

@@ -18,7 +18,7 @@ from ..http.request import Request, Response
 from ..http.waits import Waits
 from ..options import RetryPolicy
 from ..wire.failures import advise
-from . import Send
+from .chain import Send
 
 log = logging.getLogger("openai_async")
 

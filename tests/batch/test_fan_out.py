@@ -18,9 +18,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from openai_async import AsyncClient, InvalidArgumentError, OpenAIError
-from openai_async.batch.fan_out import paced, run_requests
+from openai_async.batch.fan_out import run_requests
 from openai_async.batch.requests import BatchRequest
 from openai_async.batch.results import BatchResult
+from openai_async.batch.retries import batch_client
 from openai_async.http.request import Request, Response
 from openai_async.middleware import Send
 from openai_async.options import RateLimit, RetryPolicy
@@ -537,7 +538,7 @@ async def test_the_answers_of_a_server_come_with_their_tokens(client: AsyncClien
     assert len({result.id for result in results}) == 20
 
 
-async def test_the_client_is_paced_and_patient(
+async def test_the_client_is_paced_and_retries_many_times(
     mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
 ) -> None:
     mocked.post(f"{BASE_URL}/chat/completions", payload={})
@@ -550,7 +551,7 @@ async def test_the_client_is_paced_and_patient(
     assert waits[0] == 600
 
 
-async def test_a_server_that_has_never_answered_is_given_up_soon(
+async def test_a_server_that_has_never_answered_gets_few_retries(
     mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
 ) -> None:
     mocked.post(f"{BASE_URL}/chat/completions", status=503, repeat=True)
@@ -558,18 +559,18 @@ async def test_a_server_that_has_never_answered_is_given_up_soon(
     assert [result.attempts for result in results] == [4]
 
 
-def test_a_run_adds_what_the_client_lacks() -> None:
-    run = paced(client_with())
+def test_pacing_and_longer_waits_are_added_to_the_client() -> None:
+    run = batch_client(client_with())
     assert isinstance(run.rate_limit, RateLimit)
     assert (run.retry.max_retry_after, run.retry.max_delay) == (3600, 60)
-    assert paced(run) is run
+    assert batch_client(run) is run
 
 
-def test_what_a_client_has_of_its_own_stays() -> None:
+def test_settings_of_the_client_that_go_further_are_kept() -> None:
     limit = RateLimit(requests_per_minute=60)
     policy = RetryPolicy(max_retry_after=7200, initial_delay=2)
     client = client_with().with_options(rate_limit=limit, max_retries=9, retry=policy)
-    run = paced(client)
+    run = batch_client(client)
     assert run.rate_limit is limit
     assert (run.retry.max_retry_after, run.retry.initial_delay) == (7200, 2)
     assert (run.max_retries, client.max_retries) == (9, 9)
@@ -607,6 +608,6 @@ def test_concurrency_is_checked_at_once(concurrency: Any) -> None:
 
 
 @pytest.mark.parametrize("requests", [line("a"), "in.jsonl", None, BatchRequest.of(line("a"))])
-def test_what_is_no_list_of_requests_is_refused_at_once(requests: Any) -> None:
+def test_requests_that_are_not_an_iterable_of_requests_are_refused_at_once(requests: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"requests has type .*: pass an iterable"):
         run_requests(client_with(), requests)

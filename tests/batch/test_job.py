@@ -26,7 +26,7 @@ from openai_async import (
 )
 from openai_async.batch import BatchReport, BatchStoppedError, OutputError, run_batch
 from openai_async.batch.input.lines import Line
-from openai_async.batch.job import to_its_end
+from openai_async.batch.run import run_in_thread_uncancelled
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
 
 ROOT = Path(__file__).parents[2]
@@ -304,7 +304,7 @@ async def test_a_server_that_has_answered_with_failures_is_there(
 
 async def test_blocking_work_comes_to_its_end_however_often_it_is_cancelled() -> None:
     go_on = threading.Event()
-    work = asyncio.create_task(to_its_end(go_on.wait))
+    work = asyncio.create_task(run_in_thread_uncancelled(go_on.wait))
     try:
         for _ in range(3):
             await asyncio.sleep(0)
@@ -485,7 +485,7 @@ async def test_bad_lines_may_be_skipped_into_the_output(
 async def test_many_bad_lines_are_written_a_few_at_a_time(
     client: AsyncClient, tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai_async.batch.job.BAD_AT_ONCE", 2)
+    monkeypatch.setattr("openai_async.batch.run.BAD_LINES_BLOCK", 2)
     source = write(tmp_path / "in.jsonl", BAD)
     await run_batch(client, source, target, skip_bad_lines=True)
     assert ids(target) == sorted(["(line 2)", "(line 3)", "d", "(line 5)", "(line 6)", "a", "g"])
@@ -696,7 +696,7 @@ async def test_a_path_that_is_none_is_refused(
 ) -> None:
     with pytest.raises(InvalidArgumentError):
         await run_batch(client, path, target)
-    with pytest.raises(InvalidArgumentError, match="no path that can be used"):
+    with pytest.raises(InvalidArgumentError, match="is not a valid path"):
         await run_batch(client, source, path)
 
 

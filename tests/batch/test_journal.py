@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openai_async.batch.output.journal import FileJournal, OutputError
+from openai_async.batch.output.errors import OutputError
+from openai_async.batch.output.journal import FileJournal
 from openai_async.batch.results import BAD_LINE, BatchError, BatchResult
 
 from .outputs import bad, good, ids, line, reopened
@@ -191,7 +192,7 @@ def test_a_file_that_is_something_else_is_left_as_it_is(
     path: Path, data: bytes, number: int, problem: str
 ) -> None:
     path.write_bytes(data)
-    with pytest.raises(OutputError, match=f"line {number} is no result of a batch: ({problem})"):
+    with pytest.raises(OutputError, match=f"line {number} is not a result of a batch: ({problem})"):
         FileJournal(path).open(retry_failed=True)
     assert path.read_bytes() == data
     assert [child.name for child in path.parent.iterdir()] == ["out.jsonl"]

@@ -123,7 +123,7 @@ def test_what_is_no_json_is_named(data: bytes, problem: str) -> None:
         (REQUEST.replace(b'"custom_id":"a",', b""), "custom_id is missing"),
         (REQUEST.replace(b"embeddings", b"embedings"), "write one like '/v1/embeddings'"),
         (REQUEST.replace(b'"POST"', b'"GET"'), 'write "POST"'),
-        (REQUEST.replace(b'{"input":"x"}', b"[]"), "body is no object"),
+        (REQUEST.replace(b'{"input":"x"}', b"[]"), "body is not an object"),
     ],
 )
 def test_what_is_no_request_is_named(data: bytes, problem: str) -> None:

@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
-from openai_async.batch.output import output_file
-from openai_async.batch.output.journal import FileJournal, OutputError, line_of
+from openai_async.batch.output import file_lock
+from openai_async.batch.output.errors import OutputError
+from openai_async.batch.output.journal import FileJournal
+from openai_async.batch.output.jsonl import line_of
 from openai_async.batch.output.output_file import OutputFile
 
 from .outputs import bad, good, ids, line, reopened
@@ -62,14 +64,14 @@ def test_who_has_opened_the_file_before_it_was_replaced_goes_on_with_the_new_one
     journal: FileJournal, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path.write_bytes(FILE)
-    lock = output_file._lock
+    lock = file_lock.lock
 
     def between(fd: int) -> None:
-        monkeypatch.setattr(output_file, "_lock", lock)
+        monkeypatch.setattr(file_lock, "lock", lock)
         reopened(path, retry_failed=True)
         lock(fd)
 
-    monkeypatch.setattr(output_file, "_lock", between)
+    monkeypatch.setattr(file_lock, "lock", between)
     journal.open()
     journal.append([good("e")])
     assert ids(path) == ["a", "c", "d", "e"]
@@ -137,7 +139,7 @@ def test_a_directory_is_no_output(tmp_path: Path) -> None:
 
 
 def test_a_device_is_no_output() -> None:
-    with pytest.raises(OutputError, match="/dev/null is no regular file: choose another output"):
+    with pytest.raises(OutputError, match="/dev/null is not a regular file: choose another output"):
         FileJournal(Path(os.devnull)).open()
 
 
@@ -297,7 +299,7 @@ def test_a_file_with_nothing_in_it_is_removed_from_another_directory_too(
 
 def test_a_journal_that_could_not_be_opened_locks_nothing(journal: FileJournal, path: Path) -> None:
     path.write_bytes(b"notes\n")
-    with pytest.raises(OutputError, match="is no result"):
+    with pytest.raises(OutputError, match="is not a result"):
         journal.open()
     path.write_bytes(FILE)
     assert reopened(path).kept == 4

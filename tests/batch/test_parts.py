@@ -15,7 +15,8 @@ import pytest
 
 from openai_async import InvalidArgumentError
 from openai_async.batch import parquet
-from openai_async.batch.output.journal import FileJournal, OutputError
+from openai_async.batch.output.errors import OutputError
+from openai_async.batch.output.journal import FileJournal
 from openai_async.batch.output.parts import PartsJournal
 from openai_async.batch.parquet import COLUMNS
 from openai_async.batch.results import BatchResponse, BatchResult
@@ -209,7 +210,7 @@ def test_something_else_in_a_part_stops_the_run_before_anything_is_changed(
     directory.mkdir()
     (directory / "part-00000.jsonl").write_bytes(line(good("a")) + line(good("a")))
     (directory / "part-00001.jsonl").write_bytes(b"notes\n")
-    with pytest.raises(OutputError, match=r"part-00001\.jsonl, line 1 is no result"):
+    with pytest.raises(OutputError, match=r"part-00001\.jsonl, line 1 is not a result"):
         run()
     assert ids(directory / "part-00000.jsonl") == ["a", "a"]
 
@@ -218,7 +219,7 @@ def test_a_directory_that_could_not_be_opened_is_not_locked(directory: Path) -> 
     directory.mkdir()
     (directory / "part-00000.jsonl").write_bytes(b"notes\n")
     first, second = PartsJournal(directory), PartsJournal(directory)
-    with pytest.raises(OutputError, match="is no result"):
+    with pytest.raises(OutputError, match="is not a result"):
         first.open()
     (directory / "part-00000.jsonl").write_bytes(line(good("a")))
     second.open()
@@ -362,7 +363,7 @@ def test_a_parquet_file_that_is_none_stops_the_run(directory: Path, data: bytes)
     pytest.importorskip("pyarrow")
     directory.mkdir()
     (directory / "part-00000.parquet").write_bytes(data)
-    with pytest.raises(OutputError, match=r"part-00000\.parquet is no whole Parquet file"):
+    with pytest.raises(OutputError, match=r"part-00000\.parquet is not a complete Parquet file"):
         PartsJournal(directory).open()
     assert (directory / "part-00000.parquet").read_bytes() == data
 
@@ -377,7 +378,7 @@ def test_a_parquet_file_of_something_else_stops_the_run(directory: Path, change:
     columns = {name: ["a"] for name in COLUMNS} | change
     table = pa.table({name: values for name, values in columns.items() if values is not None})
     pq.write_table(table, directory / "part-00000.parquet")
-    with pytest.raises(OutputError, match="holds no results of a batch: choose another output"):
+    with pytest.raises(OutputError, match="does not hold results of a batch: choose"):
         PartsJournal(directory).open()
 
 

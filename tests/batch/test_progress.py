@@ -56,7 +56,7 @@ class Screen(io.StringIO):
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A look each 5 ms, on a terminal of 100 columns."""
-    monkeypatch.setattr(f"{MODULE}.INTERVAL", 0.005)
+    monkeypatch.setattr(f"{MODULE}.FRAME_INTERVAL", 0.005)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -193,7 +193,7 @@ async def test_the_rate_is_that_of_lately(clock: SimpleNamespace) -> None:
 
 
 async def test_without_rich_a_terminal_gets_lines_too(quick: pytest.MonkeyPatch) -> None:
-    quick.setattr(f"{MODULE}.find_spec", lambda name: None)
+    quick.setattr("openai_async.batch.progress_view.find_spec", lambda name: None)
     screen, view = Screen(terminal=True), progress()
     async with show_progress(view, file=screen):
         await screen.shows("\n")
@@ -344,7 +344,7 @@ async def test_no_stderr_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_terminal_that_takes_nothing_holds_nothing_up(quick: pytest.MonkeyPatch) -> None:
-    quick.setattr(f"{MODULE}.PATIENCE", 0.01)
+    quick.setattr(f"{MODULE}.FINISH_TIMEOUT", 0.01)
     held_up, go_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 

@@ -72,7 +72,7 @@ def test_semicolons_within_quotes_and_in_prompts_separate_nothing(write: Any) ->
 
 
 def test_a_table_with_semicolons_still_needs_its_column_named(write: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="say which has the prompts, of 'id', 'prompt'"):
+    with pytest.raises(InvalidArgumentError, match="with the prompts, of 'id', 'prompt'"):
         prompts_of(write("in.csv", "id;prompt\n1;Hi\n"))
 
 
@@ -118,8 +118,8 @@ def test_a_prompt_may_be_longer_than_the_csv_module_has_it(write: Any) -> None:
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ("propmt", "has no column 'propmt': there are 'id', 'prompt'."),
-        (None, "has more than one column: say which has the prompts, of 'id', 'prompt'."),
+        ("propmt", "has no column 'propmt': its columns are 'id', 'prompt'."),
+        (None, "has several columns: name the one with the prompts, of 'id', 'prompt'."),
     ],
 )
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -144,7 +144,7 @@ def test_a_text_has_no_columns(write: Any) -> None:
     [
         ("in.csv", "id,prompt\n1,a\n2\n", "row 2 has no 'prompt': fill it in, or remove the row"),
         ("in.csv", "id,prompt\n1,\n", "row 1 has no 'prompt'"),
-        ("in.csv", 'id,prompt\n1,"a', "line 2 is no CSV: unexpected end of data"),
+        ("in.csv", 'id,prompt\n1,"a', "line 2 is not valid CSV: unexpected end of data"),
     ],
 )
 def test_a_row_without_a_prompt_is_named(write: Any, name: str, text: str, message: str) -> None:
@@ -206,7 +206,7 @@ def test_a_missing_file_is_a_bad_argument(tmp_path: Path, name: str) -> None:
 
 def test_what_is_no_parquet_file_is_a_bad_argument(write: Any) -> None:
     pytest.importorskip("pyarrow")
-    with pytest.raises(InvalidArgumentError, match="is no whole Parquet file: "):
+    with pytest.raises(InvalidArgumentError, match="is not a complete Parquet file: "):
         prompts_of(write("in.parquet", "notes"))
 
 

@@ -222,7 +222,7 @@ async def test_no_failed_result_shows_the_key(
 async def test_no_failed_result_shows_half_the_key(
     mocked: aioresponses, mocked_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai_async.batch.sending.MAX_ERROR_BODY", 12)
+    monkeypatch.setattr("openai_async.http.request.MAX_ERROR_BODY", 12)
     mocked.post(CHAT, body=f"bad key {KEY}")
     result = await send_request(mocked_client, request())
     assert isinstance(result.exception, APIResponseValidationError)

@@ -12,8 +12,8 @@ import pytest
 
 from openai_async.batch.ids import IdSet
 from openai_async.batch.output import writer as module
-from openai_async.batch.output.journal import OutputError
-from openai_async.batch.output.writer import ROOM, Writer
+from openai_async.batch.output.errors import OutputError
+from openai_async.batch.output.writer import MAX_QUEUED, Writer
 from openai_async.batch.results import BatchResult
 
 # Far more than anything here takes.
@@ -93,10 +93,10 @@ def disk() -> Disk:
 async def test_all_is_written_in_order_and_then_synced(disk: Disk) -> None:
     writer = Writer(disk)
     writer.start()
-    for number in range(3 * ROOM):
+    for number in range(3 * MAX_QUEUED):
         await writer.put(result(number))
     await writer.finish()
-    assert disk.written == names(3 * ROOM)
+    assert disk.written == names(3 * MAX_QUEUED)
     assert disk.log[-1] == "sync"
 
 
@@ -125,15 +125,15 @@ async def test_a_slow_disk_holds_back_who_puts(disk: Disk) -> None:
     with disk.busy():
         await writer.put(result(0))
         await seen(disk.asked)
-        for number in range(1, ROOM):
+        for number in range(1, MAX_QUEUED):
             await writer.put(result(number))
-        more = asyncio.create_task(writer.put(result(ROOM)))
+        more = asyncio.create_task(writer.put(result(MAX_QUEUED)))
         await some_turns()
         assert not more.done()
     async with asyncio.timeout(PATIENCE):
         await more
     await writer.finish()
-    assert disk.written == names(ROOM + 1)
+    assert disk.written == names(MAX_QUEUED + 1)
 
 
 async def test_a_failure_reaches_who_puts_and_who_finishes(disk: Disk) -> None:
@@ -141,7 +141,7 @@ async def test_a_failure_reaches_who_puts_and_who_finishes(disk: Disk) -> None:
     writer = Writer(disk)
     writer.start()
     with pytest.raises(OutputError, match="full"):
-        for number in range(2 * ROOM):  # no more than are written and wait, before one has to
+        for number in range(2 * MAX_QUEUED):  # no more than are written and wait, before one has to
             await writer.put(result(number))
     with pytest.raises(OutputError, match="full"):
         await writer.put(result(0))
@@ -149,7 +149,7 @@ async def test_a_failure_reaches_who_puts_and_who_finishes(disk: Disk) -> None:
         await writer.finish()
 
 
-@pytest.mark.parametrize("waiting", [0, 1, ROOM - 2, ROOM - 1])
+@pytest.mark.parametrize("waiting", [0, 1, MAX_QUEUED - 2, MAX_QUEUED - 1])
 async def test_nobody_waits_for_a_disk_that_has_failed(disk: Disk, waiting: int) -> None:
     disk.failure = OutputError("The disk is full.")
     others = asyncio.all_tasks()
@@ -176,7 +176,7 @@ async def test_all_who_wait_learn_of_a_failure(disk: Disk) -> None:
     with disk.busy():
         await writer.put(result(0))
         await seen(disk.asked)
-        puts = [asyncio.create_task(writer.put(result(number))) for number in range(ROOM + 5)]
+        puts = [asyncio.create_task(writer.put(result(number))) for number in range(MAX_QUEUED + 5)]
         await some_turns()
     async with asyncio.timeout(PATIENCE):
         outcomes = await asyncio.gather(*puts, return_exceptions=True)
@@ -188,7 +188,7 @@ async def test_all_who_wait_learn_of_a_failure(disk: Disk) -> None:
 async def test_the_last_result_is_synced_though_no_other_comes(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SYNC", 0.3)
+    monkeypatch.setattr(module, "SYNC_INTERVAL", 0.3)
     writer = Writer(disk)
     writer.start()
     await writer.put(result(0))
@@ -200,7 +200,7 @@ async def test_the_last_result_is_synced_though_no_other_comes(
 async def test_what_comes_without_a_pause_is_synced_every_now_and_then(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "GATHER", 0.0)
+    monkeypatch.setattr(module, "WRITE_INTERVAL", 0.0)
     # A clock that only writes move, each by 0.4 s.
     clock = SimpleNamespace(monotonic=lambda: 0.4 * disk.log.count("append"))
     monkeypatch.setattr(module, "time", clock)
@@ -226,7 +226,7 @@ async def test_what_comes_without_a_pause_is_synced_every_now_and_then(
 async def test_with_nothing_new_nothing_is_synced_again(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SYNC", 0.01)
+    monkeypatch.setattr(module, "SYNC_INTERVAL", 0.01)
     writer = Writer(disk)
     writer.start()
     await writer.put(result(0))
@@ -237,7 +237,7 @@ async def test_with_nothing_new_nothing_is_synced_again(
 
 
 async def test_a_sync_that_fails_is_a_failure(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SYNC", 0.01)
+    monkeypatch.setattr(module, "SYNC_INTERVAL", 0.01)
     disk.sync_failure = OutputError("The disk is gone.")
     others = asyncio.all_tasks()
     writer = Writer(disk)

@@ -113,7 +113,7 @@ async def test_temporary_failures_are_told_from_those_that_would_recur(
     for _ in range(2):
         _, _, stderr = await batch(server, source, "-o", target, *parts)
         assert stderr.endswith(
-            "note: 2 failed: --retry-failed does them again, "
+            "note: 2 failed: --retry-failed sends them again, "
             f"but for 1 of them fix the cause given in {target} first.\n"
         )
 
@@ -123,7 +123,7 @@ async def test_temporary_failures_only_need_another_try(
 ) -> None:
     server.script(Failure(status=200, body="words"))
     _, _, stderr = await batch(server, source, "-o", target)
-    assert stderr.endswith("note: 1 failed: --retry-failed does them again.\n")
+    assert stderr.endswith("note: 1 failed: --retry-failed sends them again.\n")
 
 
 async def test_a_mistyped_model_can_be_corrected_with_the_same_output(
@@ -208,7 +208,7 @@ async def test_bad_lines_are_named_before_anything_is_sent(
     assert (code, stdout, server.requests) == (1, "", [])
     assert not target.exists()
     first, *lines, last = stderr.splitlines()
-    assert first == f"error: {source} has 2 bad lines, beside 2 good:"
+    assert first == f"error: {source} has 2 bad lines, and 2 good:"
     assert lines[0].startswith("  line 3: broken JSON: ")
     assert lines[1] == "  line 4: custom_id 'q0' is also that of an earlier line."
     assert "--skip-bad-lines" in last
@@ -258,10 +258,10 @@ LONG = "x" * 300
         (["--from-prompts", LONG, "-o", "out", "--model", "m"], "is too long"),
         # Only the name of the requests is.
         (["--from-prompts", "p", "-o", LONG[:250], "--model", "m"], "is too long"),
-        (["a\0b", "-o", "out"], "'a\\x00b' cannot be a path: name a file."),
-        (["in", "-o", "a\0b"], "'a\\x00b' cannot be a path: name a file."),
-        (["--from-prompts", "a\0b", "-o", "out", "--model", "m"], "cannot be a path"),
-        (["--from-prompts", "p", "-o", ".", "--model", "m"], "name the output"),
+        (["a\0b", "-o", "out"], "'a\\x00b' is not a valid path: name a file."),
+        (["in", "-o", "a\0b"], "'a\\x00b' is not a valid path: name a file."),
+        (["--from-prompts", "a\0b", "-o", "out", "--model", "m"], "is not a valid path"),
+        (["--from-prompts", "p", "-o", ".", "--model", "m"], "has no file name: name a file"),
     ],
 )
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])
@@ -354,7 +354,7 @@ async def test_the_first_ctrl_c_finishes_what_is_in_flight(
     assert exit_code == expected
     assert "not done" in stdout
     assert "stopped: it was interrupted." in stdout
-    assert stderr.endswith("note: Start the same command again to go on.\n")
+    assert stderr.endswith("note: Start the same command again to resume.\n")
     # What was sent has come, and nothing was sent for nothing.
     sent = len(server.requests)
     assert 3 <= len(results(target)) == sent < 100
@@ -378,7 +378,7 @@ async def test_the_second_ctrl_c_ends_at_once(
     process.send_signal(signal.SIGINT)
     exit_code, _, stderr = await outcome(process)
     assert exit_code == 130
-    assert stderr.endswith("note: Ended. Start the same command again to go on.\n")
+    assert stderr.endswith("note: Ended. Start the same command again to resume.\n")
     # What had come is kept; what had not is missing.
     assert results(target).keys() == {"q0", "q1"}
     async with asyncio.timeout(20):

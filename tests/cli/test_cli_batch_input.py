@@ -35,7 +35,7 @@ def test_a_dry_run_sends_and_writes_nothing(source: Path, tmp_path: Path) -> Non
     assert rows["models"] == "gpt-4o-mini 5"
     assert rows["urls"] == "/v1/chat/completions 5"
     assert rows["tokens"].endswith(" (estimated, answers included)")
-    assert rows["time"] == "5 min 00 s or more with --rpm 1"
+    assert rows["time"] == "5 min 00 s or more (limit 1/min)"
     assert list(tmp_path.iterdir()) == [source]
 
 

@@ -1,7 +1,7 @@
 """What carries out a batch: an `Engine`, in one process (`local`) or on a cluster (`ray`).
 
-An engine reads lines and sends requests. Which lines are good, which requests are still to be done,
-and where their results go, is the job's: it is the same for all engines.
+An engine reads lines and sends requests. Which lines are valid, which requests are still to be
+done, and where their results go, is up to the job: it is the same for all engines.
 """
 
 from __future__ import annotations
@@ -17,41 +17,39 @@ from ..input.lines import Line
 from ..requests import BatchRequest
 from ..results import BatchResult
 
-NAMES = ("local", "ray")
-
 
 class Engine(Protocol):
     """One run of a batch. Used for one input and one output, then closed."""
 
     def read(self, path: Path) -> Iterable[Line]:
-        """The lines of the input, as often as it is asked. Blocking: called in a thread.
+        """The lines of the input; may be called more than once. Blocking: called in a thread.
 
         Raises:
-            InvalidArgumentError: it cannot be read.
+            InvalidArgumentError: the input cannot be read.
         """
 
     def results(
-        self, requests: Iterable[BatchRequest], halted: Callable[[], bool]
+        self, requests: Iterable[BatchRequest], stopping: Callable[[], bool]
     ) -> AsyncGenerator[BatchResult, None]:
-        """Send them all; each result as it comes, and each request's once.
+        """Send all requests; yields each result as it comes, exactly one for each request.
 
-        `requests` is iterated in a thread, no further ahead than there is work for. `halted` is
-        asked, on the loop, before any are handed out; once it says so no more are, and what is in
-        flight is finished. Closing the generator cancels that too.
+        `requests` is iterated in a thread, no further ahead than there are workers to send them.
+        `stopping` is called on the loop before any are handed out: once it returns true, no more
+        are, and those in flight are finished. Closing the generator cancels those too.
         """
 
-    async def halt(self) -> None:
-        """`halted` has begun to say so: give up what waits for its turn, here or between attempts.
+    async def stop(self) -> None:
+        """Drop the requests that wait for their turn or for a retry; `stopping` is true by now.
 
-        What is at the server is finished, and not sent again.
+        Requests at the server are finished, and not sent again.
         """
 
     @property
     def pace(self) -> Mapping[str, ModelPace]:
-        """What is known of the limits of each model, at most a moment ago."""
+        """What is known about the limits of each model, as of a moment ago."""
 
     async def close(self) -> None:
-        """Free what the engine has taken. May be called twice."""
+        """Release what the engine has acquired. May be called twice."""
 
 
 def make_engine(

@@ -10,25 +10,29 @@ from pathlib import Path
 
 from ...client import AsyncClient
 from ...types.rate_limits import ModelPace
-from ..fan_out import paced, run_requests
-from ..halting import Halting
+from ..fan_out import run_requests
+from ..graceful_stop import GracefulStop
 from ..input.lines import Line, read_lines
 from ..requests import BatchRequest
 from ..results import BatchResult
+from ..retries import batch_client
 
-# Requests read ahead at once: enough that the change of threads (some 80 us) costs each of them
-# next to nothing. But no more than are read in so many seconds: large ones are to be few.
-BLOCK = 256
-READING = 0.005
+# Requests are read ahead in blocks. This many, and the switch between threads (some 80 us) costs
+# next to nothing for each of them; but large requests take long to read, so a block also ends
+# after this many seconds.
+BLOCK_SIZE = 256
+BLOCK_SECONDS = 0.005
 
 
 class LocalEngine:
     """`run_requests` on one client."""
 
     def __init__(self, client: AsyncClient, *, concurrency: int) -> None:
-        self._halting = Halting()
-        ready = paced(client)
-        self._client = ready.with_options(middlewares=[self._halting, *ready.middlewares])
+        self._graceful_stop = GracefulStop()
+        retrying = batch_client(client)
+        self._client = retrying.with_options(
+            middlewares=[self._graceful_stop, *retrying.middlewares]
+        )
         self._concurrency = concurrency
 
     def read(self, path: Path) -> Iterable[Line]:
@@ -36,15 +40,15 @@ class LocalEngine:
         return read_lines(path)
 
     def results(
-        self, requests: Iterable[BatchRequest], halted: Callable[[], bool]
+        self, requests: Iterable[BatchRequest], stopping: Callable[[], bool]
     ) -> AsyncGenerator[BatchResult, None]:
         """As `Engine.results`."""
-        source = _read_ahead(requests, halted)
+        source = _read_ahead(requests, stopping)
         return run_requests(self._client, source, concurrency=self._concurrency)
 
-    async def halt(self) -> None:
-        """As `Engine.halt`."""
-        await self._halting.halt()
+    async def stop(self) -> None:
+        """As `Engine.stop`."""
+        await self._graceful_stop.stop()
 
     @property
     def pace(self) -> Mapping[str, ModelPace]:
@@ -52,26 +56,26 @@ class LocalEngine:
         return self._client.rate_limits
 
     async def close(self) -> None:
-        """As `Engine.close`: the client is the caller's."""
+        """As `Engine.close`: nothing to do, as the caller closes the client."""
 
 
 async def _read_ahead(
-    requests: Iterable[BatchRequest], halted: Callable[[], bool]
+    requests: Iterable[BatchRequest], stopping: Callable[[], bool]
 ) -> AsyncIterator[BatchRequest]:
     """The requests, read from their file in a thread, a block at a time."""
     source = iter(requests)
-    while block := await asyncio.to_thread(_block, source):
+    while block := await asyncio.to_thread(_next_block, source):
         for request in block:
-            if halted():
+            if stopping():
                 return
             yield request
 
 
-def _block(source: Iterator[BatchRequest]) -> list[BatchRequest]:
-    """The next ones; at least one, if there is one."""
+def _next_block(source: Iterator[BatchRequest]) -> list[BatchRequest]:
+    """The next requests: at least one, unless there are no more."""
     block: list[BatchRequest] = []
-    ends = time.monotonic() + READING
-    for request in islice(source, BLOCK):
+    ends = time.monotonic() + BLOCK_SECONDS
+    for request in islice(source, BLOCK_SIZE):
         block.append(request)
         if time.monotonic() >= ends:
             break

@@ -1,6 +1,6 @@
-"""A JSONL file line by line, in bounded memory whatever is in it.
+"""A JSONL file line by line, in bounded memory whatever it contains.
 
-Blocking: the job reads in a thread. What a line has to be is said in `requests`.
+Blocking: a run reads in a thread. What makes a line a valid request is in `requests`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from attrs import frozen
 
 from ...errors import InvalidArgumentError
 from ..requests import BatchRequest
-from .opening import CHUNK, opened
+from .input_file import CHUNK, open_input
 
-# Bytes. OpenAI takes pictures of 20 MB, which are 27 MB in base64. A longer line is a mistake (a
-# file without line ends, say), and must not fill the memory.
+# Bytes. OpenAI accepts pictures of 20 MB, which are 27 MB in base64. A longer line is a mistake
+# (such as a file without line ends), and must not fill the memory.
 MAX_LINE = 32 * 1024 * 1024
 
 
 @frozen(kw_only=True)
 class Line:
-    """A line of a file, blank ones left out.
+    """A line of a file that is not blank.
 
     Attributes:
-        number: which one it is; the first line of the file is 1.
-        data: its bytes, without the line end; b"" where there is a problem.
+        number: of the line in the file; the first is 1.
+        data: its bytes, without the line end; b"" if there is a problem.
         problem: why it could not be read, as one short sentence.
     """
 
@@ -38,19 +38,19 @@ class Line:
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """The lines of `path` that are not blank. A byte order mark and CRLF are no part of them.
+    """The lines of `path` that are not blank, without a byte order mark and CRLF.
 
     A gzip-compressed file is decompressed while it is read.
 
     Raises:
-        InvalidArgumentError: the file cannot be read, or is no text; the message says why.
+        InvalidArgumentError: the file cannot be read, or is not text; the message says why.
     """
-    with opened(path) as file:
+    with open_input(path) as file:
         yield from numbered(bounded_lines(file, MAX_LINE))
 
 
 def numbered(lines: Iterable[bytes | None]) -> Iterator[Line]:
-    """All lines of a file, `None` for one that is too long, as those that are not blank."""
+    """Number all lines of a file (`None` for one that is too long), and leave out blank ones."""
     for number, data in enumerate(lines, 1):
         if data is None:
             yield Line(number=number, data=b"", problem=_TOO_LONG)
@@ -63,17 +63,17 @@ def numbered(lines: Iterable[bytes | None]) -> Iterator[Line]:
 
 _TOO_LONG = (
     f"the line is longer than {MAX_LINE >> 20} MiB: "
-    "pass pictures by URL, and see that each request has a line of its own."
+    "pass pictures by URL, and put each request on its own line."
 )
 
 
 def bounded_lines(file: IO[bytes], limit: int) -> Iterator[bytes | None]:
-    """Every line of `file`, with its line end if it has one; `None` for one above `limit` bytes."""
+    """Every line of `file`, with its line end if it has one; `None` for one over `limit` bytes."""
     while line := file.readline(limit + 1):
         if len(line) <= limit or line.endswith(b"\n"):
             yield line
             continue
-        del line  # before the rest is read, and while the caller is at work
+        del line  # free it before the rest is read, and while the caller works
         while (rest := file.readline(CHUNK)) and not rest.endswith(b"\n"):
             pass
         yield None

@@ -1,12 +1,10 @@
-"""One output file: ours alone by a lock, made longer by whole lines, replaced as a whole.
+"""One output file: locked, appended to in whole lines, replaced as a whole.
 
-It knows lines of bytes, not what is in them. Blocking. The lock is on the file itself, so that it
-goes with the process whatever ends it, and is seen by whoever opens the same file by another name.
+It knows lines of bytes, not what is in them. Blocking.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import sys
@@ -16,29 +14,13 @@ from itertools import accumulate
 from pathlib import Path
 from typing import IO
 
-from ...errors import OpenAIError
-from ..input.opening import CHUNK
-from .disk import UNSUPPORTED, to_disk
+from ...errors import InvalidArgumentError
+from ..input.input_file import CHUNK
+from .errors import OutputError, output_errors, reason
+from .file_lock import FLAGS, is_at, lock, open_locked, unlock
+from .fsync import fsync_directory, full_fsync
 
-_HINTS = {
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some space, or have your quota raised",
-    errno.EFBIG: "write to where files may be larger (see `ulimit -f`)",
-    errno.EACCES: "choose an output that you may write to",
-    errno.EPERM: "choose an output that you may write to",
-    errno.EROFS: "choose an output that you may write to",
-    errno.ENOENT: "create the directory first",
-    errno.ENOTDIR: "create the directory first",
-    errno.EISDIR: "name a file in it",
-    errno.EEXIST: "choose another output",
-}
-# Far behind the end of any file: Windows locks bytes, and nobody could read what is locked.
-_WINDOWS_LOCK_AT = 1 << 62
-# How often a file is opened anew because another run has replaced or removed it in between.
-_MAX_OPENS = 20
-
-
-# Suffixes of files that a run does not write, and what to do instead.
+# Suffixes of file formats that a run does not write, and what to do instead.
 _PLAIN = "name it .jsonl, and compress it afterwards"
 _OTHER_FILES = {
     **dict.fromkeys((".gz", ".gzip", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".7z"), _PLAIN),
@@ -47,66 +29,51 @@ _OTHER_FILES = {
 }
 
 
-def misnamed(path: Path) -> str | None:
-    """The error if the name of an output promises a kind of file that a run does not write."""
-    if (advice := _OTHER_FILES.get(path.suffix.lower())) is None:
-        return None
-    but = f"although its name ends in {path.suffix}"
-    return f"The output {path.name} would hold plain JSON Lines, {but}: {advice}."
+def check_output_name(path: Path) -> None:
+    """Refuse an output file whose name promises a format that `run_batch` does not write.
 
-
-class OutputError(OpenAIError):
-    """The output cannot be written, locked or read; the message says what to do."""
-
-
-@contextmanager
-def output_errors(path: Path, done: str) -> Iterator[None]:
-    """What the system says, as an `OutputError`: `path` cannot be `done`."""
-    try:
-        yield
-    except OSError as error:
-        msg = f"{path} cannot be {done}: {_reason(error)}."
-        raise OutputError(msg) from error
-
-
-def _reason(error: OSError, otherwise: str = "") -> str:
-    hint = _HINTS.get(error.errno or 0, otherwise)
-    said = error.strerror or str(error)
-    return f"{said}: {hint}" if hint else said
+    Raises:
+        InvalidArgumentError: it ends in .csv or .gz, for example; the message says what to do.
+    """
+    if (advice := _OTHER_FILES.get(path.suffix.lower())) is not None:
+        but = f"although its name ends in {path.suffix}"
+        msg = f"The output {path.name} would hold plain JSON Lines, {but}: {advice}."
+        raise InvalidArgumentError(msg)
 
 
 class OutputFile:
     """A file of lines.
 
     Attributes:
-        path: where it is; of a symbolic link, what it points to.
-        results: how many lines are safe in it. Set by who has read the file; then kept.
-        remove_if_empty: whether `close` removes a file with nothing in it; true if `open` has
+        path: where it is; for a symbolic link, its target.
+        results: how many whole lines are in it. Set by the reader of the file, updated by writes.
+        remove_if_empty: whether `close` removes the file if it is empty; true if `open` has
             created it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._absolute = path.absolute()  # the program may go to another directory
+        self._absolute = path.absolute()  # the program may change its directory
         self.results = 0
         self._fd: int | None = None
         self.remove_if_empty = False
         self._torn_at: int | None = None
 
     def open(self) -> None:
-        """Open the file and lock it; created if it is not there.
+        """Open the file and lock it; created if it does not exist.
 
         Raises:
-            OutputError: it cannot be opened, is no regular file, or another run has it.
+            OutputError: it cannot be opened, is not a regular file, or another run has it.
         """
         with output_errors(self.path, "opened"):
-            if self.path.is_symlink():  # replacing it would leave what it points to as it was
+            if self.path.is_symlink():  # replacing the link would leave its target unchanged
                 self.path = self._absolute = self.path.resolve()
-            self._fd, self.remove_if_empty = _open_locked(self.path)
-            # Who has died while replacing the file has left this; nobody else can be at it.
+            self._fd, self.remove_if_empty = open_locked(self.path)
+            # Left by a run that was killed while replacing the file. We hold the lock, so that no
+            # other run is using it.
             _temporary(self.path).unlink(missing_ok=True)
             if self.remove_if_empty:
-                _sync_directory(self.path.parent)
+                fsync_directory(self.path.parent)
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -120,14 +87,14 @@ class OutputFile:
         finally:
             self.close()
 
-    def append(self, lines: Sequence[bytes], *, elsewhere: int = 0) -> None:
-        """Write lines, with their line ends, in one go.
+    def append(self, lines: Sequence[bytes], *, in_other_files: int = 0) -> None:
+        """Append lines, with their line ends, in one write.
 
-        Of a write that fails, the lines that are whole stay, and nothing else.
+        If it fails, whole lines that were written are kept, and the rest is cut off.
 
         Args:
             lines: each ends with a newline.
-            elsewhere: how many results are safe in other files; for the message.
+            in_other_files: how many results are in other files; for the message.
 
         Raises:
             OutputError: they could not all be written.
@@ -148,22 +115,22 @@ class OutputFile:
             self.results += len(whole)
             if written > (keep := whole[-1] if whole else 0):
                 self._torn_at = start + keep
-                with suppress(OSError):  # then the next append cuts it off, or the next open
+                with suppress(OSError):  # the next append or open cuts it off
                     self._cut_torn()
-            said, safe = _reason(error, "check the disk"), elsewhere + self.results
+            said, safe = reason(error, "check the disk"), in_other_files + self.results
             msg = f"{self.path}: {said}, and start again; {safe:,} results are safe."
             raise OutputError(msg) from error
         self.results += len(lines)
 
-    def cut(self, size: int) -> None:
-        """Leave only the first `size` bytes."""
+    def truncate(self, size: int) -> None:
+        """Keep only the first `size` bytes."""
         with output_errors(self.path, "repaired"):
             os.ftruncate(self._open_fd, size)
 
     def replace(self, lines: Iterable[bytes]) -> None:
-        """Put these lines, with their line ends, in place of all there are: all or nothing.
+        """Replace all lines of the file by these, with their line ends: all or nothing.
 
-        At every moment there is a whole file at `path`, and it is locked.
+        At any moment the file at `path` is whole and locked.
         """
         with output_errors(self.path, "rewritten"):
             old, new = self._open_fd, -1
@@ -171,11 +138,11 @@ class OutputFile:
                 mode = stat.S_IMODE(os.fstat(old).st_mode)
                 with replacing(self.path, mode=mode) as file:
                     file.writelines(lines)
-                    if sys.platform == "win32":  # where no file is replaced while it is open
+                    if sys.platform == "win32":  # an open file cannot be replaced there
                         self._fd = None
                         os.close(old)
                     else:
-                        _lock(file.fileno())  # which is the copy's, too
+                        lock(file.fileno())  # the duplicate has the same lock
                         new = os.dup(file.fileno())
             except BaseException:
                 if new >= 0:
@@ -183,37 +150,37 @@ class OutputFile:
                 raise
             self._torn_at = None
             if sys.platform == "win32":
-                self._fd = _open_locked(self.path)[0]
+                self._fd = open_locked(self.path)[0]
             else:
                 self._fd = new
                 os.close(old)
 
     def sync(self) -> None:
-        """Have the disk keep what was written, whatever happens to the power."""
+        """Wait until all that was written is on the disk."""
         fd = self._open_fd
         with output_errors(self.path, "written"):
-            to_disk(fd)
-            there = _is_at(fd, self._absolute)
-        if not there:
+            full_fsync(fd)
+            in_place = is_at(fd, self._absolute)
+        if not in_place:
             msg = (
                 f"{self.path} was removed or replaced while it was written: leave it in its place."
             )
             raise OutputError(msg)
 
     def close(self) -> None:
-        """Let go of the file, and of the lock. May be called twice."""
+        """Close and unlock the file. May be called twice."""
         if (fd := self._fd) is None:
             return
         self._fd = None
         with output_errors(self.path, "closed"):
             try:
                 path = self._absolute
-                empty = os.fstat(fd).st_size == 0 and self.remove_if_empty and _is_at(fd, path)
-                # Before the lock is given up: whoever has opened it meanwhile will see it is gone.
+                empty = os.fstat(fd).st_size == 0 and self.remove_if_empty and is_at(fd, path)
+                # While it is locked: a run that has opened it by now will see that it is gone.
                 if empty and sys.platform != "win32":
                     path.unlink(missing_ok=True)
             finally:
-                _unlock(fd)
+                unlock(fd)
                 os.close(fd)
             if empty and sys.platform == "win32":
                 path.unlink(missing_ok=True)
@@ -233,105 +200,27 @@ class OutputFile:
 
 @contextmanager
 def replacing(path: Path, *, mode: int | None = None) -> Iterator[IO[bytes]]:
-    """A file to write, which takes the place of the one at `path` when the body has ended.
+    """A file to write that replaces the one at `path` at the end of the `with` block.
 
-    If it does not end, or the disk is full, there is no trace of it. `mode` are the permissions.
+    If the block raises, or the disk is full, it leaves nothing behind. `mode` are the permissions.
     """
     temporary = _temporary(path)
     temporary.unlink(missing_ok=True)
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | FLAGS
         with os.fdopen(os.open(temporary, flags, 0o666), "wb", buffering=CHUNK) as file:
             if mode is not None and sys.platform != "win32":
                 os.fchmod(file.fileno(), mode)
             yield file
             file.flush()
-            to_disk(file.fileno())
+            full_fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)
+    fsync_directory(path.parent)
 
 
 def _temporary(path: Path) -> Path:
-    """Always the same, so that what a killed run has left is found by the next."""
+    """Always the same name, so that the next run finds what a killed one has left."""
     return path.with_name(f".{path.name}.rewrite")
-
-
-# Every write goes to the end, whoever else has made the file longer or shorter.
-_FLAGS = os.O_APPEND | getattr(os, "O_BINARY", 0)
-
-
-def _open_locked(path: Path) -> tuple[int, bool]:
-    """A descriptor of the file that is at `path`, locked; and whether it was created."""
-    for _ in range(_MAX_OPENS):
-        fd, created = _open(path)
-        try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                msg = f"{path} is no regular file: choose another output."
-                raise OutputError(msg)
-            try:
-                _lock(fd)
-            except (BlockingIOError, PermissionError):  # on Linux; on Windows
-                break
-            if _is_at(fd, path):
-                keep, fd = fd, -1
-                return keep, created
-        finally:
-            if fd >= 0:
-                os.close(fd)
-    msg = f"{path} is being written by another run: wait for it or choose another output."
-    raise OutputError(msg)
-
-
-def _open(path: Path) -> tuple[int, bool]:
-    flags = os.O_RDWR | _FLAGS
-    try:
-        return os.open(path, flags), False
-    except FileNotFoundError:
-        try:
-            return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666), True
-        except FileExistsError:  # another run was faster by a hair
-            return os.open(path, flags | os.O_CREAT, 0o666), False
-
-
-def _is_at(fd: int, path: Path) -> bool:
-    """Whether this is still the file at `path`: its last holder may have replaced it."""
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _lock(fd: int) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        os.lseek(fd, _WINDOWS_LOCK_AT, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _unlock(fd: int) -> None:
-    """What closing does, except where a forked child has the file open too."""
-    if sys.platform != "win32":
-        import fcntl
-
-        fcntl.flock(fd, fcntl.LOCK_UN)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Have the disk keep the names in it; Windows does by itself."""
-    if sys.platform != "win32":
-        fd = os.open(directory, os.O_RDONLY)
-        try:
-            to_disk(fd)
-        except OSError as error:
-            if error.errno not in UNSUPPORTED:
-                raise
-        finally:
-            os.close(fd)

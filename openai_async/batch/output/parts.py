@@ -1,13 +1,13 @@
-"""The output as a directory of parts, for runs so large that one file is a burden.
+"""The output as a directory of parts, for runs too large for one file.
 
-Results are appended to the last part, a JSONL file. A part that is full is finished: synced, and
-for Parquet rewritten as such. Both kinds can stand in one directory.
+Results are appended to the last part, a JSONL file. A full part is finished: synced, and
+converted if the format is Parquet. A directory may hold parts of both formats.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,23 +15,25 @@ from ...errors import InvalidArgumentError
 from ..ids import IdSet
 from ..parquet import ParquetPart, require_pyarrow, write_parquet
 from ..results import BatchResult
-from .journal import LinesPart, line_of, take_stock
-from .output_file import OutputFile, output_errors
+from .errors import output_errors
+from .jsonl import LinesPart, line_of
+from .output_file import OutputFile
+from .scan import Entry, scan_output
 
 _NAME = re.compile(r"part-(\d{5,})\.(jsonl|parquet)")
-_LEFT_OVER = re.compile(r"\.part-\d{5,}\.(jsonl|parquet)\.rewrite")
+_LEFTOVER = re.compile(r"\.part-\d{5,}\.(jsonl|parquet)\.rewrite")
 
 
 class PartsJournal:
-    """A `Journal` in a directory, which is created if it is not there; its parent must be.
+    """A `Journal` in a directory, which is created if it does not exist; its parent must.
 
     Args:
-        directory: where `part-00000.jsonl`, `part-00001.jsonl` ... are, or are to be.
-        format: what finished parts are: "jsonl", or "parquet" with the columns `COLUMNS`.
+        directory: of the files `part-00000.jsonl`, `part-00001.jsonl` ...
+        format: of finished parts: "jsonl", or "parquet" with the columns `COLUMNS`.
         part_size: how many results make a part full.
 
     Raises:
-        InvalidArgumentError: no such format, or a part_size below 1.
+        InvalidArgumentError: the format is unknown, or part_size is below 1.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class PartsJournal:
         self._parquet = format == "parquet"
         self._part_size = part_size
         self._created = self._broken = False
-        self._finished = 0  # results in parts that are
+        self._finished = 0  # results in finished parts
         self._next = 0
         self._last: LinesPart | None = None
 
@@ -63,31 +65,31 @@ class PartsJournal:
 
         Raises:
             OutputError: as there.
-            InvalidArgumentError: Parquet is asked for, or found, and pyarrow is not installed.
+            InvalidArgumentError: Parquet is requested, or found, and pyarrow is not installed.
         """
         if self._parquet:
             require_pyarrow()
         try:
             self._open_directory()
             parts = self._find_parts()
-            stock = take_stock(parts, retry_failed=retry_failed)
-            self._take_up(parts)
+            scan = scan_output(parts, retry_failed=retry_failed)
+            self._resume(parts)
         except BaseException:
             self._broken = True
             self.close()
             raise
-        self.done, self.kept, self.failed = stock.done, stock.kept, stock.failed
-        self.refused, self.bad_lines = stock.refused, stock.bad_lines
-        self.repaired = stock.repaired
+        self.done, self.kept, self.failed = scan.done, scan.kept, scan.failed
+        self.refused, self.bad_lines = scan.refused, scan.bad_lines
+        self.repaired = scan.repaired
 
     def append(self, results: Sequence[BatchResult]) -> None:
         """As `Journal.append`."""
         lines = [line_of(result) for result in results]
         try:
             while lines:
-                part = self._last or self._begin()
+                part = self._last or self._new_part()
                 room = self._part_size - part.results
-                part.file.append(lines[:room], elsewhere=self._finished)
+                part.file.append(lines[:room], in_other_files=self._finished)
                 lines = lines[room:]
                 if part.results >= self._part_size:
                     self._finish(part)
@@ -102,12 +104,12 @@ class PartsJournal:
             self._last.file.sync()
 
     def close(self) -> None:
-        """As `Journal.close`; the last part is finished, unless something has gone wrong.
+        """As `Journal.close`; the last part is finished, unless something has failed.
 
-        What is not finished is by the next run.
+        The next run finishes what is left unfinished.
 
         Raises:
-            OutputError: the last part could not be made a Parquet file. Its results are safe.
+            OutputError: the last part could not be converted to Parquet. Its results are safe.
         """
         last, self._last = self._last, None
         try:
@@ -128,15 +130,15 @@ class PartsJournal:
                 if not self._directory.is_dir():
                     raise
         self._lock.open()
-        self._lock.remove_if_empty = True  # which it always is, whoever has left it
+        self._lock.remove_if_empty = True  # it is always empty, even if another run has created it
 
     def _find_parts(self) -> list[LinesPart | ParquetPart]:
         found: dict[int, LinesPart | ParquetPart] = {}
         with output_errors(self._directory, "read"):
-            # "jsonl" comes before "parquet": where a run was killed between making the one of the
-            # other and removing that, the Parquet file is whole.
+            # "jsonl" comes before "parquet": if a run was killed after converting a part and before
+            # removing the JSONL file, the Parquet file is whole.
             for path in sorted(self._directory.iterdir()):
-                if _LEFT_OVER.fullmatch(path.name):
+                if _LEFTOVER.fullmatch(path.name):
                     path.unlink()
                 elif name := _NAME.fullmatch(path.name):
                     number = int(name[1])
@@ -147,10 +149,10 @@ class PartsJournal:
         self._next = max(found, default=-1) + 1
         return [found[number] for number in sorted(found)]
 
-    def _take_up(self, parts: Sequence[LinesPart | ParquetPart]) -> None:
-        """Finish what is to be, remove what is empty, and go on with the last part."""
+    def _resume(self, parts: Sequence[LinesPart | ParquetPart]) -> None:
+        """Finish full parts, remove empty ones, and continue with the last one."""
         if parts and isinstance(last := parts[-1], LinesPart) and last.results < self._part_size:
-            self._hold(last)
+            self._open_last(last)
             parts = parts[:-1]
         for part in parts:
             if part.results == 0:
@@ -162,13 +164,13 @@ class PartsJournal:
             else:
                 self._finished += part.results
 
-    def _begin(self) -> LinesPart:
+    def _new_part(self) -> LinesPart:
         part = LinesPart(self._directory / f"part-{self._next:05}.jsonl")
-        self._hold(part)
+        self._open_last(part)
         self._next += 1
         return part
 
-    def _hold(self, part: LinesPart) -> None:
+    def _open_last(self, part: LinesPart) -> None:
         part.file.open()
         part.file.remove_if_empty = True
         self._last = part
@@ -190,3 +192,21 @@ class PartsJournal:
             if self._created and not any(self._directory.iterdir()):
                 self._directory.rmdir()
                 self._created = False
+
+
+def read_entries(output: Path) -> Iterator[Entry]:
+    """The results in an output that is a file or a directory of parts; none if it does not exist.
+
+    Nothing is locked, repaired or written.
+
+    Raises:
+        OutputError: it cannot be read, or holds something else.
+        InvalidArgumentError: there is Parquet in it, and pyarrow is not installed.
+    """
+    with output_errors(output, "read"):
+        if not output.is_dir():
+            paths = [output] if output.exists() else []
+        else:
+            paths = [path for path in sorted(output.iterdir()) if _NAME.fullmatch(path.name)]
+    for path in paths:
+        yield from (ParquetPart if path.suffix == ".parquet" else LinesPart)(path).entries()

@@ -1,8 +1,8 @@
-"""From the event loop to the disk: results are appended in a thread, many at a time when many come.
+"""From the event loop to the disk: results are appended in a thread, in blocks.
 
-A change of threads takes as long as sending a request. So the first result after a pause is written
-at once, and those after it together, 50 ms later: at 20 results a second each goes by itself, at
-4,000 it is 200, for a fifth of the CPU time of the whole run less.
+A switch between threads takes as long as sending a request. So the first result after a pause is
+written at once, and those that follow together, 50 ms later: at 20 results a second each is written
+by itself, at 4,000 a block is 200 of them, which saves a fifth of the CPU time of the run.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from math import inf
 from ..results import BatchResult
 from .journal import Journal
 
-# What a power cut may cost, in seconds of results: they are missing then, and sent again.
-SYNC = 1.0
+# Seconds between two syncs: a power cut loses the results since the last; they are sent again.
+SYNC_INTERVAL = 1.0
 # Seconds between two writes.
-GATHER = 0.05
-# Results that may wait for the disk; more, and a slow disk holds the run back.
-ROOM = 1024
+WRITE_INTERVAL = 0.05
+# How many results may wait for the disk. With more, a slow disk slows the run down.
+MAX_QUEUED = 1024
 
 
 class Writer:
-    """Puts results into a journal. `start`, `put`, and in the end `finish`, whatever happens."""
+    """Writes results to a journal. `start`, then `put`, and at the end always `finish`."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._waiting: list[BatchResult] = []
-        self._news = asyncio.Event()
+        self._arrived = asyncio.Event()
         self._full = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -39,44 +39,44 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the task that writes."""
         self._task = asyncio.create_task(self._write_all())
 
     async def put(self, result: BatchResult) -> None:
-        """Have a result written; waits while too many do.
+        """Pass on a result to be written; waits while too many are waiting.
 
         Raises:
-            OutputError: the disk said no, to this or to an earlier one.
+            OutputError: this or an earlier result could not be written.
         """
-        self._check()  # once the task is done, nobody makes room
+        self._check()  # once the task has ended, no room is made
         self._waiting.append(result)
-        self._news.set()
-        if len(self._waiting) >= ROOM:
+        self._arrived.set()
+        if len(self._waiting) >= MAX_QUEUED:
             self._room.clear()
             self._full.set()
             await self._room.wait()
         self._check()
 
     def _check(self) -> None:
-        """Raise what the task has ended with."""
+        """Raise the exception that the task has ended with."""
         if self._task is not None and self._task.done():
             self._task.result()
 
     async def finish(self) -> None:
-        """Write and sync all that was put. A cancellation takes effect when that is done.
+        """Write and sync all results; a cancellation takes effect after that.
 
         Raises:
-            OutputError: the disk said no.
+            OutputError: they could not all be written.
         """
         self._ending = True
-        self._news.set()
+        self._arrived.set()
         self._full.set()
         task, cancelled = self._task, None
         while task is not None and not task.done():
             try:
                 await asyncio.shield(task)
             except asyncio.CancelledError as error:
-                # What was paid for goes to the disk first: a few results, and a sync.
+                # Results that were paid for are written first: a few of them, and a sync.
                 cancelled = error
             except Exception:
                 break
@@ -90,11 +90,11 @@ class Writer:
         written_at = -inf
         try:
             while True:
-                await self._news_or_sync()
+                await self._result_or_sync_due()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout_at(written_at + GATHER):
+                    async with asyncio.timeout_at(written_at + WRITE_INTERVAL):
                         await self._full.wait()
-                self._news.clear()
+                self._arrived.clear()
                 self._full.clear()
                 batch, self._waiting = self._waiting, []
                 self._room.set()
@@ -104,22 +104,22 @@ class Writer:
                 if ending and not self._waiting:
                     return
         finally:
-            self._room.set()  # who waits learns of the failure
+            self._room.set()  # so that `put` stops waiting and raises
 
-    async def _news_or_sync(self) -> None:
-        """Until there is something to write, or to sync: what was written may be the last."""
-        left = self._synced_at + SYNC - time.monotonic() if self._unsynced else None
+    async def _result_or_sync_due(self) -> None:
+        """Wait until there is a result to write, or a sync is due for those already written."""
+        left = self._synced_at + SYNC_INTERVAL - time.monotonic() if self._unsynced else None
         with suppress(TimeoutError):
             async with asyncio.timeout(left):
-                await self._news.wait()
+                await self._arrived.wait()
 
     def _write(self, batch: list[BatchResult], last: bool) -> None:
         if batch:
             self._journal.append(batch)
             self._unsynced = True
         now = time.monotonic()
-        # What comes after a pause is synced at once. With no batch, it was waited for.
-        if last or not batch or now - self._synced_at >= SYNC:
+        # The first result after a pause is synced at once. Without a batch, a sync is due.
+        if last or not batch or now - self._synced_at >= SYNC_INTERVAL:
             self._journal.sync()
             self._synced_at = now
             self._unsynced = False

@@ -4,5 +4,6 @@
 """
 
 from .lanes import Pacing
+from .token_estimate import estimate_tokens
 
-__all__ = ["Pacing"]
+__all__ = ["Pacing", "estimate_tokens"]

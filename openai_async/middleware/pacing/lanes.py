@@ -23,7 +23,7 @@ from ...http.request import Request, Response
 from ...http.waits import Waits
 from ...options import RateLimit
 from ...types.rate_limits import ModelPace, RateLimits
-from .. import Send
+from ..chain import Send
 from .pace import Pace, Ticket
 from .token_estimate import estimate_tokens
 

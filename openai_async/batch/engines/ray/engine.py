@@ -20,10 +20,10 @@ from ....client import AsyncClient
 from ....errors import InvalidArgumentError, OpenAIError
 from ....options import RateLimit
 from ....types.rate_limits import ModelPace
-from ...fan_out import paced
 from ...input.lines import Line
 from ...requests import BatchRequest
 from ...results import BatchResult
+from ...retries import batch_client
 from .actor_pool import Crew
 from .cluster import connect, disconnect, require_ray
 from .reading import Reading, read_jsonl, read_parquet
@@ -59,7 +59,7 @@ class RayEngine:
                 msg = f"{name} is {value!r}: pass a whole number of 1 or more."
                 raise InvalidArgumentError(msg)
         require_ray()
-        self._client = paced(client)
+        self._client = batch_client(client)
         self._concurrency = concurrency
         self._workers = workers
         self._columns = columns
@@ -78,7 +78,7 @@ class RayEngine:
         return reading
 
     async def results(
-        self, requests: Iterable[BatchRequest], halted: Callable[[], bool] = lambda: False
+        self, requests: Iterable[BatchRequest], stopping: Callable[[], bool] = lambda: False
     ) -> AsyncGenerator[BatchResult, None]:
         """As `Engine.results`.
 
@@ -95,7 +95,7 @@ class RayEngine:
             concurrency=self._concurrency,
             workers=self._workers,
         )
-        run = self._run = Run(crew, requests, halted)
+        run = self._run = Run(crew, requests, stopping)
         try:
             run.start()
             while await run.some_ready():
@@ -104,8 +104,8 @@ class RayEngine:
         finally:
             await run.close()
 
-    async def halt(self) -> None:
-        """As `Engine.halt`."""
+    async def stop(self) -> None:
+        """As `Engine.stop`."""
         if self._run is not None:
             await self._run.halt()
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ....errors import InvalidArgumentError, OpenAIError
+from ...input.input_file import CHUNK, is_gzip
 from ...input.lines import MAX_LINE, Line, bounded_lines, numbered, read_lines
-from ...input.opening import CHUNK, is_gzip
 from ...parquet import require_pyarrow
 from .cluster import require_ray
 from .columns import RowMapping

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ....client import AsyncClient
 from ....errors import InvalidArgumentError, OpenAIError
 from ....options import RateLimit
-from ...halting import Halting, NotSentError
+from ...graceful_stop import GracefulStop, NotSentError
 from ...requests import BatchRequest
 from ...results import BatchResult
 from ...sending import send_request
@@ -81,8 +81,8 @@ class Worker:
         if limiter is not None and isinstance(limit, RateLimit):
             self._pacing = SlicePacing(RemoteLimiter(limiter), worker=name, limit=limit)
             client = client.with_options(rate_limit=self._pacing)
-        self._halting = Halting()
-        self._client = client.with_options(middlewares=[self._halting, *client.middlewares])
+        self._graceful_stop = GracefulStop()
+        self._client = client.with_options(middlewares=[self._graceful_stop, *client.middlewares])
         self._concurrency = concurrency
         self._enough = enough
         self._tasks: list[asyncio.Task[None]] = []
@@ -112,7 +112,7 @@ class Worker:
         numbers = []
         while not self._requests.empty():
             numbers.append(self._requests.get_nowait()[0])
-        await self._halting.halt()
+        await self._graceful_stop.stop()
         return numbers
 
     async def collect(self) -> Finished:

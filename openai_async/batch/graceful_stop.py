@@ -1,6 +1,7 @@
-"""Ending a run early: what is at the server is finished; what waits for its turn is not sent.
+"""A graceful stop: requests at the server are finished, and those still waiting are not sent.
 
-A request may wait for long: for the pace, or between two attempts, an hour if the server says so.
+A request may wait for a long time: for the rate limit, or between two attempts, which is an hour
+if the server says so.
 """
 
 from __future__ import annotations
@@ -9,58 +10,58 @@ import asyncio
 
 from attrs import define
 
+from .. import Request, Response
 from ..errors import OpenAIError
-from ..http.request import Request, Response
 from ..middleware import Send
 
 
 class NotSentError(OpenAIError):
-    """The run was ended while this request waited: it is as if it had never been taken."""
+    """The run was stopped while this request waited, and so it still has no result."""
 
 
 @define(eq=False)
 class _Call:
     request: Request
     task: asyncio.Task[object]
-    ended: asyncio.Future[None] | None = None
-    """There once the call is to end without having been sent."""
+    cancelled: asyncio.Future[None] | None = None
+    """Set once `stop` cancels the call; done when the call has ended."""
 
 
-class Halting:
-    """A middleware, the outermost, that knows the calls under way, and ends those that wait."""
+class GracefulStop:
+    """A middleware, the outermost, that knows the calls under way and can end those that wait."""
 
     def __init__(self) -> None:
         self._calls: dict[_Call, None] = {}
-        self._halted = False
+        self._stopping = False
 
     async def __call__(self, request: Request, send: Send) -> Response:
         task = asyncio.current_task()
         assert task is not None
-        if self._halted:
+        if self._stopping:
             raise NotSentError
         call = _Call(request, task)
         self._calls[call] = None
         try:
             return await send(request)
         except asyncio.CancelledError:
-            if call.ended is None or task.uncancel():  # somebody else has cancelled it too
+            if call.cancelled is None or task.uncancel():  # cancelled by someone else as well
                 raise
         finally:
             del self._calls[call]
-            if call.ended is not None:
-                call.ended.set_result(None)
+            if call.cancelled is not None:
+                call.cancelled.set_result(None)
         raise NotSentError
 
-    async def halt(self) -> None:
+    async def stop(self) -> None:
         """End all calls that are not at the server, and wait until they have ended."""
-        self._halted = True
+        self._stopping = True
         loop = asyncio.get_running_loop()
         ending = []
         for call in [*self._calls]:
             call.request.course.final = True
-            if not call.request.course.under_way and call.ended is None:
-                call.ended = loop.create_future()
-                ending.append(call.ended)
+            if not call.request.course.under_way and call.cancelled is None:
+                call.cancelled = loop.create_future()
+                ending.append(call.cancelled)
                 call.task.cancel()
         if ending:
             await asyncio.wait(ending)

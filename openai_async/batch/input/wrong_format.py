@@ -1,4 +1,4 @@
-"""What a file is that should be JSON Lines but has no requests at all, told by its first line.
+"""What a file without a single valid request is, detected from its first line.
 
 One sentence about the whole file helps more than the same mistake reported line by line.
 """
@@ -12,18 +12,18 @@ import orjson
 
 from .lines import Line
 
-# How many characters of the line are quoted: enough to recognize it.
+# How many characters of the line are quoted.
 _QUOTED = 40
 # Cells with no space after the comma or semicolon, as in a CSV but not in a sentence.
 _CSV_LINE = re.compile(r"[^,]+(,[^\s,][^,]*)+|[^;]+(;[^\s;][^;]*)+")
 _OBJECTS = "write each request as a JSON object on a line of its own"
 
 
-def shape_of(path: Path, first: Line) -> str | None:
-    """One sentence on what the file is and what to do; `None` if it is JSON Lines, or unknown.
+def describe_wrong_format(path: Path, first: Line) -> str | None:
+    """One sentence on what the file is and what to do; `None` if it is JSON Lines or unknown.
 
     Args:
-        path: the file. Its name decides if the line could be of more than one kind.
+        path: the file. Its name decides if the line fits more than one format.
         first: its first line that is not blank.
     """
     try:

@@ -1,4 +1,4 @@
-"""Opening an input: plain or gzip, told by its first bytes; other kinds are refused by name.
+"""Opening an input file: plain or gzip, detected from its first bytes. Others are refused by name.
 
 Blocking, in bounded memory.
 """
@@ -16,17 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from ...images.format import HEAD_SIZE, image_format
+from ...vision import image_format
 
-# Bytes per read. With the usual 8 KiB, a million short lines take a third longer.
+# Bytes per read. With the default of 8 KiB, a million short lines take a third longer.
 CHUNK = 1024 * 1024
+# How many bytes of a file identify its format (WHATWG MIME Sniffing, section 7: resource header).
+HEAD_SIZE = 1445
 
 _GZIP = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 _UNPACK = "unpack it first, or use gzip, which is read as it is"
 _UTF8 = "save the file as UTF-8"
 _SHEET = "save it as CSV, and pass that with --from-prompts"
 _TEXT = "pass a text file: requests as JSON Lines, or prompts with --from-prompts"
-# How to recognize other files that are often passed as input: an offset and the bytes there; what
+# How to recognize other files that are often passed as input: an offset and the bytes there, what
 # the file is, and what to do. Each is taken from the specification of its format.
 _OTHERS = (
     *((0, b"BZh%d1AY&SY" % level, "bzip2-compressed", _UNPACK) for level in range(1, 10)),
@@ -52,21 +54,21 @@ _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BufferedReader[Any]]:
+def open_input(path: Path) -> Iterator[BufferedReader[Any]]:
     """The file, open for reading; decompressed if its first bytes say that it is gzip.
 
     Raises:
-        InvalidArgumentError: it cannot be read, is damaged, or holds no lines of text. This covers
-            errors raised while the body of the `with` reads it.
+        InvalidArgumentError: it cannot be read, is damaged, or does not hold lines of text; also
+            raised for errors while the `with` block reads it.
     """
     try:
         with path.open("rb", buffering=0) as raw, BufferedReader(raw, CHUNK) as file:
             if not file.peek().startswith(_GZIP):
-                _refuse_others(path, file.peek())
+                _refuse_other_formats(path, file.peek())
                 yield file
                 return
             with BufferedReader(GzipFile(fileobj=file), CHUNK) as unpacked:
-                _refuse_others(path, unpacked.peek())
+                _refuse_other_formats(path, unpacked.peek())
                 yield unpacked
     except (EOFError, zlib.error, BadGzipFile) as error:
         msg = f"{path} is gzip-compressed and damaged: fetch or compress it again ({error})."
@@ -77,16 +79,16 @@ def opened(path: Path) -> Iterator[BufferedReader[Any]]:
 
 
 def is_gzip(path: Path) -> bool:
-    """Whether `path` is gzip-compressed, and so can only be read from its beginning.
+    """Whether `path` is gzip-compressed, so that it can only be read from the start.
 
     Raises:
-        InvalidArgumentError: as `opened`.
+        InvalidArgumentError: as `open_input`.
     """
-    with opened(path) as file:
+    with open_input(path) as file:
         return isinstance(file.raw, GzipFile)
 
 
-def _refuse_others(path: Path, head: bytes) -> None:
+def _refuse_other_formats(path: Path, head: bytes) -> None:
     found = [(what, advice) for at, mark, what, advice in _OTHERS if head.startswith(mark, at)]
     if not found and _is_binary(head[:HEAD_SIZE], whole=len(head) <= HEAD_SIZE):
         kind = image_format(head)
@@ -98,12 +100,12 @@ def _refuse_others(path: Path, head: bytes) -> None:
 
 
 def _is_binary(head: bytes, *, whole: bool) -> bool:
-    """Whether a file that begins like this is not text: it has a NUL, or it is not UTF-8 and has
-    other bytes that do not occur in text. UTF-8 text may have those, such as a log with backspaces.
+    """Whether a file that starts like this is not text: it has a NUL, or is not UTF-8 and has other
+    bytes that do not occur in text. UTF-8 text may have those, such as a log with backspaces.
     """
     if b"\0" in head:
         return True
-    try:  # the head may end in the middle of a character
+    try:  # the head may end inside a character
         codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
     except UnicodeDecodeError:
         return _BINARY.search(head) is not None

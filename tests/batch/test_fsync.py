@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from openai_async.batch.output.disk import to_disk
-from openai_async.batch.output.output_file import OutputError, OutputFile, replacing
+from openai_async.batch.output.errors import OutputError
+from openai_async.batch.output.fsync import full_fsync
+from openai_async.batch.output.output_file import OutputFile, replacing
 
 F_FULLFSYNC = 51  # of macOS's <sys/fcntl.h>
 
@@ -62,7 +63,7 @@ def test_macos_is_asked_for_the_disk_itself_file_and_directory_alike(
 @pytest.mark.parametrize("number", [errno.ENOTSUP, errno.EINVAL, errno.ENOTTY])
 def test_a_file_system_without_it_gets_an_fsync(mac: Mac, number: int) -> None:
     mac.error = number
-    to_disk(7)
+    full_fsync(7)
     assert mac.calls == [("full", 7), ("fsync", 7)]
 
 
@@ -81,5 +82,5 @@ def test_elsewhere_fsync_is_what_there_is(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delattr(fcntl, "F_FULLFSYNC", raising=False)
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
-    to_disk(7)
+    full_fsync(7)
     assert synced == [7]

@@ -1,7 +1,7 @@
-"""The input, read once before anything is sent, and once more for what is to be sent.
+"""The input, read once to validate every line, and once more for the requests to send.
 
-Both passes judge a line in the same way. Neither holds the file's contents, nor its ids: only
-digests of them.
+Both passes apply the same rules. Neither keeps the contents of the file in memory, nor its ids,
+only digests of the ids.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from pathlib import Path
 from attrs import Factory, define, frozen
 
 from ...errors import InvalidArgumentError
-from ...wire.codec import dumps
+from ...jsontext import dumps
 from ..ids import IdSet
 from ..requests import MAX_ID, BatchRequest
 from .lines import Line, parse_json, read_lines
-from .shapes import shape_of
+from .wrong_format import describe_wrong_format
 
-# Lines kept to be told of. Who has more has one mistake many times.
-MAX_KEPT = 1000
-# Mistakes in a message, and line numbers listed for each: what can be read at a glance.
-MAX_TOLD = 10
+# How many bad lines are kept to be reported. A file with more repeats one mistake.
+MAX_BAD_LINES = 1000
+# How many mistakes are in a message, and line numbers for each: what can be read at a glance.
+MAX_MISTAKES = 10
 MAX_NUMBERS = 5
 # What may differ between two cases of one mistake: quoted names, and numbers.
 _DETAILS = re.compile(r"""'[^']*'|"[^"]*"|\d+""")
-# With fewer, no line is nested too deep. Writing each body would make the check take 5 % longer.
+# With fewer, no line is nested too deep. Serializing each body would make the check 5 % slower.
 MANY_BRACKETS = 200
 
 
 @frozen(kw_only=True)
 class BadLine:
-    """A line that is no request.
+    """A line of the input that is not a valid request.
 
     Attributes:
-        number: which line of the file; the first is 1.
-        custom_id: its id, where it has one that no earlier line has.
+        number: of the line in the file; the first is 1.
+        custom_id: its id, if it has one that no earlier line has.
         problem: what is wrong with it, as one short sentence.
     """
 
@@ -49,12 +49,12 @@ class BadLine:
 
 @define(kw_only=True)
 class Mistake:
-    """Something that is wrong with one or more lines.
+    """A mistake in one or more lines.
 
     Attributes:
         first: the first of these lines.
         count: how many there are.
-        numbers: the numbers of the next few.
+        numbers: the line numbers of the next few.
     """
 
     first: BadLine
@@ -62,13 +62,13 @@ class Mistake:
     numbers: list[int] = Factory(list)
 
     def __str__(self) -> str:
-        said = f"line {self.first.number}: {self.first.problem}"
+        text = f"line {self.first.number}: {self.first.problem}"
         if self.count == 1:
-            return said
+            return text
         lines = "line" if self.count == 2 else "lines"
         more = "" if self.count - 1 == len(self.numbers) else ", ..."
         listed = ", ".join(map(str, self.numbers))
-        return f"{said} ({self.count - 1:,} more like it: {lines} {listed}{more})"
+        return f"{text} ({self.count - 1:,} more like it: {lines} {listed}{more})"
 
 
 @define(kw_only=True)
@@ -76,30 +76,31 @@ class InputCheck:
     """What is in an input file.
 
     Attributes:
-        requests: how many lines are good.
+        requests: how many lines are valid.
         bad: the first 1000 lines that are not.
-        bad_count: how many there are in all.
+        bad_count: how many of those there are in all.
         mistakes: what is wrong with them, each kind of mistake once; the first 10 kinds.
-        shape: one sentence on what the whole file is, if that is known and no line is good.
+        wrong_format: one sentence on what the whole file is, if no line is valid and its format
+            is known.
     """
 
     requests: int = 0
     bad: list[BadLine] = Factory(list)
     bad_count: int = 0
     mistakes: dict[str, Mistake] = Factory(dict)
-    shape: str | None = None
+    wrong_format: str | None = None
 
     def add(self, line: BadLine) -> None:
-        """One more line that is not good."""
+        """Add a line that is not valid."""
         self.bad_count += 1
-        if len(self.bad) < MAX_KEPT:
+        if len(self.bad) < MAX_BAD_LINES:
             self.bad.append(line)
         kind = _DETAILS.sub("", line.problem)
         if (mistake := self.mistakes.get(kind)) is not None:
             mistake.count += 1
             if len(mistake.numbers) < MAX_NUMBERS:
                 mistake.numbers.append(line.number)
-        elif len(self.mistakes) < MAX_TOLD:
+        elif len(self.mistakes) < MAX_MISTAKES:
             self.mistakes[kind] = Mistake(first=line)
 
 
@@ -108,14 +109,14 @@ def check_input(
     *,
     read: Callable[[Path], Iterable[Line]] = read_lines,
 ) -> InputCheck:
-    """Read the whole input, and say what is in it.
+    """Read the whole input, and return what is in it.
 
     Args:
         path: a JSONL file of requests, or what `read` reads.
-        read: gives the lines of `path`, each time it is called.
+        read: returns the lines of `path`; called once.
 
     Raises:
-        InvalidArgumentError: the file cannot be read, or not twice, or holds no line at all.
+        InvalidArgumentError: the file cannot be read, or not twice, or is empty.
     """
     if _is_pipe(path):
         msg = f"{path} is a pipe, which cannot be read twice: write it to a file first."
@@ -123,13 +124,13 @@ def check_input(
     check = InputCheck()
     lines = iter(read(path))
     first = next(lines, None)
-    for outcome in _judged(lines if first is None else chain([first], lines), IdSet()):
+    for outcome in _parsed(lines if first is None else chain([first], lines), IdSet()):
         if isinstance(outcome, BadLine):
             check.add(outcome)
         else:
             check.requests += 1
     if first is not None and not check.requests:
-        check.shape = shape_of(path, first)
+        check.wrong_format = describe_wrong_format(path, first)
     if not check.requests and not check.bad_count:
         msg = f"{path} is empty: write one request on each line."
         raise InvalidArgumentError(msg)
@@ -140,26 +141,26 @@ def _is_pipe(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return False  # who reads says so, or knows better
+        return False  # the reader raises, or finds the file elsewhere
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror or error}."
         raise InvalidArgumentError(msg) from error
     except ValueError as error:
-        msg = f"{str(path)!r} is no path, with that NUL in it: name a file."
+        msg = f"{str(path)!r} is not a valid path: it contains a NUL."
         raise InvalidArgumentError(msg) from error
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
 
 
 def describe(check: InputCheck, path: Path | str) -> str:
-    """What the file is, in one sentence; or its bad lines, by number, and what to do."""
-    if check.shape is not None:
-        return check.shape
+    """What the file is, in one sentence; or its bad lines, with numbers, and what to do."""
+    if check.wrong_format is not None:
+        return check.wrong_format
     lines = "line" if check.bad_count == 1 else "lines"
-    told = [f"  {mistake}" for mistake in check.mistakes.values()]
+    rows = [f"  {mistake}" for mistake in check.mistakes.values()]
     if left := check.bad_count - sum(mistake.count for mistake in check.mistakes.values()):
-        told.append(f"  and {left:,} more.")
-    head = f"{path} has {check.bad_count:,} bad {lines}, beside {check.requests:,} good:"
-    return "\n".join([head, *told, "Fix them, or pass skip_bad_lines to do without them."])
+        rows.append(f"  and {left:,} more.")
+    head = f"{path} has {check.bad_count:,} bad {lines}, and {check.requests:,} good:"
+    return "\n".join([head, *rows, "Fix them, or pass skip_bad_lines to leave them out."])
 
 
 def requests_of(
@@ -169,18 +170,18 @@ def requests_of(
     on_bad: Callable[[BadLine], None] | None,
     read: Callable[[Path], Iterable[Line]] = read_lines,
 ) -> Iterator[BatchRequest]:
-    """The requests of a checked input that are not done, in the order of the file.
+    """The requests of a validated input that are not done, in the order of the file.
 
     Args:
-        path, read: what `check_input` has read, and how.
-        done: ids of those to leave out. Not changed.
-        on_bad: told of each bad line, done or not. `None`: the check has found none. Then ids are
-            not compared again, which saves 34 MB per million.
+        path, read: as for `check_input`.
+        done: ids of requests to leave out. Not changed.
+        on_bad: called with each bad line, done or not. `None`: the check has found none. Then ids
+            are not compared again, which saves 34 MB per million.
 
     Raises:
         InvalidArgumentError: the file cannot be read, or has a bad line and there is no `on_bad`.
     """
-    for outcome in _judged(read(path), None if on_bad is None else IdSet()):
+    for outcome in _parsed(read(path), None if on_bad is None else IdSet()):
         if isinstance(outcome, BatchRequest):
             if outcome.custom_id not in done:
                 yield outcome
@@ -191,10 +192,10 @@ def requests_of(
             on_bad(outcome)
 
 
-def _judged(lines: Iterable[Line], seen: IdSet | None) -> Iterator[BatchRequest | BadLine]:
-    """Each line as what it is. Of lines with the same id, bad or not, the first has it."""
+def _parsed(lines: Iterable[Line], seen: IdSet | None) -> Iterator[BatchRequest | BadLine]:
+    """Each line parsed. Of lines with the same id, bad or not, only the first is valid."""
     for line in lines:
-        outcome = _outcome(line)
+        outcome = _parse(line)
         if seen is None or outcome.custom_id is None or seen.add(outcome.custom_id):
             yield outcome
         elif isinstance(outcome, BadLine):
@@ -204,7 +205,7 @@ def _judged(lines: Iterable[Line], seen: IdSet | None) -> Iterator[BatchRequest 
             yield BadLine(number=line.number, custom_id=None, problem=problem)
 
 
-def _outcome(line: Line) -> BatchRequest | BadLine:
+def _parse(line: Line) -> BatchRequest | BadLine:
     value: object = None
     try:
         value = parse_json(line)
@@ -216,17 +217,17 @@ def _outcome(line: Line) -> BatchRequest | BadLine:
 
 
 def _check_depth(line: Line, request: BatchRequest) -> None:
-    """Not all that can be read can be sent: orjson reads 1,024 levels, and writes 254."""
+    """Not everything that can be read can be sent: orjson reads 1,024 levels and writes 254."""
     if line.data.count(b"[") + line.data.count(b"{") > MANY_BRACKETS:
         try:
             dumps(request.body)
         except InvalidArgumentError as error:
-            msg = "body is nested too deep: put fewer lists and objects in each other."
+            msg = "body is nested too deep: flatten its lists and objects."
             raise InvalidArgumentError(msg) from error
 
 
 def _readable_id(value: object) -> str | None:
-    """The id of a line that has another fault."""
+    """The id of a line that has another mistake."""
     custom_id = value.get("custom_id") if isinstance(value, dict) else None
     usable = isinstance(custom_id, str) and 0 < len(custom_id) <= MAX_ID
     return custom_id if usable else None

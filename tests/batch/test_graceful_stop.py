@@ -1,4 +1,4 @@
-"""`Halting`: who ends a call, and who else has cancelled it."""
+"""`GracefulStop`: calls it ends, and calls that someone else has cancelled too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from yarl import URL
 
 from openai_async import Request, Response
-from openai_async.batch.halting import Halting, NotSentError
+from openai_async.batch.graceful_stop import GracefulStop, NotSentError
 
 
 async def wait(request: Request) -> Response:
@@ -16,27 +16,27 @@ async def wait(request: Request) -> Response:
     raise AssertionError
 
 
-async def begin(halting: Halting) -> asyncio.Task[Response]:
+async def begin(stop: GracefulStop) -> asyncio.Task[Response]:
     """A call that waits for its turn."""
     request = Request(method="GET", url=URL("http://localhost/v1"))
-    call = asyncio.create_task(halting(request, wait))
+    call = asyncio.create_task(stop(request, wait))
     await asyncio.sleep(0)
     return call
 
 
 async def test_a_call_that_is_ended_is_not_cancelled() -> None:
-    halting = Halting()
-    call = await begin(halting)
-    await halting.halt()
+    stop = GracefulStop()
+    call = await begin(stop)
+    await stop.stop()
     with pytest.raises(NotSentError):
         await call
     assert call.cancelling() == 0
 
 
 async def test_a_call_that_others_cancel_while_it_is_ended_stays_cancelled() -> None:
-    halting = Halting()
-    call = await begin(halting)
-    ending = asyncio.create_task(halting.halt())
+    stop = GracefulStop()
+    call = await begin(stop)
+    ending = asyncio.create_task(stop.stop())
     await asyncio.sleep(0)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):

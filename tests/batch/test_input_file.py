@@ -20,9 +20,9 @@ import pytest
 
 from openai_async import AsyncClient, InvalidArgumentError
 from openai_async.batch import run_batch
-from openai_async.batch.input.checking import check_input
 from openai_async.batch.input.lines import read_lines
 from openai_async.batch.input.prompts import prompts_of
+from openai_async.batch.input.validation import check_input
 from openai_async.testing import LocalServer
 
 
@@ -277,10 +277,10 @@ async def test_a_text_that_is_no_json_lines_is_named_in_one_sentence(
 def test_other_first_lines_say_nothing_of_the_whole_file(path: Path, text: str) -> None:
     path.write_bytes(text.encode("latin-1"))
     check = check_input(path)
-    assert (check.shape, check.bad_count) == (None, 1)
+    assert (check.wrong_format, check.bad_count) == (None, 1)
 
 
 def test_one_good_line_makes_it_json_lines(path: Path) -> None:
     path.write_bytes(b"id,prompt\n" + requests(1))
     check = check_input(path)
-    assert (check.shape, check.requests, check.bad_count) == (None, 1, 1)
+    assert (check.wrong_format, check.requests, check.bad_count) == (None, 1, 1)

@@ -11,8 +11,8 @@ import pytest
 
 from openai_async import InvalidArgumentError
 from openai_async.batch.ids import IdSet
-from openai_async.batch.input.checking import BadLine, check_input, describe, requests_of
 from openai_async.batch.input.lines import Line
+from openai_async.batch.input.validation import BadLine, check_input, describe, requests_of
 from openai_async.batch.requests import MAX_ID
 from openai_async.wire.codec import dumps
 
@@ -157,7 +157,10 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("x" * 5000, "cannot be read: File name too long"), ("a\0b", "is no path, with that NUL")],
+    [
+        ("x" * 5000, "cannot be read: File name too long"),
+        ("a\0b", "is not a valid path: it contains a NUL"),
+    ],
     ids=["too long", "NUL"],
 )
 def test_what_is_no_path_is_refused(tmp_path: Path, name: str, said: str) -> None:
@@ -175,12 +178,12 @@ def test_a_pipe_is_refused_since_it_can_be_read_only_once(path: Path) -> None:
 def test_equal_mistakes_are_told_once_and_counted(path: Path) -> None:
     path.write_text(request("a") + "\n" + "{\n" * 1012 + f"{request(5)}\n{request('b', url='/x')}")
     assert describe(check_input(path), path).splitlines() == [
-        f"{path} has 1,014 bad lines, beside 1 good:",
+        f"{path} has 1,014 bad lines, and 1 good:",
         "  line 2: broken JSON: unexpected end of data at column 2. "
         "(1,011 more like it: lines 3, 4, 5, 6, 7, ...)",
         "  line 1014: custom_id is 5: pass a string of 1 to 512 characters.",
         "  line 1015: url '/x' is unknown: write one like '/v1/chat/completions'.",
-        "Fix them, or pass skip_bad_lines to do without them.",
+        "Fix them, or pass skip_bad_lines to leave them out.",
     ]
 
 
@@ -209,7 +212,7 @@ def test_the_message_names_ten_mistakes_and_counts_the_rest(path: Path) -> None:
     assert [line.split(":")[0] for line in lines[1:11]] == [f"  line {n}" for n in range(2, 12)]
     assert lines[11:] == [
         "  and 5 more.",
-        "Fix them, or pass skip_bad_lines to do without them.",
+        "Fix them, or pass skip_bad_lines to leave them out.",
     ]
 
 
