@@ -24,7 +24,7 @@ from attrs import evolve
 from ..client import AsyncClient
 from ..errors import APIStatusError, InvalidArgumentError
 from ..http.request import Request, Response
-from ..http.slots import Slots
+from ..http.semaphore import FairSemaphore
 from ..middleware import Send
 from ..options import RateLimit
 from .halting import NotSentError
@@ -176,8 +176,8 @@ class _FanOut:
         else:
             self._source = iter(requests)
         self._concurrency = concurrency
-        # Taken before a request is, given back when the consumer takes its result.
-        self._room = Slots(concurrency * (1 + (AHEAD_IN_ORDER if ordered else AHEAD)))
+        # Acquired before a request is taken, released when the consumer takes its result.
+        self._room = FairSemaphore(concurrency * (1 + (AHEAD_IN_ORDER if ordered else AHEAD)))
         # In order: the places of all requests taken, each empty until its result is there.
         self._places: deque[_Place] | None = deque() if ordered else None
         self._loop = asyncio.get_running_loop()
@@ -207,7 +207,7 @@ class _FanOut:
 
     def take(self) -> BatchResult:
         """The next result, which must be ready."""
-        self._room.give_back()
+        self._room.release()
         return self.ready.popleft()
 
     async def close(self) -> None:
@@ -260,8 +260,8 @@ class _FanOut:
 
     async def _next(self) -> BatchRequest | None:
         """The next request once there is room for its result; `None` when there are no more."""
-        if not self._room.take_now():
-            await self._room.take()
+        if not self._room.acquire_nowait():
+            await self._room.acquire()
         request = None
         try:
             if not self._ended:
@@ -273,7 +273,7 @@ class _FanOut:
         finally:
             if request is None:
                 self._ended = True
-                self._room.give_back()
+                self._room.release()
         return request
 
     async def _ask(self) -> object:
@@ -340,7 +340,7 @@ class _FanOut:
 
     def _show(self, result: BatchResult | None) -> None:
         if result is None:
-            self._room.give_back()
+            self._room.release()
             return
         self.ready.append(result)
         self._wake_consumer()

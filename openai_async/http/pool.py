@@ -21,7 +21,7 @@ from ..errors import APIConnectionError, OpenAIError
 from .aiohttp_internals import open_session
 from .body import ByteStream, running_loop
 from .deadlines import Deadlines
-from .slots import Slots
+from .semaphore import FairSemaphore
 from .waits import CLOSED, Waits
 
 # Seconds that an idle connection is kept; servers commonly close it after 60 or 75.
@@ -43,7 +43,7 @@ class Pool:
     session: aiohttp.ClientSession
     owned: bool
     """Whether the session is ours to close."""
-    slots: Slots
+    slots: FairSemaphore
     deadlines: Deadlines
     streams: set[ByteStream] = field(factory=set)
     """Also plain answers whose body is on its way."""
@@ -104,7 +104,7 @@ class Pools:
         session = None if place[1] else self._session
         if session is None:
             session = open_session(KEEPALIVE)
-        slots = Slots(self._max_connections)
+        slots = FairSemaphore(self._max_connections)
         pool = self._pools[place] = Pool(session, place[1], slots, Deadlines(place[0]))
         pool.keeper = _keep(pool, self._pools, place)
         await anext(pool.keeper)

@@ -127,8 +127,8 @@ class Transport:
         pool = self._pools.get(own=own) or await self._pools.open(own=own)
         # Our own slots instead of the connector's limit: there, waiting for a free connection
         # counts against the connect timeout, which fails the tail of every large fan-out.
-        if not pool.slots.take_now():
-            await pool.slots.take()
+        if not pool.slots.acquire_nowait():
+            await pool.slots.acquire()
         stream = None
         request.course.under_way = True
         try:
@@ -139,7 +139,7 @@ class Transport:
             raise
         finally:
             if stream is None:
-                pool.slots.give_back()
+                pool.slots.release()
         if stream is not None and request.on_open is not None:
             try:
                 await request.on_open(response)
@@ -203,7 +203,7 @@ class Transport:
         )
         if request.stream:
             response.stream = ByteStream(
-                answer, request.timeout.idle, pool.slots.give_back, pool.streams
+                answer, request.timeout.idle, pool.slots.release, pool.streams
             )
         else:
             # A small answer comes together with the header: there is nothing to wait for, and so
