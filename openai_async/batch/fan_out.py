@@ -185,9 +185,9 @@ class _FanOut:
         self._running = 0  # workers that have not ended, the one that is about to start included
         self._numbers = 0  # requests taken so far
         # An async source is asked by one task, and that only while a worker wants a request.
-        self._hungry: deque[asyncio.Future[Any]] = deque()
+        self._waiting_workers: deque[asyncio.Future[Any]] = deque()
         self._feeder: asyncio.Task[None] | None = None
-        self._hunger: asyncio.Future[None] | None = None
+        self._demand: asyncio.Future[None] | None = None
         self._ended = False  # nothing more is taken from the source
         self._failure: BaseException | None = None
         self._wake: asyncio.Future[None] | None = None
@@ -283,38 +283,40 @@ class _FanOut:
         if self._feeder is None:
             self._feeder = self._loop.create_task(self._feed())
         turn = self._loop.create_future()
-        self._hungry.append(turn)
-        if self._hunger is not None and not self._hunger.done():
-            self._hunger.set_result(None)
+        self._waiting_workers.append(turn)
+        if self._demand is not None and not self._demand.done():
+            self._demand.set_result(None)
         return await turn
 
     async def _feed(self) -> None:
-        """Hand out the async source. What it has ready, all hungry workers get at once: with a lock
-        in place of this task there would be one request in each turn of the loop, at twice the
-        CPU time."""
+        """Hand out the async source.
+
+        Requests that it has ready reach all waiting workers at once. With a lock in place of this
+        task, each turn of the loop would hand out one, at twice the CPU time.
+        """
         assert self._async_source is not None
         try:
             while not self._ended:
-                while not self._hungry:
-                    self._hunger = self._loop.create_future()
-                    await self._hunger
+                while not self._waiting_workers:
+                    self._demand = self._loop.create_future()
+                    await self._demand
                 value = await anext(self._async_source, _END)
                 if value is _END:
                     break
-                while self._hungry and (turn := self._hungry.popleft()).done():
+                while self._waiting_workers and (turn := self._waiting_workers.popleft()).done():
                     pass  # of a worker that was cancelled: the run is at its end
                 if not turn.done():
                     turn.set_result(value)
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and self._ended:
                 raise  # the end of the run, not the source's own
-            asking = [turn for turn in self._hungry if not turn.done()]
+            asking = [turn for turn in self._waiting_workers if not turn.done()]
             if not asking:
                 raise
             asking[0].set_exception(error)
         finally:
             self._ended = True
-            for turn in self._hungry:
+            for turn in self._waiting_workers:
                 if not turn.done():
                     turn.set_result(_END)
 

@@ -57,8 +57,8 @@ class Halting:
         loop = asyncio.get_running_loop()
         ending = []
         for call in [*self._calls]:
-            call.request.course.final = True
-            if not call.request.course.under_way and call.ended is None:
+            call.request.state.no_retry = True
+            if not call.request.state.in_flight and call.ended is None:
                 call.ended = loop.create_future()
                 ending.append(call.ended)
                 call.task.cancel()

@@ -24,16 +24,16 @@ _Meta: Any = without_hooks(ResponseMeta)
 
 
 @define
-class Course:
-    """Where a request is. One for it and all copies that middlewares make of it.
+class SendState:
+    """How far a call has got; shared by its request and the copies that middlewares make of it.
 
     Attributes:
-        under_way: an attempt is at the server, or its answer has come.
-        final: it is not to be sent again.
+        in_flight: an attempt is at the server, or its answer has arrived.
+        no_retry: it must not be sent again.
     """
 
-    under_way: bool = False
-    final: bool = False
+    in_flight: bool = False
+    no_retry: bool = False
 
 
 @define(kw_only=True)
@@ -63,7 +63,7 @@ class Request:
     """Whether it goes to a picture's URL, not to the API: its errors give different advice."""
     on_open: Callable[[Response], Awaitable[None]] | None = field(default=None, repr=False)
     """Part of the attempt of a stream: what it raises counts as the attempt's failure."""
-    course: Course = field(factory=Course, repr=False)
+    state: SendState = field(factory=SendState, repr=False)
     started: float = field(factory=time.perf_counter, repr=False)
 
     @property

@@ -130,12 +130,12 @@ class Transport:
         if not pool.slots.acquire_nowait():
             await pool.slots.acquire()
         stream = None
-        request.course.under_way = True
+        request.state.in_flight = True
         try:
             response = await self._attempt(pool, request)
             stream = response.stream
         except BaseException:
-            request.course.under_way = False
+            request.state.in_flight = False
             raise
         finally:
             if stream is None:
@@ -144,7 +144,7 @@ class Transport:
             try:
                 await request.on_open(response)
             except BaseException:
-                request.course.under_way = False
+                request.state.in_flight = False
                 stream.abort()
                 raise
         response.elapsed = time.perf_counter() - request.started

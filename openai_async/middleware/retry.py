@@ -90,7 +90,7 @@ class Retry:
 
         Only here do we know why there is none, so the error gets its advice here.
         """
-        if request.course.final or not is_retryable(error):
+        if request.state.no_retry or not is_retryable(error):
             return None
         longest = self.policy.max_retry_after
         if error.retry_after and error.retry_after > longest:
