@@ -39,14 +39,8 @@ from ..wire.redaction import (
     without_secret,
 )
 from .aiohttp_internals import reused
-from .body import (
-    ERROR_BODY_WAIT,
-    MAX_ERROR_BODY,
-    WIRE_ERRORS,
-    ByteStream,
-    connection_error,
-    forget_frames,
-)
+from .body import ERROR_BODY_WAIT, MAX_ERROR_BODY, ByteStream
+from .connection_errors import WIRE_ERRORS, connection_error, forget_frames
 from .deadlines import Deadline
 from .pool import Pool, Pools
 from .proxy import Proxy

@@ -13,7 +13,7 @@ from ..errors import (
     APITimeoutError,
     InsufficientQuotaError,
 )
-from ..http.body import is_certificate_error
+from ..http.connection_errors import is_certificate_error
 from ..http.request import Request, Response
 from ..http.waits import Waits
 from ..options import RetryPolicy

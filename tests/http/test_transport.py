@@ -36,7 +36,7 @@ from openai_async import (
     Send,
     Timeout,
 )
-from openai_async.http.body import connection_error
+from openai_async.http.connection_errors import connection_error
 from openai_async.http.transport import MAX_AT_ONCE, MAX_REDIRECTS
 from openai_async.testing import Failure, LocalServer, aioresponses
 
