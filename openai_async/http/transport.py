@@ -7,15 +7,12 @@ Nothing here knows of retries or of the shapes of JSON.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import io
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine
 from functools import lru_cache
 from ssl import SSLContext
 from typing import Any
-from urllib.parse import quote, unquote_plus
 
 import aiohttp
 from multidict import CIMultiDict
@@ -23,35 +20,28 @@ from yarl import URL
 
 from ..errors import (
     APIConnectionError,
-    APIError,
-    APIResponseValidationError,
     APITimeoutError,
     InvalidArgumentError,
     OpenAIError,
 )
-from ..options import check_api_key, check_proxy
-from ..wire.codec import body_or_text
-from ..wire.failures import status_error
+from ..options import check_proxy
 from ..wire.redaction import (
-    SECRET_PARAMETERS,
-    redacted,
-    secret_of,
     without_secret,
 )
 from .aiohttp_internals import reused
-from .body import ERROR_BODY_WAIT, MAX_ERROR_BODY, ByteStream
+from .answers import read_body, read_failure
+from .authorization import authorized
+from .body import ByteStream
 from .connection_errors import WIRE_ERRORS, connection_error, forget_frames
 from .deadlines import Deadline
 from .pool import Pool, Pools
 from .proxy import Proxy
+from .redirects import MAX_REDIRECTS, redirect_target
 from .request import Request, Response
-from .urls import as_spelled, same_origin
 from .waits import CLOSED, Waits
 
 # How many stale connections in a row are put up with; after that it is an error like any other.
 MAX_STALE = 4
-# A redirect within one origin is a matter of a slash or a version prefix: one or two hops.
-MAX_REDIRECTS = 5
 # Larger bodies go to aiohttp as a file, which it sends in pieces. Bytes it would write in one go,
 # and say in a warning that this blocks the loop.
 MAX_AT_ONCE = 1024 * 1024
@@ -176,20 +166,12 @@ class Transport:
 
     async def _exchange(self, pool: Pool, request: Request) -> Response:
         """Send the request; read the answer, or for a stream its headers."""
-        headers, key, limit = request.headers, request.api_key, request.max_body
-        if "Authorization" in headers or "authorization" in request.removed:
-            key = None
-        elif key is not None and not isinstance(key, str):
-            key = await _ask_for_key(key)
-        secret = secret_of(headers, key, *self._proxy.secrets, *_keys_in(request.url))
-        if key:
-            headers = headers.copy()
-            headers["Authorization"] = f"Bearer {key}"
+        headers, secret = await authorized(request, self._proxy.secrets)
         answer = await self._send(request.url, pool, request, headers)
         if answer.status >= 300:
             answer = await self._follow(answer, pool, request, headers)
         if answer.status >= 300:
-            failure = await _failure(answer, pool, request, secret)
+            failure = await read_failure(answer, pool.streams, secret, picture=request.picture)
             self._pools.check_open(pool)
             raise failure
         response = Response(
@@ -200,13 +182,7 @@ class Transport:
                 answer, request.timeout.idle, pool.slots.release, pool.streams
             )
         else:
-            # A small answer comes together with the header: there is nothing to wait for, and so
-            # nothing to watch, which is worth 8 % of a chat request.
-            whole = answer.content.is_eof()
-            body = answer.content.read_nowait() if whole else await _read(answer, limit, pool)
-            if len(body) > limit:
-                raise _too_large(answer, limit)
-            response.body = body
+            response.body = await read_body(answer, request.max_body, pool.streams)
         return response
 
     async def _follow(
@@ -219,7 +195,7 @@ class Transport:
         """The answer that a redirect leads to, where it is safe to go on."""
         url = request.url
         for _ in range(MAX_REDIRECTS):
-            target = _redirect(answer, url, request)
+            target = redirect_target(answer, url, request)
             if target is None:
                 break
             answer.release()
@@ -301,93 +277,3 @@ async def _in_its_own_task(sent: Coroutine[Any, Any, Response]) -> Response:
     except BaseException:  # GeneratorExit too, if the caller is dropped while waiting
         task.cancel()
         raise
-
-
-def _keys_in(url: URL) -> list[str]:
-    """The API keys in a query, where some vendors expect them."""
-    if not url.raw_query_string:
-        return []
-    keys: list[str] = []
-    for pair in url.raw_query_string.split("&"):
-        name, _, value = pair.partition("=")
-        if name.lower() in SECRET_PARAMETERS:
-            plain = unquote_plus(value)
-            # Decoded, as it was sent, and as others would encode it.
-            keys += {plain, value, quote(plain, safe="")}
-    return keys
-
-
-async def _ask_for_key(api_key: Callable[[], str | Awaitable[str]]) -> str:
-    try:
-        key = api_key()
-        if inspect.isawaitable(key):
-            key = await key
-    except OpenAIError:
-        raise
-    except Exception as error:
-        msg = f"The api_key function failed with {type(error).__name__}: see the cause."
-        raise OpenAIError(msg) from error
-    return check_api_key(key)
-
-
-def _redirect(answer: aiohttp.ClientResponse, url: URL, request: Request) -> URL | None:
-    """Where to go on from `url`, if this is a redirect that keeps method, body and origin.
-
-    RFC 9110, section 15.4: only 307 and 308 keep the method. A POST that 301 or 302 would turn
-    into a GET is an error to report, and so is leaving for another origin with the key and the
-    prompt; both end as an `APIStatusError` that names the target.
-    """
-    location = answer.headers.get("Location")
-    if location is None or not (
-        answer.status in (307, 308)
-        or (answer.status in (301, 302, 303) and request.method in ("GET", "HEAD"))
-    ):
-        return None
-    try:
-        target = url.join(as_spelled(location))
-        safe = request.api_key is None or same_origin(target, request.url)
-    except ValueError:  # no URL, or one without an origin
-        return None
-    return target if safe and target.scheme in ("http", "https") and target.host else None
-
-
-async def _read(answer: aiohttp.ClientResponse, limit: int, pool: Pool) -> bytes:
-    """The whole body, unless it is larger than `limit` bytes."""
-    body = ByteStream(answer, None, None, pool.streams)
-    # Written into one place, the pieces need no memory of their own besides.
-    whole = io.BytesIO()
-    try:
-        while part := await body.read():
-            if whole.tell() + len(part) > limit:
-                raise _too_large(answer, limit)
-            whole.write(part)
-    except BaseException:
-        body.abort()
-        raise
-    body.leave()
-    return whole.getvalue()
-
-
-def _too_large(answer: aiohttp.ClientResponse, limit: int) -> APIResponseValidationError:
-    msg = f"The answer of {answer.url.origin()} is larger than {limit} bytes."
-    return APIResponseValidationError(msg, status_code=answer.status)
-
-
-async def _failure(
-    answer: aiohttp.ClientResponse, pool: Pool, request: Request, secret: str | None
-) -> APIError:
-    """The exception for an answer of status 300 or above; closes the answer."""
-    body = ByteStream(answer, None, None, pool.streams)
-    data = b""
-    # The status is what counts: a body that stalls or breaks off still says something.
-    with suppress(TimeoutError, APIConnectionError):
-        async with asyncio.timeout(ERROR_BODY_WAIT):
-            while len(data) < MAX_ERROR_BODY and (part := await body.read()):
-                data += part
-    if answer.content.at_eof():
-        body.leave()
-    else:
-        body.abort()
-    said = redacted(body_or_text(data), secret)
-    headers = without_secret(answer.headers, secret)
-    return status_error(answer.status, headers, said, picture=request.picture)

@@ -48,7 +48,7 @@ MAX_MESSAGE = 350
 def world(monkeypatch: pytest.MonkeyPatch) -> None:
     """Host names without a network, and the waits for a server's manners cut short."""
     monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", resolve)
-    monkeypatch.setattr("openai_async.http.transport.ERROR_BODY_WAIT", 0.2)
+    monkeypatch.setattr("openai_async.http.answers.ERROR_BODY_WAIT", 0.2)
     monkeypatch.setattr("openai_async.streaming.base.ERROR_BODY_WAIT", 0.2)
     monkeypatch.setattr("openai_async.http.body.LINGER", 0.2)
     # The limit is 64 MiB; reaching it costs a second, so the table's is smaller.

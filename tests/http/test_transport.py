@@ -37,7 +37,8 @@ from openai_async import (
     Timeout,
 )
 from openai_async.http.connection_errors import connection_error
-from openai_async.http.transport import MAX_AT_ONCE, MAX_REDIRECTS
+from openai_async.http.redirects import MAX_REDIRECTS
+from openai_async.http.transport import MAX_AT_ONCE
 from openai_async.testing import Failure, LocalServer, aioresponses
 
 from ..conftest import BASE_URL
@@ -402,7 +403,7 @@ async def test_a_connection_on_which_something_came_unasked_is_hung_up_on(
 async def test_an_error_whose_body_stalls_is_still_that_error(
     raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai_async.http.transport.ERROR_BODY_WAIT", 0.1)
+    monkeypatch.setattr("openai_async.http.answers.ERROR_BODY_WAIT", 0.1)
 
     async def answer(exchange: Exchange) -> None:
         await exchange.send(b"HTTP/1.1 401 No\r\nContent-Length: 100\r\n\r\n")
@@ -416,7 +417,7 @@ async def test_an_error_whose_body_stalls_is_still_that_error(
 async def test_an_error_that_is_not_read_to_its_end_is_hung_up_on_at_once(
     raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai_async.http.transport.MAX_ERROR_BODY", 10)
+    monkeypatch.setattr("openai_async.http.answers.MAX_ERROR_BODY", 10)
 
     async def answer(exchange: Exchange) -> None:
         await exchange.send(b"HTTP/1.1 401 No\r\nContent-Length: 100\r\n\r\n" + b"x" * 20)
