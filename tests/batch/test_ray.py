@@ -18,9 +18,10 @@ from typing import Any
 import orjson
 import pytest
 
+import openai_async
 from openai_async import AsyncClient, AuthenticationError, InvalidArgumentError, OpenAIError
 from openai_async.batch.engines.ray import reading
-from openai_async.batch.engines.ray.cluster import MARK
+from openai_async.batch.engines.ray.cluster import MARK, connect
 from openai_async.batch.engines.ray.engine import RayEngine
 from openai_async.batch.input.lines import Line, parse_line, read_lines
 from openai_async.batch.job import run_batch
@@ -167,6 +168,19 @@ async def test_workers_that_die_again_and_again_end_the_run(
     with pytest.raises(OpenAIError, match="again and again"):
         async for _ in engine.results(requests(4)):
             pass
+
+
+def test_the_nodes_of_a_cluster_get_this_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {}
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **given: options.update(given))
+    monkeypatch.setattr(ray, "cluster_resources", dict)
+
+    assert connect()
+
+    assert options["address"] == "auto"
+    package = Path(openai_async.__file__).parent
+    assert options["runtime_env"] == {"py_modules": [str(package)]}
 
 
 async def test_the_workers_keep_to_one_limit_together(cluster: None, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import openai_async
+
 from ....errors import InvalidArgumentError, OpenAIError
 
 # Bytes of shared memory of a local Ray: a few blocks of input, which is all that is kept there.
@@ -67,7 +69,7 @@ def _join(ray: Any) -> bool:
     Raises:
         OSError, RuntimeError, ValueError, RayError: there is one, and it cannot be joined.
     """
-    package = str(Path(__file__).parents[2])
+    package = str(Path(openai_async.__file__).parent)
     try:
         ray.init(address="auto", runtime_env={"py_modules": [package]}, **_QUIET)
     except ConnectionError:
