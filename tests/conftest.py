@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from openai_async import AsyncClient
-from openai_async.http.waits import Waits
+from openai_async.http.waits import PendingWaits
 from openai_async.testing import LocalServer, aioresponses
 
 from .raw_server import RawServer
@@ -119,8 +119,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that retries would have waited; they wait no time at all."""
     waited: list[float] = []
 
-    async def sleep(self: Waits, seconds: float) -> None:
+    async def sleep(self: PendingWaits, seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr(Waits, "sleep", sleep)
+    monkeypatch.setattr(PendingWaits, "sleep", sleep)
     return waited

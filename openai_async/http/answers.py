@@ -1,4 +1,4 @@
-"""Answers that are read to their end: whole bodies, bounded, and those that say what went wrong."""
+"""Reading a whole answer: a body up to a size limit, or an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import APIConnectionError, APIError, APIResponseValidationError
 from ..wire.codec import body_or_text
 from ..wire.failures import status_error
 from ..wire.redaction import redacted, without_secret
-from .body import ERROR_BODY_WAIT, MAX_ERROR_BODY, ByteStream
+from .body import ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, ByteStream
 
 
 async def read_body(
@@ -41,7 +41,7 @@ async def read_body(
     except BaseException:
         body.abort()
         raise
-    body.leave()
+    body.release()
     return whole.getvalue()
 
 
@@ -57,16 +57,16 @@ async def read_failure(
     *,
     picture: bool,
 ) -> APIError:
-    """The exception for an answer of status 300 or above; closes the answer."""
+    """The exception for an answer with a status of 300 or above; the answer is closed."""
     body = ByteStream(answer, None, None, open_streams)
     data = b""
-    # The status is what counts: a body that stalls or breaks off still says something.
+    # The status matters most: if the body stalls or is truncated, report what has arrived.
     with suppress(TimeoutError, APIConnectionError):
-        async with asyncio.timeout(ERROR_BODY_WAIT):
+        async with asyncio.timeout(ERROR_BODY_TIMEOUT):
             while len(data) < MAX_ERROR_BODY and (part := await body.read()):
                 data += part
     if answer.content.at_eof():
-        body.leave()
+        body.release()
     else:
         body.abort()
     said = redacted(body_or_text(data), secret)

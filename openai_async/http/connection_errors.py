@@ -1,6 +1,6 @@
-"""What the wire raises, as our exceptions: what happened, with whom, and what to check.
+"""The exceptions of aiohttp and below, mapped to ours: what failed, where, and what to check.
 
-An exception of aiohttp's becomes the `__cause__` of ours, so the key is taken out of it first.
+The original becomes the `__cause__` of ours, so the API key is removed from it first.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..errors import APIConnectionError
 from ..wire.redaction import SECRET_HEADERS
 from .aiohttp_internals import ParserError
 
-# What aiohttp, asyncio and the parsers below them raise when the wire is at fault; RuntimeError
-# comes from a session of another loop.
+# What aiohttp, asyncio and their parsers raise when a connection fails; RuntimeError comes from a
+# session of another event loop.
 WIRE_ERRORS = (
     aiohttp.ClientError,
     ParserError,
@@ -34,8 +34,8 @@ WIRE_ERRORS = (
 def connection_error(
     error: BaseException, url: URL, address: str = "base_url"
 ) -> APIConnectionError:
-    """Our exception for aiohttp's: what happened, to whom, and what to check."""
-    _forget_key(error)
+    """Our exception for one of `WIRE_ERRORS`; `address` names the setting to check."""
+    _redact_exception(error)
     where = str(url.origin() if url.absolute else url)
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         return APIConnectionError(f"The proxy on the way to {where} failed: {_reason(error)}.")
@@ -52,11 +52,11 @@ def connection_error(
 
 
 def is_certificate_error(error: BaseException | None) -> bool:
-    """Whether one side does not trust the other's certificate, which a retry would not change."""
+    """Whether either side rejected the other's certificate, which no retry would change."""
     while error is not None:
         if isinstance(error, aiohttp.ServerFingerprintMismatch | ssl.SSLCertVerificationError):
             return True
-        # What the server said about ours: SSLV3_ALERT_BAD_CERTIFICATE, TLSV1_ALERT_UNKNOWN_CA...
+        # The server's alert about ours: SSLV3_ALERT_BAD_CERTIFICATE, TLSV1_ALERT_UNKNOWN_CA...
         reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
         if re.search("CERTIFICATE|_CA$", reason or ""):
             return True
@@ -64,30 +64,30 @@ def is_certificate_error(error: BaseException | None) -> bool:
     return False
 
 
-def forget_frames(error: BaseException) -> None:
-    """Take the traceback from an exception of aiohttp's.
+def drop_traceback(error: BaseException) -> None:
+    """Remove the traceback from an exception that aiohttp keeps (`StreamReader.exception()`).
 
-    aiohttp keeps what it raises (`StreamReader.exception()`), and the traceback's frames keep both
-    of them and, by way of their callers, the reader of a stream: until the garbage collector came,
-    who left the loop of a stream that had been tried again would not hang up.
+    Its frames refer to the exception and, through their callers, to the reader of the stream. That
+    cycle would delay closing an abandoned stream until the garbage collector runs.
     """
     error.__traceback__ = None
 
 
-def _forget_key(error: BaseException | None) -> None:
-    """Take the key out of an exception that will be our `__cause__`, and printed by reporters.
+def _redact_exception(error: BaseException | None) -> None:
+    """Remove secrets from an exception that becomes a `__cause__`, and so may be printed.
 
-    aiohttp keeps the request's headers in it, and its parser quotes what the server sent and it
-    could not read (as `b'...'`, or below an empty line): that may repeat the key, or be an answer.
+    aiohttp's exceptions hold the request's headers, and its parser quotes the bytes that it could
+    not parse (as `b'...'`, or after an empty line), which may repeat the key or be part of an
+    answer.
     """
     while error is not None:
-        forget_frames(error)
+        drop_traceback(error)
         if isinstance(error, aiohttp.ClientResponseError):
             headers = CIMultiDict(error.request_info.headers)
             for name in SECRET_HEADERS:
                 headers.popall(name, None)
             sent = error.request_info
-            # The query is removed too, as some vendors have the key there.
+            # The query too: some vendors expect the key there.
             error.request_info = aiohttp.RequestInfo(
                 sent.url.with_query(None),
                 sent.method,
@@ -96,28 +96,28 @@ def _forget_key(error: BaseException | None) -> None:
             )
             error.args = (error.request_info, error.history)
         else:
-            error.args = tuple(map(_unquoted, error.args))
+            error.args = tuple(map(_without_quoted_bytes, error.args))
         if hasattr(error, "message"):
-            error.message = _unquoted(error.message)
+            error.message = _without_quoted_bytes(error.message)
         error = error.__cause__ or error.__context__
 
 
-def _unquoted(value: Any) -> Any:
+def _without_quoted_bytes(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return re.sub(r"""\bb(['"]).*\1""", "(bytes)", value.split("\n\n")[0], flags=re.DOTALL)
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong, in the words of the innermost cause, on one line without a full stop."""
+    """The innermost cause's message, on one line without a full stop."""
     while (inner := getattr(error, "os_error", None) or error.__cause__) is not None:
         error = inner
     if isinstance(error, ssl.SSLError):
         text = getattr(error, "verify_message", None) or error.reason
     elif isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno:
-        # asyncio puts the address where the system's words should be; the number says it better.
+        # asyncio replaces the system's message by the address; errno still tells what it was.
         text = os.strerror(error.errno)
     else:
         text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
-    line = " ".join(_unquoted(str(text or type(error).__name__).strip()).split())
+    line = " ".join(_without_quoted_bytes(str(text or type(error).__name__).strip()).split())
     return line[:120].rstrip(".: ")

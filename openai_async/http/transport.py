@@ -1,7 +1,7 @@
 """One attempt of one request, through the aiohttp session of its loop.
 
-A `Request` goes in, a `Response` comes out, and what goes wrong between is one of our exceptions.
-Nothing here knows of retries or of the shapes of JSON.
+It takes a `Request`, and returns a `Response` or raises one of our exceptions. Retries and the
+contents of JSON are no concern of this module.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from .aiohttp_internals import reused
 from .answers import read_body, read_failure
 from .authorization import authorized
 from .body import ByteStream
-from .connection_errors import WIRE_ERRORS, connection_error, forget_frames
+from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback
 from .deadlines import Deadline
 from .pool import Pool, Pools
 from .proxy import Proxy
 from .redirects import MAX_REDIRECTS, redirect_target
 from .request import Request, Response
-from .waits import CLOSED, Waits
+from .waits import CLOSED, PendingWaits
 
-# How many stale connections in a row are put up with; after that it is an error like any other.
-MAX_STALE = 4
-# Larger bodies go to aiohttp as a file, which it sends in pieces. Bytes it would write in one go,
-# and say in a warning that this blocks the loop.
-MAX_AT_ONCE = 1024 * 1024
-# Bytes of one header. aiohttp stops at 8190, but policies and the tokens of gateways are longer.
-# Envoy, which many gateways are built on, passes on 60 KiB of headers in all.
+# A request is sent again on at most this many stale connections in a row; the next one is an error.
+MAX_STALE_CONNECTIONS = 4
+# Larger bodies are passed to aiohttp as a file, which it sends in chunks. It would write bytes in a
+# single call, and warn that this blocks the event loop.
+MAX_SINGLE_WRITE = 1024 * 1024
+# Bytes of one response header. aiohttp's default of 8190 is too small for some gateways' policies
+# and tokens. Envoy, which many gateways are built on, allows 60 KiB of headers in all.
 MAX_HEADER = 64 * 1024
 
 SSL = SSLContext | aiohttp.Fingerprint | bool
@@ -83,8 +83,8 @@ class Transport:
         self.warned_of_plain_http = False
 
     @property
-    def waits(self) -> Waits:
-        """What middlewares wait with; `close` ends their waits."""
+    def waits(self) -> PendingWaits:
+        """How middlewares wait: `close` ends these waits."""
         return self._pools.waits
 
     @property
@@ -93,7 +93,7 @@ class Transport:
         return self._pools.closed
 
     async def close(self) -> None:
-        """Close the sessions of all loops; what is still under way fails."""
+        """Close the sessions of all loops; requests in flight fail."""
         await self._pools.close()
 
     async def send(self, request: Request) -> Response:
@@ -103,14 +103,14 @@ class Transport:
             APIStatusError: the answer's status is 300 or above.
             APITimeoutError: `request.timeout` ran out.
             APIConnectionError: there was no complete answer.
-            OpenAIError: the client is closed, or has no usable API key; or no loop is running.
+            OpenAIError: the client is closed or has no usable API key, or no loop is running.
         """
         if not _in_a_task():
             return await _in_its_own_task(self.send(request))
         own = request.api_key is None
         pool = self._pools.get(own=own) or await self._pools.open(own=own)
-        # Our own slots instead of the connector's limit: there, waiting for a free connection
-        # counts against the connect timeout, which fails the tail of every large fan-out.
+        # Our own semaphore instead of the connector's limit: waiting for that counts against the
+        # connect timeout, so that the last requests of every large fan-out would fail.
         if not pool.slots.acquire_nowait():
             await pool.slots.acquire()
         stream = None
@@ -146,7 +146,7 @@ class Transport:
             )
             raise APITimeoutError(msg) from error
         except TimeoutError as error:
-            if not deadline.expired:  # the kernel's ETIMEDOUT
+            if not deadline.expired:  # ETIMEDOUT, from the kernel
                 raise connection_error(error, request.url, request.address) from error
             msg = (
                 f"No complete answer within {request.timeout.total:g} s. "
@@ -165,7 +165,7 @@ class Transport:
             raise connection_error(error, request.url, request.address) from error
 
     async def _exchange(self, pool: Pool, request: Request) -> Response:
-        """Send the request; read the answer, or for a stream its headers."""
+        """Send the request, and read the whole answer, or only the headers of a stream."""
         headers, secret = await authorized(request, self._proxy.secrets)
         answer = await self._send(request.url, pool, request, headers)
         if answer.status >= 300:
@@ -192,7 +192,7 @@ class Transport:
         request: Request,
         headers: CIMultiDict[str],
     ) -> aiohttp.ClientResponse:
-        """The answer that a redirect leads to, where it is safe to go on."""
+        """Follow redirects as long as that is safe; returns the last answer."""
         url = request.url
         for _ in range(MAX_REDIRECTS):
             target = redirect_target(answer, url, request)
@@ -206,18 +206,18 @@ class Transport:
     async def _send(
         self, url: URL, pool: Pool, request: Request, headers: CIMultiDict[str]
     ) -> aiohttp.ClientResponse:
-        """The answer of one URL, its headers read, on a connection that is alive.
+        """Send the request to one URL and read the answer's headers.
 
-        A server may close an idle connection in the moment a request goes out on it. That is
-        nobody's failure: the request is sent again at once, as RFC 9112 (section 9.3.1) allows
-        where no byte of an answer has come, and uses up neither retries nor budget.
+        A server may close an idle connection just as a request is sent on it. The request is then
+        sent again at once, as RFC 9112 (section 9.3.1) allows if no byte of an answer has arrived.
+        This counts against neither `max_retries` nor the retry budget.
         """
         body: bytes | io.BytesIO | None = request.body
-        for stale in range(MAX_STALE, -1, -1):
-            if request.body is not None and len(request.body) > MAX_AT_ONCE:
+        for stale in range(MAX_STALE_CONNECTIONS, -1, -1):
+            if request.body is not None and len(request.body) > MAX_SINGLE_WRITE:
                 body = io.BytesIO(request.body)
-            # Looked at here, where no await stands between: the client may have been closed while
-            # this request waited for its slot or its key.
+            # Checked right before sending, without an await in between: the client may have been
+            # closed while this request waited for its slot or its key.
             self._pools.check_open(pool)
             reused.set(False)
             try:
@@ -228,7 +228,7 @@ class Transport:
                     headers=headers if url.scheme == "https" else self._proxy.added_to(headers),
                     skip_auto_headers=request.removed or None,
                     allow_redirects=False,
-                    # What a session of the user's own may have set otherwise.
+                    # A session passed by the user may have other defaults.
                     raise_for_status=False,
                     auto_decompress=True,
                     timeout=_client_timeout(request.timeout.connect, pool.owned),
@@ -239,17 +239,19 @@ class Transport:
                     ssl=self._ssl,
                 )
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                began = not isinstance(getattr(error, "message", ""), str)  # half a header came
+                began = not isinstance(
+                    getattr(error, "message", ""), str
+                )  # part of a header arrived
                 if not stale or began or not reused.get():
                     raise
-                forget_frames(error)
+                drop_traceback(error)
         raise AssertionError  # the last round returns or raises
 
 
 @lru_cache(maxsize=64)
 def _client_timeout(connect: float | None, own: bool) -> aiohttp.ClientTimeout:
-    # `connect` covers DNS, TCP and TLS, and a wait for the connector's limit, which our own
-    # session does not have. In a session we were given that wait must not count.
+    # aiohttp's `connect` covers DNS, TCP and TLS, and waiting for the connector's limit. Our own
+    # session has no such limit; in one passed by the user, that wait must not count.
     if own:
         return aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=None)
     return aiohttp.ClientTimeout(total=None, sock_connect=connect)
@@ -267,13 +269,13 @@ def _in_a_task() -> bool:
 
 
 async def _in_its_own_task(sent: Coroutine[Any, Any, Response]) -> Response:
-    """For callers that drive their coroutines by hand, as patched event loops do.
+    """Send from a new task, for callers outside of any, as in some patched event loops.
 
-    Time limits, ours and aiohttp's, cancel the task that they run in, so there has to be one.
+    Timeouts, ours and aiohttp's, cancel the current task, so there has to be one.
     """
     task = asyncio.ensure_future(sent)
     try:
         return await task
-    except BaseException:  # GeneratorExit too, if the caller is dropped while waiting
+    except BaseException:  # also GeneratorExit: the caller's coroutine was closed
         task.cancel()
         raise

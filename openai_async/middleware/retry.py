@@ -15,7 +15,7 @@ from ..errors import (
 )
 from ..http.connection_errors import is_certificate_error
 from ..http.request import Request, Response
-from ..http.waits import Waits
+from ..http.waits import PendingWaits
 from ..options import RetryPolicy
 from ..wire.failures import advise
 from . import Send
@@ -45,7 +45,7 @@ class Retry:
     | a stream that has given its first chunk     | no: it is past this middleware    |
     """
 
-    def __init__(self, policy: RetryPolicy, waits: Waits) -> None:
+    def __init__(self, policy: RetryPolicy, waits: PendingWaits) -> None:
         self.policy = policy
         self._waits = waits
         self.budget = RetryBudget(policy.budget)

@@ -26,7 +26,7 @@ from ..errors import (
     OpenAIError,
     StreamInterruptedError,
 )
-from ..http.body import ERROR_BODY_WAIT, MAX_ERROR_BODY, ByteStream
+from ..http.body import ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, ByteStream
 from ..http.request import Response
 from ..types.base import APIObject, ResponseMeta
 from ..types.chat import ChatCompletion
@@ -470,7 +470,7 @@ class AsyncStream(ABC, Generic[Event]):
         assert self._body is not None
         # Look at what has come, even if the rest stalls or breaks off.
         with suppress(TimeoutError, APIConnectionError):
-            async with asyncio.timeout(ERROR_BODY_WAIT):
+            async with asyncio.timeout(ERROR_BODY_TIMEOUT):
                 while len(data) < MAX_ERROR_BODY and (part := await self._body.read()):
                     data += part
         value = redacted(body_or_text(data), self._secret)
@@ -497,7 +497,7 @@ class AsyncStream(ABC, Generic[Event]):
         self._ready.clear()
         if self._body is not None:
             if self._done:
-                self._body.leave()
+                self._body.release()
             else:
                 self._body.abort()
 

@@ -21,7 +21,7 @@ from openai_async import (
     Request,
 )
 from openai_async.http.request import Response
-from openai_async.http.waits import Waits
+from openai_async.http.waits import PendingWaits
 from openai_async.middleware import Send
 from openai_async.middleware.pacing.lanes import Lane, total_tokens
 from openai_async.middleware.pacing.pace import FIRST_REQUESTS
@@ -335,7 +335,7 @@ async def test_a_forked_child_is_held_up_by_nothing_that_its_parent_has_under_wa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("openai_async.middleware.pacing.pace.PATIENCE", inf)
-    lane = Lane(RateLimit(), Waits())
+    lane = Lane(RateLimit(), PendingWaits())
     for _ in range(FIRST_REQUESTS):
         assert lane.enter_now(None) is not None
     waiting = asyncio.create_task(lane.enter(None))

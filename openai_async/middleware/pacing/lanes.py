@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 from ...errors import APIStatusError, InvalidArgumentError, OpenAIError
 from ...http.body import running_loop
 from ...http.request import Request, Response
-from ...http.waits import Waits
+from ...http.waits import PendingWaits
 from ...options import RateLimit
 from ...types.rate_limits import ModelPace, RateLimits
 from .. import Send
@@ -40,7 +40,7 @@ class Pacing:
     It stands next to the wire, within the retries: each attempt waits for its own turn.
     """
 
-    def __init__(self, limit: RateLimit, waits: Waits) -> None:
+    def __init__(self, limit: RateLimit, waits: PendingWaits) -> None:
         self.limit = limit
         self._waits = waits
         self._lanes: dict[str, Lane] = {}
@@ -100,7 +100,7 @@ class Lane:
     several threads.
     """
 
-    def __init__(self, limit: RateLimit, waits: Waits) -> None:
+    def __init__(self, limit: RateLimit, waits: PendingWaits) -> None:
         self._waits = waits
         self.pace = Pace(limit)
         self._estimate = limit.estimate_tokens or estimate_tokens
