@@ -64,7 +64,7 @@ class Retry:
                     raise
                 cost = _cost(error)
                 path = request.url.path  # for the log: a query may hold a vendor's key
-                if not self.budget.take(cost):
+                if not self.budget.acquire(cost):
                     log.info("%s %s: no retry, the budget is used up", request.method, path)
                     raise
                 paid = cost
@@ -80,7 +80,7 @@ class Retry:
             else:
                 response.attempts, response.rejections = attempt, rejections
                 if self.budget.tokens < self.budget.capacity:
-                    self.budget.give(paid or SUCCESS_REFUND)
+                    self.budget.release(paid or SUCCESS_REFUND)
                 return response
             await self._waits.sleep(delay)
             attempt += 1
@@ -151,12 +151,12 @@ class RetryBudget:
     def __attrs_post_init__(self) -> None:
         self.tokens = self.capacity
 
-    def take(self, cost: int) -> bool:
+    def acquire(self, cost: int) -> bool:
         """Pay for a retry, if there is enough."""
         if cost > self.tokens:
             return False
         self.tokens -= cost
         return True
 
-    def give(self, refund: int) -> None:
+    def release(self, refund: int) -> None:
         self.tokens = min(self.capacity, self.tokens + refund)

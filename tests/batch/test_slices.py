@@ -22,7 +22,7 @@ from openai_async.batch.engines.ray.shared_limit import (
 from openai_async.batch.engines.ray.shared_pacing import SlicePacing
 from openai_async.http.request import Request, Response
 from openai_async.middleware import Send
-from openai_async.middleware.pacing.pace import FIRST_REQUESTS, Pace, Ticket
+from openai_async.middleware.pacing.pace import INITIAL_WINDOW, Pace, Reservation
 
 
 class Workers:
@@ -31,14 +31,14 @@ class Workers:
     def __init__(self, limit: RateLimit, *names: str, want: int = 50, tokens: float = 0.0) -> None:
         self.slices = Slices(Pace(limit))
         self.now = 0.0
-        self.granted: list[tuple[float, str, list[Ticket]]] = []
+        self.granted: list[tuple[float, str, list[Reservation]]] = []
         self._tokens = [tokens] * want
         for name in names:
             self.ask(name)
 
     def ask(self, name: str) -> None:
-        def grant(tickets: list[Ticket]) -> None:
-            self.granted.append((self.now, name, tickets))
+        def grant(reservations: list[Reservation]) -> None:
+            self.granted.append((self.now, name, reservations))
 
         self.slices.waiting.append(Ask(name, self._tokens, grant))
 
@@ -48,16 +48,16 @@ class Workers:
         while self.now < end:
             before = len(self.granted)
             wait = self.slices.serve(self.now)
-            for _, name, tickets in self.granted[before:]:
-                for ticket in tickets:
-                    self.slices.finish(name, Outcome("answered", "", ticket), self.now)
+            for _, name, reservations in self.granted[before:]:
+                for reservation in reservations:
+                    self.slices.finish(name, Outcome("answered", "", reservation), self.now)
                 self.ask(name)
             self.now += min(wait, end - self.now) if len(self.granted) == before else 0.001
 
     def count(self, name: str | None = None, *, since: float = 0.0, until: float = inf) -> int:
         return sum(
-            len(tickets)
-            for at, who, tickets in self.granted
+            len(reservations)
+            for at, who, reservations in self.granted
             if name in (None, who) and since <= at < until
         )
 
@@ -87,7 +87,7 @@ def test_tokens_are_kept_to_as_well() -> None:
 def test_workers_take_turns() -> None:
     workers = Workers(RateLimit(requests_per_minute=6000, adaptive=False), "a", "b")
     workers.run(20)
-    largest = max(len(tickets) for _, _, tickets in workers.granted)
+    largest = max(len(reservations) for _, _, reservations in workers.granted)
     assert abs(workers.count("a") - workers.count("b")) <= largest
 
 
@@ -102,7 +102,7 @@ def test_a_slice_is_what_is_due_in_a_short_time() -> None:
 def test_nobody_gets_more_than_it_has_waiting() -> None:
     workers = Workers(RateLimit(requests_per_minute=60_000, adaptive=False), "a", want=3)
     workers.run(1)
-    assert max(len(tickets) for _, _, tickets in workers.granted) == 3
+    assert max(len(reservations) for _, _, reservations in workers.granted) == 3
 
 
 def test_without_any_limit_all_is_granted_at_once() -> None:
@@ -114,8 +114,8 @@ def test_without_any_limit_all_is_granted_at_once() -> None:
 def test_a_429_that_one_worker_meets_holds_up_all() -> None:
     workers = Workers(RateLimit(), "a", "b", want=1)
     workers.slices.serve(0.0)
-    (_, _, (ticket,)), _ = workers.granted
-    workers.slices.finish("a", Outcome("refused", "", ticket, None, 7.0), 1.0)
+    (_, _, (reservation,)), _ = workers.granted
+    workers.slices.finish("a", Outcome("rate_limited", "", reservation, None, 7.0), 1.0)
     workers.ask("b")
     assert workers.slices.serve(1.0) == pytest.approx(7.0)
     assert workers.slices.known(1.0).paused == pytest.approx(7.0)
@@ -124,9 +124,9 @@ def test_a_429_that_one_worker_meets_holds_up_all() -> None:
 def test_what_was_not_used_goes_to_the_others() -> None:
     workers = Workers(RateLimit(requests_per_minute=60, adaptive=False), "a", "b")
     workers.slices.serve(0.0)
-    ((_, name, (ticket,)),) = workers.granted
+    ((_, name, (reservation,)),) = workers.granted
     assert workers.slices.serve(0.0) > 0
-    workers.slices.finish(name, Outcome("unused", "", ticket), 0.0)
+    workers.slices.finish(name, Outcome("not_sent", "", reservation), 0.0)
     assert workers.slices.serve(0.0) == inf
     assert workers.count("b") == 1
 
@@ -147,10 +147,10 @@ def test_a_dead_worker_holds_nobody_up() -> None:
     """While nothing is known of a server there are only so many at once, dead ones not counted."""
     workers = Workers(RateLimit(), "a", "b")
     assert workers.slices.serve(0.0) > 0
-    assert (workers.count("a"), workers.count("b")) == (FIRST_REQUESTS, 0)
+    assert (workers.count("a"), workers.count("b")) == (INITIAL_WINDOW, 0)
     workers.slices.forget("a")
     workers.slices.serve(0.0)
-    assert workers.count("b") == FIRST_REQUESTS
+    assert workers.count("b") == INITIAL_WINDOW
 
 
 # --- the middleware, and the limiter as a plain object ---
@@ -253,13 +253,13 @@ async def test_who_is_cancelled_while_waiting_gives_the_ticket_back() -> None:
     limiter = CountingLimiter(RateLimit())  # which lets so many be under way at first, and no more
     limiter.arrives.clear()
     one, other = pacing(limiter, "a"), pacing(limiter, "b")
-    cancelled = [asyncio.create_task(one(request(), good)) for _ in range(FIRST_REQUESTS)]
+    cancelled = [asyncio.create_task(one(request(), good)) for _ in range(INITIAL_WINDOW)]
     await limiter.asked.wait()
     for task in cancelled:
         task.cancel()
     await asyncio.gather(*cancelled, return_exceptions=True)
     limiter.arrives.set()
-    await hold_together(other, FIRST_REQUESTS)
+    await hold_together(other, INITIAL_WINDOW)
     await one.close()
     await other.close()
 
@@ -267,12 +267,12 @@ async def test_who_is_cancelled_while_waiting_gives_the_ticket_back() -> None:
 async def test_who_is_cancelled_with_the_ticket_in_hand_gives_it_back() -> None:
     limiter = CountingLimiter(RateLimit())
     one, other = pacing(limiter, "a"), pacing(limiter, "b")
-    cancelled = [asyncio.create_task(one(request(), good)) for _ in range(FIRST_REQUESTS)]
+    cancelled = [asyncio.create_task(one(request(), good)) for _ in range(INITIAL_WINDOW)]
     limiter.soon = [task.cancel for task in cancelled]
     outcomes = await asyncio.gather(*cancelled, return_exceptions=True)
     assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
     limiter.soon.clear()
-    await hold_together(other, FIRST_REQUESTS)
+    await hold_together(other, INITIAL_WINDOW)
     await one.close()
     await other.close()
 
@@ -280,8 +280,8 @@ async def test_who_is_cancelled_with_the_ticket_in_hand_gives_it_back() -> None:
 async def test_while_nothing_is_known_answers_let_the_next_ones_go() -> None:
     limiter = Limiter(RateLimit())
     middleware = pacing(limiter)
-    await hold_together(middleware, FIRST_REQUESTS)
-    await hold_together(middleware, FIRST_REQUESTS)
+    await hold_together(middleware, INITIAL_WINDOW)
+    await hold_together(middleware, INITIAL_WINDOW)
     await middleware.close()
 
 
@@ -321,9 +321,9 @@ async def test_when_the_limiter_is_gone_who_waits_is_told() -> None:
 
 async def test_tickets_of_an_earlier_life_of_the_limiter_mean_nothing() -> None:
     limiter = Limiter(RateLimit())
-    old = Outcome("lost", "another life", (0.0, 0.0, 0.0, 0.0, 0.0))
+    old = Outcome("failed", "another life", (0.0, 0.0, 0.0, 0.0, 0.0))
     grant = await limiter.ask("a", "m", [0.0] * 10, [old] * 10)
-    assert len(grant.tickets) == FIRST_REQUESTS
+    assert len(grant.reservations) == INITIAL_WINDOW
     await limiter.report("a", "m", [old] * 10)
     question = asyncio.create_task(limiter.ask("a", "m", [0.0], []))
     await asyncio.sleep(0)
@@ -338,15 +338,15 @@ async def test_a_question_of_a_worker_that_is_dead_takes_nothing() -> None:
     await limiter.forget("a")
     late = asyncio.create_task(limiter.ask("a", "m", [0.0] * 10, []))
     await asyncio.sleep(0)
-    assert len((await limiter.ask("b", "m", [0.0] * 10, [])).tickets) == FIRST_REQUESTS
+    assert len((await limiter.ask("b", "m", [0.0] * 10, [])).reservations) == INITIAL_WINDOW
     late.cancel()
     await asyncio.gather(late, return_exceptions=True)
 
 
 async def test_what_a_dead_worker_says_afterwards_is_not_counted_again() -> None:
     limiter = Limiter(RateLimit())
-    grant = await limiter.ask("a", "m", [0.0] * FIRST_REQUESTS, [])
+    grant = await limiter.ask("a", "m", [0.0] * INITIAL_WINDOW, [])
     await limiter.forget("a")
-    late = [Outcome("lost", grant.life, ticket) for ticket in grant.tickets]
+    late = [Outcome("failed", grant.life, reservation) for reservation in grant.reservations]
     await limiter.report("a", "m", late)
-    assert len((await limiter.ask("b", "m", [0.0] * 10, [])).tickets) == FIRST_REQUESTS
+    assert len((await limiter.ask("b", "m", [0.0] * 10, [])).reservations) == INITIAL_WINDOW

@@ -24,11 +24,11 @@ WINDOW = 61.0
 # never less than a twentieth, and find out slowly, per second, whether the others have gone.
 SHARE_CUT = 0.7
 SHARE_GAIN = 0.02
-LEAST_SHARE = 0.05
+MIN_SHARE = 0.05
 # One request that is far too large must not hold up the others for longer: seconds.
-LONGEST_DEBT = 60.0
+MAX_DEBT = 60.0
 # Headers may be mistaken, and without a request there are no new ones: one every ten minutes.
-LEAST_RATE = 1 / 600
+MIN_RATE = 1 / 600
 # How much has to be taken beyond what is filled up, before it must show in what is left.
 EVIDENCE = 50.0
 
@@ -80,7 +80,7 @@ class Bucket:
         # Sums of floats: a billionth of a request is none.
         return pause if missing <= 1e-9 else max(pause, missing / self.rate)
 
-    def take(self, cost: float) -> float:
+    def reserve(self, cost: float) -> float:
         """Take it, whether it is there or not; returns what was taken of the level.
 
         That may be less: the answer will tell whether it really costs so much.
@@ -88,11 +88,11 @@ class Bucket:
         self.sent += cost
         if self.rate == inf:
             return 0.0
-        charged = min(cost, self.rate * LONGEST_DEBT)
+        charged = min(cost, self.rate * MAX_DEBT)
         self._level -= charged
         return charged
 
-    def give(self, amount: float) -> None:
+    def refund(self, amount: float) -> None:
         """Put back what was not needed; a negative amount takes more."""
         if self.rate != inf:
             self._level += amount
@@ -104,7 +104,7 @@ class Bucket:
 
     def set_rate(self, rate: float, now: float) -> None:
         """From now on. What has filled up so far stays."""
-        rate = min(max(rate, LEAST_RATE), self.ceiling)
+        rate = min(max(rate, MIN_RATE), self.ceiling)
         capacity = max(1.0, rate * BURST)
         if self.rate == inf:
             self._level, self._at = capacity, now
@@ -113,10 +113,10 @@ class Bucket:
             self._level = min(self._level, capacity)
         self.rate, self.capacity = rate, capacity
 
-    def share_less(self) -> None:
+    def reduce_share(self) -> None:
         """A 429 came in spite of what the headers said."""
         self.scale = max(1.0, self.scale / 2)
-        self._share = max(LEAST_SHARE, self._share * SHARE_CUT)
+        self._share = max(MIN_SHARE, self._share * SHARE_CUT)
 
     def learn(
         self, limit: int, left: int, reset: float | None, sent: float, age: float, now: float
@@ -156,9 +156,9 @@ class Bucket:
             # What the server has left also says that there is no debt; to the user's own limit
             # there may be one.
             self._level = max(self._level, 0.0)
-        self._bound(stock)
+        self._clamp_level(stock)
 
-    def compare(self, limit: int, left: int, sent: float, age: float, now: float) -> None:
+    def calibrate_scale(self, limit: int, left: int, sent: float, age: float, now: float) -> None:
         """Whether what we take shows in what is left. If it does not, there is more to be had.
 
         So it is with gateways that copy headers from somewhere, and with limits of other lengths
@@ -174,15 +174,15 @@ class Bucket:
         if enough or surplus < 0 or left > first_left:
             self._mark = (left, sent, now - age)
 
-    def _bound(self, stock: float) -> None:
+    def _clamp_level(self, stock: float) -> None:
         """No higher than what the server has left, no lower than the longest debt."""
-        self._level = max(min(self._level, stock), -self.rate * LONGEST_DEBT)
+        self._level = max(min(self._level, stock), -self.rate * MAX_DEBT)
 
     def _follow_window(self, rate: float, stock: float, reset: float, now: float) -> None:
         """What is left is spread over the rest of the window; then wait for the next one."""
         if stock >= 1:
             self.set_rate(self._share * stock / max(reset, 1.0), now)
-            self._bound(stock)
+            self._clamp_level(stock)
         else:
             self.set_rate(self._share * rate, now)
             self.empty(reset)

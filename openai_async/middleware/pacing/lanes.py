@@ -24,12 +24,12 @@ from ...http.waits import PendingWaits
 from ...options import RateLimit
 from ...types.rate_limits import ModelPace, RateLimits
 from .. import Send
-from .pace import Pace, Ticket
+from .pace import Pace, Reservation
 from .token_estimate import estimate_tokens
 
 # Answers are looked at once in this time, in seconds: all of them at fifty a second, and above that
 # enough of them. Reading headers and usage takes longer than everything else here together.
-LOOK = 0.02
+SAMPLE_INTERVAL = 0.02
 Params: TypeAlias = Mapping[str, Any] | None
 _TOTAL_TOKENS = re.compile(rb'"total_tokens"\s*:\s*(\d{1,12})')
 
@@ -50,16 +50,16 @@ class Pacing:
             return await send(request)
         params = request.params
         lane = self._lane(None if params is None else params.get("model"))
-        ticket = lane.enter_now(params) or await lane.enter(params)
+        reservation = lane.enter_now(params) or await lane.enter(params)
         try:
             response = await send(request)
         except APIStatusError as error:
-            lane.failed(ticket, error)
+            lane.failed(reservation, error)
             raise
         except BaseException:
-            lane.lost(ticket)
+            lane.lost(reservation)
             raise
-        lane.answered(ticket, response)
+        lane.answered(reservation, response)
         return response
 
     def known(self) -> dict[str, ModelPace]:
@@ -77,7 +77,7 @@ class _Waiter:
 
     __slots__ = ("estimate", "params", "turn")
 
-    def __init__(self, params: Params, turn: asyncio.Future[Ticket]) -> None:
+    def __init__(self, params: Params, turn: asyncio.Future[Reservation]) -> None:
         self.params = params
         self.turn = turn
         self.estimate: float | None = None  # made once, when it is wanted
@@ -107,10 +107,10 @@ class Lane:
         self._adaptive = limit.adaptive
         self._lock = threading.Lock()
         self._queues: dict[asyncio.AbstractEventLoop, _Queue] = {}
-        self._next_look = -inf
+        self._next_sample = -inf
         self._process = getpid()
 
-    def enter_now(self, params: Params) -> Ticket | None:
+    def enter_now(self, params: Params) -> Reservation | None:
         """Leave at once, if that is possible and nobody waits."""
         if self._process != getpid():
             self._begin_anew()
@@ -119,12 +119,12 @@ class Lane:
         tokens = self._tokens(params) if self.pace.counts_tokens else 0.0
         now = monotonic()
         with self._lock:
-            return self.pace.take(tokens, now) if self.pace.wait(tokens, now) <= 0 else None
+            return self.pace.reserve(tokens, now) if self.pace.wait(tokens, now) <= 0 else None
 
-    async def enter(self, params: Params) -> Ticket:
+    async def enter(self, params: Params) -> Reservation:
         """Wait for the turn."""
         loop = asyncio.get_running_loop()
-        turn: asyncio.Future[Ticket] = loop.create_future()
+        turn: asyncio.Future[Reservation] = loop.create_future()
         queue = self._queues.setdefault(loop, _Queue())
         queue.waiting.append(_Waiter(params, turn))
         self._serve(loop)
@@ -133,66 +133,66 @@ class Lane:
         except BaseException:  # GeneratorExit too, of who is dropped while waiting
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 with self._lock:
-                    self.pace.untake(turn.result())
+                    self.pace.cancel_reservation(turn.result())
             elif not loop.is_closed():
                 turn.cancel()  # dropped: whoever serves the queue passes it over
             self._serve(loop)
             raise
 
-    def answered(self, ticket: Ticket, response: Response) -> None:
+    def answered(self, reservation: Reservation, response: Response) -> None:
         """A good answer: its headers tell of limits, its `usage` of tokens."""
         now = monotonic()
-        look = now >= self._next_look
-        if not look and self.pace.open:
+        look = now >= self._next_sample
+        if not look and self.pace.unbounded:
             return
         known = None
         if look:
-            self._next_look = now + LOOK
+            self._next_sample = now + SAMPLE_INTERVAL
             if self._adaptive:
                 known = RateLimits.from_headers(response.headers)
         with self._lock:
-            self.pace.answered(ticket, known, now)
+            self.pace.answered(reservation, known, now)
         if look and self.pace.counts_tokens:
             if response.stream is not None:
-                response.on_usage = lambda tokens: self._settle(ticket, tokens)
+                response.on_usage = lambda tokens: self._settle(reservation, tokens)
             elif (tokens := total_tokens(response.body)) is not None:
-                self._settle(ticket, tokens)
+                self._settle(reservation, tokens)
         if self._queues:
             self._serve_all()
 
-    def failed(self, ticket: Ticket, error: APIStatusError) -> None:
+    def failed(self, reservation: Reservation, error: APIStatusError) -> None:
         """A status of 300 or above; 429 slows everybody down."""
         now = monotonic()
         known = RateLimits.from_headers(error.headers or {}) if self._adaptive else None
         with self._lock:
             if error.status_code == 429:
-                self.pace.refused(ticket, known, error.retry_after, now)
+                self.pace.rate_limited(reservation, known, error.retry_after, now)
             elif error.status_code < 500:
-                self.pace.judged(ticket, known, now)
+                self.pace.rejected_as_invalid(reservation, known, now)
             else:
-                self.pace.lost(ticket)
+                self.pace.failed(reservation)
         self._serve_all()
 
-    def lost(self, ticket: Ticket) -> None:
+    def lost(self, reservation: Reservation) -> None:
         """No answer came."""
         with self._lock:
-            self.pace.lost(ticket)
+            self.pace.failed(reservation)
         self._serve_all()
 
     def known(self) -> ModelPace:
         """What `client.rate_limits` shows."""
         waiting = sum(len(queue.waiting) for queue in [*self._queues.values()])
-        return self.pace.seen(waiting, monotonic())
+        return self.pace.snapshot(waiting, monotonic())
 
     def _begin_anew(self) -> None:
         """In a forked child: who waits, and who holds the lock, is in the parent."""
         self._process = getpid()
         self._lock, self._queues = threading.Lock(), {}
-        self.pace.none_under_way()
+        self.pace.reset_in_flight()
 
-    def _settle(self, ticket: Ticket, tokens: int) -> None:
+    def _settle(self, reservation: Reservation, tokens: int) -> None:
         with self._lock:
-            self.pace.settle(ticket, tokens)
+            self.pace.settle(reservation, tokens)
 
     def _serve_all(self) -> None:
         """The pace has changed: see who may leave now."""
@@ -227,7 +227,7 @@ class Lane:
         del self._queues[loop]
 
     def _let_go(self, waiter: _Waiter) -> float:
-        """Give the first in the queue its ticket, or say how many seconds it has to wait.
+        """Give the first in the queue its reservation, or say how many seconds it has to wait.
 
         Its tokens are estimated now: when it came, nothing may have been known of a limit.
         """
@@ -242,7 +242,7 @@ class Lane:
             tokens = (waiter.estimate or 0.0) * self.pace.correction
             wait = self.pace.wait(tokens, now)
             if wait <= 0:
-                waiter.turn.set_result(self.pace.take(tokens, now))
+                waiter.turn.set_result(self.pace.reserve(tokens, now))
         return wait
 
     def _tokens(self, params: Params) -> float:

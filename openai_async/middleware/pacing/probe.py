@@ -14,22 +14,22 @@ from attrs import define
 
 # The highest first guess, in requests per second: low, as a guess that is too high is refused again
 # and again, and one that is too low doubles every so many seconds until the second 429.
-FIRST_GUESS = 10.0
-DOUBLING = 0.4
+MAX_FIRST_GUESS = 10.0
+DOUBLING_INTERVAL = 0.4
 # In a pause the rate goes on to rise for this many seconds: many servers say "1 s" whatever it is.
-PAUSE_THAT_COUNTS = 1.0
+RISE_DURING_PAUSE = 1.0
 # Fewer requests than this between two 429s measure nothing.
-ENOUGH = 3
+MIN_REQUESTS_MEASURED = 3
 # Two measures that differ by more than this share are not of the same limit, or not yet exact.
 AGREEMENT = 0.2
 # Just below the measured rate, then up with the cube of the time, as TCP CUBIC goes (RFC 9438):
 # flat where the limit is believed to be, steep later, should it have risen. Per second cubed; with
 # each measure that agrees the curve is flatter, so that asking again costs fewer and fewer 429s.
 PLATEAU = 0.98
-GROWTH_AT_FIRST = 0.003
+FIRST_GROWTH = 0.003
 GROWTH = 0.0005
 # At a 429 with no better guess.
-CUT = 0.7
+DECREASE_FACTOR = 0.7
 
 
 @define
@@ -38,7 +38,7 @@ class Probe:
 
     _rate: float = inf
     _agreeing: int = 0
-    _cut_at: float = 0.0
+    _rate_limited_at: float = 0.0
     _rises_from: float = 0.0
     _passed: float = 0.0
 
@@ -51,11 +51,13 @@ class Probe:
         """How fast to go now."""
         time = max(0.0, now - self._rises_from)
         if not self._agreeing:
-            return self._rate * math.pow(2.0, min(time / DOUBLING, 60.0))
-        growth = GROWTH_AT_FIRST if self._agreeing == 1 else GROWTH / self._agreeing**2
+            return self._rate * math.pow(2.0, min(time / DOUBLING_INTERVAL, 60.0))
+        growth = FIRST_GROWTH if self._agreeing == 1 else GROWTH / self._agreeing**2
         return self._rate * (PLATEAU + growth * time**3)
 
-    def refused(self, passed: float, retry_after: float | None, pause: float, now: float) -> None:
+    def rate_limited(
+        self, passed: float, retry_after: float | None, pause: float, now: float
+    ) -> None:
         """A 429, the first of those that came together.
 
         Args:
@@ -66,17 +68,19 @@ class Probe:
         if not self.started:
             # The wait for one more request is at most the time between two. Nothing is known of
             # how much less it is, so that of a short one nothing follows.
-            self._rate = min(FIRST_GUESS, 0.5 / retry_after) if retry_after else FIRST_GUESS
-        elif (more := passed - self._passed) >= ENOUGH and now > self._cut_at:
-            measured = more / (now - self._cut_at)
+            self._rate = min(MAX_FIRST_GUESS, 0.5 / retry_after) if retry_after else MAX_FIRST_GUESS
+        elif (
+            more := passed - self._passed
+        ) >= MIN_REQUESTS_MEASURED and now > self._rate_limited_at:
+            measured = more / (now - self._rate_limited_at)
             agrees = abs(measured - self._rate) <= AGREEMENT * measured
             self._agreeing = self._agreeing + 1 if agrees else 1
             self._rate = measured
         else:
-            self._rate *= CUT
-        self._cut_at, self._passed = now, passed
-        self._rises_from = now + max(0.0, pause - PAUSE_THAT_COUNTS)
+            self._rate *= DECREASE_FACTOR
+        self._rate_limited_at, self._passed = now, passed
+        self._rises_from = now + max(0.0, pause - RISE_DURING_PAUSE)
 
-    def refused_too(self) -> None:
+    def also_rate_limited(self) -> None:
         """One more of those that came together: it had been taken for let through."""
         self._passed -= 1

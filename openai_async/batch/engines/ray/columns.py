@@ -64,7 +64,7 @@ class RowMapping:
         return cls(columns=found, constants=constants)
 
     def line(self, number: int, row: Mapping[str, Any]) -> bytes:
-        """The line of a row, to be judged like any other.
+        """The line of a row, to be rejected_as_invalid like any other.
 
         Raises:
             InvalidArgumentError: the row holds what JSON cannot.

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from attrs import define, field, frozen
 
-from ....middleware.pacing.pace import Pace, Ticket
+from ....middleware.pacing.pace import Pace, Reservation
 from ....options import RateLimit
 from ....types.rate_limits import ModelPace, RateLimits
 
@@ -37,17 +37,17 @@ class Outcome(NamedTuple):
     """What became of one granted request.
 
     Attributes:
-        kind: "unused" for one that was never sent, "judged" for one that was let through and found
-            wrong, "lost" for one whose answer tells nothing.
+        kind: "rejected_as_invalid" for an error of the request itself, "failed" for one that tells
+            nothing about limits.
         life: of the limiter that granted it.
         known: what the headers of its answer said, if they were looked at.
         retry_after: seconds that a 429 asked for.
         tokens: what it took, if the answer says so and it was looked at.
     """
 
-    kind: Literal["answered", "judged", "refused", "lost", "unused"]
+    kind: Literal["answered", "rejected_as_invalid", "rate_limited", "failed", "not_sent"]
     life: str
-    ticket: Ticket
+    reservation: Reservation
     known: RateLimits | None = None
     retry_after: float | None = None
     tokens: int | None = None
@@ -55,13 +55,13 @@ class Outcome(NamedTuple):
 
 @frozen
 class Grant:
-    """A slice: tickets for the first so many of those that were asked for, or for more.
+    """A slice: reservations for the first so many of those that were asked for, or for more.
 
     Those that are more are good for `GOOD_FOR` seconds.
     """
 
     life: str
-    tickets: list[Ticket]
+    reservations: list[Reservation]
     counts_tokens: bool
     """Whether it matters from now on how many tokens a request has."""
     open: bool
@@ -93,7 +93,7 @@ class Ask:
 
     worker: str
     tokens: Sequence[float]
-    on_grant: Callable[[list[Ticket]], object]
+    on_grant: Callable[[list[Reservation]], object]
 
 
 @define
@@ -106,7 +106,7 @@ class Slices:
     pace: Pace
     waiting: deque[Ask] = field(factory=deque)
     under_way: dict[str, int] = field(factory=dict)
-    """How many requests each worker has tickets for; not counted once it does not matter."""
+    """How many requests each worker has reservations for; not counted once it does not matter."""
 
     def serve(self, now: float) -> float:
         """Hand out what is due; returns the seconds until more is, `inf` for not before a report.
@@ -119,41 +119,41 @@ class Slices:
             if wait > 0:
                 return wait
             self.waiting.popleft()
-            tickets = self._take(ask.tokens, now)
-            if not self.pace.open:
-                self.under_way[ask.worker] = self.under_way.get(ask.worker, 0) + len(tickets)
-            ask.on_grant(tickets)
+            reservations = self._take(ask.tokens, now)
+            if not self.pace.unbounded:
+                self.under_way[ask.worker] = self.under_way.get(ask.worker, 0) + len(reservations)
+            ask.on_grant(reservations)
         return inf
 
     def finish(self, worker: str, outcome: Outcome, now: float) -> None:
-        """A request that this worker had a ticket for has ended."""
-        pace, ticket = self.pace, outcome.ticket
-        if not pace.open:
+        """A request that this worker had a reservation for has ended."""
+        pace, reservation = self.pace, outcome.reservation
+        if not pace.unbounded:
             self.under_way[worker] -= 1
         if outcome.kind == "answered":
-            pace.answered(ticket, outcome.known, now)
+            pace.answered(reservation, outcome.known, now)
             if outcome.tokens is not None:
-                pace.settle(ticket, outcome.tokens)
-        elif outcome.kind == "judged":
-            pace.judged(ticket, outcome.known, now)
-        elif outcome.kind == "refused":
-            pace.refused(ticket, outcome.known, outcome.retry_after, now)
-        elif outcome.kind == "unused":
-            pace.untake(ticket)
+                pace.settle(reservation, outcome.tokens)
+        elif outcome.kind == "rejected_as_invalid":
+            pace.rejected_as_invalid(reservation, outcome.known, now)
+        elif outcome.kind == "rate_limited":
+            pace.rate_limited(reservation, outcome.known, outcome.retry_after, now)
+        elif outcome.kind == "not_sent":
+            pace.cancel_reservation(reservation)
         else:
-            pace.lost(ticket)
+            pace.failed(reservation)
 
     def forget(self, worker: str) -> None:
         """A worker has died: its requests may have been sent, or not. Their turn is not undone."""
         self.waiting = deque(ask for ask in self.waiting if ask.worker != worker)
         left = self.under_way.pop(worker, 0)
-        if not self.pace.open:
+        if not self.pace.unbounded:
             for _ in range(left):
-                self.pace.lost(_NO_TICKET)
+                self.pace.failed(_NO_TICKET)
 
     def known(self, now: float) -> ModelPace:
         """What `client.rate_limits` would show."""
-        return self.pace.seen(sum(len(ask.tokens) for ask in self.waiting), now)
+        return self.pace.snapshot(sum(len(ask.tokens) for ask in self.waiting), now)
 
     def _wait(self, tokens: Sequence[float], now: float) -> float:
         """Seconds until a whole slice is due, or all that is wanted if that is less."""
@@ -172,21 +172,21 @@ class Slices:
             return wait
         return max(wait, pace.requests.wait(float(number), now), pace.tokens.wait(spent, now))
 
-    def _take(self, tokens: Sequence[float], now: float) -> list[Ticket]:
+    def _take(self, tokens: Sequence[float], now: float) -> list[Reservation]:
         """Tickets for as many as may leave now: for the first at least, which `_wait` says may."""
         pace = self.pace
-        tickets = [pace.take(tokens[0] * pace.correction, now)]
+        reservations = [pace.reserve(tokens[0] * pace.correction, now)]
         for estimate in tokens[1:]:
             if pace.wait(estimate * pace.correction, now) > 0:
                 break
-            tickets.append(pace.take(estimate * pace.correction, now))
-        if pace.open and pace.requests.rate == pace.tokens.rate == inf:
+            reservations.append(pace.reserve(estimate * pace.correction, now))
+        if pace.unbounded and pace.requests.rate == pace.tokens.rate == inf:
             on_top = min(MOST_ON_TOP, ON_TOP * len(tokens))
-            tickets += [pace.take(0.0, now) for _ in range(on_top)]
-        return tickets
+            reservations += [pace.reserve(0.0, now) for _ in range(on_top)]
+        return reservations
 
 
-_NO_TICKET: Ticket = (0.0, 0.0, 0.0, 0.0, 0.0)  # `Pace.lost` looks at none
+_NO_TICKET: Reservation = (0.0, 0.0, 0.0, 0.0, 0.0)  # `Pace.lost` looks at none
 
 
 class Limiter:
@@ -194,7 +194,7 @@ class Limiter:
 
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
-        # If the actor is started again, tickets of its earlier life mean nothing.
+        # If the actor is started again, reservations of its earlier life mean nothing.
         self._life = os.urandom(8).hex()
         self._models: dict[str, Slices] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -205,23 +205,25 @@ class Limiter:
     ) -> Grant:
         """As `LimiterPort.ask`."""
         slices = self._finish(worker, model, outcomes)
-        turn: asyncio.Future[list[Ticket]] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[list[Reservation]] = asyncio.get_running_loop().create_future()
 
-        def give_back(tickets: list[Ticket]) -> None:
-            self._finish(worker, model, [Outcome("unused", self._life, it) for it in tickets])
+        def give_back(reservations: list[Reservation]) -> None:
+            self._finish(
+                worker, model, [Outcome("not_sent", self._life, it) for it in reservations]
+            )
 
-        def grant(tickets: list[Ticket]) -> None:
+        def grant(reservations: list[Reservation]) -> None:
             if turn.done():  # whoever asked was cancelled, and has not run since
-                give_back(tickets)
+                give_back(reservations)
             else:
-                turn.set_result(tickets)
+                turn.set_result(reservations)
 
         ask = Ask(worker, tokens, grant)
         if worker not in self._gone:  # else its call was on its way when it died
             slices.waiting.append(ask)
         self._serve(model)
         try:
-            tickets = await turn
+            reservations = await turn
         except BaseException:
             if ask in slices.waiting:
                 slices.waiting.remove(ask)
@@ -229,7 +231,7 @@ class Limiter:
                 give_back(turn.result())
             self._serve(model)
             raise
-        return Grant(self._life, tickets, slices.pace.counts_tokens, slices.pace.open)
+        return Grant(self._life, reservations, slices.pace.counts_tokens, slices.pace.unbounded)
 
     async def report(self, worker: str, model: str, outcomes: Sequence[Outcome]) -> None:
         """As `LimiterPort.report`."""

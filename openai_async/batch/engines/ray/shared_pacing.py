@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 from ....errors import APIStatusError, OpenAIError
 from ....http.request import Request, Response
 from ....middleware import Send
-from ....middleware.pacing.lanes import LOOK, estimated, total_tokens
-from ....middleware.pacing.pace import Ticket
+from ....middleware.pacing.lanes import SAMPLE_INTERVAL, estimated, total_tokens
+from ....middleware.pacing.pace import Reservation
 from ....middleware.pacing.token_estimate import estimate_tokens
 from ....options import RateLimit
 from ....types.rate_limits import RateLimits
@@ -29,13 +29,13 @@ MOST = 256
 # takes these requests for under way, which matters only while it finds out how many there may be.
 TELL = 0.05
 
-_Turn: TypeAlias = "asyncio.Future[tuple[str, Ticket]]"
+_Turn: TypeAlias = "asyncio.Future[tuple[str, Reservation]]"
 
 
 class SlicePacing:
     """The middleware, for one event loop; next to the wire, within the retries.
 
-    A ticket is good for one attempt. `close` it when nothing is under way any more.
+    A reservation is good for one attempt. `close` it when nothing is under way any more.
     """
 
     def __init__(self, limiter: LimiterPort, *, worker: str, limit: RateLimit) -> None:
@@ -52,17 +52,17 @@ class SlicePacing:
         params = request.params
         queue = self._queue(None if params is None else params.get("model"))
         # Even if nobody counts tokens now: when its turn comes, a limit may be known.
-        life, ticket = await queue.enter(estimated(self._estimate, params))
+        life, reservation = await queue.enter(estimated(self._estimate, params))
         try:
             response = await send(request)
         except APIStatusError as error:
-            self._failed(queue, life, ticket, error)
+            self._failed(queue, life, reservation, error)
             raise
         except BaseException:
             if not queue.open:
-                queue.tell(Outcome("lost", life, ticket))
+                queue.tell(Outcome("failed", life, reservation))
             raise
-        self._answered(queue, life, ticket, response)
+        self._answered(queue, life, reservation, response)
         return response
 
     async def close(self) -> None:
@@ -78,26 +78,32 @@ class SlicePacing:
             self._queues[name] = queue
         return queue
 
-    def _answered(self, queue: _Queue, life: str, ticket: Ticket, response: Response) -> None:
+    def _answered(
+        self, queue: _Queue, life: str, reservation: Reservation, response: Response
+    ) -> None:
         """Headers and usage are looked at as often as `Pacing` does. No batch has streams."""
         now = monotonic()
-        if now >= queue.next_look:
-            queue.next_look = now + LOOK
+        if now >= queue.next_sample:
+            queue.next_sample = now + SAMPLE_INTERVAL
             known = RateLimits.from_headers(response.headers) if self._adaptive else None
             tokens = total_tokens(response.body) if queue.counts_tokens else None
-            queue.tell(Outcome("answered", life, ticket, known, None, tokens))
+            queue.tell(Outcome("answered", life, reservation, known, None, tokens))
         elif not queue.open:
-            queue.tell(Outcome("answered", life, ticket))
+            queue.tell(Outcome("answered", life, reservation))
 
-    def _failed(self, queue: _Queue, life: str, ticket: Ticket, error: APIStatusError) -> None:
+    def _failed(
+        self, queue: _Queue, life: str, reservation: Reservation, error: APIStatusError
+    ) -> None:
         known = RateLimits.from_headers(error.headers or {}) if self._adaptive else None
         if error.status_code == 429:
             queue.drop_stock()
-            queue.tell(Outcome("refused", life, ticket, known, error.retry_after), now=True)
+            queue.tell(
+                Outcome("rate_limited", life, reservation, known, error.retry_after), now=True
+            )
         elif error.status_code < 500:
-            queue.tell(Outcome("judged", life, ticket, known))
+            queue.tell(Outcome("rejected_as_invalid", life, reservation, known))
         elif not queue.open:
-            queue.tell(Outcome("lost", life, ticket))
+            queue.tell(Outcome("failed", life, reservation))
 
 
 class _Queue:
@@ -107,13 +113,13 @@ class _Queue:
         self.counts_tokens = counts_tokens
         self.open = False
         """Whether the limiter need not know that a request has ended."""
-        self.next_look = -inf
+        self.next_sample = -inf
         self._limiter = limiter
         self._worker = worker
         self._model = model
         self._waiting: deque[tuple[float, _Turn]] = deque()
         self._life = ""
-        self._stock: list[Ticket] = []  # more than was asked for, where there is no limit
+        self._stock: list[Reservation] = []  # more than was asked for, where there is no limit
         self._good_until = -inf
         self._outcomes: list[Outcome] = []
         self._asking: asyncio.Task[None] | None = None
@@ -121,7 +127,7 @@ class _Queue:
         self._timer: asyncio.TimerHandle | None = None
         self._urgent = False
 
-    async def enter(self, estimate: float) -> tuple[str, Ticket]:
+    async def enter(self, estimate: float) -> tuple[str, Reservation]:
         """Wait for the turn."""
         if self._stock and not self._waiting:
             if monotonic() < self._good_until:
@@ -135,9 +141,9 @@ class _Queue:
             return await turn
         except BaseException:  # GeneratorExit too, of who is dropped while waiting
             if not turn.done():
-                turn.cancel()  # whoever gets a ticket for it gives that back
+                turn.cancel()  # whoever gets a reservation for it gives that back
             elif not turn.cancelled() and turn.exception() is None:
-                self.tell(Outcome("unused", *turn.result()))
+                self.tell(Outcome("not_sent", *turn.result()))
             raise
 
     def tell(self, outcome: Outcome, *, now: bool = False) -> None:
@@ -172,14 +178,14 @@ class _Queue:
                 tokens = [estimate for estimate, _ in islice(self._waiting, MOST)]
                 grant = await self._limiter.ask(self._worker, self._model, tokens, self._untold())
                 self.counts_tokens, self.open = grant.counts_tokens, grant.open
-                self._life, self._stock = grant.life, grant.tickets[len(tokens) :]
+                self._life, self._stock = grant.life, grant.reservations[len(tokens) :]
                 self._good_until = monotonic() + GOOD_FOR
-                for ticket in grant.tickets[: len(tokens)]:
+                for reservation in grant.reservations[: len(tokens)]:
                     _, turn = self._waiting.popleft()
                     if turn.done():
-                        self.tell(Outcome("unused", grant.life, ticket))
+                        self.tell(Outcome("not_sent", grant.life, reservation))
                     else:
-                        turn.set_result((grant.life, ticket))
+                        turn.set_result((grant.life, reservation))
         except OpenAIError as error:  # there is no limiter any more
             while self._waiting:
                 _, turn = self._waiting.popleft()

@@ -44,7 +44,7 @@ class Run:
         self._failure: BaseException | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._seats = [Seat(self, number) for number in range(crew.size)]
-        self._bound = sum(seat.window for seat in self._seats)
+        self._clamp_level = sum(seat.window for seat in self._seats)
         self._taken = asyncio.Event()
         self._pace: Mapping[str, ModelPace] = {}
         self._pace_wanted = asyncio.Event()
@@ -123,7 +123,7 @@ class Run:
 
     async def room(self) -> None:
         """Wait until the consumer has taken most of what is ready."""
-        while len(self.ready) > self._bound:
+        while len(self.ready) > self._clamp_level:
             self._taken.clear()
             await self._taken.wait()
 
