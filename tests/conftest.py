@@ -73,7 +73,9 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def one_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pacing, whose queues several loops share, reads the machine's clock: here the virtual one."""
     if request.node.get_closest_marker("virtual_time"):
-        monkeypatch.setattr("openai_async.middleware.pacing.lanes.monotonic", virtual_monotonic)
+        for module in ("base", "local"):
+            clock = f"openai_async.middleware.pacing.{module}.monotonic"
+            monkeypatch.setattr(clock, virtual_monotonic)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from conftest import Repeat
 from openai_async import AsyncClient, RateLimit, RetryPolicy
 from openai_async.http.request import Request, Response
 from openai_async.middleware import Send, chain
-from openai_async.middleware.pacing.lanes import Pacing
+from openai_async.middleware.pacing import Pacing
 from openai_async.middleware.retry import Retry
 from peers import KEY, MESSAGES, MODEL
 

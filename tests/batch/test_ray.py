@@ -276,7 +276,7 @@ async def test_a_run_goes_on_where_it_was_left(
 def test_ray_data_reads_jsonl_line_by_line_whatever_is_in_it(
     cluster: None, client: AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "RANGE", 50)  # so that there are many
+    monkeypatch.setattr(reading, "RANGE_SIZE", 50)  # so that there are many
     path = tmp_path / "in.jsonl"
     path.write_bytes(
         b'\xef\xbb\xbf{"a": 1}\r\n\n  \n{"line separator": "\xe2\x80\xa8, \xc2\x85"}\n'

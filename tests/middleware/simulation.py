@@ -145,7 +145,7 @@ class Job:
             self.at(now + REFUSAL, lambda now: self._refused(reservation, said, wait, now))
 
     def _answered(self, reservation: Reservation, said: RateLimits | None, now: float) -> None:
-        self.pace.answered(reservation, said, now)
+        self.pace.succeeded(reservation, said, now)
         self.seconds = now
         if self._unsent:
             self._unsent -= 1

@@ -157,7 +157,7 @@ def test_the_first_headers_open_up() -> None:
     pace = Pace(RateLimit())
     first, _ = (pace.reserve(0, 0.0) for _ in range(2))
     known = RateLimits(limit_requests=6000, remaining_requests=5999, reset_requests=0.01)
-    pace.answered(first, known, 0.2)
+    pace.succeeded(first, known, 0.2)
     assert pace.wait(0, 0.2) == 0
 
 
@@ -207,10 +207,10 @@ HEADERS = RateLimits(limit_requests=6000, remaining_requests=5000, reset_request
 def rate_after_refusals(known: RateLimits | None, *left_at: float) -> float:
     """Of a server whose answers have these headers, or none; all were refused at 1.1 s."""
     pace = Pace(RateLimit())
-    pace.answered(pace.reserve(0, 0.0), known, 0.1)
+    pace.succeeded(pace.reserve(0, 0.0), known, 0.1)
     for at in left_at:
         pace.rate_limited(pace.reserve(0, at), None, 1.0, 1.1)
-    pace.answered(pace.reserve(0, 1.1), known, 1.1)
+    pace.succeeded(pace.reserve(0, 1.1), known, 1.1)
     return pace.requests.rate
 
 
@@ -388,7 +388,7 @@ def test_whatever_headers_say_one_request_leaves_every_ten_minutes(
 def test_a_limit_of_0_is_none() -> None:
     pace = Pace(RateLimit())
     known = RateLimits(limit_requests=0, remaining_requests=0, limit_tokens=0, remaining_tokens=0)
-    pace.answered(pace.reserve(0, 0.0), known, 0.1)
+    pace.succeeded(pace.reserve(0, 0.0), known, 0.1)
     assert (pace.requests.rate, pace.tokens.rate) == (math.inf, math.inf)
 
 
@@ -435,7 +435,7 @@ def static_headers(pace: Pace, requests: int) -> float:
     for _ in range(requests):
         wait = pace.wait(0, now)
         now += max(0.0, wait if wait < math.inf else 0.01)
-        pace.answered(pace.reserve(0, now), known, now)
+        pace.succeeded(pace.reserve(0, now), known, now)
     return now
 
 
@@ -454,5 +454,5 @@ def test_after_a_429_headers_are_believed_again() -> None:
         now += 1
         pace.rate_limited(pace.reserve(0, now), None, 0.5, now)
     known = RateLimits(limit_requests=6000, remaining_requests=0, reset_requests=60)
-    pace.answered(pace.reserve(0, now), known, now)
+    pace.succeeded(pace.reserve(0, now), known, now)
     assert pace.requests.rate <= 100 < before

@@ -23,8 +23,9 @@ from openai_async import (
 from openai_async.http.request import Response
 from openai_async.http.waits import PendingWaits
 from openai_async.middleware import Send
-from openai_async.middleware.pacing.lanes import Lane, total_tokens
+from openai_async.middleware.pacing.local import LocalLimiter
 from openai_async.middleware.pacing.pace import INITIAL_WINDOW
+from openai_async.middleware.pacing.token_estimate import total_tokens
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
 
 from ..raw_server import Exchange, RawServer
@@ -193,7 +194,7 @@ async def test_once_nobody_waits_there_is_no_queue(server: LocalServer) -> None:
         await asyncio.gather(*(ask(client) for _ in range(6)))
         pacing = client._pacing
         assert pacing is not None
-        assert not pacing._lanes["gpt-4o"]._queues
+        assert not pacing._limiters["gpt-4o"]._queues
     assert len(server.requests) == 6
 
 
@@ -335,16 +336,16 @@ async def test_a_forked_child_is_held_up_by_nothing_that_its_parent_has_under_wa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("openai_async.middleware.pacing.pace.MAX_DOUBLING_INTERVAL", inf)
-    lane = Lane(RateLimit(), PendingWaits())
+    limiter = LocalLimiter(RateLimit(), PendingWaits())
     for _ in range(INITIAL_WINDOW):
-        assert lane.enter_now(None) is not None
-    waiting = asyncio.create_task(lane.enter(None))
+        assert limiter.acquire_nowait(None) is not None
+    waiting = asyncio.create_task(limiter.acquire(None))
     await asyncio.sleep(0)
-    assert lane.known().waiting == 1
-    monkeypatch.setattr("openai_async.middleware.pacing.lanes.getpid", lambda: -1)
+    assert limiter.snapshot().waiting == 1
+    monkeypatch.setattr("openai_async.middleware.pacing.local.getpid", lambda: -1)
     for _ in range(INITIAL_WINDOW):
-        assert lane.enter_now(None) is not None
-    assert lane.enter_now(None) is None
+        assert limiter.acquire_nowait(None) is not None
+    assert limiter.acquire_nowait(None) is None
     waiting.cancel()
 
 
