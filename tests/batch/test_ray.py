@@ -1,6 +1,6 @@
 """The Ray engine on a local Ray with two CPUs: all tests here share it, and the server is ours.
 
-How the limit is shared out is said in test_slices.py, without Ray.
+How the limit is shared out is said in test_shared_limit.py, without Ray.
 """
 
 from __future__ import annotations
