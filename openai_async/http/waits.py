@@ -1,4 +1,4 @@
-"""PendingWaits that closing the client ends: before a retry, or for a turn under a rate limit.
+"""Waits that closing the client ends: before a retry, or for a turn under a rate limit.
 
 They hold no connection, so closing the connections would not end them; and as a wait may last a
 minute, an app that closes its client at shutdown would hang for that long.

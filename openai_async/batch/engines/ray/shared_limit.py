@@ -69,7 +69,7 @@ class LimiterPort(Protocol):
         """Wait for a grant.
 
         Args:
-            worker: who asks.
+            worker: the name of the worker.
             model: the model to send requests to.
             tokens: the estimates for the waiting requests, one or more; 0 where unknown.
             reports: of earlier requests.
