@@ -51,7 +51,7 @@ from .wire.redaction import (
 )
 
 if TYPE_CHECKING:
-    from .middleware.pacing.lanes import Pacing
+    from .middleware.pacing import Pacing
     from .resources.images import Images
     from .resources.models import Models
     from .types.rate_limits import ModelPace
@@ -213,7 +213,7 @@ class AsyncClient(BaseClient):
                 raise InvalidArgumentError(msg)
             return [] if limit is None else [limit]
         if self._pacings is None or self._pacings.option is not limit:
-            from .middleware.pacing.lanes import Pacing  # not every program needs it
+            from .middleware.pacing import Pacing  # not every program needs it
 
             self._pacings = ByAccount(partial(Pacing, waits=self._transport.waits), limit)
         self._pacing = self._pacings.of(account)
@@ -224,7 +224,7 @@ class AsyncClient(BaseClient):
         """What is known about the limits of each model that was asked, at this client's server and
         for its account; empty without `rate_limit`.
         """
-        return {} if self._pacing is None else self._pacing.known()
+        return {} if self._pacing is None else self._pacing.snapshot()
 
     def _warn_of_plain_http(self) -> None:
         """A key that goes over the network in clear is worth one warning; a placeholder is not."""

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from openai_async import AsyncClient
-from openai_async.http.waits import Waits
+from openai_async.http.waits import PendingWaits
 from openai_async.testing import LocalServer, aioresponses
 
 from .raw_server import RawServer
@@ -73,7 +73,9 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def one_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pacing, whose queues several loops share, reads the machine's clock: here the virtual one."""
     if request.node.get_closest_marker("virtual_time"):
-        monkeypatch.setattr("openai_async.middleware.pacing.lanes.monotonic", virtual_monotonic)
+        for module in ("base", "local"):
+            clock = f"openai_async.middleware.pacing.{module}.monotonic"
+            monkeypatch.setattr(clock, virtual_monotonic)
 
 
 @pytest.fixture
@@ -119,8 +121,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that retries would have waited; they wait no time at all."""
     waited: list[float] = []
 
-    async def sleep(self: Waits, seconds: float) -> None:
+    async def sleep(self: PendingWaits, seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr(Waits, "sleep", sleep)
+    monkeypatch.setattr(PendingWaits, "sleep", sleep)
     return waited

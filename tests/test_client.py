@@ -34,7 +34,7 @@ from openai_async import (
     Response,
     Send,
 )
-from openai_async.http.waits import Waits
+from openai_async.http.waits import PendingWaits
 from openai_async.testing import Failure, LocalServer
 
 from .conftest import BASE_URL
@@ -232,7 +232,7 @@ async def test_a_closed_client_does_not_let_anyone_wait_for_a_turn(server: Local
 
 
 async def test_a_wait_that_was_ended_early_leaves_no_timer() -> None:
-    waits = Waits()
+    waits = PendingWaits()
     waiting = asyncio.create_task(waits.sleep(60))
     await asyncio.sleep(0)
     waiting.cancel()
@@ -242,7 +242,7 @@ async def test_a_wait_that_was_ended_early_leaves_no_timer() -> None:
 
 
 async def test_who_is_cancelled_as_the_client_is_closed_leaves_no_exception_behind() -> None:
-    waits = Waits()
+    waits = PendingWaits()
     logged: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
     waiting = asyncio.create_task(waits.sleep(60))
@@ -259,7 +259,7 @@ async def test_who_is_cancelled_as_the_client_is_closed_leaves_no_exception_behi
 async def test_closing_in_a_forked_child_ends_the_waits_there_and_no_others(
     monkeypatch: pytest.MonkeyPatch, waits_first: bool
 ) -> None:
-    waits = Waits()
+    waits = PendingWaits()
     of_parent = asyncio.create_task(waits.sleep(60))
     await asyncio.sleep(0)
     with monkeypatch.context() as in_child:

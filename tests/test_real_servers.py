@@ -22,7 +22,7 @@ from openai_async import (
     StreamInterruptedError,
     Timeout,
 )
-from openai_async.http.body import RECHECK
+from openai_async.http.body import RECHECK_DELAY
 from openai_async.streaming.base import FINISH_GRACE
 from openai_async.types.chat import ChatCompletion
 
@@ -148,7 +148,7 @@ async def test_silence_behind_a_finish_reason_is_the_end(
 
     raw.answer = answer
     assert (await ask(raw_client).completion()).text == "hello"
-    assert asyncio.get_running_loop().time() == pytest.approx(FINISH_GRACE + RECHECK)
+    assert asyncio.get_running_loop().time() == pytest.approx(FINISH_GRACE + RECHECK_DELAY)
 
 
 @pytest.mark.parametrize("seconds", [0.1, 12, 200])

@@ -10,9 +10,9 @@ import canned
 from conftest import Repeat
 from openai_async import AsyncClient, RateLimit, RetryPolicy
 from openai_async.http.request import Request, Response
-from openai_async.http.waits import Waits
+from openai_async.http.waits import PendingWaits
 from openai_async.middleware import Send, chain
-from openai_async.middleware.pacing.lanes import Pacing
+from openai_async.middleware.pacing import Pacing
 from openai_async.middleware.retry import Retry
 from peers import KEY, MESSAGES, MODEL
 
@@ -51,7 +51,7 @@ def test_100_sends(benchmark: BenchmarkFixture, repeat: Repeat) -> None:
 
 def test_100_sends_through_retry(benchmark: BenchmarkFixture, repeat: Repeat) -> None:
     request = Request(method="POST", url=URL("http://127.0.0.1/v1/chat/completions"))
-    send = chain([Retry(RetryPolicy(), Waits())], answered)
+    send = chain([Retry(RetryPolicy(), PendingWaits())], answered)
     benchmark(repeat(lambda: send(request)))
 
 
@@ -67,13 +67,13 @@ def test_100_sends_through_pacing(
     params = {"model": MODEL, "messages": MESSAGES}
     url = URL("http://127.0.0.1/v1/chat/completions")
     request = Request(method="POST", url=url, api_key=KEY, params=params)
-    send = chain([Pacing(limit, Waits())], answered_with_limits)
+    send = chain([Pacing(limit, PendingWaits())], answered_with_limits)
     benchmark(repeat(lambda: send(request)))
 
 
 def test_100_sends_through_four_middlewares(benchmark: BenchmarkFixture, repeat: Repeat) -> None:
     request = Request(method="POST", url=URL("http://127.0.0.1/v1/chat/completions"))
-    send = chain([passing, passing, passing, Retry(RetryPolicy(), Waits())], answered)
+    send = chain([passing, passing, passing, Retry(RetryPolicy(), PendingWaits())], answered)
     benchmark(repeat(lambda: send(request)))
 
 

@@ -58,8 +58,8 @@ class GracefulStop:
         loop = asyncio.get_running_loop()
         ending = []
         for call in [*self._calls]:
-            call.request.course.final = True
-            if not call.request.course.under_way and call.cancelled is None:
+            call.request.state.no_retry = True
+            if not call.request.state.in_flight and call.cancelled is None:
                 call.cancelled = loop.create_future()
                 ending.append(call.cancelled)
                 call.task.cancel()

@@ -1,4 +1,4 @@
-"""HTTP through aiohttp: one attempt of a request, its connection from the pool, its time limits.
+"""HTTP through aiohttp: one attempt of a request, its pooled connection, its timeouts.
 
-Nothing here knows the API. What lies below aiohttp's documented surface is in `aiohttp_internals`.
+Nothing here knows the API. Undocumented parts of aiohttp are used in `aiohttp_internals` only.
 """

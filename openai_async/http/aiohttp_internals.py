@@ -1,9 +1,8 @@
 """Everything that relies on undocumented parts of aiohttp.
 
-Each use has a test in tests/http/test_aiohttp_internals.py that fails when aiohttp changes it, and
-a fallback for an aiohttp that lacks it: requests are then made with what aiohttp documents, a
-little more slowly, or with one safeguard fewer, which is logged once. The range of aiohttp versions
-in pyproject.toml ends where this file has not been tried.
+Each use has a test in tests/http/test_aiohttp_internals.py that fails if aiohttp changes it, and a
+fallback to documented features: requests are then a little slower, or have one safeguard less,
+which is logged once. pyproject.toml allows no aiohttp version that this file was not tested with.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ ParserError: type[Exception] = HttpProcessingError
 """What aiohttp's pure-Python parser raises, unwrapped."""
 
 reused: ContextVar[bool] = ContextVar("openai_async_reused", default=False)
-"""Whether the request that this task sends goes out on a connection that has been used before."""
+"""Whether the request of this task is sent on a connection that has been used before."""
 
 
 def open_session(keepalive: float) -> aiohttp.ClientSession:
-    """A session that leaves time, retries and the bound on connections to us.
+    """A session without timeouts, retries and connection limits of its own: we have ours.
 
     Args:
         keepalive: seconds that an idle connection is kept.
@@ -46,25 +45,25 @@ def open_session(keepalive: float) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
         connector=_Connector(keepalive),
         request_class=_ClientRequest,
-        # The API sets no cookies that matter; Cloudflare's would tie requests together.
+        # The API needs no cookies, and Cloudflare's would link requests to each other.
         cookie_jar=aiohttp.DummyCookieJar(),
-        # All waiting is bounded by `Timeout`, in Transport and ByteStream.
+        # `Timeout` covers all waiting, in Transport and ByteStream.
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
     )
-    # Otherwise aiohttp itself sends a failed GET once more, which neither `max_retries` nor
-    # `attempts` nor the budget know about. The fault "closed before the header" counts requests.
+    # Otherwise aiohttp itself would send a failed GET again, uncounted by `max_retries`, `attempts`
+    # and the retry budget. The fault "closed before the header" counts requests.
     if hasattr(session, "_retry_connection"):
         session._retry_connection = False
     else:
-        _tell_once("aiohttp itself may send a GET once more than max_retries allows")
+        _warn_once("aiohttp itself may send a GET once more than max_retries allows")
     return session
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Never hands out an idle connection on which unsolicited data has arrived.
+    """Never reuses an idle connection on which unsolicited data has arrived.
 
-    aiohttp checks that when a connection is returned, not when it is taken again: what a confused
-    server sends in between would be read as the answer to the next request. The fault "a second
+    aiohttp checks for that when a connection is released, not when it is reused: what a broken
+    server sends in between would be taken for the answer to the next request. The fault "a second
     answer later, unasked" fails if `_get` or `_conns` changes.
     """
 
@@ -76,14 +75,14 @@ class _Connector(aiohttp.TCPConnector):
         try:
             idle = self._conns.get(key)
             if idle:
-                self._drop_unfit(idle)
-        except (AttributeError, TypeError, ValueError):  # no `_conns`, or one of another shape
-            _tell_once("unsolicited data on an idle connection goes unnoticed")
-        # The coroutine itself, not one wrapped around it.
+                self._drop_unusable(idle)
+        except (AttributeError, TypeError, ValueError):  # `_conns` is missing or different
+            _warn_once("unsolicited data on an idle connection goes unnoticed")
+        # Return aiohttp's own coroutine: wrapping it in another would cost time.
         return super()._get(key, *args)
 
-    def _drop_unfit(self, idle: Any) -> None:
-        """Drop connections from the front until one is fit for use; note whether there is one."""
+    def _drop_unusable(self, idle: Any) -> None:
+        """Close unusable connections at the front; set `reused` if a usable one is left."""
         oldest_good = time.monotonic() - self._keepalive
         while idle:
             protocol, since = idle[0]
@@ -95,11 +94,11 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _ClientRequest(aiohttp.ClientRequest):
-    """Prepares JSON bytes and a few headers, as nearly every request of ours has, at lower cost.
+    """A shortcut for requests with a JSON body and few headers, as nearly all of ours are.
 
-    aiohttp looks up how to send a body by its type, makes headers for it and merges them, and adds
-    headers one by one: 5 % of a chat request. What goes over the wire is the same: tests compare it
-    with aiohttp's own class. If aiohttp renamed these methods, they would no longer be called.
+    aiohttp looks up a payload class by the body's type, creates and merges headers for it, and adds
+    headers one at a time, which is 5 % of a chat request. The bytes on the wire are the same: tests
+    compare them. If aiohttp renames these methods, its own are used.
     """
 
     def update_headers(self, headers: Any) -> None:
@@ -117,8 +116,10 @@ class _ClientRequest(aiohttp.ClientRequest):
 
 @cache
 def json_payload() -> Callable[[bytes], aiohttp.BytesPayload]:
-    """A function that makes the payload for JSON bytes: by copying one that aiohttp has made, for a
-    third of the cost (0.5 us instead of 1.5); by aiohttp's own class where a copy is not the same.
+    """A function that makes the payload of JSON bytes.
+
+    It copies a payload that aiohttp has made, at a third of the cost (0.5 us instead of 1.5). If a
+    copy would differ from an original, it uses aiohttp's class.
     """
     cls = aiohttp.BytesPayload
 
@@ -137,16 +138,16 @@ def json_payload() -> Callable[[bytes], aiohttp.BytesPayload]:
 
     try:
         same = vars(copied(b"1")) == vars(made(b"1"))
-    except (AttributeError, TypeError):  # with slots, for example
+    except (AttributeError, TypeError):  # a class with __slots__, for example
         same = False
     return copied if same else made
 
 
-def bytes_so_far(content: aiohttp.StreamReader) -> int:
-    """Bytes of a body that have come over the wire; if unknown, the bytes after decompression."""
+def bytes_received(content: aiohttp.StreamReader) -> int:
+    """Bytes of the body received so far, before decompression; after it, if aiohttp lacks that."""
     return getattr(content, "total_raw_bytes", content.total_bytes)
 
 
 @cache
-def _tell_once(what: str) -> None:
+def _warn_once(what: str) -> None:
     log.warning("aiohttp %s differs from what openai_async expects: %s.", aiohttp.__version__, what)

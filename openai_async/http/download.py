@@ -1,4 +1,4 @@
-"""The picture behind a URL: requested exactly as spelled, and without the key if possible."""
+"""Downloading a picture: the URL is requested exactly as spelled, without the key if possible."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .request import Response
 from .urls import as_spelled, same_origin
 
 Get = Callable[[URL, APIKey | None], Awaitable[Response]]
-"""Sends a GET, with this key or without one."""
+"""Sends a GET, with the given key or without one."""
 
 
 async def download(url: str, get: Get, *, base_url: URL, api_key: APIKey) -> bytes:
     """The bytes of a picture.
 
     The key is sent only after a 401 or 403 without it, and only to the origin of `base_url`:
-    LocalAI protects the pictures it has made like the rest of its API.
+    LocalAI protects generated pictures like the rest of its API.
 
     Raises:
-        APIStatusError: the server refused.
+        APIStatusError: the server answered with an error.
         APIConnectionError: there was no complete answer.
-        APIResponseValidationError: `url` is not an http(s) URL, or there is no picture behind it.
+        APIResponseValidationError: `url` is not an http(s) URL, or the content is not a picture.
     """
     target = _parsed(url)
     response = None
@@ -45,7 +45,7 @@ async def download(url: str, get: Get, *, base_url: URL, api_key: APIKey) -> byt
 
 
 async def _with_key(target: URL, get: Get, api_key: APIKey) -> Response:
-    """With the key as long as the origin is the same; other redirects are followed without it."""
+    """Send the key within the origin; a redirect to another origin is followed without it."""
     elsewhere = None
     try:
         return await get(target, api_key)
@@ -64,6 +64,6 @@ def _parsed(url: str, base: URL | None = None) -> URL:
     except ValueError:
         good = False
     if not good:
-        msg = f"The picture's url is no http(s) URL: {url[:80]!r}."
+        msg = f"The picture's url is not an http(s) URL: {url[:80]!r}."
         raise APIResponseValidationError(msg)
     return target

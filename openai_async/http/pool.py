@@ -1,7 +1,7 @@
 """The pooled aiohttp sessions of a client: one per event loop and process.
 
 aiohttp's connections belong to the loop they were opened in, so a client that is used in two loops
-needs two sets of them, and a forked child must leave its parent's alone. A session is opened at the
+needs two sets of them, and a forked child must not touch its parent's. A session is opened by the
 first request of its loop, and closed with the client or with the loop, whichever comes first.
 """
 
@@ -21,48 +21,48 @@ from ..errors import APIConnectionError, OpenAIError
 from .aiohttp_internals import open_session
 from .body import ByteStream, running_loop
 from .deadlines import Deadlines
-from .slots import Slots
-from .waits import CLOSED, Waits
+from .semaphore import FairSemaphore
+from .waits import CLOSED, PendingWaits
 
-# Seconds that an idle connection is kept; servers commonly close it after 60 or 75.
+# Seconds that an idle connection is kept; servers commonly close one after 60 or 75.
 KEEPALIVE = 15.0
 
-# Pools of a parent process, in its forked child. Kept for ever: when their connections were
-# collected, aiohttp would close them, and so take them out of the epoll instance that parent and
-# child share. The parent would wait for answers that nobody tells it of.
-_of_parents: list[Pool] = []
+# In a forked child, the pools of its parent. They are kept forever: if their connections were
+# garbage-collected, aiohttp would close them, which removes them from the epoll instance that
+# parent and child share. The parent would then never learn of its answers.
+_inherited_pools: list[Pool] = []
 
-Place: TypeAlias = tuple[asyncio.AbstractEventLoop, bool]
-"""A loop, and whether the session is our own."""
+PoolKey: TypeAlias = tuple[asyncio.AbstractEventLoop, bool]
+"""An event loop, and whether the session is our own."""
 
 
 @define(eq=False)
 class Pool:
-    """The session of one loop, the slots that bound its requests, and what is open."""
+    """The session of one loop, the semaphore that bounds its requests, and its open streams."""
 
     session: aiohttp.ClientSession
     owned: bool
     """Whether the session is ours to close."""
-    slots: Slots
+    slots: FairSemaphore
     deadlines: Deadlines
     streams: set[ByteStream] = field(factory=set)
-    """Also plain answers whose body is on its way."""
+    """Includes plain answers whose body has not arrived in full."""
     pid: int = field(factory=os.getpid)
-    keeper: AsyncGenerator[None, None] | None = None
+    shutdown_hook: AsyncGenerator[None, None] | None = None
 
     async def close(self) -> None:
-        # First: a closed connector would leave the readers of bodies waiting.
+        # First: closing the connector would leave the readers of these waiting forever.
         for stream in list(self.streams):
-            stream.hang_up(APIConnectionError("The client was closed while this stream was open."))
+            stream.close(APIConnectionError("The client was closed while this stream was open."))
         self.deadlines.close()
         if self.owned:
             await self.session.close()
 
-    def close_without_waiting(self) -> None:
-        """Do of `close()` what needs no waiting, which is all but the farewells of TLS.
+    def close_nowait(self) -> None:
+        """All of `close()` that needs no waiting, which is everything but TLS shutdowns.
 
-        In a loop that was closed without `shutdown_asyncgens` too: the sockets it has left open are
-        then closed, with asyncio's own warning, when they are collected.
+        It also works in a loop that was closed without `shutdown_asyncgens`: sockets still open are
+        then closed, with asyncio's own warning, when they are garbage-collected.
         """
         closing = self.close()
         with suppress(StopIteration, RuntimeError):
@@ -71,19 +71,21 @@ class Pool:
 
 
 class Pools:
-    """The pools of a client. With a session of the user's, that one serves the loop it belongs to,
-    and one of our own is opened for what must not carry its default headers: downloads.
+    """The pools of a client.
+
+    A session passed by the user serves its own loop. For downloads, which must not carry that
+    session's default headers, one of our own is opened beside it.
     """
 
     def __init__(self, max_connections: int, session: aiohttp.ClientSession | None) -> None:
         self._max_connections = max_connections
         self._session = session
-        self._pools: dict[Place, Pool] = {}
-        self.waits = Waits()
+        self._pools: dict[PoolKey, Pool] = {}
+        self.waits = PendingWaits()
         self.closed = False
 
     def check_open(self, pool: Pool) -> None:
-        """`OpenAIError` if the client is closed, or the session of the pool."""
+        """Raise `OpenAIError` if the client, or the session of the pool, is closed."""
         if self.closed:
             raise OpenAIError(CLOSED)
         if pool.session.closed:
@@ -91,7 +93,7 @@ class Pools:
             raise OpenAIError(msg)
 
     def get(self, *, own: bool) -> Pool | None:
-        """The pool of the running loop; `None` before its first use, which has to `open()` it."""
+        """The pool of the running loop; `None` if it has to be opened first."""
         if self.closed:
             raise OpenAIError(CLOSED)
         pool = self._pools.get((asyncio.get_running_loop(), own or self._session is None))
@@ -99,54 +101,48 @@ class Pools:
 
     async def open(self, *, own: bool) -> Pool:
         """A new pool for the running loop."""
-        place = (asyncio.get_running_loop(), own or self._session is None)
-        self._sweep()
-        session = None if place[1] else self._session
+        key = (asyncio.get_running_loop(), own or self._session is None)
+        self._remove_stale()
+        session = None if key[1] else self._session
         if session is None:
             session = open_session(KEEPALIVE)
-        slots = Slots(self._max_connections)
-        pool = self._pools[place] = Pool(session, place[1], slots, Deadlines(place[0]))
-        pool.keeper = _keep(pool, self._pools, place)
-        await anext(pool.keeper)
+        slots = FairSemaphore(self._max_connections)
+        pool = self._pools[key] = Pool(session, key[1], slots, Deadlines(key[0]))
+        pool.shutdown_hook = _close_at_shutdown(pool, self._pools, key)
+        await anext(pool.shutdown_hook)
         return pool
 
-    def _sweep(self) -> None:
-        """Forget the pools of closed loops; set those of a parent process aside, untouched.
-
-        Closing a parent's connections in its forked child would take them out of the epoll
-        instance that both share.
-        """
-        for place, pool in list(self._pools.items()):
-            if pool.pid == os.getpid() and not place[0].is_closed():
+    def _remove_stale(self) -> None:
+        """Close the pools of closed loops; keep a parent process's, untouched, out of the way."""
+        for key, pool in list(self._pools.items()):
+            if pool.pid == os.getpid() and not key[0].is_closed():
                 continue
-            self._pools.pop(place, None)
+            self._pools.pop(key, None)
             if pool.pid != os.getpid():
-                _of_parents.append(pool)
+                _inherited_pools.append(pool)
             else:
-                pool.close_without_waiting()
+                pool.close_nowait()
 
     async def close(self) -> None:
-        """Close the sessions of all loops; what is still under way fails."""
+        """Close the sessions of all loops; requests in flight fail."""
         self.closed = True
         self.waits.close()
-        self._sweep()
+        self._remove_stale()
         here = running_loop()
         while self._pools:
             (loop, _), pool = self._pools.popitem()
             if loop is here:
                 await pool.close()
             else:
-                # Told, not waited for: it may be busy, stand still, or end at this moment.
+                # Not waited for: that loop may be busy, stopped, or just closing.
                 with suppress(RuntimeError):
-                    loop.call_soon_threadsafe(pool.close_without_waiting)
+                    loop.call_soon_threadsafe(pool.close_nowait)
 
     def __del__(self) -> None:
         pools = getattr(self, "_pools", {})
-        _of_parents.extend(pool for pool in pools.values() if pool.pid != os.getpid())
+        _inherited_pools.extend(pool for pool in pools.values() if pool.pid != os.getpid())
         mine = [
-            (place[0], pool)
-            for place, pool in pools.items()
-            if pool.owned and pool.pid == os.getpid()
+            (key[0], pool) for key, pool in pools.items() if pool.owned and pool.pid == os.getpid()
         ]
         if not mine:
             return
@@ -154,20 +150,22 @@ class Pools:
         warnings.warn(msg, ResourceWarning, source=self, stacklevel=2)
         for loop, pool in mine:
             if loop is running_loop() or loop.is_closed():
-                pool.close_without_waiting()
-            # The last reference to the keeper: its loop takes it over, and closes the session.
-            pool.keeper = None
+                pool.close_nowait()
+            # Dropping the last reference lets the loop finalize the hook, which closes the session.
+            pool.shutdown_hook = None
 
 
-async def _keep(pool: Pool, pools: dict[Place, Pool], place: Place) -> AsyncGenerator[None, None]:
-    """Closes the pool when its loop ends.
+async def _close_at_shutdown(
+    pool: Pool, pools: dict[PoolKey, Pool], key: PoolKey
+) -> AsyncGenerator[None, None]:
+    """An async generator that closes the pool when its loop shuts down.
 
-    A loop has no "on close" hook, but `asyncio.run` and `asyncio.Runner` finish the async
-    generators that are still open before they close the loop (PEP 525, `shutdown_asyncgens`).
-    So a client at module level needs no closing between one `asyncio.run` and the next.
+    Event loops have no "on close" hook, but `asyncio.run` and `asyncio.Runner` finalize all open
+    async generators before they close the loop (PEP 525, `shutdown_asyncgens`). So a client at
+    module level need not be closed between one `asyncio.run` and the next.
     """
     try:
         yield
     finally:
-        pools.pop(place, None)
+        pools.pop(key, None)
         await pool.close()

@@ -1,6 +1,6 @@
-"""A proxy, with its password kept separately: no I/O.
+"""A proxy's URL and, kept apart from it, its credentials. No I/O.
 
-If the URL that aiohttp gets had the password, so would the exceptions of failed connections.
+aiohttp's exceptions for failed connections show the proxy's URL, so it must not contain a password.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ AUTHORIZATION = "Proxy-Authorization"
 
 
 class Proxy:
-    """What aiohttp is told about a proxy.
+    """The proxy's arguments for aiohttp.
 
     Attributes:
         url: without user name and password; `None` for no proxy.
-        headers: for the proxy alone, which is asked for a tunnel to an https URL.
-        secrets: what errors must not show.
+        headers: sent to the proxy only, when it opens a tunnel to an https URL.
+        secrets: to be redacted from errors.
     """
 
     __slots__ = ("headers", "secrets", "url")
@@ -35,13 +35,13 @@ class Proxy:
         if url.user is None and url.password is None:
             return
         user, password = url.user or "", url.password or ""
-        # UTF-8 is the only charset that a server can ask for (RFC 7617, section 2.1).
+        # UTF-8 is the only charset that RFC 7617 (section 2.1) defines.
         token = b64encode(f"{user}:{password}".encode()).decode()
         self.headers = {AUTHORIZATION: f"Basic {token}"}
         self.secrets = (password, token)
 
     def added_to(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
-        """The headers of a request to an http URL, which the proxy reads itself."""
+        """`headers` with the credentials, for an http URL: the proxy reads that request itself."""
         if self.headers is None:
             return headers
         headers = headers.copy()

@@ -1,6 +1,6 @@
-"""A request on its way through the middlewares, and the response that comes back.
+"""The request that resources build, middlewares may change and the transport sends; its response.
 
-No I/O: what resources build, middlewares change and the transport sends.
+No I/O.
 """
 
 from __future__ import annotations
@@ -27,57 +27,57 @@ _Meta: Any = without_hooks(ResponseMeta)
 
 
 @define
-class Course:
-    """Where a request is. One for it and all copies that middlewares make of it.
+class SendState:
+    """How far a call has got; shared by its request and the copies that middlewares make of it.
 
     Attributes:
-        under_way: an attempt is at the server, or its answer has come.
-        final: it is not to be sent again.
+        in_flight: an attempt is at the server, or its answer has arrived.
+        no_retry: it must not be sent again.
     """
 
-    under_way: bool = False
-    final: bool = False
+    in_flight: bool = False
+    no_retry: bool = False
 
 
 @define(kw_only=True)
 class Request:
-    """One call, complete but for the API key, which is asked for at each attempt.
+    """One call, complete except for an API key from a function, which each attempt calls anew.
 
-    A middleware may read and change all of it. `repr()` shows neither headers nor key nor body.
+    A middleware may read and change every field. `repr()` shows no headers, key or body.
     """
 
     method: str
     url: URL
     headers: CIMultiDict[str] = field(factory=CIMultiDict, repr=False)
     removed: frozenset[str] = frozenset()
-    """Headers, in lower case, that nothing below may add: neither aiohttp nor the API key."""
+    """Names of headers, in lower case, that neither aiohttp nor the API key may add."""
     body: bytes | None = field(default=None, repr=lambda body: f"<{len(body or b'')} bytes>")
     params: Mapping[str, Any] | None = field(default=None, repr=False)
-    """What `body` was made of, to look at: changing it changes nothing."""
+    """What `body` was encoded from, for reading only: changing it does not change `body`."""
     timeout: Timeout = field(factory=Timeout)
     max_retries: int = 0
     stream: bool = False
     api_key: APIKey | None = field(default=None, repr=False)
-    """Sent as Authorization, unless `headers` has one or `removed` names it. `None` sends none, and
-    allows redirects to other origins."""
+    """Sent as Authorization, unless `headers` has one or `removed` names it. With `None` no key is
+    sent, and redirects to other origins are followed."""
     max_body: int = 512 * 1024 * 1024
-    """The largest plain answer to accept, in bytes: ten pictures of 4096 x 4096 fit twice over."""
+    """The largest plain answer to accept, in bytes: twice that of ten pictures of 4096 x 4096."""
     picture: bool = False
-    """Whether it goes to a picture's URL, not to the API: its errors give different advice."""
+    """Whether this downloads a picture, instead of calling the API: for the advice in errors."""
     on_open: Callable[[Response], Awaitable[None]] | None = field(default=None, repr=False)
-    """Part of the attempt of a stream: what it raises counts as the attempt's failure."""
-    course: Course = field(factory=Course, repr=False)
+    """Called with an open stream, as part of the attempt: if it raises, the attempt has failed."""
+    state: SendState = field(factory=SendState, repr=False)
     started: float = field(factory=time.perf_counter, repr=False)
 
     @property
     def address(self) -> str:
-        """What determines where the request goes, by the name that a user knows."""
+        """Where the URL came from, in the user's words, for error messages."""
         return "the picture's url" if self.picture else "base_url"
 
 
 @define(kw_only=True)
 class Response:
-    """An answer of status 2xx: whole in `body`, or, for a stream, still open in `stream`."""
+    """An answer with a status of 2xx: complete in `body`, or open in `stream`."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -86,16 +86,16 @@ class Response:
     attempts: int = 1
     elapsed: float = 0.0
     rejections: int = 0
-    """How many of the attempts were refused with 429."""
+    """How many of the attempts were answered with 429."""
     on_usage: Callable[[int], None] | None = field(default=None, repr=False)
-    """Called at the end of a stream that tells its usage, with the tokens in all."""
+    """Called with the total tokens at the end of a stream that reports its usage."""
     secret: str | None = field(default=None, repr=False)
-    """The keys that were sent, one per line: no error made from this answer may show them."""
+    """The keys that were sent, one per line, to be redacted from errors about this answer."""
 
     @property
     def meta(self) -> ResponseMeta:
         """Request id, status, headers, attempts, elapsed seconds, rate limits."""
-        # There is one for each answer, and the setters of a frozen class take 0.6 us of it.
+        # Made for every answer: the setters of a frozen class would cost 0.6 us each time.
         meta = object.__new__(_Meta)
         meta.status = self.status
         meta.headers = self.headers
@@ -154,5 +154,5 @@ class Response:
         raise error
 
     def text(self) -> str:
-        """The body as UTF-8 text; bytes that are none become U+FFFD."""
+        """The body as UTF-8 text; invalid bytes become U+FFFD."""
         return self.body.decode("utf-8", "replace")

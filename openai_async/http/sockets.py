@@ -1,7 +1,7 @@
-"""Sockets with TCP keep-alive: an answer may take minutes, in which nothing is sent either way.
+"""Sockets with TCP keep-alive: while a server works on an answer, nothing is sent for minutes.
 
-Routers on the way drop a connection that is silent (AWS and Azure after 350 and 240 seconds, and a
-home router perhaps sooner), and then the answer never arrives. Keep-alive probes prevent that.
+Routers drop idle connections (AWS after 350 seconds, Azure after 240, home routers perhaps sooner),
+and the answer then never arrives. Keep-alive probes prevent that.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import socket
 
 from aiohttp import AddrInfoType
 
-# Seconds of silence before the first probe, and between two: well below what routers wait. By
-# default Linux waits for two hours.
+# Idle seconds before the first probe, and between probes: well below the limits of routers. The
+# default on Linux is two hours.
 IDLE = 60
 INTERVAL = 60
-# Unanswered probes before the connection counts as lost. How long a server may take to answer is
-# for `Timeout` to decide: the probes tolerate a network outage of 5 minutes.
+# After this many unanswered probes the connection is lost, which tolerates a network outage of 5
+# minutes. How long a server may take to answer is up to `Timeout`.
 COUNT = 5
 
 _OPTIONS = {
@@ -32,6 +32,6 @@ def open_socket(address: AddrInfoType) -> socket.socket:
     opened = socket.socket(family, kind, protocol)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _OPTIONS.items():
-        if (option := getattr(socket, name, None)) is not None:  # each system has some of them
+        if (option := getattr(socket, name, None)) is not None:  # each platform has some of these
             opened.setsockopt(socket.IPPROTO_TCP, option, value)
     return opened

@@ -1,21 +1,18 @@
 """One attempt of one request, through the aiohttp session of its loop.
 
-A `Request` goes in, a `Response` comes out, and what goes wrong between is one of our exceptions.
-Nothing here knows of retries or of the shapes of JSON.
+It takes a `Request`, and returns a `Response` or raises one of our exceptions. Retries and the
+contents of JSON are no concern of this module.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import io
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine
 from functools import lru_cache
 from ssl import SSLContext
 from typing import Any
-from urllib.parse import quote, unquote_plus
 
 import aiohttp
 from multidict import CIMultiDict
@@ -23,46 +20,33 @@ from yarl import URL
 
 from ..errors import (
     APIConnectionError,
-    APIError,
-    APIResponseValidationError,
     APITimeoutError,
     InvalidArgumentError,
     OpenAIError,
 )
-from ..options import check_api_key, check_proxy
-from ..wire.codec import body_or_text
-from ..wire.failures import status_error
+from ..options import check_proxy
 from ..wire.redaction import (
-    SECRET_PARAMETERS,
-    redacted,
-    secret_of,
     without_secret,
 )
 from .aiohttp_internals import reused
-from .body import (
-    ERROR_BODY_WAIT,
-    MAX_ERROR_BODY,
-    WIRE_ERRORS,
-    ByteStream,
-    connection_error,
-    forget_frames,
-)
+from .answers import read_body, read_failure
+from .authorization import authorized
+from .body import ByteStream
+from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback
 from .deadlines import Deadline
 from .pool import Pool, Pools
 from .proxy import Proxy
+from .redirects import MAX_REDIRECTS, redirect_target
 from .request import Request, Response
-from .urls import as_spelled, same_origin
-from .waits import CLOSED, Waits
+from .waits import CLOSED, PendingWaits
 
-# How many stale connections in a row are put up with; after that it is an error like any other.
-MAX_STALE = 4
-# A redirect within one origin is a matter of a slash or a version prefix: one or two hops.
-MAX_REDIRECTS = 5
-# Larger bodies go to aiohttp as a file, which it sends in pieces. Bytes it would write in one go,
-# and say in a warning that this blocks the loop.
-MAX_AT_ONCE = 1024 * 1024
-# Bytes of one header. aiohttp stops at 8190, but policies and the tokens of gateways are longer.
-# Envoy, which many gateways are built on, passes on 60 KiB of headers in all.
+# A request is sent again on at most this many stale connections in a row; the next one is an error.
+MAX_STALE_CONNECTIONS = 4
+# Larger bodies are passed to aiohttp as a file, which it sends in chunks. It would write bytes in a
+# single call, and warn that this blocks the event loop.
+MAX_SINGLE_WRITE = 1024 * 1024
+# Bytes of one response header. aiohttp's default of 8190 is too small for some gateways' policies
+# and tokens. Envoy, which many gateways are built on, allows 60 KiB of headers in all.
 MAX_HEADER = 64 * 1024
 
 SSL = SSLContext | aiohttp.Fingerprint | bool
@@ -99,8 +83,8 @@ class Transport:
         self.warned_of_plain_http = False
 
     @property
-    def waits(self) -> Waits:
-        """What middlewares wait with; `close` ends their waits."""
+    def waits(self) -> PendingWaits:
+        """How middlewares wait: `close` ends these waits."""
         return self._pools.waits
 
     @property
@@ -109,7 +93,7 @@ class Transport:
         return self._pools.closed
 
     async def close(self) -> None:
-        """Close the sessions of all loops; what is still under way fails."""
+        """Close the sessions of all loops; requests in flight fail."""
         await self._pools.close()
 
     async def send(self, request: Request) -> Response:
@@ -119,32 +103,32 @@ class Transport:
             APIStatusError: the answer's status is 300 or above.
             APITimeoutError: `request.timeout` ran out.
             APIConnectionError: there was no complete answer.
-            OpenAIError: the client is closed, or has no usable API key; or no loop is running.
+            OpenAIError: the client is closed or has no usable API key, or no loop is running.
         """
         if not _in_a_task():
             return await _in_its_own_task(self.send(request))
         own = request.api_key is None
         pool = self._pools.get(own=own) or await self._pools.open(own=own)
-        # Our own slots instead of the connector's limit: there, waiting for a free connection
-        # counts against the connect timeout, which fails the tail of every large fan-out.
-        if not pool.slots.take_now():
-            await pool.slots.take()
+        # Our own semaphore instead of the connector's limit: waiting for that counts against the
+        # connect timeout, so that the last requests of every large fan-out would fail.
+        if not pool.slots.acquire_nowait():
+            await pool.slots.acquire()
         stream = None
-        request.course.under_way = True
+        request.state.in_flight = True
         try:
             response = await self._attempt(pool, request)
             stream = response.stream
         except BaseException:
-            request.course.under_way = False
+            request.state.in_flight = False
             raise
         finally:
             if stream is None:
-                pool.slots.give_back()
+                pool.slots.release()
         if stream is not None and request.on_open is not None:
             try:
                 await request.on_open(response)
             except BaseException:
-                request.course.under_way = False
+                request.state.in_flight = False
                 stream.abort()
                 raise
         response.elapsed = time.perf_counter() - request.started
@@ -162,7 +146,7 @@ class Transport:
             )
             raise APITimeoutError(msg) from error
         except TimeoutError as error:
-            if not deadline.expired:  # the kernel's ETIMEDOUT
+            if not deadline.expired:  # ETIMEDOUT, from the kernel
                 raise connection_error(error, request.url, request.address) from error
             msg = (
                 f"No complete answer within {request.timeout.total:g} s. "
@@ -181,21 +165,13 @@ class Transport:
             raise connection_error(error, request.url, request.address) from error
 
     async def _exchange(self, pool: Pool, request: Request) -> Response:
-        """Send the request; read the answer, or for a stream its headers."""
-        headers, key, limit = request.headers, request.api_key, request.max_body
-        if "Authorization" in headers or "authorization" in request.removed:
-            key = None
-        elif key is not None and not isinstance(key, str):
-            key = await _ask_for_key(key)
-        secret = secret_of(headers, key, *self._proxy.secrets, *_keys_in(request.url))
-        if key:
-            headers = headers.copy()
-            headers["Authorization"] = f"Bearer {key}"
+        """Send the request, and read the whole answer, or only the headers of a stream."""
+        headers, secret = await authorized(request, self._proxy.secrets)
         answer = await self._send(request.url, pool, request, headers)
         if answer.status >= 300:
             answer = await self._follow(answer, pool, request, headers)
         if answer.status >= 300:
-            failure = await _failure(answer, pool, request, secret)
+            failure = await read_failure(answer, pool.streams, secret, picture=request.picture)
             self._pools.check_open(pool)
             raise failure
         response = Response(
@@ -203,16 +179,10 @@ class Transport:
         )
         if request.stream:
             response.stream = ByteStream(
-                answer, request.timeout.idle, pool.slots.give_back, pool.streams
+                answer, request.timeout.idle, pool.slots.release, pool.streams
             )
         else:
-            # A small answer comes together with the header: there is nothing to wait for, and so
-            # nothing to watch, which is worth 8 % of a chat request.
-            whole = answer.content.is_eof()
-            body = answer.content.read_nowait() if whole else await _read(answer, limit, pool)
-            if len(body) > limit:
-                raise _too_large(answer, limit)
-            response.body = body
+            response.body = await read_body(answer, request.max_body, pool.streams)
         return response
 
     async def _follow(
@@ -222,10 +192,10 @@ class Transport:
         request: Request,
         headers: CIMultiDict[str],
     ) -> aiohttp.ClientResponse:
-        """The answer that a redirect leads to, where it is safe to go on."""
+        """Follow redirects as long as that is safe; returns the last answer."""
         url = request.url
         for _ in range(MAX_REDIRECTS):
-            target = _redirect(answer, url, request)
+            target = redirect_target(answer, url, request)
             if target is None:
                 break
             answer.release()
@@ -236,18 +206,18 @@ class Transport:
     async def _send(
         self, url: URL, pool: Pool, request: Request, headers: CIMultiDict[str]
     ) -> aiohttp.ClientResponse:
-        """The answer of one URL, its headers read, on a connection that is alive.
+        """Send the request to one URL and read the answer's headers.
 
-        A server may close an idle connection in the moment a request goes out on it. That is
-        nobody's failure: the request is sent again at once, as RFC 9112 (section 9.3.1) allows
-        where no byte of an answer has come, and uses up neither retries nor budget.
+        A server may close an idle connection just as a request is sent on it. The request is then
+        sent again at once, as RFC 9112 (section 9.3.1) allows if no byte of an answer has arrived.
+        This counts against neither `max_retries` nor the retry budget.
         """
         body: bytes | io.BytesIO | None = request.body
-        for stale in range(MAX_STALE, -1, -1):
-            if request.body is not None and len(request.body) > MAX_AT_ONCE:
+        for stale in range(MAX_STALE_CONNECTIONS, -1, -1):
+            if request.body is not None and len(request.body) > MAX_SINGLE_WRITE:
                 body = io.BytesIO(request.body)
-            # Looked at here, where no await stands between: the client may have been closed while
-            # this request waited for its slot or its key.
+            # Checked right before sending, without an await in between: the client may have been
+            # closed while this request waited for its slot or its key.
             self._pools.check_open(pool)
             reused.set(False)
             try:
@@ -258,7 +228,7 @@ class Transport:
                     headers=headers if url.scheme == "https" else self._proxy.added_to(headers),
                     skip_auto_headers=request.removed or None,
                     allow_redirects=False,
-                    # What a session of the user's own may have set otherwise.
+                    # A session passed by the user may have other defaults.
                     raise_for_status=False,
                     auto_decompress=True,
                     timeout=_client_timeout(request.timeout.connect, pool.owned),
@@ -269,17 +239,19 @@ class Transport:
                     ssl=self._ssl,
                 )
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                began = not isinstance(getattr(error, "message", ""), str)  # half a header came
+                began = not isinstance(
+                    getattr(error, "message", ""), str
+                )  # part of a header arrived
                 if not stale or began or not reused.get():
                     raise
-                forget_frames(error)
+                drop_traceback(error)
         raise AssertionError  # the last round returns or raises
 
 
 @lru_cache(maxsize=64)
 def _client_timeout(connect: float | None, own: bool) -> aiohttp.ClientTimeout:
-    # `connect` covers DNS, TCP and TLS, and a wait for the connector's limit, which our own
-    # session does not have. In a session we were given that wait must not count.
+    # aiohttp's `connect` covers DNS, TCP and TLS, and waiting for the connector's limit. Our own
+    # session has no such limit; in one passed by the user, that wait must not count.
     if own:
         return aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=None)
     return aiohttp.ClientTimeout(total=None, sock_connect=connect)
@@ -297,103 +269,13 @@ def _in_a_task() -> bool:
 
 
 async def _in_its_own_task(sent: Coroutine[Any, Any, Response]) -> Response:
-    """For callers that drive their coroutines by hand, as patched event loops do.
+    """Send from a new task, for callers outside of any, as in some patched event loops.
 
-    Time limits, ours and aiohttp's, cancel the task that they run in, so there has to be one.
+    Timeouts, ours and aiohttp's, cancel the current task, so there has to be one.
     """
     task = asyncio.ensure_future(sent)
     try:
         return await task
-    except BaseException:  # GeneratorExit too, if the caller is dropped while waiting
+    except BaseException:  # also GeneratorExit: the caller's coroutine was closed
         task.cancel()
         raise
-
-
-def _keys_in(url: URL) -> list[str]:
-    """The API keys in a query, where some vendors expect them."""
-    if not url.raw_query_string:
-        return []
-    keys: list[str] = []
-    for pair in url.raw_query_string.split("&"):
-        name, _, value = pair.partition("=")
-        if name.lower() in SECRET_PARAMETERS:
-            plain = unquote_plus(value)
-            # Decoded, as it was sent, and as others would encode it.
-            keys += {plain, value, quote(plain, safe="")}
-    return keys
-
-
-async def _ask_for_key(api_key: Callable[[], str | Awaitable[str]]) -> str:
-    try:
-        key = api_key()
-        if inspect.isawaitable(key):
-            key = await key
-    except OpenAIError:
-        raise
-    except Exception as error:
-        msg = f"The api_key function failed with {type(error).__name__}: see the cause."
-        raise OpenAIError(msg) from error
-    return check_api_key(key)
-
-
-def _redirect(answer: aiohttp.ClientResponse, url: URL, request: Request) -> URL | None:
-    """Where to go on from `url`, if this is a redirect that keeps method, body and origin.
-
-    RFC 9110, section 15.4: only 307 and 308 keep the method. A POST that 301 or 302 would turn
-    into a GET is an error to report, and so is leaving for another origin with the key and the
-    prompt; both end as an `APIStatusError` that names the target.
-    """
-    location = answer.headers.get("Location")
-    if location is None or not (
-        answer.status in (307, 308)
-        or (answer.status in (301, 302, 303) and request.method in ("GET", "HEAD"))
-    ):
-        return None
-    try:
-        target = url.join(as_spelled(location))
-        safe = request.api_key is None or same_origin(target, request.url)
-    except ValueError:  # no URL, or one without an origin
-        return None
-    return target if safe and target.scheme in ("http", "https") and target.host else None
-
-
-async def _read(answer: aiohttp.ClientResponse, limit: int, pool: Pool) -> bytes:
-    """The whole body, unless it is larger than `limit` bytes."""
-    body = ByteStream(answer, None, None, pool.streams)
-    # Written into one place, the pieces need no memory of their own besides.
-    whole = io.BytesIO()
-    try:
-        while part := await body.read():
-            if whole.tell() + len(part) > limit:
-                raise _too_large(answer, limit)
-            whole.write(part)
-    except BaseException:
-        body.abort()
-        raise
-    body.leave()
-    return whole.getvalue()
-
-
-def _too_large(answer: aiohttp.ClientResponse, limit: int) -> APIResponseValidationError:
-    msg = f"The answer of {answer.url.origin()} is larger than {limit} bytes."
-    return APIResponseValidationError(msg, status_code=answer.status)
-
-
-async def _failure(
-    answer: aiohttp.ClientResponse, pool: Pool, request: Request, secret: str | None
-) -> APIError:
-    """The exception for an answer of status 300 or above; closes the answer."""
-    body = ByteStream(answer, None, None, pool.streams)
-    data = b""
-    # The status is what counts: a body that stalls or breaks off still says something.
-    with suppress(TimeoutError, APIConnectionError):
-        async with asyncio.timeout(ERROR_BODY_WAIT):
-            while len(data) < MAX_ERROR_BODY and (part := await body.read()):
-                data += part
-    if answer.content.at_eof():
-        body.leave()
-    else:
-        body.abort()
-    said = redacted(body_or_text(data), secret)
-    headers = without_secret(answer.headers, secret)
-    return status_error(answer.status, headers, said, picture=request.picture)

@@ -1,4 +1,4 @@
-"""Paths to URLs, and what may stand in a query: no I/O."""
+"""URLs from paths and queries. No I/O."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from yarl import URL
 
 from ..errors import InvalidArgumentError
 
-# Parsed URLs are kept by path; paths with ids in them must not fill the memory.
+# URLs are cached by path, but not without bound: paths may contain ids.
 MAX_URLS = 64
 
 
 def as_spelled(text: str) -> URL:
-    """A URL from elsewhere, exactly as it came: a signature in its query covers the spelling.
+    """A URL from a server, exactly as received: a signature in its query covers the spelling.
 
     Raises:
         ValueError: it is not a URL.
@@ -43,14 +43,14 @@ class Urls:
         self._known: dict[str, URL] = {}
 
     def of(self, path: str) -> URL:
-        """The URL of a path; what stands in its own query comes first.
+        """The URL of a path; parameters in its own query override the defaults.
 
         Raises:
-            InvalidArgumentError: it leads out of the base URL, or is no path.
+            InvalidArgumentError: it is not a path, or leads out of the base URL.
         """
         try:
             return self._known[path]
-        except (KeyError, TypeError):  # not seen yet, or no string at all
+        except (KeyError, TypeError):  # not cached, or not even a string
             url = URL(f"{self._base}/{check_path(path)}")
         url = url.update_query({k: v for k, v in self._defaults.items() if k not in url.query})
         if len(self._known) < MAX_URLS:
@@ -59,7 +59,7 @@ class Urls:
 
 
 def query_values(query: Mapping[str, str | int | float | bool] | None) -> dict[str, str]:
-    """Values as the API spells them in a query."""
+    """The parameters of a query as strings, as the API expects them."""
     if query is None:
         return {}
     if not isinstance(query, Mapping):
@@ -67,7 +67,8 @@ def query_values(query: Mapping[str, str | int | float | bool] | None) -> dict[s
         raise InvalidArgumentError(msg)
     for key, value in query.items():
         if not isinstance(value, str | int | float):
-            msg = f"The query's {key!r} has type {type(value).__name__}: pass a word or a number."
+            kind = type(value).__name__
+            msg = f"The query's {key!r} has type {kind}: pass a str, int, float or bool."
             raise InvalidArgumentError(msg)
     return {
         str(key): str(value).lower() if isinstance(value, bool) else str(value)
@@ -76,7 +77,7 @@ def query_values(query: Mapping[str, str | int | float | bool] | None) -> dict[s
 
 
 def check_path(path: object) -> str:
-    """A path below the base URL, without its first slash."""
+    """The path, relative to the base URL, without leading slashes."""
     if (
         not isinstance(path, str)
         or not path.strip("/")

@@ -1,7 +1,7 @@
-"""A client's waits for a retry, or for a turn under a rate limit, which its `close()` ends.
+"""Waits that closing the client ends: before a retry, or for a turn under a rate limit.
 
-Closing connections does not end them, as none is open meanwhile. A wait may last a minute, and an
-app that closes its client at shutdown would hang for that long.
+They hold no connection, so closing the connections would not end them; and as a wait may last a
+minute, an app that closes its client at shutdown would hang for that long.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ T = TypeVar("T")
 CLOSED = "This client is closed: create a new AsyncClient."
 
 
-class Waits:
-    """The waits of a client and its copies, in all event loops."""
+class PendingWaits:
+    """The pending waits of a client and its copies, in all event loops."""
 
     __slots__ = ("_closed", "_futures", "_lock", "_pid")
 
     def __init__(self) -> None:
         self._closed = False
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
-        # Weak: the tasks of a loop that was closed under way must not be kept alive.
+    def _reset(self) -> None:
+        # Weak: the tasks of a loop that was closed meanwhile must not be kept alive.
         self._futures: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
-        self._lock = threading.RLock()  # re-entered if a waiting coroutine is collected
+        self._lock = threading.RLock()  # re-entered if a waiting coroutine is garbage-collected
         self._pid = os.getpid()
 
     async def sleep(self, seconds: float) -> None:
@@ -50,13 +50,13 @@ class Waits:
             timer.cancel()
 
     async def until(self, future: asyncio.Future[T]) -> T:
-        """Wait for a future that nobody else waits for.
+        """Wait for a future that is awaited only here.
 
         Raises:
             OpenAIError: the client is closed.
         """
-        if self._pid != os.getpid():  # in a forked child: these waits are its parent's
-            self._begin()
+        if self._pid != os.getpid():  # a forked child: these waits are its parent's
+            self._reset()
         with self._lock:
             if self._closed:
                 raise OpenAIError(CLOSED)
@@ -70,12 +70,12 @@ class Waits:
     def close(self) -> None:
         """End all waits; those in other loops end soon after."""
         if self._pid != os.getpid():
-            self._begin()
+            self._reset()
         with self._lock:
             self._closed = True
             futures = list(self._futures)
         for future in futures:
-            with suppress(RuntimeError):  # its loop is closed
+            with suppress(RuntimeError):  # RuntimeError: its loop is closed
                 future.get_loop().call_soon_threadsafe(_fail, future)
 
 

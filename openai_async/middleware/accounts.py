@@ -1,5 +1,6 @@
-"""Which server is asked, and for which account there. What is learnt about one (its rate limits,
-whether it is down) says nothing about another.
+"""Which account, on which server, a client uses.
+
+What is learned about one, such as its rate limits or an outage, says nothing about another.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ T = TypeVar("T")
 Option = TypeVar("Option")
 Account: TypeAlias = Hashable
 
-# At least this many of the most recently used accounts are remembered, and at most twice as many.
-# With a key for each customer there may be any number over time; each takes a few kilobytes.
+# At least this many of the most recently used accounts are kept, and at most twice as many. With a
+# key for each customer there may be any number over time, and each takes a few kilobytes.
 GENERATION = 500
 
 _OF_ACCOUNT = ("OpenAI-Organization", "OpenAI-Project", *SECRET_HEADERS)
 
 
 def account_of(base_url: URL, api_key: APIKey, headers: Mapping[str, str]) -> Account:
-    """What tells one account from another. A function that returns keys counts as one account."""
+    """What identifies an account. A function that returns keys counts as one account."""
     key: Hashable = api_key
     try:
         hash(key)
@@ -34,7 +35,7 @@ def account_of(base_url: URL, api_key: APIKey, headers: Mapping[str, str]) -> Ac
 
 
 class _Identity:
-    """An unhashable object, by identity. It is kept alive, so that no other object gets its id."""
+    """An unhashable object, compared by identity, and kept alive so that its id is not reused."""
 
     __slots__ = ("_object",)
 
@@ -51,9 +52,9 @@ class _Identity:
 class ByAccount(Generic[T, Option]):
     """A `T` for each account, made from the same option; shared by a client and its copies.
 
-    There are two generations. An account that is asked for joins the younger one; when that is
-    full, it becomes the older one, and accounts not asked for in all that time are forgotten. No
-    step needs a lock, which a fork could leave locked: any thread may ask.
+    Accounts are kept in two generations. Using an account puts it into the younger one. When that
+    is full, it becomes the older one, and accounts left in the previous older one are dropped. It
+    is thread-safe without a lock, which a fork could leave locked.
     """
 
     __slots__ = ("_make", "_older", "_younger", "option")
@@ -65,7 +66,7 @@ class ByAccount(Generic[T, Option]):
         self._older: dict[Account, T] = {}
 
     def of(self, account: Account) -> T:
-        """The `T` of the account, made if there is none yet."""
+        """The `T` of the account, made at its first use."""
         younger = self._younger
         found = younger.get(account)
         if found is None:

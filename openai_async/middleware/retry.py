@@ -1,4 +1,4 @@
-"""Retry: which failures are tried again, after how long, and when a server is left in peace."""
+"""Retries: which failures are retried, after what delay, and when the budget stops them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..errors import (
     APITimeoutError,
     InsufficientQuotaError,
 )
-from ..http.body import is_certificate_error
+from ..http.connection_errors import is_certificate_error
 from ..http.request import Request, Response
-from ..http.waits import Waits
+from ..http.waits import PendingWaits
 from ..options import RetryPolicy
 from ..wire.failures import advise
 from .chain import Send
@@ -23,7 +23,7 @@ from .chain import Send
 log = logging.getLogger("openai_async")
 
 RETRYABLE_STATUSES = frozenset({408, 409, 429})
-"""Besides all of 5xx."""
+"""In addition to all 5xx."""
 
 # Tokens, as in the AWS SDKs' standard retry mode.
 RETRY_COST = 5
@@ -32,20 +32,20 @@ SUCCESS_REFUND = 1
 
 
 class Retry:
-    """Sends again what may succeed the next time.
+    """Retries requests that may succeed the next time.
 
-    | failure                                     | tried again?                      |
+    | failure                                     | retried?                          |
     | ------------------------------------------- | --------------------------------- |
-    | connection error, timeout, body cut short   | yes                               |
+    | connection error, timeout, truncated body   | yes                               |
     | an untrusted certificate                    | no                                |
     | 408, 409, 429, 5xx                          | yes                               |
     | other statuses, `insufficient_quota`        | no                                |
     | any status with `x-should-retry`            | as it says                        |
-    | `retry-after` above `max_retry_after`       | no: the error carries the seconds |
-    | a stream that has given its first chunk     | no: it is past this middleware    |
+    | `retry-after` above `max_retry_after`       | no: the error has the seconds     |
+    | a stream after its first chunk              | no: it has left this middleware   |
     """
 
-    def __init__(self, policy: RetryPolicy, waits: Waits) -> None:
+    def __init__(self, policy: RetryPolicy, waits: PendingWaits) -> None:
         self.policy = policy
         self._waits = waits
         self.budget = RetryBudget(policy.budget)
@@ -63,8 +63,8 @@ class Retry:
                 if delay is None:
                     raise
                 cost = _cost(error)
-                path = request.url.path  # for the log: a query may hold a vendor's key
-                if not self.budget.take(cost):
+                path = request.url.path  # for the log: the query may contain a key
+                if not self.budget.acquire(cost):
                     log.info("%s %s: no retry, the budget is used up", request.method, path)
                     raise
                 paid = cost
@@ -80,17 +80,17 @@ class Retry:
             else:
                 response.attempts, response.rejections = attempt, rejections
                 if self.budget.tokens < self.budget.capacity:
-                    self.budget.give(paid or SUCCESS_REFUND)
+                    self.budget.release(paid or SUCCESS_REFUND)
                 return response
             await self._waits.sleep(delay)
             attempt += 1
 
     def _delay(self, error: APIError, attempt: int, request: Request) -> float | None:
-        """Seconds until the next attempt; `None` if there is none.
+        """Seconds until the next attempt; `None` for no retry.
 
-        Only here do we know why there is none, so the error gets its advice here.
+        The reason is known only here, so this adds the advice to the error.
         """
-        if request.course.final or not is_retryable(error):
+        if request.state.no_retry or not is_retryable(error):
             return None
         longest = self.policy.max_retry_after
         if error.retry_after and error.retry_after > longest:
@@ -107,7 +107,7 @@ class Retry:
             return None
         if error.retry_after:
             return error.retry_after
-        # The exponent is bounded: 2.0 ** 1024 is an OverflowError.
+        # Bounded, as 2.0 ** 1024 raises OverflowError.
         ceiling = self.policy.initial_delay * 2.0 ** min(attempt - 1, 64)
         return random.uniform(0, min(self.policy.max_delay, ceiling))
 
@@ -125,13 +125,13 @@ def is_retryable(error: APIError) -> bool:
 
 
 def _seconds(value: float) -> str:
-    # To the millisecond, like retry-after-ms; the time until a date would have microseconds.
+    # In milliseconds, like retry-after-ms; the time until a date has microseconds.
     return f"{round(value, 3):.12g} s"
 
 
 def _cost(error: APIError) -> int:
-    # A 429 that names its wait comes from a server that is alive and paces us: waiting as told
-    # does not hammer it, and a long batch under a rate limit must not run out of budget.
+    # A 429 with retry-after comes from a server that is healthy and paces us. Waiting as it asks
+    # does not overload it, and a long batch under a rate limit must not exhaust the budget.
     if error.status_code == 429 and error.retry_after:
         return 0
     return TIMEOUT_COST if isinstance(error, APITimeoutError) else RETRY_COST
@@ -139,10 +139,10 @@ def _cost(error: APIError) -> int:
 
 @define
 class RetryBudget:
-    """A bucket of tokens that all calls of a client share: retries empty it, successes fill it.
+    """A bucket of tokens, shared by all calls of a client: retries drain it, successes refill it.
 
     When a server is down, thousands of tasks would each send `1 + max_retries` requests. With the
-    bucket they send about `capacity / 5` retries between them, and then fail at the first try.
+    budget they send about `capacity / 5` retries between them, and then fail without retrying.
     """
 
     capacity: int
@@ -151,12 +151,12 @@ class RetryBudget:
     def __attrs_post_init__(self) -> None:
         self.tokens = self.capacity
 
-    def take(self, cost: int) -> bool:
-        """Pay for a retry, if there is enough."""
+    def acquire(self, cost: int) -> bool:
+        """Take the cost of a retry, if the budget has it."""
         if cost > self.tokens:
             return False
         self.tokens -= cost
         return True
 
-    def give(self, refund: int) -> None:
+    def release(self, refund: int) -> None:
         self.tokens = min(self.capacity, self.tokens + refund)

@@ -21,7 +21,7 @@ from enum import Enum
 from typing import Any, Generic, Self, TypeVar
 
 from ..errors import APIConnectionError, APIError, APITimeoutError, OpenAIError
-from ..http.body import ERROR_BODY_WAIT, MAX_ERROR_BODY, ByteStream
+from ..http.body import ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, ByteStream
 from ..http.request import Response
 from ..types.base import APIObject, ResponseMeta
 from ..types.structuring import structurer
@@ -276,7 +276,7 @@ class AsyncStream(ABC, Generic[Event]):
     async def _rest(self, body: ByteStream, data: bytes) -> bytes:
         """All of a body that is not a stream, as far as it comes; `data` is its start."""
         with suppress(TimeoutError, APIConnectionError):
-            async with asyncio.timeout(ERROR_BODY_WAIT):
+            async with asyncio.timeout(ERROR_BODY_TIMEOUT):
                 while len(data) < MAX_ERROR_BODY and (part := await body.read()):
                     data += part
         return data
@@ -319,7 +319,7 @@ class AsyncStream(ABC, Generic[Event]):
         self._ready.clear()
         if self._body is not None:
             if done:
-                self._body.leave()
+                self._body.release()
             else:
                 self._body.abort()
 

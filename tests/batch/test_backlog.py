@@ -1,15 +1,15 @@
-"""What is still to be sent, and who waits for it. No Ray."""
+"""The requests still to be sent, and the workers that wait for them. Without Ray."""
 
 from __future__ import annotations
 
 import asyncio
 
-from openai_async.batch.engines.ray.backlog import Backlog, Numbered
+from openai_async.batch.engines.ray.backlog import Backlog, NumberedRequest
 from openai_async.batch.requests import BatchRequest
 
 
 class Source:
-    """A backlog of so many requests, which may be halted."""
+    """A backlog of some requests, which may be halted."""
 
     def __init__(self, number: int) -> None:
         self.halted = False
@@ -20,35 +20,35 @@ class Source:
 
     async def taken_by_one_and_awaited_by_another(
         self,
-    ) -> tuple[list[Numbered], asyncio.Task[list[Numbered]]]:
-        taken = await self.backlog.take(10)
-        waiting = asyncio.create_task(self.backlog.take(10))
+    ) -> tuple[list[NumberedRequest], asyncio.Task[list[NumberedRequest]]]:
+        taken = await self.backlog.get(10)
+        waiting = asyncio.create_task(self.backlog.get(10))
         await self.ended.wait()
-        await some_turns()
+        await let_tasks_run()
         return taken, waiting
 
 
-async def some_turns() -> None:
-    """Of the loop: who can go on has gone on."""
+async def let_tasks_run() -> None:
+    """Let every task run that can."""
     for _ in range(10):
         await asyncio.sleep(0)
 
 
-async def test_what_is_given_back_goes_to_who_waits() -> None:
+async def test_requeued_requests_go_to_a_waiting_worker() -> None:
     source = Source(2)
     taken, waiting = await source.taken_by_one_and_awaited_by_another()
-    source.backlog.give_back(taken)
-    await some_turns()
+    source.backlog.requeue(taken)
+    await let_tasks_run()
     assert waiting.done()
     assert await waiting == taken
 
 
-async def test_what_is_given_back_once_all_is_halted_is_given_up() -> None:
+async def test_requests_requeued_after_a_halt_are_given_up() -> None:
     source = Source(2)
     taken, waiting = await source.taken_by_one_and_awaited_by_another()
     source.halted = True
-    source.backlog.give_back(taken)
-    assert source.backlog.taken == 0
-    await some_turns()
+    source.backlog.requeue(taken)
+    assert source.backlog.total == 0
+    await let_tasks_run()
     assert not waiting.done()
     waiting.cancel()

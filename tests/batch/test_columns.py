@@ -72,8 +72,9 @@ def test_a_mapping_that_cannot_be_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("body", "problem"), [("{broken", "broken JSON"), ({"x": object()}, "what JSON cannot")]
+    ("body", "problem"),
+    [("{broken", "not valid JSON"), ({"x": object()}, "cannot be written as JSON")],
 )
-def test_a_row_that_cannot_be_a_line_says_why(body: Any, problem: str) -> None:
+def test_a_row_that_cannot_become_a_line_tells_why(body: Any, problem: str) -> None:
     with pytest.raises(InvalidArgumentError, match=problem):
         made({"url": CHAT}, {"body": body})

@@ -1,6 +1,6 @@
 """The Ray engine on a local Ray with two CPUs: all tests here share it, and the server is ours.
 
-How the limit is shared out is said in test_slices.py, without Ray.
+How the limit is shared out is said in test_shared_limit.py, without Ray.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Any
 import orjson
 import pytest
 
+import openai_async
 from openai_async import AsyncClient, AuthenticationError, InvalidArgumentError, OpenAIError
 from openai_async.batch.engines.ray import reading
-from openai_async.batch.engines.ray.cluster import MARK
+from openai_async.batch.engines.ray.cluster import MARK, connect
 from openai_async.batch.engines.ray.engine import RayEngine
 from openai_async.batch.input.lines import Line, parse_line, read_lines
 from openai_async.batch.job import run_batch
@@ -169,6 +170,19 @@ async def test_workers_that_die_again_and_again_end_the_run(
             pass
 
 
+def test_the_nodes_of_a_cluster_get_this_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {}
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **given: options.update(given))
+    monkeypatch.setattr(ray, "cluster_resources", dict)
+
+    assert connect()
+
+    assert options["address"] == "auto"
+    package = Path(openai_async.__file__).parent
+    assert options["runtime_env"] == {"py_modules": [str(package)]}
+
+
 async def test_the_workers_keep_to_one_limit_together(cluster: None, tmp_path: Path) -> None:
     limits = ServerLimits(requests_per_minute=1200)
     async with LocalServer(limits=limits) as server:
@@ -262,7 +276,7 @@ async def test_a_run_goes_on_where_it_was_left(
 def test_ray_data_reads_jsonl_line_by_line_whatever_is_in_it(
     cluster: None, client: AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "RANGE", 50)  # so that there are many
+    monkeypatch.setattr(reading, "RANGE_SIZE", 50)  # so that there are many
     path = tmp_path / "in.jsonl"
     path.write_bytes(
         b'\xef\xbb\xbf{"a": 1}\r\n\n  \n{"line separator": "\xe2\x80\xa8, \xc2\x85"}\n'

@@ -48,9 +48,9 @@ MAX_MESSAGE = 350
 def world(monkeypatch: pytest.MonkeyPatch) -> None:
     """Host names without a network, and the waits for a server's manners cut short."""
     monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", resolve)
-    monkeypatch.setattr("openai_async.http.transport.ERROR_BODY_WAIT", 0.2)
-    monkeypatch.setattr("openai_async.streaming.base.ERROR_BODY_WAIT", 0.2)
-    monkeypatch.setattr("openai_async.http.body.LINGER", 0.2)
+    monkeypatch.setattr("openai_async.http.answers.ERROR_BODY_TIMEOUT", 0.2)
+    monkeypatch.setattr("openai_async.streaming.base.ERROR_BODY_TIMEOUT", 0.2)
+    monkeypatch.setattr("openai_async.http.body.LINGER_TIMEOUT", 0.2)
     # The limit is 64 MiB; reaching it costs a second, so the table's is smaller.
     decoder = partial(SSEDecoder, 12 * 2**20)
     monkeypatch.setattr("openai_async.streaming.receiver.SSEDecoder", decoder)
@@ -266,7 +266,7 @@ def check_counts(fault: Fault, server: RawServer) -> None:
 
 
 async def check_clean(client: AsyncClient) -> None:
-    """No slot is taken; at most `LINGER` later no stream is open, and no connection in use."""
+    """No slot is taken; after `LINGER_TIMEOUT` no stream is open and no connection in use."""
     (pool,) = client._transport._pools._pools.values()
     assert pool.slots.free == client._transport._pools._max_connections, "a slot is taken"
     connector: Any = pool.session.connector

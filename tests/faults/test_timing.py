@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from openai_async import APITimeoutError, AsyncClient, RateLimitError, Timeout
-from openai_async.http.body import RECHECK
+from openai_async.http.body import RECHECK_DELAY
 
 from ..raw_server import Exchange, RawServer, chunk, sse
 from .fault_server import hang
@@ -50,11 +50,11 @@ STALLS = {
     ("timeout", "stalls", "ends"),
     [
         (1, "before the headers", 1),
-        (1, "before the first chunk", 300 + RECHECK),
-        (1, "after a chunk", 300 + RECHECK),
+        (1, "before the first chunk", 300 + RECHECK_DELAY),
+        (1, "after a chunk", 300 + RECHECK_DELAY),
         (Timeout(idle=1), "before the headers", 600),
-        (Timeout(idle=1), "before the first chunk", 1 + RECHECK),
-        (Timeout(idle=1), "after a chunk", 1 + RECHECK),
+        (Timeout(idle=1), "before the first chunk", 1 + RECHECK_DELAY),
+        (Timeout(idle=1), "after a chunk", 1 + RECHECK_DELAY),
         (Timeout(total=2, idle=1), "before the headers", 2),
     ],
     ids=str,
@@ -87,7 +87,7 @@ async def test_the_timeout_of_a_call_inherits_nothing_from_the_client(raw: RawSe
             model="m", messages=[{"role": "user", "content": "Hi"}], stream=True, timeout=5
         )
         _, took = await timed(call.completion())
-    assert took == pytest.approx(300 + RECHECK)
+    assert took == pytest.approx(300 + RECHECK_DELAY)
 
 
 async def check_no_tasks(before: set[asyncio.Task[Any]]) -> None:
@@ -123,7 +123,7 @@ async def test_three_hundred_stalled_streams() -> None:
             ) as client:
                 ends = await asyncio.gather(*(timed(ask(client).completion()) for _ in range(300)))
                 assert {type(error) for error, _ in ends} == {APITimeoutError}
-                assert [took for _, took in ends] == [pytest.approx(0.5 + RECHECK)] * 300
+                assert [took for _, took in ends] == [pytest.approx(0.5 + RECHECK_DELAY)] * 300
                 await check_clean(client)
         await check_no_tasks(before)
 

@@ -22,8 +22,8 @@ from openai_async.http.aiohttp_internals import (
     ParserError,
     _ClientRequest,
     _Connector,
-    _tell_once,
-    bytes_so_far,
+    _warn_once,
+    bytes_received,
     json_payload,
     open_session,
 )
@@ -42,10 +42,10 @@ async def ok(exchange: Exchange) -> None:
 @pytest.fixture(autouse=True)
 def nothing_known() -> Iterator[None]:
     """Each test finds out for itself what this aiohttp has."""
-    for found in (_tell_once, json_payload):
+    for found in (_warn_once, json_payload):
         found.cache_clear()
     yield
-    for found in (_tell_once, json_payload):
+    for found in (_warn_once, json_payload):
         found.cache_clear()
 
 
@@ -153,7 +153,7 @@ async def test_without_a_look_at_idle_connections_requests_work(
         raise error
 
     raw.answer = ok
-    monkeypatch.setattr(_Connector, "_drop_unfit", fail)
+    monkeypatch.setattr(_Connector, "_drop_unusable", fail)
     async with AsyncClient(base_url=raw.url, api_key="local", max_retries=0) as client:
         for _ in range(3):
             await client.request("GET", "/anything")
@@ -202,12 +202,12 @@ async def test_the_bytes_of_a_packed_body_are_counted_as_they_come(raw: RawServe
     raw.answer = answer
     async with aiohttp.ClientSession() as session, session.get(raw.url) as response:
         assert len(await response.read()) == 10_000
-        assert bytes_so_far(response.content) == len(packed)
+        assert bytes_received(response.content) == len(packed)
 
 
 def test_where_aiohttp_does_not_count_them_the_unpacked_bytes_serve() -> None:
     content: Any = SimpleNamespace(total_bytes=7)
-    assert bytes_so_far(content) == 7
+    assert bytes_received(content) == 7
 
 
 def test_what_aiohttps_parser_raises_is_an_error_of_the_wire() -> None:

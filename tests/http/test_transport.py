@@ -36,8 +36,9 @@ from openai_async import (
     Send,
     Timeout,
 )
-from openai_async.http.body import connection_error
-from openai_async.http.transport import MAX_AT_ONCE, MAX_REDIRECTS
+from openai_async.http.connection_errors import connection_error
+from openai_async.http.redirects import MAX_REDIRECTS
+from openai_async.http.transport import MAX_SINGLE_WRITE
 from openai_async.testing import Failure, LocalServer, aioresponses
 
 from ..conftest import BASE_URL
@@ -357,9 +358,9 @@ async def test_a_large_body_is_sent_whole_again_on_a_fresh_connection(
 
     raw.answer = answer
     await raw_client.models.list()
-    await raw_client.request("POST", "/x", json={"a": "x" * MAX_AT_ONCE})
+    await raw_client.request("POST", "/x", json={"a": "x" * MAX_SINGLE_WRITE})
     _, first, second = raw.exchanges
-    assert len(first.body) > MAX_AT_ONCE
+    assert len(first.body) > MAX_SINGLE_WRITE
     assert second.body == first.body
 
 
@@ -402,7 +403,7 @@ async def test_a_connection_on_which_something_came_unasked_is_hung_up_on(
 async def test_an_error_whose_body_stalls_is_still_that_error(
     raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai_async.http.transport.ERROR_BODY_WAIT", 0.1)
+    monkeypatch.setattr("openai_async.http.answers.ERROR_BODY_TIMEOUT", 0.1)
 
     async def answer(exchange: Exchange) -> None:
         await exchange.send(b"HTTP/1.1 401 No\r\nContent-Length: 100\r\n\r\n")
@@ -416,7 +417,7 @@ async def test_an_error_whose_body_stalls_is_still_that_error(
 async def test_an_error_that_is_not_read_to_its_end_is_hung_up_on_at_once(
     raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai_async.http.transport.MAX_ERROR_BODY", 10)
+    monkeypatch.setattr("openai_async.http.answers.MAX_ERROR_BODY", 10)
 
     async def answer(exchange: Exchange) -> None:
         await exchange.send(b"HTTP/1.1 401 No\r\nContent-Length: 100\r\n\r\n" + b"x" * 20)

@@ -16,7 +16,7 @@ from itertools import count
 from attrs import define, field
 
 from openai_async import RateLimit
-from openai_async.middleware.pacing.pace import Pace, Ticket
+from openai_async.middleware.pacing.pace import Pace, Reservation
 from openai_async.types.rate_limits import RateLimits
 
 # How long a refusal takes: servers say no at once.
@@ -133,19 +133,19 @@ class Job:
                     self.at(self._timer, self._serve)
                 return
             self._queue -= 1
-            ticket = self.pace.take(self.tokens, now)
-            self.at(now + self._jitter(), partial(self._arrive, ticket))
+            reservation = self.pace.reserve(self.tokens, now)
+            self.at(now + self._jitter(), partial(self._arrive, reservation))
 
-    def _arrive(self, ticket: Ticket, now: float) -> None:
+    def _arrive(self, reservation: Reservation, now: float) -> None:
         allowed = self.server.arrive(now)
         said, wait = self.server.said(), self.server.retry_after(self.server)
         if allowed:
-            self.at(now + self.latency, lambda now: self._answered(ticket, said, now))
+            self.at(now + self.latency, lambda now: self._answered(reservation, said, now))
         else:
-            self.at(now + REFUSAL, lambda now: self._refused(ticket, said, wait, now))
+            self.at(now + REFUSAL, lambda now: self._refused(reservation, said, wait, now))
 
-    def _answered(self, ticket: Ticket, said: RateLimits | None, now: float) -> None:
-        self.pace.answered(ticket, said, now)
+    def _answered(self, reservation: Reservation, said: RateLimits | None, now: float) -> None:
+        self.pace.succeeded(reservation, said, now)
         self.seconds = now
         if self._unsent:
             self._unsent -= 1
@@ -153,9 +153,9 @@ class Job:
         self._serve(now)
 
     def _refused(
-        self, ticket: Ticket, said: RateLimits | None, wait: float | None, now: float
+        self, reservation: Reservation, said: RateLimits | None, wait: float | None, now: float
     ) -> None:
-        self.pace.refused(ticket, said, wait, now)
+        self.pace.rate_limited(reservation, said, wait, now)
         self.at(now + (wait or self._random.uniform(0, 0.5)), self._again)
         self._serve(now)
 

@@ -98,7 +98,8 @@ async def test_a_429_holds_up_its_own_server_and_account_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loop = asyncio.get_running_loop()
-    monkeypatch.setattr("openai_async.middleware.pacing.lanes.monotonic", loop.time)
+    monkeypatch.setattr("openai_async.middleware.pacing.base.monotonic", loop.time)
+    monkeypatch.setattr("openai_async.middleware.pacing.local.monotonic", loop.time)
     async with (
         LocalServer() as second,
         AsyncClient(base_url=server.url, api_key="k", rate_limit=RateLimit()) as client,

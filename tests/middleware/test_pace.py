@@ -9,7 +9,7 @@ import pytest
 
 from openai_async import RateLimit
 from openai_async.middleware.pacing.bucket import BURST, Bucket
-from openai_async.middleware.pacing.pace import FIRST_REQUESTS, Pace
+from openai_async.middleware.pacing.pace import INITIAL_WINDOW, Pace
 from openai_async.types.rate_limits import RateLimits
 
 from .simulation import Job, Server
@@ -135,9 +135,9 @@ def test_a_limit_shared_with_others_is_shared() -> None:
 
 def test_it_starts_with_a_few_requests() -> None:
     pace = Pace(RateLimit())
-    for _ in range(FIRST_REQUESTS):
+    for _ in range(INITIAL_WINDOW):
         assert pace.wait(0, 0.0) == 0
-        pace.take(0, 0.0)
+        pace.reserve(0, 0.0)
     assert pace.wait(0, 0.0) > 0
 
 
@@ -147,7 +147,7 @@ def test_more_leave_where_the_first_answers_take_long() -> None:
         wait = pace.wait(0, now)
         assert wait < 2
         if wait <= 0:
-            pace.take(0, now)
+            pace.reserve(0, now)
             left += 1
         now += max(0.0, wait)
     assert left >= 32
@@ -155,9 +155,9 @@ def test_more_leave_where_the_first_answers_take_long() -> None:
 
 def test_the_first_headers_open_up() -> None:
     pace = Pace(RateLimit())
-    first, _ = (pace.take(0, 0.0) for _ in range(2))
+    first, _ = (pace.reserve(0, 0.0) for _ in range(2))
     known = RateLimits(limit_requests=6000, remaining_requests=5999, reset_requests=0.01)
-    pace.answered(first, known, 0.2)
+    pace.succeeded(first, known, 0.2)
     assert pace.wait(0, 0.2) == 0
 
 
@@ -171,21 +171,21 @@ def test_headers_that_leave_out_half_are_not_enough() -> None:
     # Azure tells what is left, not of how much: a 429 has to tell the rest.
     known = RateLimits(remaining_requests=0)
     pace = Pace(RateLimit())
-    pace.refused(pace.take(0, 0.0), known, 0.1, 0.0)
+    pace.rate_limited(pace.reserve(0, 0.0), known, 0.1, 0.0)
     assert pace.requests.rate < math.inf
 
 
 def test_a_limit_that_is_used_up_before_we_begin_is_no_reason_to_go_slower_later() -> None:
     pace = Pace(RateLimit())
     used_up = RateLimits(limit_requests=6000, remaining_requests=0, reset_requests=60)
-    pace.refused(pace.take(0, 0.0), used_up, 1.0, 0.0)
+    pace.rate_limited(pace.reserve(0, 0.0), used_up, 1.0, 0.0)
     assert pace.requests.rate == pytest.approx(100)
 
 
 def test_not_adaptive_means_just_the_limits_given() -> None:
     pace = Pace(RateLimit(adaptive=False))
-    tickets = [pace.take(0, 0.0) for _ in range(1000)]
-    pace.refused(tickets[0], None, 60.0, 0.1)
+    reservations = [pace.reserve(0, 0.0) for _ in range(1000)]
+    pace.rate_limited(reservations[0], None, 60.0, 0.1)
     assert pace.wait(0, 0.1) == 0
 
 
@@ -194,8 +194,8 @@ def test_not_adaptive_means_just_the_limits_given() -> None:
 
 def test_one_429_makes_all_wait_as_long_as_it_says() -> None:
     pace = Pace(RateLimit(requests_per_minute=6000))
-    ticket = pace.take(0, 0.0)
-    pace.refused(ticket, None, 7.0, 1.0)
+    reservation = pace.reserve(0, 0.0)
+    pace.rate_limited(reservation, None, 7.0, 1.0)
     assert pace.wait(0, 1.0) == pytest.approx(7.0)
     assert pace.wait(0, 7.9) == pytest.approx(0.1)
     assert pace.wait(0, 8.0) == 0
@@ -207,10 +207,10 @@ HEADERS = RateLimits(limit_requests=6000, remaining_requests=5000, reset_request
 def rate_after_refusals(known: RateLimits | None, *left_at: float) -> float:
     """Of a server whose answers have these headers, or none; all were refused at 1.1 s."""
     pace = Pace(RateLimit())
-    pace.answered(pace.take(0, 0.0), known, 0.1)
+    pace.succeeded(pace.reserve(0, 0.0), known, 0.1)
     for at in left_at:
-        pace.refused(pace.take(0, at), None, 1.0, 1.1)
-    pace.answered(pace.take(0, 1.1), known, 1.1)
+        pace.rate_limited(pace.reserve(0, at), None, 1.0, 1.1)
+    pace.succeeded(pace.reserve(0, 1.1), known, 1.1)
     return pace.requests.rate
 
 
@@ -231,32 +231,32 @@ def test_who_leaves_after_a_429_and_is_refused_too_slows_down_again(
 
 def test_a_429_that_asks_for_less_ends_no_pause() -> None:
     pace = Pace(RateLimit(requests_per_minute=6000))
-    first, second = pace.take(0, 0.0), pace.take(0, 0.0)
-    pace.refused(first, None, 7.0, 1.0)
-    pace.refused(second, None, 1.0, 1.0)
+    first, second = pace.reserve(0, 0.0), pace.reserve(0, 0.0)
+    pace.rate_limited(first, None, 7.0, 1.0)
+    pace.rate_limited(second, None, 1.0, 1.0)
     assert pace.wait(0, 1.0) == pytest.approx(7.0)
 
 
 def test_a_server_that_asks_for_days_is_asked_again_after_a_minute() -> None:
     pace = Pace(RateLimit())
-    pace.refused(pace.take(0, 0.0), None, 86_400, 0.0)
+    pace.rate_limited(pace.reserve(0, 0.0), None, 86_400, 0.0)
     assert pace.wait(0, 0.0) == pytest.approx(60.0, abs=10)
     left, now = 0, 0.0
     while now < 60 * 60:
         wait = pace.wait(0, now)
         if wait <= 0:
             left += 1
-            pace.refused(pace.take(0, now), None, 86_400, now)
+            pace.rate_limited(pace.reserve(0, now), None, 86_400, now)
         now += max(wait, 0.001)
     assert 10 < left < 300
 
 
 def test_after_a_pause_no_crowd_leaves() -> None:
     pace = Pace(RateLimit(requests_per_minute=6000))
-    pace.refused(pace.take(0, 0.0), None, 60.0, 0.0)
+    pace.rate_limited(pace.reserve(0, 0.0), None, 60.0, 0.0)
     left = 0
     while pace.wait(0, 60.0) <= 0:
-        pace.take(0, 60.0)
+        pace.reserve(0, 60.0)
         left += 1
     assert left <= BURST * pace.requests.rate + 1
 
@@ -266,26 +266,26 @@ def test_after_a_pause_no_crowd_leaves() -> None:
 
 def test_what_never_left_makes_room_for_another_while_nothing_is_known() -> None:
     pace = Pace(RateLimit())
-    for _ in range(FIRST_REQUESTS):
-        ticket = pace.take(0, 0.0)
+    for _ in range(INITIAL_WINDOW):
+        reservation = pace.reserve(0, 0.0)
     assert pace.wait(0, 0.0) > 0
-    pace.untake(ticket)
+    pace.cancel_reservation(reservation)
     assert pace.wait(0, 0.0) == 0
 
 
 def test_what_never_left_has_cost_no_request() -> None:
     pace = Pace(RateLimit(requests_per_minute=60, adaptive=False))
-    ticket = pace.take(0, 0.0)
+    reservation = pace.reserve(0, 0.0)
     assert pace.wait(0, 0.0) == pytest.approx(1.0)
-    pace.untake(ticket)
+    pace.cancel_reservation(reservation)
     assert pace.wait(0, 0.0) == 0
 
 
 def test_what_never_left_has_cost_no_tokens() -> None:
     pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
-    ticket = pace.take(3000, 0.0)
+    reservation = pace.reserve(3000, 0.0)
     assert pace.wait(50, 0.0) == pytest.approx(30.0)
-    pace.untake(ticket)
+    pace.cancel_reservation(reservation)
     assert pace.wait(50, 0.0) == 0
 
 
@@ -295,20 +295,20 @@ def test_what_never_left_has_cost_no_tokens() -> None:
 def test_what_is_larger_than_the_bucket_goes_when_it_is_full_and_leaves_a_debt() -> None:
     bucket = Bucket(100.0)  # holds 50
     assert bucket.wait(1000, 0.0) == 0
-    bucket.take(1000)
+    bucket.reserve(1000)
     assert bucket.wait(1, 0.0) == pytest.approx(9.51)
 
 
 def test_a_bucket_counts_what_left_after_the_request_whose_answer_it_reads() -> None:
     bucket = Bucket(math.inf)
-    bucket.take(1)
+    bucket.reserve(1)
     sent = bucket.sent
     for _ in range(30):
-        bucket.take(1)
+        bucket.reserve(1)
     bucket.learn(1200, 40, 1.0, sent, age=0.0, now=1.0)
     ready = 0
     while bucket.wait(1, 1.0) == 0:
-        bucket.take(1)
+        bucket.reserve(1)
         ready += 1
     assert ready == 40 - 30 - 2  # less what makes up for jitter: a tenth of a second
 
@@ -325,27 +325,27 @@ def test_a_window_that_is_used_up_is_waited_out() -> None:
 def test_requests_that_come_back_do_not_look_like_requests_that_are_not_counted() -> None:
     bucket = Bucket(math.inf)
     for left, sent in ((100, 0), (60, 40), (6000, 40), (5980, 60)):  # a window ends in between
-        bucket.compare(6000, left, sent, age=0.0, now=1.0)
+        bucket.calibrate_scale(6000, left, sent, age=0.0, now=1.0)
     assert bucket.scale == 1.0
 
 
 def test_the_users_limit_is_not_passed_whatever_the_server_allows() -> None:
     bucket = Bucket(10.0)
-    bucket.take(1)
+    bucket.reserve(1)
     bucket.learn(60_000, 59_999, 0.001, 1.0, age=0.1, now=0.1)
     assert bucket.rate == 10.0
 
 
 def test_one_request_that_is_far_too_large_holds_up_the_others_for_a_minute_at_most() -> None:
     bucket = Bucket(100.0)
-    bucket.take(10**9)
+    bucket.reserve(10**9)
     assert bucket.wait(1, 0.0) <= 60
 
 
 def test_what_the_server_has_left_ends_a_debt() -> None:
     bucket = Bucket(math.inf)
     bucket.learn(60_000, 59_000, 1.0, 0.0, age=0.0, now=0.0)
-    bucket.take(10_000)
+    bucket.reserve(10_000)
     assert bucket.wait(100, 0.0) > 1
     bucket.learn(60_000, 59_000, 1.0, bucket.sent, age=0.0, now=0.1)
     assert bucket.wait(100, 0.1) < 1
@@ -353,23 +353,23 @@ def test_what_the_server_has_left_ends_a_debt() -> None:
 
 def test_it_ends_no_debt_to_the_limit_that_the_user_gave() -> None:
     bucket = Bucket(1000.0)
-    bucket.take(10_000)
+    bucket.reserve(10_000)
     bucket.learn(2_000_000, 1_900_000, 1.0, bucket.sent, age=0.0, now=0.1)
     assert bucket.wait(100, 0.1) > 9
 
 
 def test_no_more_is_given_back_than_was_charged() -> None:
     pace = Pace(RateLimit(tokens_per_minute=60_000, adaptive=False))
-    ticket = pace.take(200_000, 0.0)  # a minute's worth of debt, at most
-    pace.settle(ticket, 120_000)
+    reservation = pace.reserve(200_000, 0.0)  # a minute's worth of debt, at most
+    pace.settle(reservation, 120_000)
     assert pace.wait(500, 0.0) > 60
 
 
 def test_a_giant_that_is_lost_holds_up_the_others_for_a_minute_at_most() -> None:
     bucket = Bucket(math.inf)
-    bucket.take(10)
+    bucket.reserve(10)
     sent = bucket.sent
-    bucket.take(10**9)
+    bucket.reserve(10**9)
     bucket.learn(60_000, 59_000, 1.0, sent, age=0.0, now=0.1)
     assert bucket.wait(100, 0.1) < 70
 
@@ -388,7 +388,7 @@ def test_whatever_headers_say_one_request_leaves_every_ten_minutes(
 def test_a_limit_of_0_is_none() -> None:
     pace = Pace(RateLimit())
     known = RateLimits(limit_requests=0, remaining_requests=0, limit_tokens=0, remaining_tokens=0)
-    pace.answered(pace.take(0, 0.0), known, 0.1)
+    pace.succeeded(pace.reserve(0, 0.0), known, 0.1)
     assert (pace.requests.rate, pace.tokens.rate) == (math.inf, math.inf)
 
 
@@ -397,34 +397,34 @@ def test_a_limit_of_0_is_none() -> None:
 
 def test_a_request_that_was_found_wrong_has_cost_no_tokens() -> None:
     pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
-    pace.judged(pace.take(3000, 0.0), None, 0.1)
+    pace.rejected_as_invalid(pace.reserve(3000, 0.0), None, 0.1)
     assert pace.wait(50, 0.1) == 0
 
 
 def test_a_request_that_was_refused_has_cost_no_tokens() -> None:
     pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
-    pace.refused(pace.take(3000, 0.0), None, None, 0.1)
+    pace.rate_limited(pace.reserve(3000, 0.0), None, None, 0.1)
     assert pace.wait(50, 0.1) == 0
 
 
 def test_tokens_bind_as_requests_do() -> None:
     pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))  # 100 a second
-    pace.take(500, 0.0)
+    pace.reserve(500, 0.0)
     assert pace.wait(100, 0.0) == pytest.approx(5.0)
 
 
 def test_usage_settles_the_estimate_and_corrects_the_next_ones() -> None:
     pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
     for _ in range(100):
-        ticket = pace.take(100 * pace.correction, 0.0)
-        pace.settle(ticket, 300)
+        reservation = pace.reserve(100 * pace.correction, 0.0)
+        pace.settle(reservation, 300)
     assert pace.correction == pytest.approx(3.0, rel=0.01)
 
 
 def test_what_was_estimated_too_high_is_given_back() -> None:
     pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
-    ticket = pace.take(1050, 0.0)
-    pace.settle(ticket, 60)
+    reservation = pace.reserve(1050, 0.0)
+    pace.settle(reservation, 60)
     assert pace.wait(50, 0.0) == pytest.approx(0.6)
 
 
@@ -435,7 +435,7 @@ def static_headers(pace: Pace, requests: int) -> float:
     for _ in range(requests):
         wait = pace.wait(0, now)
         now += max(0.0, wait if wait < math.inf else 0.01)
-        pace.answered(pace.take(0, now), known, now)
+        pace.succeeded(pace.reserve(0, now), known, now)
     return now
 
 
@@ -452,7 +452,7 @@ def test_after_a_429_headers_are_believed_again() -> None:
     before = pace.requests.rate
     for _ in range(20):
         now += 1
-        pace.refused(pace.take(0, now), None, 0.5, now)
+        pace.rate_limited(pace.reserve(0, now), None, 0.5, now)
     known = RateLimits(limit_requests=6000, remaining_requests=0, reset_requests=60)
-    pace.answered(pace.take(0, now), known, now)
+    pace.succeeded(pace.reserve(0, now), known, now)
     assert pace.requests.rate <= 100 < before

@@ -21,10 +21,11 @@ from openai_async import (
     Request,
 )
 from openai_async.http.request import Response
-from openai_async.http.waits import Waits
+from openai_async.http.waits import PendingWaits
 from openai_async.middleware import Send
-from openai_async.middleware.pacing.lanes import Lane, total_tokens
-from openai_async.middleware.pacing.pace import FIRST_REQUESTS
+from openai_async.middleware.pacing.local import LocalLimiter
+from openai_async.middleware.pacing.pace import INITIAL_WINDOW
+from openai_async.middleware.pacing.token_estimate import total_tokens
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
 
 from ..raw_server import Exchange, RawServer
@@ -161,31 +162,31 @@ async def test_who_is_behind_a_cancelled_one_moves_up(server: LocalServer) -> No
 async def test_the_turn_of_one_who_is_cancelled_as_it_comes_goes_to_the_next(
     raw: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai_async.middleware.pacing.pace.PATIENCE", inf)
+    monkeypatch.setattr("openai_async.middleware.pacing.pace.MAX_DOUBLING_INTERVAL", inf)
 
     async def answer(exchange: Exchange) -> None:
-        if len(raw.exchanges) < FIRST_REQUESTS:
+        if len(raw.exchanges) < INITIAL_WINDOW:
             await asyncio.Event().wait()
         await exchange.whole(b'{"choices": []}')
 
     async def cancel_the_next(request: Request, send: Send) -> Response:
         response = await send(request)
-        tasks[FIRST_REQUESTS].cancel()  # its turn has come with this answer, and it has not run yet
+        tasks[INITIAL_WINDOW].cancel()  # its turn has come with this answer, and it has not run yet
         return response
 
     raw.answer = answer
     async with AsyncClient(
         base_url=raw.url, api_key="k", rate_limit=RateLimit(), middlewares=[cancel_the_next]
     ) as client:
-        tasks = [asyncio.create_task(ask(client)) for _ in range(FIRST_REQUESTS + 2)]
-        await asyncio.wait([tasks[FIRST_REQUESTS]])
-        assert tasks[FIRST_REQUESTS].cancelled()
+        tasks = [asyncio.create_task(ask(client)) for _ in range(INITIAL_WINDOW + 2)]
+        await asyncio.wait([tasks[INITIAL_WINDOW]])
+        assert tasks[INITIAL_WINDOW].cancelled()
         assert client.rate_limits["gpt-4o"].waiting == 0
         await tasks[-1]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    assert len(raw.exchanges) == FIRST_REQUESTS + 1
+    assert len(raw.exchanges) == INITIAL_WINDOW + 1
 
 
 async def test_once_nobody_waits_there_is_no_queue(server: LocalServer) -> None:
@@ -193,7 +194,7 @@ async def test_once_nobody_waits_there_is_no_queue(server: LocalServer) -> None:
         await asyncio.gather(*(ask(client) for _ in range(6)))
         pacing = client._pacing
         assert pacing is not None
-        assert not pacing._lanes["gpt-4o"]._queues
+        assert not pacing._limiters["gpt-4o"]._queues
     assert len(server.requests) == 6
 
 
@@ -334,17 +335,17 @@ def test_loops_of_several_threads_share_the_limit() -> None:
 async def test_a_forked_child_is_held_up_by_nothing_that_its_parent_has_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("openai_async.middleware.pacing.pace.PATIENCE", inf)
-    lane = Lane(RateLimit(), Waits())
-    for _ in range(FIRST_REQUESTS):
-        assert lane.enter_now(None) is not None
-    waiting = asyncio.create_task(lane.enter(None))
+    monkeypatch.setattr("openai_async.middleware.pacing.pace.MAX_DOUBLING_INTERVAL", inf)
+    limiter = LocalLimiter(RateLimit(), PendingWaits())
+    for _ in range(INITIAL_WINDOW):
+        assert limiter.acquire_nowait(None) is not None
+    waiting = asyncio.create_task(limiter.acquire(None))
     await asyncio.sleep(0)
-    assert lane.known().waiting == 1
-    monkeypatch.setattr("openai_async.middleware.pacing.lanes.getpid", lambda: -1)
-    for _ in range(FIRST_REQUESTS):
-        assert lane.enter_now(None) is not None
-    assert lane.enter_now(None) is None
+    assert limiter.snapshot().waiting == 1
+    monkeypatch.setattr("openai_async.middleware.pacing.local.getpid", lambda: -1)
+    for _ in range(INITIAL_WINDOW):
+        assert limiter.acquire_nowait(None) is not None
+    assert limiter.acquire_nowait(None) is None
     waiting.cancel()
 
 

@@ -17,8 +17,8 @@ from openai_async import image_part
 from openai_async.images.format import image_size
 from openai_async.middleware.pacing.token_estimate import (
     ANSWER,
+    MAX_ESTIMATE,
     MESSAGE,
-    MOST,
     estimate_tokens,
     image_tokens,
 )
@@ -170,8 +170,8 @@ def test_a_bound_that_is_none_counts_as_no_bound(bound: object) -> None:
 
 @pytest.mark.parametrize("params", [{"max_tokens": 10**400}, {"n": 10**400}, {"n": 2**63}])
 def test_no_bound_makes_an_estimate_too_large(params: dict[str, Any]) -> None:
-    assert estimate_tokens(chat("", **params)) == MOST
-    assert estimate_tokens({"input": "", "max_tokens": 10**400}) == MOST
+    assert estimate_tokens(chat("", **params)) == MAX_ESTIMATE
+    assert estimate_tokens({"input": "", "max_tokens": 10**400}) == MAX_ESTIMATE
 
 
 def test_what_is_nested_without_end_is_looked_into_so_far() -> None:
@@ -218,4 +218,4 @@ def test_any_json_has_an_estimate(params: dict[str, Any]) -> None:
     tokens = estimate_tokens(params)
     assert type(tokens) is float
     assert math.isfinite(tokens)
-    assert 0 <= tokens <= MOST
+    assert 0 <= tokens <= MAX_ESTIMATE

@@ -1,9 +1,22 @@
-"""Pacing: requests wait for their turn on the client, so that the server need not refuse them.
+"""Pacing: requests wait for their turn in the client, so that the server need not reject them.
 
-`Pacing`, the middleware, is in `lanes`; the arithmetic, without I/O, in `pace` and `bucket`.
+`Pacing` is the middleware of a client (local.py). `PacingMiddleware` and `ModelLimiter` (base.py)
+are for limits that more than one process shares. The arithmetic, without I/O, is `Pace`.
 """
 
-from .lanes import Pacing
-from .token_estimate import estimate_tokens
+from .base import ModelLimiter, PacingMiddleware, Params
+from .local import Pacing
+from .pace import Outcome, Pace, Reservation
+from .token_estimate import estimate_tokens, estimator
 
-__all__ = ["Pacing", "estimate_tokens"]
+__all__ = [
+    "ModelLimiter",
+    "Outcome",
+    "Pace",
+    "Pacing",
+    "PacingMiddleware",
+    "Params",
+    "Reservation",
+    "estimate_tokens",
+    "estimator",
+]

@@ -1,7 +1,7 @@
-"""A token bucket whose rate is the server's own: requests or tokens, how many may leave now.
+"""A token bucket, of requests or of tokens, whose rate follows the server's limit.
 
-Time raises the level, up to half a second's worth; each request lowers it. What the answers'
-headers say sets the rate anew. No I/O and no clock: times are monotonic seconds, passed in.
+Its level rises with time, up to half a second's worth, and each request lowers it. The headers of
+answers update the rate. No I/O and no clock: times are monotonic seconds, passed in.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ from math import inf
 
 from attrs import define, field
 
-# The level holds no more than this many seconds' worth, so that after a pause no crowd leaves.
+# The level never exceeds this many seconds' worth, so that no large burst follows a pause.
 BURST = 0.5
-# Requests that leave 50 ms apart do not arrive 50 ms apart. This many seconds' worth of what the
-# server has left stays unused, to make up for that.
+# Requests sent 50 ms apart do not arrive 50 ms apart. To allow for that, this many seconds' worth
+# of what the server has left stays unused.
 JITTER = 0.1
-# What the server has left on top is used up over this many seconds. As it never has more left than
-# the limit of a minute, that is at most twice the rate.
+# Any surplus that the server has left is used up over this many seconds. It is never more than the
+# limit of a minute, so this at most doubles the rate.
 SURPLUS = 60.0
-# A window of a minute; its reset is up to a second late where it is told in whole seconds.
+# A window of a minute; a reset given in whole seconds may be up to a second late.
 WINDOW = 61.0
-# When others use the same limit, 429s come in spite of the headers: we take less of it with each,
-# never less than a twentieth, and find out slowly, per second, whether the others have gone.
+# If other programs use the same limit, 429s come in spite of the headers. Each reduces our share of
+# it, down to a twentieth; the share then grows slowly, per second, in case the others have stopped.
 SHARE_CUT = 0.7
 SHARE_GAIN = 0.02
-LEAST_SHARE = 0.05
-# One request that is far too large must not hold up the others for longer: seconds.
-LONGEST_DEBT = 60.0
-# Headers may be mistaken, and without a request there are no new ones: one every ten minutes.
-LEAST_RATE = 1 / 600
-# How much has to be taken beyond what is filled up, before it must show in what is left.
+MIN_SHARE = 0.05
+# A single oversized request must not hold up the others for more than this many seconds.
+MAX_DEBT = 60.0
+# One request every ten minutes: headers may be wrong, and without requests there are no new ones.
+MIN_RATE = 1 / 600
+# By how much usage must exceed the refill before it has to show in what the server has left.
 EVIDENCE = 50.0
 
 
@@ -38,17 +38,17 @@ class Bucket:
     """Requests or tokens of one model.
 
     Attributes:
-        ceiling: the most that the user allows, per second; `inf` for no limit.
+        ceiling: the user's limit, per second; `inf` for none.
         rate: how fast the level rises, per second; `inf` while no limit is known.
-        sent: everything ever taken. An answer compares it with what it was when its own request
-            left, and so knows how much the server had not yet counted.
+        sent: the total so far. Compared with the total when an answer's request left, it shows how
+            much the server had not counted yet.
     """
 
     ceiling: float
     rate: float = field(init=False)
     sent: float = field(init=False, default=0.0)
     scale: float = field(init=False, default=1.0)
-    """How many times its limit the server turned out to allow."""
+    """The factor by which the server's real limit exceeds the one it tells."""
     capacity: float = field(init=False)
     """The highest level."""
     _level: float = field(init=False)
@@ -65,9 +65,9 @@ class Bucket:
         self._level = self.capacity = max(1.0, self.rate * BURST)
 
     def wait(self, cost: float, now: float) -> float:
-        """Seconds until `cost` may be taken; 0 for now.
+        """Seconds until `cost` is available; 0 for now.
 
-        What is larger than the whole bucket may go when that is full, and leaves a debt.
+        A cost larger than the capacity may go when the bucket is full, and leaves a debt.
         """
         if self.rate == inf:
             return 0.0
@@ -77,34 +77,34 @@ class Bucket:
         self._at = now
         pause = self._closed_until - now if self._closed_until > now else 0.0
         missing = (cost if cost < capacity else capacity) - level
-        # Sums of floats: a billionth of a request is none.
+        # Rounding errors: ignore a billionth of a request.
         return pause if missing <= 1e-9 else max(pause, missing / self.rate)
 
-    def take(self, cost: float) -> float:
-        """Take it, whether it is there or not; returns what was taken of the level.
+    def reserve(self, cost: float) -> float:
+        """Take `cost`, available or not; returns by how much the level was lowered.
 
-        That may be less: the answer will tell whether it really costs so much.
+        That may be less than `cost`, as only the answer will tell the real cost.
         """
         self.sent += cost
         if self.rate == inf:
             return 0.0
-        charged = min(cost, self.rate * LONGEST_DEBT)
+        charged = min(cost, self.rate * MAX_DEBT)
         self._level -= charged
         return charged
 
-    def give(self, amount: float) -> None:
-        """Put back what was not needed; a negative amount takes more."""
+    def refund(self, amount: float) -> None:
+        """Return what was not needed; a negative amount takes more."""
         if self.rate != inf:
             self._level += amount
 
     def empty(self, pause: float) -> None:
-        """The server has nothing left, but one after `pause` seconds: fill up from here."""
+        """The server has nothing left, and one request's worth after `pause` seconds."""
         if self.rate != inf:
             self._level = min(self._level, max(0.0, 1 - self.rate * pause))
 
     def set_rate(self, rate: float, now: float) -> None:
-        """From now on. What has filled up so far stays."""
-        rate = min(max(rate, LEAST_RATE), self.ceiling)
+        """Change the rate; the level stays."""
+        rate = min(max(rate, MIN_RATE), self.ceiling)
         capacity = max(1.0, rate * BURST)
         if self.rate == inf:
             self._level, self._at = capacity, now
@@ -113,23 +113,23 @@ class Bucket:
             self._level = min(self._level, capacity)
         self.rate, self.capacity = rate, capacity
 
-    def share_less(self) -> None:
-        """A 429 came in spite of what the headers said."""
+    def reduce_share(self) -> None:
+        """A 429 came in spite of the headers: others must be using the limit too."""
         self.scale = max(1.0, self.scale / 2)
-        self._share = max(LEAST_SHARE, self._share * SHARE_CUT)
+        self._share = max(MIN_SHARE, self._share * SHARE_CUT)
 
     def learn(
         self, limit: int, left: int, reset: float | None, sent: float, age: float, now: float
     ) -> None:
-        """Take over what the headers of an answer say.
+        """Update the rate and the level from an answer's headers.
 
         Args:
             limit: requests or tokens a minute.
-            left: how many of them the server had left when it counted the request of this answer.
-            reset: seconds until it has all of them again.
-            sent: what `self.sent` was when that request left.
-            age: seconds since that request left. Servers count a request as it arrives, so `left`
-                is from then.
+            left: how many remained when the server counted the request of this answer.
+            reset: seconds until all are available again.
+            sent: `self.sent` when that request left.
+            age: seconds since that request left. Servers count requests as they arrive, so `left`
+                dates from then.
         """
         self._share = min(1.0, self._share + SHARE_GAIN * max(0.0, now - self._learned_at))
         self._learned_at = now
@@ -137,10 +137,10 @@ class Bucket:
         rate = limit / 60 * self.scale
         stock = left - (self.sent - sent) - JITTER * rate
         full = None if reset is None else left + rate * reset
-        # How limits are counted shows in when they are reset. OpenAI's are buckets that fill up
-        # at the rate of the limit, so that `full`, their size, is no more than the limit. Where it
-        # is, everything comes back at once when a window ends, or the limit is one of an hour or
-        # a day, as Groq's for requests.
+        # The reset shows how a server counts. OpenAI's limits are buckets that fill at the limit's
+        # rate, so that `full`, their size, is at most the limit. If it is more, everything is
+        # restored at once when a window ends, or the limit is one of an hour or a day, like Groq's
+        # for requests.
         if full is not None and reset is not None and (self._windowed or full > 1.05 * limit + 1):
             self._windowed = reset <= WINDOW
             if self._windowed:
@@ -148,41 +148,40 @@ class Bucket:
                 return
             rate = (limit - left) / reset
         elif full is not None and reset and full < self._most_left - 0.5:
-            # It has been fuller than this, so it fills up faster: the limit of a second.
+            # It has been fuller than this, so it refills faster: a limit per second.
             rate = (self._most_left - left) / reset
         stock += rate * age
         self.set_rate(self._share * (rate + max(0.0, stock) / SURPLUS), now)
         if self.rate < self.ceiling:
-            # What the server has left also says that there is no debt; to the user's own limit
-            # there may be one.
+            # The server counts no debt, but there may be one to the user's own limit.
             self._level = max(self._level, 0.0)
-        self._bound(stock)
+        self._clamp_level(stock)
 
-    def compare(self, limit: int, left: int, sent: float, age: float, now: float) -> None:
-        """Whether what we take shows in what is left. If it does not, there is more to be had.
+    def calibrate_scale(self, limit: int, left: int, sent: float, age: float, now: float) -> None:
+        """Double `scale` if our usage does not show in what is left: the real limit is higher.
 
-        So it is with gateways that copy headers from somewhere, and with limits of other lengths
-        of time than a minute. Only for what is counted exactly; the arguments are those of `learn`.
+        This is so for gateways that copy headers from elsewhere, and for limits that are not per
+        minute. It works only for exact counts. The arguments are those of `learn`.
         """
         rate = limit / 60 * self.scale
         first_left, first_sent, first_at = self._mark
         surplus = sent - first_sent - rate * (now - age - first_at)
-        # What fills up while a request is on its way there hides as much.
+        # The refill during a request's way to the server hides as much usage.
         enough = surplus >= EVIDENCE + 4 * rate * age
         if enough and first_left - left < surplus / 4:
             self.scale *= 2
         if enough or surplus < 0 or left > first_left:
             self._mark = (left, sent, now - age)
 
-    def _bound(self, stock: float) -> None:
-        """No higher than what the server has left, no lower than the longest debt."""
-        self._level = max(min(self._level, stock), -self.rate * LONGEST_DEBT)
+    def _clamp_level(self, stock: float) -> None:
+        """Keep the level between the longest debt and what the server has left."""
+        self._level = max(min(self._level, stock), -self.rate * MAX_DEBT)
 
     def _follow_window(self, rate: float, stock: float, reset: float, now: float) -> None:
-        """What is left is spread over the rest of the window; then wait for the next one."""
+        """Spread what is left over the rest of the window; with nothing left, wait for the next."""
         if stock >= 1:
             self.set_rate(self._share * stock / max(reset, 1.0), now)
-            self._bound(stock)
+            self._clamp_level(stock)
         else:
             self.set_rate(self._share * rate, now)
             self.empty(reset)

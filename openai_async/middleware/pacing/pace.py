@@ -1,189 +1,239 @@
-"""How fast one model may be asked: a `Pace` says how many seconds to wait. No I/O and no clock.
+"""How fast requests to one model may be sent: how many seconds each has to wait.
 
-What sets the pace, from strong to weak:
+The pace is set by, in order of precedence:
 
-1. The limits that the user gave are never passed.
-2. `x-ratelimit-*` headers: the server's own numbers, read anew from answer to answer (bucket.py).
-3. Where there are none, 429s: what is let through between two of them (probe.py).
-4. While nothing is known: two requests at a time, then four, eight, and so on.
+1. The user's limits, which are never exceeded.
+2. `x-ratelimit-*` headers: the server's own numbers, updated by its answers (bucket.py).
+3. Without them, 429s: how many requests succeed between two of these (probe.py).
+4. While nothing is known, a window: two requests in flight, then four, eight, and so on.
 
-And a 429 makes every request wait as long as the server asked one of them to.
+A 429 makes all requests wait for as long as the server asked. No I/O and no clock: times are
+monotonic seconds, passed in.
 """
 
 from __future__ import annotations
 
 from math import inf
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from attrs import define, field
 
 from ...options import RateLimit
 from ...types.rate_limits import ModelPace, RateLimits
 from .bucket import Bucket
-from .probe import DOUBLING, Probe
+from .probe import DOUBLING_INTERVAL, Probe
 
-# Requests at once while nothing is known. They double when as many answers are in, but no sooner
-# than after this many seconds: when the burst that a silent server allows is used up, few should
-# be on their way to be refused. To 256 at once takes 0.7 s, or seven answers' time.
-FIRST_REQUESTS = 2
-OPENING = 0.1
-PATIENCE = 1.0  # where no answer comes, they double after this many seconds
-WIDE = 1024  # from here on there is no bound: clients have as many connections
-# A 429 without retry-after holds all up for the time of one request, but at most for this long.
-LONGEST_HOLD = 1.0
-# A server that asks for more than a minute is asked again after a minute: it may be mistaken, and
-# nobody may see why everything stands still.
-LONGEST_PAUSE = 60.0
-# The correction of the token estimate: the weight of one more answer, and its bounds.
-WEIGHT = 0.1
-LEAST_CORRECTION, MOST_CORRECTION = 0.05, 20.0
+# Requests in flight while nothing is known. The window doubles after as many answers, but not
+# before this many seconds: when the burst that a server allows without telling is used up, few
+# requests should be on their way to a 429. It takes 0.7 s, or seven answers, to get to 256.
+INITIAL_WINDOW = 2
+MIN_DOUBLING_INTERVAL = 0.1
+MAX_DOUBLING_INTERVAL = 1.0  # without answers, the window doubles after this many seconds
+UNBOUNDED_WINDOW = 1024  # larger windows are not bounded: clients have no more connections
+# A 429 without retry-after pauses all requests for one request's time, but no longer than this.
+MAX_DEFAULT_PAUSE = 1.0
+# A server that asks for a longer pause gets the next request after a minute: the time may be wrong,
+# and the user could not see why nothing happens.
+MAX_PAUSE = 60.0
+# The correction of token estimates: the weight of each new answer, and the bounds.
+CORRECTION_WEIGHT = 0.1
+MIN_CORRECTION, MAX_CORRECTION = 0.05, 20.0
 
 
-# What is to be remembered of a request while it is under way: when it left, its estimated tokens,
-# how many of them were charged, and what had been sent by then, itself included, of requests and of
-# tokens. A plain tuple: there is one for each request, and a class of its own would take a tenth of
-# what pacing takes.
-Ticket: TypeAlias = tuple[float, float, float, float, float]
+# A request in flight: when it left, its estimated tokens, how many of these were charged, and the
+# requests and tokens sent until then, itself included. It is a plain tuple, since there is one for
+# each request: a class of its own would take a tenth of the time of pacing.
+Reservation: TypeAlias = tuple[float, float, float, float, float]
+
+
+class Outcome(NamedTuple):
+    """How a request ended, and what its answer says about limits.
+
+    Attributes:
+        kind: "succeeded"; "rate_limited" for a 429; "rejected_as_invalid" for other errors of the
+            request itself; "failed" if it says nothing about limits; "cancelled" if it was never
+            sent; "settled", after it succeeded, when its stream reports the tokens used.
+        limits: from the answer's headers, if these were read.
+        retry_after: the seconds that a 429 asks for.
+        tokens: how many it used, if the answer says so and was read.
+    """
+
+    kind: Literal[
+        "succeeded", "rate_limited", "rejected_as_invalid", "failed", "cancelled", "settled"
+    ]
+    limits: RateLimits | None = None
+    retry_after: float | None = None
+    tokens: int | None = None
 
 
 @define
 class Pace:
     """The pace of one model.
 
-    Each request goes `wait` until that is 0, `take`, and then exactly one of `answered`, `refused`
-    and `lost`.
+    For each request, call `wait` until it returns 0, `reserve`, and `report` its outcome once.
     """
 
     limit: RateLimit
-    known: RateLimits | None = field(init=False, default=None)
-    """What the latest headers said."""
+    server_limits: RateLimits | None = field(init=False, default=None)
+    """From the latest headers."""
     rejections: int = field(init=False, default=0)
     correction: float = field(init=False, default=1.0)
-    """By what estimates of tokens have to be multiplied."""
-    open: bool = field(init=False)
-    """Whether any number may be under way: enough is known, or nothing was ever refused."""
+    """The factor that corrects estimates of tokens."""
+    unbounded: bool = field(init=False)
+    """Whether any number may be in flight: the limits are known, or no 429 came so far."""
     counts_tokens: bool = field(init=False)
-    """Whether it matters how many tokens a request has."""
+    """Whether it matters how many tokens a request uses."""
     requests: Bucket = field(init=False)
     tokens: Bucket = field(init=False)
     paused_until: float = field(init=False, default=-inf)
-    _told: bool = field(init=False, default=False)
-    """Whether headers have told the limit of requests."""
-    _under_way: int = field(init=False, default=0)  # not counted once it does not matter
-    _width: int = field(init=False)
-    _widened_at: float = field(init=False, default=inf)
-    _good: int = field(init=False, default=0)
-    _cut_at: float = field(init=False, default=-inf)
+    _server_tells_limit: bool = field(init=False, default=False)
+    """Whether headers have shown the limit of requests."""
+    _in_flight: int = field(init=False, default=0)  # not maintained once `unbounded`
+    _window: int = field(init=False)
+    _window_doubled_at: float = field(init=False, default=inf)
+    _successes: int = field(init=False, default=0)
+    _slowed_down_at: float = field(init=False, default=-inf)
     _probe: Probe = field(init=False, factory=Probe)
 
     def __attrs_post_init__(self) -> None:
         self.requests = Bucket(_per_second(self.limit.requests_per_minute))
         self.tokens = Bucket(_per_second(self.limit.tokens_per_minute))
-        self._width = FIRST_REQUESTS
-        self.open = not self.limit.adaptive
+        self._window = INITIAL_WINDOW
+        self.unbounded = not self.limit.adaptive
         self.counts_tokens = self.limit.tokens_per_minute is not None
 
     def wait(self, tokens: float, now: float) -> float:
-        """Seconds until a request may leave: 0 for now, `inf` for not before another answer."""
-        if not self.open and self._under_way >= self._width:
-            # The first answers are slow: nothing speaks against a few more.
-            patience = self._widened_at + PATIENCE - now
-            if patience > 0:
-                return patience
-            self._widen(now)
-        probing = self._probe.started and not self._told
+        """Seconds until a request may leave: 0 for now, `inf` for not before the next answer."""
+        if not self.unbounded and self._in_flight >= self._window:
+            # No reason to wait longer for the first answers: they may be slow.
+            wait_for_answer = self._window_doubled_at + MAX_DOUBLING_INTERVAL - now
+            if wait_for_answer > 0:
+                return wait_for_answer
+            self._double_window(now)
+        probing = self._probe.started and not self._server_tells_limit
         if probing:
             self.requests.set_rate(self._probe.rate(now), now)
         wait = self.requests.wait(1.0, now)
-        if probing and wait > DOUBLING:  # by then the rate will have risen
-            wait = DOUBLING
+        if probing and wait > DOUBLING_INTERVAL:  # by then the rate will have risen
+            wait = DOUBLING_INTERVAL
         if self.counts_tokens:
             wait = max(wait, self.tokens.wait(tokens, now))
         return max(wait, self.paused_until - now) if self.paused_until > now else wait
 
-    def take(self, tokens: float, now: float) -> Ticket:
-        """A request leaves."""
-        self.requests.take(1.0)
-        charged = self.tokens.take(tokens) if tokens else 0.0
-        if not self.open:
-            self._under_way += 1
-            self._widened_at = min(self._widened_at, now)
+    def reserve(self, tokens: float, now: float) -> Reservation:
+        """Charge a request that leaves now."""
+        self.requests.reserve(1.0)
+        charged = self.tokens.reserve(tokens) if tokens else 0.0
+        if not self.unbounded:
+            self._in_flight += 1
+            self._window_doubled_at = min(self._window_doubled_at, now)
         return (now, tokens, charged, self.requests.sent, self.tokens.sent)
 
-    def none_under_way(self) -> None:
-        """All that was is none of ours."""
-        self._under_way = 0
+    def reset_in_flight(self) -> None:
+        """Forget the requests in flight: they are another process's."""
+        self._in_flight = 0
 
-    def lost(self, ticket: Ticket) -> None:
-        """It ended in a way that says nothing of limits."""
-        self._under_way -= 1
+    def report(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
+        """A request has ended; or, if "settled", its stream has."""
+        kind, limits, retry_after, tokens = outcome
+        if kind == "succeeded":
+            self.succeeded(reservation, limits, now)
+        elif kind == "rate_limited":
+            self.rate_limited(reservation, limits, retry_after, now)
+        elif kind == "rejected_as_invalid":
+            self.rejected_as_invalid(reservation, limits, now)
+        elif kind == "cancelled":
+            self.cancel_reservation(reservation)
+        elif kind == "failed":
+            self.failed(1)
+        if tokens is not None:
+            self.settle(reservation, tokens)
 
-    def untake(self, ticket: Ticket) -> None:
-        """It never left."""
-        self._under_way -= 1
-        self.requests.give(1.0)
-        self.tokens.give(ticket[2])
+    def failed(self, number: int) -> None:
+        """This many requests ended in a way that says nothing about limits."""
+        self._in_flight -= number
 
-    def answered(self, ticket: Ticket, known: RateLimits | None, now: float) -> None:
-        """A good answer came, with these headers."""
-        self._under_way -= 1
-        if known is not None:
-            self._learn(ticket, known, now)
-        elif not self.open:
-            self._good += 1
-            if self._good >= self._width and now - self._widened_at >= OPENING:
-                self._widen(now)
+    def cancel_reservation(self, reservation: Reservation) -> None:
+        """The request was never sent."""
+        self._in_flight -= 1
+        self.requests.refund(1.0)
+        self.tokens.refund(reservation[2])
 
-    def judged(self, ticket: Ticket, known: RateLimits | None, now: float) -> None:
-        """A status of 4xx came: let through, and found wrong. It has cost no tokens."""
-        self.tokens.give(ticket[2])
-        self.answered(ticket, known, now)
+    def succeeded(self, reservation: Reservation, limits: RateLimits | None, now: float) -> None:
+        """An answer came, with these headers."""
+        self._in_flight -= 1
+        if limits is not None:
+            self._learn(reservation, limits, now)
+        elif not self.unbounded:
+            self._successes += 1
+            if (
+                self._successes >= self._window
+                and now - self._window_doubled_at >= MIN_DOUBLING_INTERVAL
+            ):
+                self._double_window(now)
 
-    def refused(
-        self, ticket: Ticket, known: RateLimits | None, retry_after: float | None, now: float
+    def rejected_as_invalid(
+        self, reservation: Reservation, limits: RateLimits | None, now: float
     ) -> None:
-        """A 429 came. Of those that left together only the first slows down; each is waited out."""
-        self._under_way -= 1
+        """An error of the request itself: it counts as a request, but used no tokens."""
+        self.tokens.refund(reservation[2])
+        self.succeeded(reservation, limits, now)
+
+    def rate_limited(
+        self,
+        reservation: Reservation,
+        limits: RateLimits | None,
+        retry_after: float | None,
+        now: float,
+    ) -> None:
+        """A 429. Of several requests that left together only the first one slows the pace down, but
+        every one's pause is kept.
+        """
+        self._in_flight -= 1
         self.rejections += 1
-        self.tokens.give(ticket[2])
+        self.tokens.refund(reservation[2])
         if not self.limit.adaptive:
             return
-        self.open = True
-        if ticket[0] >= self._cut_at:
-            self._cut_at = now
-            self._slow_down(ticket, known, retry_after, now)
-        elif not self._told:
-            self._probe.refused_too()
-        if known is not None:
-            self._learn(ticket, known, now)
+        self.unbounded = True
+        if reservation[0] >= self._slowed_down_at:
+            self._slowed_down_at = now
+            self._slow_down(reservation, limits, retry_after, now)
+        elif not self._server_tells_limit:
+            self._probe.also_rate_limited()
+        if limits is not None:
+            self._learn(reservation, limits, now)
         pause = self._pause(retry_after)
         self.requests.empty(pause)
         self.paused_until = max(self.paused_until, now + pause)
 
-    def _widen(self, now: float) -> None:
-        self._good, self._widened_at = 0, now
-        self._width *= 2
-        self.open = self._width > WIDE
+    def _double_window(self, now: float) -> None:
+        self._successes, self._window_doubled_at = 0, now
+        self._window *= 2
+        self.unbounded = self._window > UNBOUNDED_WINDOW
 
     def _slow_down(
-        self, ticket: Ticket, known: RateLimits | None, retry_after: float | None, now: float
+        self,
+        reservation: Reservation,
+        limits: RateLimits | None,
+        retry_after: float | None,
+        now: float,
     ) -> None:
-        left = None if known is None else known.remaining_tokens
-        if left is not None and left < ticket[1]:
-            self.tokens.share_less()
-        elif self._told:
-            self.requests.share_less()
-        elif known is None or known.limit_requests is None or known.remaining_requests is None:
+        left = None if limits is None else limits.remaining_tokens
+        if left is not None and left < reservation[1]:
+            self.tokens.reduce_share()
+        elif self._server_tells_limit:
+            self.requests.reduce_share()
+        elif limits is None or limits.limit_requests is None or limits.remaining_requests is None:
             passed = self.requests.sent - self.rejections
-            self._probe.refused(passed, retry_after, self._pause(retry_after), now)
+            self._probe.rate_limited(passed, retry_after, self._pause(retry_after), now)
             self.requests.set_rate(self._probe.rate(now), now)
 
-    def seen(self, waiting: int, now: float) -> ModelPace:
-        """For people to look at; `waiting` is how many wait for their turn."""
+    def snapshot(self, waiting: int, now: float) -> ModelPace:
+        """What is known, for `client.rate_limits`; `waiting` is how many requests wait."""
         return ModelPace(
             requests_per_minute=_per_minute(self.requests.rate),
             tokens_per_minute=_per_minute(self.tokens.rate),
-            server=self.known,
+            server=self.server_limits,
             waiting=waiting,
             paused=max(0.0, self.paused_until - now),
             rejections=self.rejections,
@@ -191,31 +241,31 @@ class Pace:
 
     def _pause(self, retry_after: float | None) -> float:
         if retry_after is None:
-            return min(LONGEST_HOLD, 1 / self.requests.rate)
-        return min(LONGEST_PAUSE, retry_after)
+            return min(MAX_DEFAULT_PAUSE, 1 / self.requests.rate)
+        return min(MAX_PAUSE, retry_after)
 
-    def settle(self, ticket: Ticket, tokens: float) -> None:
-        """The answer says what the request took; the next estimates learn from it."""
-        _, estimated, charged, _, _ = ticket
+    def settle(self, reservation: Reservation, tokens: float) -> None:
+        """The answer tells the tokens used: refund the rest, and correct later estimates."""
+        _, estimated, charged, _, _ = reservation
         if charged:
-            self.tokens.give(charged - tokens)
+            self.tokens.refund(charged - tokens)
         if estimated > 0:
             right = self.correction * tokens / estimated
-            correction = self.correction + WEIGHT * (right - self.correction)
-            self.correction = min(MOST_CORRECTION, max(LEAST_CORRECTION, correction))
+            correction = self.correction + CORRECTION_WEIGHT * (right - self.correction)
+            self.correction = min(MAX_CORRECTION, max(MIN_CORRECTION, correction))
 
-    def _learn(self, ticket: Ticket, known: RateLimits, now: float) -> None:
-        self.known = known
-        at, _, _, requests_sent, tokens_sent = ticket
+    def _learn(self, reservation: Reservation, limits: RateLimits, now: float) -> None:
+        self.server_limits = limits
+        at, _, _, requests_sent, tokens_sent = reservation
         age = now - at
-        limit, left, reset = known.limit_requests, known.remaining_requests, known.reset_requests
+        limit, left, reset = limits.limit_requests, limits.remaining_requests, limits.reset_requests
         if limit and left is not None:
-            self._told = self.open = True
-            self.requests.compare(limit, left, requests_sent, age, now)
+            self._server_tells_limit = self.unbounded = True
+            self.requests.calibrate_scale(limit, left, requests_sent, age, now)
             self.requests.learn(limit, left, reset, requests_sent, age, now)
-        limit, left, reset = known.limit_tokens, known.remaining_tokens, known.reset_tokens
+        limit, left, reset = limits.limit_tokens, limits.remaining_tokens, limits.reset_tokens
         if limit and left is not None:
-            self.open = self.counts_tokens = True
+            self.unbounded = self.counts_tokens = True
             self.tokens.scale = max(self.tokens.scale, self.requests.scale)
             self.tokens.learn(limit, left, reset, tokens_sent, age, now)
 

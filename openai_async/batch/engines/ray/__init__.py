@@ -1,1 +1,1 @@
-"""The engine of several processes and machines, on Ray."""
+"""The engine that runs on several processes and machines, with Ray."""

@@ -1,4 +1,4 @@
-"""What is still to be sent, in the order of the source, shared by all who send."""
+"""The requests still to be sent, in the order of the source, shared by all workers."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import TypeAlias
 
 from ...requests import BatchRequest
 
-Numbered: TypeAlias = tuple[int, BatchRequest]
-"""A request and its place in the source, which tells it from all others."""
+NumberedRequest: TypeAlias = tuple[int, BatchRequest]
+"""A request with its position in the source, which identifies it."""
 
 
 class Backlog:
-    """What dead workers have left comes first, then the rest of the source.
+    """The requests that dead workers left come first, then the rest of the source.
 
     Args:
         requests: the source, which is read in a thread.
-        halted: asked before any request is handed out; once it says so, none is.
-        on_end: called when `ended` has become true.
+        halted: called before requests are handed out; once it returns True, none are.
+        on_end: called when `ended` becomes True.
     """
 
     def __init__(
@@ -29,57 +29,57 @@ class Backlog:
         halted: Callable[[], bool],
         on_end: Callable[[], object],
     ) -> None:
-        self.taken = 0
-        """How many have come from the source so far, and were or are to be sent."""
+        self.total = 0
+        """How many requests have come from the source, without those that were given up."""
         self.ended = False
-        """Whether these are all."""
+        """Whether there will be no more of them."""
         self.failure: BaseException | None = None
-        """What the source has raised."""
-        self._source: Iterator[Numbered] = zip(count(), requests, strict=False)
+        """The exception that the source has raised."""
+        self._source: Iterator[NumberedRequest] = zip(count(), requests, strict=False)
         self._halted = halted
         self._on_end = on_end
-        self._ready: deque[Numbered] = deque()
-        self._reading: asyncio.Task[list[Numbered]] | None = None
-        self._turn = asyncio.Lock()
-        self._more = asyncio.Event()
+        self._ready: deque[NumberedRequest] = deque()
+        self._reading: asyncio.Task[list[NumberedRequest]] | None = None
+        self._lock = asyncio.Lock()
+        self._requeued = asyncio.Event()
 
-    async def take(self, most: int) -> list[Numbered]:
-        """Up to `most` requests, at least one. Waits for ever where there are none left."""
-        async with self._turn:
+    async def get(self, limit: int) -> list[NumberedRequest]:
+        """At least one request, and up to `limit`. Waits forever once there are none left."""
+        async with self._lock:
             while self.halt_if_asked() or not self._ready:
                 if self.ended:
-                    self._more.clear()
-                    await self._more.wait()
+                    self._requeued.clear()
+                    await self._requeued.wait()
                 else:
-                    await self._read(most)
-            return [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
+                    await self._read(limit)
+            return [self._ready.popleft() for _ in range(min(limit, len(self._ready)))]
 
-    def give_back(self, requests: Iterable[Numbered]) -> None:
-        """They are to be sent again, unless nothing is sent any more."""
+    def requeue(self, requests: Iterable[NumberedRequest]) -> None:
+        """Have them sent again, unless the run is halted."""
         self._ready.extendleft(reversed([*requests]))
         if not self.halt_if_asked():
-            self._more.set()
+            self._requeued.set()
 
     def halt_if_asked(self) -> bool:
-        """Whether no more are to be sent; what is left is given up."""
+        """Whether the run is halted; if so, the remaining requests are given up."""
         if not self._halted():
             return False
-        self.taken -= len(self._ready)
+        self.total -= len(self._ready)
         self._ready.clear()
         self._end()
         return True
 
     async def close(self) -> None:
-        """Wait for the thread that reads the source, which is nobody's then."""
+        """Wait until the thread no longer reads the source."""
         self._end()
         if self._reading is not None:
             await asyncio.gather(self._reading, return_exceptions=True)
 
-    async def _read(self, most: int) -> None:
-        """The next block. Whoever waits for it may be cancelled, and the block is not lost."""
+    async def _read(self, limit: int) -> None:
+        """Read the next block. A caller may be cancelled meanwhile without losing the block."""
         if self._reading is None:
             source = self._source
-            self._reading = asyncio.create_task(asyncio.to_thread(lambda: [*islice(source, most)]))
+            self._reading = asyncio.create_task(asyncio.to_thread(lambda: [*islice(source, limit)]))
         reading = self._reading
         try:
             block = await asyncio.shield(reading)
@@ -88,7 +88,7 @@ class Backlog:
         self._reading = None
         if self.ended:
             return
-        self.taken += len(block)
+        self.total += len(block)
         self._ready.extend(block)
         if not block:
             self._end()

@@ -1,4 +1,4 @@
-"""Ray itself: the cluster that is there, or a local one; started and stopped."""
+"""Connecting to a Ray cluster, or starting and stopping a local one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import openai_async
+
 from ....errors import InvalidArgumentError, OpenAIError
 
-# Bytes of shared memory of a local Ray: a few blocks of input, which is all that is kept there.
-# Ray's own default is a third of the machine's memory.
-STORE = 512 * 1024 * 1024
+# Bytes of a local Ray's object store, which holds nothing but a few blocks of input. Ray's default
+# is a third of the machine's memory.
+OBJECT_STORE = 512 * 1024 * 1024
 _QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
-# A mark on such a Ray, which ends with its run: another run on this machine must not join it.
+# A resource that marks a local Ray: it ends with its run, so no other run may join it.
 MARK = "openai_async_run"
 
 
@@ -33,14 +35,14 @@ def require_ray() -> Any:
 
 
 def connect() -> bool:
-    """See that Ray runs in this process; True if it was not there and must be stopped. Blocking.
+    """Connect this process to Ray; True if `disconnect` is to be called later. Blocking.
 
-    A Ray that this process is connected to is used as it is. Otherwise the cluster that
-    `RAY_ADDRESS` names, or that this machine is part of: this package is sent to its nodes, which
-    have to have what it depends on. Otherwise a local one, with all CPUs.
+    An existing connection is used as it is. Otherwise this joins the cluster that `RAY_ADDRESS`
+    names, or that this machine is part of, and sends it this package; the dependencies have to be
+    installed there. Without a cluster it starts a local Ray, with all CPUs.
 
     Raises:
-        OpenAIError: there is a cluster, or none could be started, and Ray says why.
+        OpenAIError: the cluster cannot be joined, or no local Ray started; it says why.
     """
     ray = require_ray()
     if ray.is_initialized():
@@ -51,7 +53,7 @@ def connect() -> bool:
             ray.init(
                 address="local",
                 include_dashboard=False,
-                object_store_memory=STORE,
+                object_store_memory=OBJECT_STORE,
                 resources={MARK: 1},
                 **_QUIET,
             )
@@ -62,12 +64,12 @@ def connect() -> bool:
 
 
 def _join(ray: Any) -> bool:
-    """Connect to a cluster; False if there is none.
+    """Join a cluster; False if there is none.
 
     Raises:
-        OSError, RuntimeError, ValueError, RayError: there is one, and it cannot be joined.
+        OSError, RuntimeError, ValueError, RayError: there is one that cannot be joined.
     """
-    package = str(Path(__file__).parents[2])
+    package = str(Path(openai_async.__file__).parent)
     try:
         ray.init(address="auto", runtime_env={"py_modules": [package]}, **_QUIET)
     except ConnectionError:
@@ -86,5 +88,5 @@ def disconnect() -> None:
 
 
 def cpus() -> int:
-    """How many CPUs the cluster has, 1 at least."""
+    """How many CPUs the cluster has, at least 1."""
     return max(1, int(require_ray().cluster_resources().get("CPU", 1)))

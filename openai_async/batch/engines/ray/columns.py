@@ -1,4 +1,4 @@
-"""Rows of a table as lines of a batch's input: which column holds what."""
+"""Table rows as lines of a batch: which column holds which part of a request."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from attrs import frozen
 from ....errors import InvalidArgumentError
 
 CHAT = "/v1/chat/completions"
-_KNOWN = ("custom_id", "method", "url", "body", "prompt", "model")
-# What may be said once for all rows in place of a column.
-_CONSTANT = ("method", "url", "model")
+_PARTS = ("custom_id", "method", "url", "body", "prompt", "model")
+# Parts that may be given as a constant instead of a column.
+_CONSTANT_PARTS = ("method", "url", "model")
 
 
 @frozen(kw_only=True)
 class RowMapping:
-    """Where the parts of a request stand in a row; made by `of`."""
+    """Where to find the parts of a request in a row; made by `of`."""
 
     columns: Mapping[str, str]
     constants: Mapping[str, str]
 
     @classmethod
     def of(cls, columns: Mapping[str, str] | None, names: Iterable[str]) -> RowMapping:
-        """The mapping for a table that has the columns `names`.
+        """The mapping for a table with the columns `names`.
 
         Args:
             columns: the column for each of `custom_id`, `method`, `url` and `body` (JSON as text,
-                or a struct); or `prompt` in place of `body`, with a `model`. For `method`, `url`
-                and `model` it may be the value itself, the same for all rows. Parts left out are
-                in columns of their own name. Without a `custom_id` rows are "row-1" and so on.
+                or a struct); or `prompt` and `model` instead of `body`. For `method`, `url` and
+                `model` it may be a constant value instead. Parts left out are looked up in columns
+                of the same name. Without a `custom_id`, rows are named "row-1", "row-2"...
 
         Raises:
             InvalidArgumentError: there is no such part or column, or no body.
         """
         there = set(names)
-        found = {part: part for part in _KNOWN if part in there}
+        found = {part: part for part in _PARTS if part in there}
         constants: dict[str, str] = {}
         for part, name in (columns or {}).items():
-            if part not in _KNOWN:
-                msg = f"columns has {part!r}: it maps {', '.join(_KNOWN)}."
+            if part not in _PARTS:
+                msg = f"columns has {part!r}: it maps {', '.join(_PARTS)}."
                 raise InvalidArgumentError(msg)
             if name in there:
                 found[part] = name
-            elif part in _CONSTANT:
+            elif part in _CONSTANT_PARTS:
                 constants[part] = name
                 found.pop(part, None)
             else:
@@ -64,25 +64,25 @@ class RowMapping:
         return cls(columns=found, constants=constants)
 
     def line(self, number: int, row: Mapping[str, Any]) -> bytes:
-        """The line of a row, to be judged like any other.
+        """The row as a line of JSONL, to be checked like any other.
 
         Raises:
-            InvalidArgumentError: the row holds what JSON cannot.
+            InvalidArgumentError: the row has values that JSON cannot represent.
         """
         parts = {**self.constants, **{part: row[name] for part, name in self.columns.items()}}
         parts.setdefault("custom_id", f"row-{number}")
         if isinstance(parts["custom_id"], int):
             parts["custom_id"] = str(parts["custom_id"])
-        if parts.get("method") is None:  # POST, for nearly all urls
+        if parts.get("method") is None:  # the default, POST, is right for nearly all urls
             parts.pop("method", None)
         try:
             parts["body"] = _body(parts)
             return orjson.dumps(parts)
         except orjson.JSONDecodeError as error:
-            msg = f"the body is broken JSON: {error.msg} at column {error.colno}."
+            msg = f"the body is not valid JSON: {error.msg} at column {error.colno}."
             raise InvalidArgumentError(msg) from error
         except TypeError as error:
-            msg = f"the row holds what JSON cannot: {error}."
+            msg = f"the row cannot be written as JSON: {error}."
             raise InvalidArgumentError(msg) from error
 
 
@@ -96,7 +96,7 @@ def _body(parts: dict[str, Any]) -> Any:
 
 
 def without_nulls(value: Any) -> Any:
-    """Without keys whose value is null: Arrow gives every row all fields that any row has."""
+    """The value without null fields: Arrow gives each row the fields of all other rows."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

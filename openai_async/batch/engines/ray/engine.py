@@ -1,11 +1,11 @@
-"""The engine of several processes and machines: workers that are Ray actors, driven from here.
+"""The engine on several processes and machines: workers are Ray actors, driven from here.
 
-    read:     Ray Data, in ranges of the input                        (reading.py)
-    requests: Backlog -> a Seat for each worker -> results, in blocks (worker_slot.py)
-    limits:   one actor hands out slices to all workers               (shared_limit.py)
+    read:     Ray Data, in ranges of the input                              (reading.py)
+    requests: Backlog -> a WorkerSlot for each worker -> results, in blocks (worker_slot.py)
+    limits:   one actor grants reservations to all workers                  (shared_limit.py)
 
-A worker that dies takes nothing with it but its connections: what it has given back stands, what it
-has not is sent again by others, and a result is taken once only.
+When a worker dies, nothing is lost but its connections: its earlier results stay, its remaining
+requests are sent again by others, and no request gets two results.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ...input.lines import Line
 from ...requests import BatchRequest
 from ...results import BatchResult
 from ...retries import batch_client
-from .actor_pool import Crew
+from .actor_pool import ActorPool
 from .cluster import connect, disconnect, require_ray
-from .reading import Reading, read_jsonl, read_parquet
+from .reading import LineReader, read_jsonl, read_parquet
 from .worker_slot import Run
 
 
@@ -34,10 +34,10 @@ class RayEngine:
     """One client for each worker, one rate limit for all of them.
 
     Args:
-        client: what to send with; a copy of it goes to each worker. If its `rate_limit` is a
-            middleware of your own, so does that, and nothing more is shared.
+        client: sends the requests; each worker gets a copy. If its `rate_limit` is a middleware of
+            your own, each gets a copy of that too, and no limit is shared.
         concurrency: how many requests are in flight at once, in all workers together.
-        workers: how many; one for each CPU of the cluster if left out.
+        workers: how many there are; by default one for each CPU of the cluster.
         columns: for Parquet input, which columns hold what; see `RowMapping.of`.
 
     Raises:
@@ -67,15 +67,15 @@ class RayEngine:
         self._connected_here = False
         self._closed = False
         self._run: Run | None = None
-        self._readings: WeakSet[Reading] = WeakSet()
+        self._readers: WeakSet[LineReader] = WeakSet()
 
     def read(self, path: Path) -> Iterable[Line]:
         """As `Engine.read`: Parquet by its name, else JSONL. Ray's workers must see the path."""
         self._connect()
         parquet = path.suffix.lower() == ".parquet"
-        reading = Reading(read_parquet(path, self._columns) if parquet else read_jsonl(path))
-        self._readings.add(reading)
-        return reading
+        reader = LineReader(read_parquet(path, self._columns) if parquet else read_jsonl(path))
+        self._readers.add(reader)
+        return reader
 
     async def results(
         self, requests: Iterable[BatchRequest], stopping: Callable[[], bool] = lambda: False
@@ -83,24 +83,24 @@ class RayEngine:
         """As `Engine.results`.
 
         Raises:
-            InvalidArgumentError: the client cannot be sent to the workers, or a request cannot be.
-            OpenAIError: workers die again and again, or one cannot go on.
+            InvalidArgumentError: the client or a request cannot be sent to the workers.
+            OpenAIError: workers die repeatedly, or one cannot go on.
         """
         await asyncio.to_thread(self._connect)
         limit = self._client.rate_limit
-        crew = await asyncio.to_thread(
-            Crew,
+        pool = await asyncio.to_thread(
+            ActorPool,
             self._client,
             limit=limit if isinstance(limit, RateLimit) else None,
             concurrency=self._concurrency,
             workers=self._workers,
         )
-        run = self._run = Run(crew, requests, stopping)
+        run = self._run = Run(pool, requests, stopping)
         try:
             run.start()
             while await run.some_ready():
                 while run.ready:
-                    yield run.take()
+                    yield run.next_result()
         finally:
             await run.close()
 
@@ -111,18 +111,18 @@ class RayEngine:
 
     @property
     def pace(self) -> Mapping[str, ModelPace]:
-        """As `Engine.pace`: what the limiter knew when this was asked for the last time."""
+        """As `Engine.pace`: what the limiter knew at the previous call."""
         return {} if self._run is None else self._run.pace()
 
     async def close(self) -> None:
-        """As `Engine.close`: ends the local Ray if there was none before."""
+        """As `Engine.close`: stops or leaves Ray if this engine has connected to it."""
         if self._run is not None:
             await self._run.close()
         await asyncio.to_thread(self._disconnect)
 
     def _connect(self) -> None:
         with self._connecting:
-            if self._closed:  # while the thread that is to read was about to
+            if self._closed:  # just before the reading thread got here
                 msg = "The engine is closed."
                 raise OpenAIError(msg)
             if connect():
@@ -131,8 +131,8 @@ class RayEngine:
     def _disconnect(self) -> None:
         with self._connecting:
             self._closed = True
-            for reading in [*self._readings]:
-                reading.close()
+            for reader in [*self._readers]:
+                reader.close()
             if self._connected_here:
                 self._connected_here = False
                 disconnect()

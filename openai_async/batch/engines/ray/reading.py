@@ -1,8 +1,8 @@
-"""The input, read by Ray Data: JSONL in ranges of bytes, and Parquet by rows.
+"""Reading the input with Ray Data: JSONL by ranges of bytes, Parquet by rows.
 
-`read_json` is not used: Arrow would give all bodies one schema, and nulls for what they leave out.
-Nor is `read_text`: it takes a whole file into memory, and ends lines at every character that
-Unicode calls a line break, some of which stand unescaped in JSON strings.
+Ray's `read_json` is not used, since Arrow gives all bodies one schema, with nulls for what they
+leave out. Nor is `read_text`, which reads a whole file into memory, and splits lines at all of
+Unicode's line breaks, some of which may be unescaped in JSON strings.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from ...parquet import require_pyarrow
 from .cluster import require_ray
 from .columns import RowMapping
 
-# Bytes of a range: a block of Ray Data, of which a few are in memory at once.
-RANGE = 16 * 1024 * 1024
-# Rows at once of those that make prompts or bodies.
-ROWS = 200
+# Bytes of a range. Each is one block of Ray Data, of which a few are in memory at once.
+RANGE_SIZE = 16 * 1024 * 1024
+# Rows of Parquet that are converted at a time.
+ROWS_PER_BATCH = 200
 _LINE = "line"
 
 
-class Reading:
-    """One pass over an input, which can be closed from another thread than the one that reads.
+class LineReader:
+    """The lines of one input, which may be closed from another thread than the one that reads.
 
-    Left to the garbage collector, a pass that was broken off would start Ray again to say so.
+    If an unfinished one were left to the garbage collector, it would start Ray again to clean up.
     """
 
     def __init__(self, lines: Generator[Line, None, None]) -> None:
@@ -50,7 +50,7 @@ class Reading:
             return next(self._lines)
 
     def close(self) -> None:
-        """Read no further. Blocking: waits for the line that is being read."""
+        """Stop reading. Blocking: waits until the current line has been read."""
         with self._lock:
             self._closed = True
             self._lines.close()
@@ -63,7 +63,7 @@ def read_jsonl(path: Path) -> Generator[Line, None, None]:
         InvalidArgumentError: the file cannot be read, here or by a worker.
     """
     ray = require_ray()
-    if is_gzip(path):  # its ranges cannot be read independently
+    if is_gzip(path):  # no range can be decompressed without those before it
         yield from read_lines(path)
         return
     try:
@@ -73,7 +73,7 @@ def read_jsonl(path: Path) -> Generator[Line, None, None]:
         raise InvalidArgumentError(msg) from error
     dataset = ray.data.read_datasource(_datasource(path.resolve(), size), num_cpus=0)
     tables = _tables(dataset, path)
-    # Closed with this generator, as reading must end before Ray does.
+    # Closed with this generator: reading must end before Ray does.
     with closing(tables):
         yield from numbered(data.as_py() for table in tables for data in table.column(_LINE))
 
@@ -90,14 +90,18 @@ def read_parquet(path: Path, columns: Mapping[str, str] | None) -> Generator[Lin
         dataset = ray.data.read_parquet(str(path.resolve()), num_cpus=0)
         schema = dataset.schema()
     except (OSError, arrow_error, ray.exceptions.RayError) as error:
-        msg = f"{path} is no Parquet file: {_last_line(error)}."
+        msg = f"{path} is not a Parquet file: {_last_line(error)}."
         raise InvalidArgumentError(msg) from error
     mapping = RowMapping.of(columns, [] if schema is None else schema.names)
     number = 0
     wanted = dataset.select_columns([*mapping.columns.values()])
     for table in _tables(wanted, path):
-        rows = (row for batch in table.to_batches(max_chunksize=ROWS) for row in batch.to_pylist())
-        for number, row in enumerate(rows, number + 1):  # noqa: B020 - goes on from table to table
+        rows = (
+            row
+            for batch in table.to_batches(max_chunksize=ROWS_PER_BATCH)
+            for row in batch.to_pylist()
+        )
+        for number, row in enumerate(rows, number + 1):  # noqa: B020 - continues across tables
             try:
                 yield Line(number=number, data=mapping.line(number, row))
             except InvalidArgumentError as error:
@@ -105,10 +109,10 @@ def read_parquet(path: Path, columns: Mapping[str, str] | None) -> Generator[Lin
 
 
 def _tables(dataset: Any, path: Path) -> Generator[Any, None, None]:
-    """The dataset's Arrow tables, in the order of the input, so that rows have numbers.
+    """The dataset's Arrow tables, in the order of the input, so that rows can be numbered.
 
-    Not `iter_batches`: its threads go on for a while when it is closed, and a thread that asks
-    something of a Ray that has been shut down ends the process.
+    `iter_batches` is not used: its threads continue for a while after it is closed, and a thread
+    that calls a Ray that was shut down crashes the process.
     """
     ray = require_ray()
     dataset.context.execution_options.preserve_order = True
@@ -124,27 +128,33 @@ def _tables(dataset: Any, path: Path) -> Generator[Any, None, None]:
 
 
 def _datasource(path: Path, size: int) -> Any:
-    """A file as ranges, for tasks. No CPU is asked for: the workers may hold all of them."""
+    """The file as a data source with a read task for each range.
+
+    The tasks ask for no CPU, as the workers may hold all of them.
+    """
     data = require_ray().data
     metadata = import_module("ray.data.block").BlockMetadata
 
-    class Ranges(data.Datasource):  # type: ignore[misc,name-defined]  # made when Ray is there
+    class Ranges(data.Datasource):  # type: ignore[misc,name-defined]  # needs Ray
         def estimate_inmemory_data_size(self) -> int:
             return size
 
         def get_read_tasks(
             self, parallelism: int, per_task_row_limit: int | None = None, data_context: Any = None
         ) -> list[Any]:
-            return [task(start) for start in range(0, max(size, 1), RANGE)]
+            return [task(start) for start in range(0, max(size, 1), RANGE_SIZE)]
 
     def task(start: int) -> Any:
-        end = start + RANGE
+        end = start + RANGE_SIZE
 
         def read() -> Iterator[Any]:
             yield lines_of_range(path, start, end)
 
         about = metadata(
-            num_rows=None, size_bytes=min(RANGE, size - start), exec_stats=None, input_files=None
+            num_rows=None,
+            size_bytes=min(RANGE_SIZE, size - start),
+            exec_stats=None,
+            input_files=None,
         )
         return data.ReadTask(read, about)
 
@@ -152,11 +162,11 @@ def _datasource(path: Path, size: int) -> Any:
 
 
 def lines_of_range(path: Path, start: int, end: int) -> Any:
-    """An Arrow table of the lines that begin in this range; null for one that is too long."""
+    """An Arrow table of the lines that begin in this range; null for a line that is too long."""
     pyarrow = require_pyarrow()
     lines: list[bytes | None] = []
     with path.open("rb", buffering=CHUNK) as file:
-        if start > 0:  # the line before, which may end just there, is another range's
+        if start > 0:  # skip the line that begins in an earlier range
             file.seek(start - 1)
             while (rest := file.readline(CHUNK)) and not rest.endswith(b"\n"):
                 pass
@@ -170,6 +180,6 @@ def lines_of_range(path: Path, start: int, end: int) -> Any:
 
 
 def _last_line(error: Exception) -> str:
-    """Ray's errors hold whole tracebacks: the last line of one says what it was."""
+    """The last line of an error, as Ray's messages contain whole tracebacks."""
     lines = [line.strip() for line in str(error).strip().splitlines()]
     return lines[-1].rstrip(".") if lines else type(error).__name__

@@ -1,8 +1,8 @@
-"""One rate limit for many workers: who asks gets a slice of it, as many requests as are due.
+"""One rate limit for many workers: each is granted as many reservations as are due.
 
-`Slices` is the arithmetic for one model: no I/O, no clock. `Limiter` is what workers call, as a Ray
-actor or, in tests, as an object. Where there is a limit it never hands out more than a worker has
-waiting, so that none hoards, and what a worker takes with it when it dies is one slice.
+`SharedLimit` is the arithmetic for one model, without I/O or a clock. Workers call a `Limiter`, as
+a Ray actor or, in tests, as an object. Under a limit, a worker is never granted more than it has
+requests waiting, so that none hoards, and a worker that dies costs one grant at most.
 """
 
 from __future__ import annotations
@@ -13,157 +13,137 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from time import monotonic
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from attrs import define, field, frozen
 
-from ....middleware.pacing.pace import Pace, Ticket
+from ....middleware.pacing import Outcome, Pace, Reservation
 from ....options import RateLimit
-from ....types.rate_limits import ModelPace, RateLimits
+from ....types.rate_limits import ModelPace
 
-# A slice is what is due in so many seconds, where a limit is known: with one call a request, the
-# limiter would be busy with calls at a thousand requests a second; 20 slices a second are nothing.
-# It is half of the jitter that `Bucket` keeps free, so that a slice may arrive at once.
-SLICE = 0.05
-# Where nothing limits, a worker gets so many times what it asks for on top, to use within so many
-# seconds: a question takes a millisecond of CPU, more than all the rest of what the engine does.
-# It is short enough that a first 429 is soon known to all.
-ON_TOP = 4
-MOST_ON_TOP = 512
-GOOD_FOR = 0.1
+# Under a limit, a grant covers what is due in this many seconds. With one call per request, the
+# limiter would be saturated at a thousand requests a second; 20 grants a second are cheap. It is
+# half of the jitter that a `Bucket` leaves room for, so a whole grant may be sent at once.
+GRANT_INTERVAL = 0.05
+# Without a limit, a worker is granted this many times what it asks for on top, because a call takes
+# a millisecond of CPU, more than all other work of the engine for a request. The extra reservations
+# expire after this many seconds, so that a first 429 soon holds up all workers.
+EXTRA_FACTOR = 4
+MAX_EXTRA = 512
+EXTRA_LIFETIME = 0.1
 
 
-class Outcome(NamedTuple):
-    """What became of one granted request.
+class Report(NamedTuple):
+    """The outcome of one request that was granted.
 
     Attributes:
-        kind: "unused" for one that was never sent, "judged" for one that was let through and found
-            wrong, "lost" for one whose answer tells nothing.
-        life: of the limiter that granted it.
-        known: what the headers of its answer said, if they were looked at.
-        retry_after: seconds that a 429 asked for.
-        tokens: what it took, if the answer says so and it was looked at.
+        epoch: that of the limiter when it granted the request.
     """
 
-    kind: Literal["answered", "judged", "refused", "lost", "unused"]
-    life: str
-    ticket: Ticket
-    known: RateLimits | None = None
-    retry_after: float | None = None
-    tokens: int | None = None
+    epoch: str
+    reservation: Reservation
+    outcome: Outcome
 
 
 @frozen
 class Grant:
-    """A slice: tickets for the first so many of those that were asked for, or for more.
+    """Reservations: for the first of the requests that were asked for, or for all and some extra.
 
-    Those that are more are good for `GOOD_FOR` seconds.
+    Extra ones expire after `EXTRA_LIFETIME` seconds.
     """
 
-    life: str
-    tickets: list[Ticket]
+    epoch: str
+    reservations: list[Reservation]
     counts_tokens: bool
-    """Whether it matters from now on how many tokens a request has."""
-    open: bool
-    """Whether any number may be under way, so that it need not be said when one has ended."""
+    """Whether it matters from now on how many tokens a request uses."""
+    unbounded: bool
+    """Whether any number may be in flight, so that not every end has to be reported."""
 
 
 class LimiterPort(Protocol):
-    """The limiter, as a worker sees it."""
+    """The limiter as a worker sees it."""
 
-    async def ask(
-        self, worker: str, model: str, tokens: Sequence[float], outcomes: Sequence[Outcome]
+    async def acquire(
+        self, worker: str, model: str, tokens: Sequence[float], reports: Sequence[Report]
     ) -> Grant:
-        """Wait for a slice.
+        """Wait for a grant.
 
         Args:
-            worker: who asks.
-            model: which model is asked.
-            tokens: the estimates for the requests that wait, one or more; 0 where unknown.
-            outcomes: what has become of earlier ones.
+            worker: the name of the worker.
+            model: the model to send requests to.
+            tokens: the estimates for the waiting requests, one or more; 0 where unknown.
+            reports: of earlier requests.
         """
 
-    async def report(self, worker: str, model: str, outcomes: Sequence[Outcome]) -> None:
-        """Say what has become of earlier ones, and ask for nothing."""
+    async def report(self, worker: str, model: str, reports: Sequence[Report]) -> None:
+        """Report on earlier requests, without asking for more."""
 
 
 @define(eq=False)
-class Ask:
-    """A worker that waits, and the token estimates of its waiting requests."""
+class QuotaRequest:
+    """A worker that waits for a grant, and the token estimates of its waiting requests."""
 
     worker: str
     tokens: Sequence[float]
-    on_grant: Callable[[list[Ticket]], object]
+    on_grant: Callable[[list[Reservation]], object]
 
 
 @define
-class Slices:
-    """The pace of one model, and the workers that wait for a slice, first come, first served.
+class SharedLimit:
+    """The pace of one model, and the workers that wait for a grant, first come, first served.
 
-    A worker that wants more goes to the end of the queue: so they take turns.
+    A worker that wants more joins the end of the queue, so workers take turns.
     """
 
     pace: Pace
-    waiting: deque[Ask] = field(factory=deque)
-    under_way: dict[str, int] = field(factory=dict)
-    """How many requests each worker has tickets for; not counted once it does not matter."""
+    waiting: deque[QuotaRequest] = field(factory=deque)
+    in_flight: dict[str, int] = field(factory=dict)
+    """How many requests each worker holds reservations for; not maintained once unbounded."""
 
     def serve(self, now: float) -> float:
-        """Hand out what is due; returns the seconds until more is, `inf` for not before a report.
+        """Grant what is due; returns the seconds until more is, `inf` for not before a report.
 
-        Call it after each change, and when that time is over.
+        Call it after every change, and when that time has passed.
         """
         while self.waiting:
-            ask = self.waiting[0]
-            wait = self._wait(ask.tokens, now)
+            quota = self.waiting[0]
+            wait = self._wait(quota.tokens, now)
             if wait > 0:
                 return wait
             self.waiting.popleft()
-            tickets = self._take(ask.tokens, now)
-            if not self.pace.open:
-                self.under_way[ask.worker] = self.under_way.get(ask.worker, 0) + len(tickets)
-            ask.on_grant(tickets)
+            reservations = self._reserve(quota.tokens, now)
+            if not self.pace.unbounded:
+                in_flight = self.in_flight.get(quota.worker, 0)
+                self.in_flight[quota.worker] = in_flight + len(reservations)
+            quota.on_grant(reservations)
         return inf
 
-    def finish(self, worker: str, outcome: Outcome, now: float) -> None:
-        """A request that this worker had a ticket for has ended."""
-        pace, ticket = self.pace, outcome.ticket
-        if not pace.open:
-            self.under_way[worker] -= 1
-        if outcome.kind == "answered":
-            pace.answered(ticket, outcome.known, now)
-            if outcome.tokens is not None:
-                pace.settle(ticket, outcome.tokens)
-        elif outcome.kind == "judged":
-            pace.judged(ticket, outcome.known, now)
-        elif outcome.kind == "refused":
-            pace.refused(ticket, outcome.known, outcome.retry_after, now)
-        elif outcome.kind == "unused":
-            pace.untake(ticket)
-        else:
-            pace.lost(ticket)
+    def report(self, worker: str, reservation: Reservation, outcome: Outcome, now: float) -> None:
+        """As `Pace.report`, for a request of this worker."""
+        if not self.pace.unbounded and outcome.kind != "settled":
+            self.in_flight[worker] -= 1
+        self.pace.report(reservation, outcome, now)
 
-    def forget(self, worker: str) -> None:
-        """A worker has died: its requests may have been sent, or not. Their turn is not undone."""
-        self.waiting = deque(ask for ask in self.waiting if ask.worker != worker)
-        left = self.under_way.pop(worker, 0)
-        if not self.pace.open:
-            for _ in range(left):
-                self.pace.lost(_NO_TICKET)
+    def remove_worker(self, worker: str) -> None:
+        """A worker has died. Its requests may have been sent, so they stay charged."""
+        self.waiting = deque(quota for quota in self.waiting if quota.worker != worker)
+        left = self.in_flight.pop(worker, 0)
+        if not self.pace.unbounded:
+            self.pace.failed(left)
 
-    def known(self, now: float) -> ModelPace:
+    def snapshot(self, now: float) -> ModelPace:
         """What `client.rate_limits` would show."""
-        return self.pace.seen(sum(len(ask.tokens) for ask in self.waiting), now)
+        return self.pace.snapshot(sum(len(quota.tokens) for quota in self.waiting), now)
 
     def _wait(self, tokens: Sequence[float], now: float) -> float:
-        """Seconds until a whole slice is due, or all that is wanted if that is less."""
+        """Seconds until a whole grant is due, or all that is wanted if that is less."""
         pace = self.pace
         spent = tokens[0] * pace.correction
         wait = pace.wait(spent, now)
         if wait == inf:
             return inf
-        most = max(1, int(min(len(tokens), pace.requests.rate * SLICE)))
-        most_tokens = pace.tokens.rate * SLICE
+        most = max(1, int(min(len(tokens), pace.requests.rate * GRANT_INTERVAL)))
+        most_tokens = pace.tokens.rate * GRANT_INTERVAL
         number = 1
         while number < most and spent + tokens[number] * pace.correction <= most_tokens:
             spent += tokens[number] * pace.correction
@@ -172,21 +152,18 @@ class Slices:
             return wait
         return max(wait, pace.requests.wait(float(number), now), pace.tokens.wait(spent, now))
 
-    def _take(self, tokens: Sequence[float], now: float) -> list[Ticket]:
-        """Tickets for as many as may leave now: for the first at least, which `_wait` says may."""
+    def _reserve(self, tokens: Sequence[float], now: float) -> list[Reservation]:
+        """Reserve for as many as may leave now: at least the first, as `_wait` has returned 0."""
         pace = self.pace
-        tickets = [pace.take(tokens[0] * pace.correction, now)]
+        reservations = [pace.reserve(tokens[0] * pace.correction, now)]
         for estimate in tokens[1:]:
             if pace.wait(estimate * pace.correction, now) > 0:
                 break
-            tickets.append(pace.take(estimate * pace.correction, now))
-        if pace.open and pace.requests.rate == pace.tokens.rate == inf:
-            on_top = min(MOST_ON_TOP, ON_TOP * len(tokens))
-            tickets += [pace.take(0.0, now) for _ in range(on_top)]
-        return tickets
-
-
-_NO_TICKET: Ticket = (0.0, 0.0, 0.0, 0.0, 0.0)  # `Pace.lost` looks at none
+            reservations.append(pace.reserve(estimate * pace.correction, now))
+        if pace.unbounded and pace.requests.rate == pace.tokens.rate == inf:
+            extra = min(MAX_EXTRA, EXTRA_FACTOR * len(tokens))
+            reservations += [pace.reserve(0.0, now) for _ in range(extra)]
+        return reservations
 
 
 class Limiter:
@@ -194,72 +171,73 @@ class Limiter:
 
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
-        # If the actor is started again, tickets of its earlier life mean nothing.
-        self._life = os.urandom(8).hex()
-        self._models: dict[str, Slices] = {}
+        # After a restart of the actor, reservations of its earlier epoch are void.
+        self._epoch = os.urandom(8).hex()
+        self._models: dict[str, SharedLimit] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._gone: set[str] = set()
+        self._dead_workers: set[str] = set()
 
-    async def ask(
-        self, worker: str, model: str, tokens: Sequence[float], outcomes: Sequence[Outcome]
+    async def acquire(
+        self, worker: str, model: str, tokens: Sequence[float], reports: Sequence[Report]
     ) -> Grant:
-        """As `LimiterPort.ask`."""
-        slices = self._finish(worker, model, outcomes)
-        turn: asyncio.Future[list[Ticket]] = asyncio.get_running_loop().create_future()
+        """As `LimiterPort.acquire`."""
+        shared = self._report(worker, model, reports)
+        turn: asyncio.Future[list[Reservation]] = asyncio.get_running_loop().create_future()
 
-        def give_back(tickets: list[Ticket]) -> None:
-            self._finish(worker, model, [Outcome("unused", self._life, it) for it in tickets])
+        def cancel(reservations: list[Reservation]) -> None:
+            cancelled = Outcome("cancelled")
+            self._report(worker, model, [Report(self._epoch, it, cancelled) for it in reservations])
 
-        def grant(tickets: list[Ticket]) -> None:
-            if turn.done():  # whoever asked was cancelled, and has not run since
-                give_back(tickets)
+        def grant(reservations: list[Reservation]) -> None:
+            if turn.done():  # the call was cancelled, and its task has not run since
+                cancel(reservations)
             else:
-                turn.set_result(tickets)
+                turn.set_result(reservations)
 
-        ask = Ask(worker, tokens, grant)
-        if worker not in self._gone:  # else its call was on its way when it died
-            slices.waiting.append(ask)
+        quota = QuotaRequest(worker, tokens, grant)
+        if worker not in self._dead_workers:  # its last call may arrive after its death
+            shared.waiting.append(quota)
         self._serve(model)
         try:
-            tickets = await turn
+            reservations = await turn
         except BaseException:
-            if ask in slices.waiting:
-                slices.waiting.remove(ask)
+            if quota in shared.waiting:
+                shared.waiting.remove(quota)
             elif turn.done() and not turn.cancelled():
-                give_back(turn.result())
+                cancel(turn.result())
             self._serve(model)
             raise
-        return Grant(self._life, tickets, slices.pace.counts_tokens, slices.pace.open)
+        return Grant(self._epoch, reservations, shared.pace.counts_tokens, shared.pace.unbounded)
 
-    async def report(self, worker: str, model: str, outcomes: Sequence[Outcome]) -> None:
+    async def report(self, worker: str, model: str, reports: Sequence[Report]) -> None:
         """As `LimiterPort.report`."""
-        self._finish(worker, model, outcomes)
+        self._report(worker, model, reports)
         self._serve(model)
 
-    async def forget(self, worker: str) -> None:
-        """A worker has died; no other will ever have its name."""
-        self._gone.add(worker)
-        for model, slices in self._models.items():
-            slices.forget(worker)
+    async def remove_worker(self, worker: str) -> None:
+        """A worker has died; its name is never used again."""
+        self._dead_workers.add(worker)
+        for model, shared in self._models.items():
+            shared.remove_worker(worker)
             self._serve(model)
 
-    async def known(self) -> dict[str, ModelPace]:
+    async def snapshot(self) -> dict[str, ModelPace]:
         """What is known, per model."""
         now = monotonic()
-        return {model: slices.known(now) for model, slices in self._models.items()}
+        return {model: shared.snapshot(now) for model, shared in self._models.items()}
 
-    def _finish(self, worker: str, model: str, outcomes: Iterable[Outcome]) -> Slices:
-        slices = self._models.get(model)
-        if slices is None:
-            slices = self._models[model] = Slices(Pace(self._limit))
+    def _report(self, worker: str, model: str, reports: Iterable[Report]) -> SharedLimit:
+        shared = self._models.get(model)
+        if shared is None:
+            shared = self._models[model] = SharedLimit(Pace(self._limit))
         now = monotonic()
-        for outcome in outcomes:
-            if outcome.life == self._life and worker not in self._gone:
-                slices.finish(worker, outcome, now)
-        return slices
+        for epoch, reservation, outcome in reports:
+            if epoch == self._epoch and worker not in self._dead_workers:
+                shared.report(worker, reservation, outcome, now)
+        return shared
 
     def _serve(self, model: str) -> None:
-        """Hand out what is due, and set the timer for what is due next."""
+        """Grant what is due, and set the timer for what is due next."""
         if (timer := self._timers.pop(model, None)) is not None:
             timer.cancel()
         wait = self._models[model].serve(monotonic())

@@ -1,7 +1,7 @@
-"""The middleware of a worker: requests wait for a slice of the limit that all workers share.
+"""The middleware of a worker: requests wait for a grant of the limit that all workers share.
 
-What `Pacing` is in one process, with the arithmetic elsewhere: one question at a time is under way,
-for all the requests that wait, and tells the limiter what has become of the earlier ones.
+It is the `Pacing` of one process with the arithmetic elsewhere. For each model, one call at a time
+asks the limiter for all waiting requests, and reports the outcomes of earlier ones.
 """
 
 from __future__ import annotations
@@ -11,204 +11,161 @@ from collections import deque
 from itertools import islice
 from math import inf
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from ....errors import APIStatusError, OpenAIError
-from ....http.request import Request, Response
-from ....middleware import Send
-from ....middleware.pacing.lanes import LOOK, estimated, total_tokens
-from ....middleware.pacing.pace import Ticket
-from ....middleware.pacing.token_estimate import estimate_tokens
+from ....errors import OpenAIError
+from ....middleware.pacing import (
+    ModelLimiter,
+    Outcome,
+    PacingMiddleware,
+    Params,
+    Reservation,
+    estimator,
+)
 from ....options import RateLimit
-from ....types.rate_limits import RateLimits
-from .shared_limit import GOOD_FOR, LimiterPort, Outcome
+from .shared_limit import EXTRA_LIFETIME, LimiterPort, Report
 
-# Requests in one question: more than any slice has, but for the first ones of a fast server.
-MOST = 256
-# Seconds after which outcomes are told that no question has taken along. Until then the limiter
-# takes these requests for under way, which matters only while it finds out how many there may be.
-TELL = 0.05
+# Requests per call: more than any grant has, except the first ones of a fast server.
+MAX_PER_CALL = 256
+# Outcomes that no call has taken along are reported after this many seconds. Until then the limiter
+# counts these requests as in flight, which matters only while it tries out how many there may be.
+REPORT_INTERVAL = 0.05
 
-_Turn: TypeAlias = "asyncio.Future[tuple[str, Ticket]]"
+Lease: TypeAlias = tuple[str, Reservation]
+"""A reservation, and the epoch of the limiter that it belongs to."""
 
 
-class SlicePacing:
-    """The middleware, for one event loop; next to the wire, within the retries.
-
-    A ticket is good for one attempt. `close` it when nothing is under way any more.
-    """
+class SharedPacing(PacingMiddleware["SharedModelLimiter"]):
+    """The middleware, for one event loop. `close` it when nothing is in flight any more."""
 
     def __init__(self, limiter: LimiterPort, *, worker: str, limit: RateLimit) -> None:
-        self._limiter = limiter
-        self._worker = worker
-        self._adaptive = limit.adaptive
-        self._counts_tokens = limit.tokens_per_minute is not None
-        self._estimate = limit.estimate_tokens or estimate_tokens
-        self._queues: dict[str, _Queue] = {}
-
-    async def __call__(self, request: Request, send: Send) -> Response:
-        if request.api_key is None:  # a picture's URL, at some other server
-            return await send(request)
-        params = request.params
-        queue = self._queue(None if params is None else params.get("model"))
-        # Even if nobody counts tokens now: when its turn comes, a limit may be known.
-        life, ticket = await queue.enter(estimated(self._estimate, params))
-        try:
-            response = await send(request)
-        except APIStatusError as error:
-            self._failed(queue, life, ticket, error)
-            raise
-        except BaseException:
-            if not queue.open:
-                queue.tell(Outcome("lost", life, ticket))
-            raise
-        self._answered(queue, life, ticket, response)
-        return response
+        super().__init__(limit, lambda model: SharedModelLimiter(limiter, worker, model, limit))
 
     async def close(self) -> None:
-        """Stop asking, and tell the limiter what it has not been told."""
-        for queue in self._queues.values():
-            await queue.close()
-
-    def _queue(self, model: Any) -> _Queue:
-        name = model if type(model) is str else ""
-        queue = self._queues.get(name)
-        if queue is None:
-            queue = _Queue(self._limiter, self._worker, name, self._counts_tokens)
-            self._queues[name] = queue
-        return queue
-
-    def _answered(self, queue: _Queue, life: str, ticket: Ticket, response: Response) -> None:
-        """Headers and usage are looked at as often as `Pacing` does. No batch has streams."""
-        now = monotonic()
-        if now >= queue.next_look:
-            queue.next_look = now + LOOK
-            known = RateLimits.from_headers(response.headers) if self._adaptive else None
-            tokens = total_tokens(response.body) if queue.counts_tokens else None
-            queue.tell(Outcome("answered", life, ticket, known, None, tokens))
-        elif not queue.open:
-            queue.tell(Outcome("answered", life, ticket))
-
-    def _failed(self, queue: _Queue, life: str, ticket: Ticket, error: APIStatusError) -> None:
-        known = RateLimits.from_headers(error.headers or {}) if self._adaptive else None
-        if error.status_code == 429:
-            queue.drop_stock()
-            queue.tell(Outcome("refused", life, ticket, known, error.retry_after), now=True)
-        elif error.status_code < 500:
-            queue.tell(Outcome("judged", life, ticket, known))
-        elif not queue.open:
-            queue.tell(Outcome("lost", life, ticket))
+        """Stop asking, and report the remaining outcomes."""
+        for limiter in self._limiters.values():
+            await limiter.close()
 
 
-class _Queue:
-    """The requests for one model that wait, and the outcomes that are to be told."""
+class SharedModelLimiter(ModelLimiter[Lease]):
+    """One model: the requests that wait for a grant, and the outcomes to report."""
 
-    def __init__(self, limiter: LimiterPort, worker: str, model: str, counts_tokens: bool) -> None:
-        self.counts_tokens = counts_tokens
-        self.open = False
-        """Whether the limiter need not know that a request has ended."""
-        self.next_look = -inf
+    counts_tokens = False
+    unbounded = False
+
+    def __init__(self, limiter: LimiterPort, worker: str, model: str, limit: RateLimit) -> None:
+        self.counts_tokens = limit.tokens_per_minute is not None
         self._limiter = limiter
         self._worker = worker
         self._model = model
-        self._waiting: deque[tuple[float, _Turn]] = deque()
-        self._life = ""
-        self._stock: list[Ticket] = []  # more than was asked for, where there is no limit
-        self._good_until = -inf
-        self._outcomes: list[Outcome] = []
-        self._asking: asyncio.Task[None] | None = None
-        self._telling: asyncio.Task[None] | None = None
+        self._estimate = estimator(limit)
+        self._waiting: deque[tuple[float, asyncio.Future[Lease]]] = deque()
+        self._extra: list[Lease] = []  # granted beyond what was asked for
+        self._extra_expires_at = -inf
+        self._reports: list[Report] = []
+        self._acquiring: asyncio.Task[None] | None = None
+        self._reporting: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._urgent = False
 
-    async def enter(self, estimate: float) -> tuple[str, Ticket]:
-        """Wait for the turn."""
-        if self._stock and not self._waiting:
-            if monotonic() < self._good_until:
-                return self._life, self._stock.pop()
-            self._stock.clear()
-        turn: _Turn = asyncio.get_running_loop().create_future()
+    def acquire_nowait(self, params: Params) -> Lease | None:
+        """As `ModelLimiter.acquire_nowait`."""
+        if not self._extra or self._waiting:
+            return None
+        if monotonic() < self._extra_expires_at:
+            return self._extra.pop()
+        self._extra.clear()
+        return None
+
+    async def acquire(self, params: Params) -> Lease:
+        """As `ModelLimiter.acquire`."""
+        # Estimated even while tokens do not count: when the turn comes, a limit may be known.
+        estimate = self._estimate(params)
+        turn: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
         self._waiting.append((estimate, turn))
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._ask())
+        if self._acquiring is None:
+            self._acquiring = asyncio.create_task(self._acquire_for_all())
         try:
             return await turn
-        except BaseException:  # GeneratorExit too, of who is dropped while waiting
+        except BaseException:  # also GeneratorExit: the coroutine was closed while it waited
             if not turn.done():
-                turn.cancel()  # whoever gets a ticket for it gives that back
+                turn.cancel()  # a reservation granted for it will be cancelled
             elif not turn.cancelled() and turn.exception() is None:
-                self.tell(Outcome("unused", *turn.result()))
+                self.report(turn.result(), Outcome("cancelled"))
             raise
 
-    def tell(self, outcome: Outcome, *, now: bool = False) -> None:
-        """With the next question, or soon, or now: a 429 is to hold up all workers."""
-        self._outcomes.append(outcome)
-        if now:
+    def report(self, reservation: Lease, outcome: Outcome) -> None:
+        """Report it with the next call, or soon, or at once: a 429 has to hold up all workers."""
+        if outcome.kind == "failed" and self.unbounded:
+            return
+        self._reports.append(Report(*reservation, outcome))
+        if outcome.kind == "rate_limited":
+            self._extra.clear()  # there is a limit after all
             self._urgent = True
-            self._tell()
+            self._start_reporting()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(TELL, self._tell)
-
-    def drop_stock(self) -> None:
-        """There is a limit after all."""
-        self._stock.clear()
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(REPORT_INTERVAL, self._start_reporting)
 
     async def close(self) -> None:
-        """Who still waits is cancelled."""
-        tasks = [task for task in (self._asking, self._telling) if task is not None]
+        """Cancel the requests that still wait."""
+        tasks = [task for task in (self._acquiring, self._reporting) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if outcomes := self._untold():
-            await self._limiter.report(self._worker, self._model, outcomes)
+        if reports := self._pop_reports():
+            await self._limiter.report(self._worker, self._model, reports)
 
-    async def _ask(self) -> None:
-        """Ask for all who wait, again and again while there are any."""
+    async def _acquire_for_all(self) -> None:
+        """Ask for all waiting requests, again and again while there are any."""
         try:
             while self._waiting:
                 if self._waiting[0][1].done():  # cancelled while it waited
                     self._waiting.popleft()
                     continue
-                tokens = [estimate for estimate, _ in islice(self._waiting, MOST)]
-                grant = await self._limiter.ask(self._worker, self._model, tokens, self._untold())
-                self.counts_tokens, self.open = grant.counts_tokens, grant.open
-                self._life, self._stock = grant.life, grant.tickets[len(tokens) :]
-                self._good_until = monotonic() + GOOD_FOR
-                for ticket in grant.tickets[: len(tokens)]:
+                tokens = [estimate for estimate, _ in islice(self._waiting, MAX_PER_CALL)]
+                grant = await self._limiter.acquire(
+                    self._worker, self._model, tokens, self._pop_reports()
+                )
+                self.counts_tokens, self.unbounded = grant.counts_tokens, grant.unbounded
+                leases = [(grant.epoch, reservation) for reservation in grant.reservations]
+                self._extra = leases[len(tokens) :]
+                self._extra_expires_at = monotonic() + EXTRA_LIFETIME
+                for lease in leases[: len(tokens)]:
                     _, turn = self._waiting.popleft()
                     if turn.done():
-                        self.tell(Outcome("unused", grant.life, ticket))
+                        self.report(lease, Outcome("cancelled"))
                     else:
-                        turn.set_result((grant.life, ticket))
-        except OpenAIError as error:  # there is no limiter any more
+                        turn.set_result(lease)
+        except OpenAIError as error:  # the limiter is gone
             while self._waiting:
                 _, turn = self._waiting.popleft()
                 if not turn.done():
                     turn.set_exception(error)
         finally:
-            self._asking = None
+            self._acquiring = None
             while self._waiting:
                 self._waiting.popleft()[1].cancel()
 
-    def _tell(self) -> None:
-        if self._telling is None:
-            self._telling = asyncio.create_task(self._tell_all())
+    def _start_reporting(self) -> None:
+        if self._reporting is None:
+            self._reporting = asyncio.create_task(self._report_all())
 
-    async def _tell_all(self) -> None:
+    async def _report_all(self) -> None:
         try:
-            told = False
-            while self._urgent or not told:  # a 429 may come while others are told of
-                self._urgent, told = False, True
-                if outcomes := self._untold():
-                    await self._limiter.report(self._worker, self._model, outcomes)
+            reported = False
+            while self._urgent or not reported:  # a 429 may come during the call
+                self._urgent, reported = False, True
+                if reports := self._pop_reports():
+                    await self._limiter.report(self._worker, self._model, reports)
         except OpenAIError:
-            pass  # the next question meets the same, and says so to those who wait
+            pass  # the next `acquire` fails in the same way, and tells the waiting requests
         finally:
-            self._telling = None
+            self._reporting = None
 
-    def _untold(self) -> list[Outcome]:
+    def _pop_reports(self) -> list[Report]:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
+        reports, self._reports = self._reports, []
+        return reports

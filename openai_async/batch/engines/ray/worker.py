@@ -1,7 +1,7 @@
-"""A worker of the Ray engine: a client in a process of its own, which sends what it is given.
+"""A worker of the Ray engine: a client in a process of its own, which sends requests.
 
-Requests come in blocks, results go back in blocks; numbers, the driver's, say what belongs to what.
-`Worker` is an actor only where `ray` (the module beside this) makes it one.
+Requests arrive and results return in blocks; the driver's numbers tell which belong together.
+`Worker` is a plain class: `ActorPool` turns it into an actor.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from ...graceful_stop import GracefulStop, NotSentError
 from ...requests import BatchRequest
 from ...results import BatchResult
 from ...sending import send_request
-from .shared_limit import Grant, Outcome
-from .shared_pacing import SlicePacing
+from .shared_limit import Grant, Report
+from .shared_pacing import SharedPacing
 
-# Seconds that a result waits for others to go back with. A call between processes takes about a
-# millisecond of CPU on either side, and nobody who looks at a progress bar sees this.
-GATHER = 0.2
+# Seconds that a result may wait for others to be returned with it. A call between processes takes
+# about a millisecond of CPU on either side, and on a progress bar this delay is not visible.
+COLLECT_INTERVAL = 0.2
 
 
 class Finished(NamedTuple):
-    """What a worker gives back: results with their numbers, what it cannot go on with, and the
-    numbers of those that it has given up before they were sent."""
+    """What a worker returns: results with the numbers of their requests, what has stopped it, and
+    the numbers of requests that it has given up before they were sent."""
 
     results: list[tuple[int, BatchResult]]
     failure: OpenAIError | None
@@ -41,16 +41,16 @@ class RemoteLimiter:
     def __init__(self, actor: Any) -> None:
         self._actor = actor
 
-    async def ask(
-        self, worker: str, model: str, tokens: Sequence[float], outcomes: Sequence[Outcome]
+    async def acquire(
+        self, worker: str, model: str, tokens: Sequence[float], reports: Sequence[Report]
     ) -> Grant:
-        """As `LimiterPort.ask`."""
-        grant: Grant = await self._call(self._actor.ask, worker, model, tokens, outcomes)
+        """As `LimiterPort.acquire`."""
+        grant: Grant = await self._call(self._actor.acquire, worker, model, tokens, reports)
         return grant
 
-    async def report(self, worker: str, model: str, outcomes: Sequence[Outcome]) -> None:
+    async def report(self, worker: str, model: str, reports: Sequence[Report]) -> None:
         """As `LimiterPort.report`."""
-        await self._call(self._actor.report, worker, model, outcomes)
+        await self._call(self._actor.report, worker, model, reports)
 
     async def _call(self, method: Any, *args: object) -> Any:
         from ray.exceptions import RayError
@@ -66,48 +66,48 @@ class Worker:
     """Sends requests, `concurrency` at a time.
 
     Args:
-        client: what to send with.
+        client: sends the requests.
         limiter: the limiter actor; `None` if the client has no `RateLimit`.
-        name: of this life of this worker; no other has it.
-        concurrency: how many are in flight at once.
-        enough: how many results go back without waiting for more.
+        name: unique, even among the workers of one slot.
+        concurrency: how many requests are in flight at once.
+        flush_at: this many results are returned without waiting for more.
     """
 
     def __init__(
-        self, client: AsyncClient, limiter: Any, *, name: str, concurrency: int, enough: int
+        self, client: AsyncClient, limiter: Any, *, name: str, concurrency: int, flush_at: int
     ) -> None:
         limit = client.rate_limit
-        self._pacing: SlicePacing | None = None
+        self._pacing: SharedPacing | None = None
         if limiter is not None and isinstance(limit, RateLimit):
-            self._pacing = SlicePacing(RemoteLimiter(limiter), worker=name, limit=limit)
+            self._pacing = SharedPacing(RemoteLimiter(limiter), worker=name, limit=limit)
             client = client.with_options(rate_limit=self._pacing)
         self._graceful_stop = GracefulStop()
         self._client = client.with_options(middlewares=[self._graceful_stop, *client.middlewares])
         self._concurrency = concurrency
-        self._enough = enough
+        self._flush_at = flush_at
         self._tasks: list[asyncio.Task[None]] = []
         self._requests: asyncio.Queue[tuple[int, BatchRequest]] = asyncio.Queue()
         self._results: list[tuple[int, BatchResult]] = []
         self._unsent: list[int] = []
         self._failure: OpenAIError | None = None
-        self._some = asyncio.Event()
-        self._many = asyncio.Event()
+        self._any_finished = asyncio.Event()
+        self._enough_finished = asyncio.Event()
 
     async def ready(self) -> int:
-        """Start; returns the id of the process."""
+        """Start sending; returns the id of the process."""
         for _ in range(self._concurrency):
             self._tasks.append(asyncio.create_task(self._work()))
         return os.getpid()
 
     async def submit(self, requests: Sequence[tuple[int, BatchRequest]]) -> None:
-        """More requests, behind those that wait."""
+        """Add requests to the queue."""
         for numbered in requests:
             self._requests.put_nowait(numbered)
 
     async def halt(self) -> list[int]:
-        """Begin with no more, and end those that wait for their turn.
+        """Start no more requests, and end those that wait for their turn.
 
-        Returns the numbers of those not begun with; `collect` has those of the others.
+        Returns the numbers of those not started; `collect` returns those of the others.
         """
         numbers = []
         while not self._requests.empty():
@@ -117,20 +117,20 @@ class Worker:
 
     async def collect(self) -> Finished:
         """Wait for results. One call at a time."""
-        await self._some.wait()
+        await self._any_finished.wait()
         try:
-            async with asyncio.timeout(GATHER):
-                await self._many.wait()
+            async with asyncio.timeout(COLLECT_INTERVAL):
+                await self._enough_finished.wait()
         except TimeoutError:
-            pass  # these are what there is
-        self._some.clear()
-        self._many.clear()
+            pass  # return what there is
+        self._any_finished.clear()
+        self._enough_finished.clear()
         results, self._results = self._results, []
         unsent, self._unsent = self._unsent, []
         return Finished(results, self._failure, unsent)
 
     async def close(self) -> None:
-        """Cancel what is in flight, and hang up."""
+        """Cancel what is in flight, and close the connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -139,7 +139,7 @@ class Worker:
         await self._client.close()
 
     async def _work(self) -> None:
-        """One request after the other."""
+        """Send one request after the other."""
         while self._failure is None:
             number, request = await self._requests.get()
             try:
@@ -147,17 +147,17 @@ class Worker:
             except NotSentError:
                 self._unsent.append(number)
             except Exception as error:
-                self._failure = _sendable(request, error)
-                self._many.set()
+                self._failure = _picklable(request, error)
+                self._enough_finished.set()
             else:
                 self._results.append((number, result))
-                if len(self._results) >= self._enough:
-                    self._many.set()
-            self._some.set()
+                if len(self._results) >= self._flush_at:
+                    self._enough_finished.set()
+            self._any_finished.set()
 
 
-def _sendable(request: BatchRequest, error: Exception) -> OpenAIError:
-    """What ends the run, as an error that can be pickled, whatever a middleware has raised."""
+def _picklable(request: BatchRequest, error: Exception) -> OpenAIError:
+    """The error that ends the run, as one that can be pickled; a middleware may raise any."""
     if isinstance(error, InvalidArgumentError):
         return InvalidArgumentError(f"request {request.custom_id!r}: {error}")
     if isinstance(error, OpenAIError):

@@ -1,0 +1,58 @@
+"""The API key of a request: resolved, put into the headers, and collected for redaction."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from urllib.parse import quote, unquote_plus
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from ..errors import OpenAIError
+from ..options import check_api_key
+from ..wire.redaction import SECRET_PARAMETERS, secret_of
+from .request import Request
+
+
+async def authorized(
+    request: Request, proxy_secrets: Iterable[str]
+) -> tuple[CIMultiDict[str], str | None]:
+    """The headers with the key, and the secrets that no error may show."""
+    headers, key = request.headers, request.api_key
+    if "Authorization" in headers or "authorization" in request.removed:
+        key = None
+    elif key is not None and not isinstance(key, str):
+        key = await _call_key_function(key)
+    secret = secret_of(headers, key, *proxy_secrets, *_keys_in_query(request.url))
+    if key:
+        headers = headers.copy()
+        headers["Authorization"] = f"Bearer {key}"
+    return headers, secret
+
+
+async def _call_key_function(api_key: Callable[[], str | Awaitable[str]]) -> str:
+    try:
+        key = api_key()
+        if inspect.isawaitable(key):
+            key = await key
+    except OpenAIError:
+        raise
+    except Exception as error:
+        msg = f"The api_key function failed with {type(error).__name__}: see the cause."
+        raise OpenAIError(msg) from error
+    return check_api_key(key)
+
+
+def _keys_in_query(url: URL) -> list[str]:
+    """The API keys in a query, where some vendors expect them."""
+    if not url.raw_query_string:
+        return []
+    keys: list[str] = []
+    for pair in url.raw_query_string.split("&"):
+        name, _, value = pair.partition("=")
+        if name.lower() in SECRET_PARAMETERS:
+            plain = unquote_plus(value)
+            # Decoded, as it was sent, and as others would encode it.
+            keys += {plain, value, quote(plain, safe="")}
+    return keys

@@ -1,0 +1,33 @@
+"""Which redirects are followed."""
+
+from __future__ import annotations
+
+import aiohttp
+from yarl import URL
+
+from .request import Request
+from .urls import as_spelled, same_origin
+
+# A redirect within one origin adds a slash or a version prefix: one or two hops.
+MAX_REDIRECTS = 5
+
+
+def redirect_target(answer: aiohttp.ClientResponse, url: URL, request: Request) -> URL | None:
+    """The URL to follow from `url`, if this redirect keeps the method, the body and the origin.
+
+    RFC 9110, section 15.4: only 307 and 308 keep the method. A POST that 301 or 302 would turn
+    into a GET is reported as an error, and so is a redirect that would take the key and the prompt
+    to another origin: both raise an `APIStatusError` that names the target.
+    """
+    location = answer.headers.get("Location")
+    if location is None or not (
+        answer.status in (307, 308)
+        or (answer.status in (301, 302, 303) and request.method in ("GET", "HEAD"))
+    ):
+        return None
+    try:
+        target = url.join(as_spelled(location))
+        safe = request.api_key is None or same_origin(target, request.url)
+    except ValueError:  # not a URL, or one without an origin
+        return None
+    return target if safe and target.scheme in ("http", "https") and target.host else None
