@@ -132,7 +132,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         if type(value) is not _Told:
             return self._structurer(value)
         chunk = self._structurer(dict(value))
-        chunk._told = value.text
+        chunk._text = value.text
         return chunk
 
 

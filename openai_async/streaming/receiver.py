@@ -25,7 +25,7 @@ from ..errors import (
 from ..types.base import ResponseMeta
 from ..types.values import MalformedError, quoted, shown
 from ..wire.codec import body_or_text, loads
-from ..wire.failures import is_error, object_error, tells_failure, words_of
+from ..wire.failures import is_error, object_error, reports_failure, words_of
 from ..wire.redaction import redacted
 from ..wire.sse import ServerSentEvent, SSEDecoder, SSEError, is_done
 from .answer import Answer
@@ -117,7 +117,7 @@ class Receiver:
         """Take in a body that is not an event stream."""
         value = redacted(body_or_text(data), self._secret)
         is_answer = isinstance(value, dict) and self.answer.has_part(value)
-        if is_error(value) or (not is_answer and tells_failure(value)):
+        if is_error(value) or (not is_answer and reports_failure(value)):
             self.fail(object_error(value, self.meta.headers))
         else:
             self.fail(self._other_answer(value))
@@ -176,7 +176,7 @@ class Receiver:
             msg = f"The stream holds {text[:80]}, which is not an object."
             self.fail(APIResponseValidationError(msg))
             return
-        if not self.answer.has_part(value) and tells_failure(value):
+        if not self.answer.has_part(value) and reports_failure(value):
             self._suspect = value
             if not isinstance(value.get("choices"), list):
                 return

@@ -17,12 +17,12 @@ from ..jsontext import dumps as dumps
 from ..jsontext import loads as loads
 from ..types.base import APIObject, APIResponse, ResponseMeta
 from ..types.structuring import structurer
-from ..types.values import MalformedError, misplaced, quoted, shown
+from ..types.values import MalformedError, malformed, quoted, shown
 from .assembly import Assembly
 from .failures import (
     is_error,
     object_error,
-    tells_failure,
+    reports_failure,
 )
 from .redaction import redacted
 from .sse import ServerSentEvent, events_in, is_done, is_event_stream
@@ -56,7 +56,7 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
         raise _invalid(msg, text, meta) from error
     if is_error(value) or (isinstance(value, dict) and _fails(cls, value)):
         raise object_error(redacted(value, secret), meta.headers)
-    if not isinstance(value, dict) or not cls._is_meant_by(value):
+    if not isinstance(value, dict) or not cls._matches(value):
         value = redacted(value, secret)
         msg = f"The answer is no {cls.__name__}: {quoted(shown(value))}."
         raise _invalid(msg, value, meta)
@@ -85,7 +85,7 @@ def misread(cls: type[APIObject], value: object, secret: str | None) -> APIRespo
 def unreadable(calls: object, secret: str | None) -> APIResponseValidationError:
     """The error of an answer that is only tool calls, of a shape that cannot be read."""
     calls = redacted(calls, secret)
-    return APIResponseValidationError(str(misplaced(calls, "a list of tool calls")), body=calls)
+    return APIResponseValidationError(str(malformed(calls, "a list of tool calls")), body=calls)
 
 
 def _whole_answer(cls: type[APIResponse], data: bytes) -> Any:
@@ -118,7 +118,7 @@ def _put_together(events: list[ServerSentEvent]) -> Any:
     for value in values:
         if is_error(value) or not isinstance(value, dict):
             return value
-        if not value.get("choices") and tells_failure(value):
+        if not value.get("choices") and reports_failure(value):
             suspect = value
         else:
             try:
@@ -147,9 +147,9 @@ def _has_delta(value: Any) -> bool:
 
 def _fails(cls: type[APIResponse], value: dict[str, Any]) -> bool:
     """Whether an object is a failure disguised as an answer."""
-    if cls._says_it_failed(value):
+    if cls._reports_failure(value):
         return True
-    return bool(cls._requires) and not value.get(cls._requires) and tells_failure(value)
+    return bool(cls._requires) and not value.get(cls._requires) and reports_failure(value)
 
 
 # The slot's own setter: the attribute would go through the hook that notes changes, for 0.3 us.

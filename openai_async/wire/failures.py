@@ -193,7 +193,7 @@ def is_error(value: object) -> bool:
     )
 
 
-def tells_failure(value: object) -> bool:
+def reports_failure(value: object) -> bool:
     """Whether an object that is not an answer says why: a flat error, or one of MiniMax's."""
     if not isinstance(value, Mapping):
         return False

@@ -338,7 +338,7 @@ async def test_a_download_is_bounded(client: AsyncClient, monkeypatch: pytest.Mo
 async def test_only_http_is_downloaded(client: AsyncClient, server: LocalServer, url: str) -> None:
     server.script(Reply(json={"data": [{"url": url}]}))
     image = (await generate(client)).data[0]
-    with pytest.raises(APIResponseValidationError, match=r"no http\(s\) URL"):
+    with pytest.raises(APIResponseValidationError, match=r"not an http\(s\) URL"):
         await image.read()
 
 
