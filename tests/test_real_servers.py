@@ -173,7 +173,7 @@ async def test_usage_that_was_asked_for_and_never_comes_is_logged(
     completion = await ask(raw_client, stream_options={"include_usage": True}).completion()
     assert completion.text == "hello"
     assert [record.message for record in caplog.records] == [
-        "The stream ended without the usage that was asked for."
+        "The stream ended without the usage that was requested."
     ]
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from ..errors import APIResponseValidationError
-from ..wire.failures import words
+from ..wire.failures import summary
 from ..wire.redaction import redacted
 from .format import HEAD_SIZE, image_format
 
@@ -107,9 +107,8 @@ def checked(data: bytes, origin: str, secret: str | None = None) -> bytes:
     elif not text.strip():
         msg = f"{origin} is empty, but a picture was expected."
     else:
-        msg = (
-            f"{origin} contains text instead of a picture: {words(redacted(_parsed(text), secret))}"
-        )
+        quote = summary(redacted(_parsed(text), secret))
+        msg = f"{origin} contains text instead of a picture: {quote}"
     raise APIResponseValidationError(msg, body=redacted(_parsed(text), secret))
 
 
