@@ -75,10 +75,10 @@ __all__ = [
     "image_part",
 ]
 
-# Where each name lives, to be imported at its first use (PEP 562). Whatever is below this package
-# runs this file first, and help on the command line would wait for aiohttp and cattrs, which it has
-# no use for: `openai-async --help` takes 140 ms of CPU time so, and took 355 ms (CPython 3.11).
-# tests/test_public_names.py keeps this, the imports above and `__all__` the same.
+# The module of each name, imported on first use (PEP 562). Importing any submodule runs this file
+# first, and `openai-async --help` has no use for aiohttp and cattrs: without them it takes 140 ms
+# of CPU time, with them it took 355 ms (CPython 3.11). tests/test_public_names.py keeps this table,
+# the imports above and `__all__` in step.
 _MODULES = {
     "streaming.chat": ("ChatCompletionStream",),
     "client": ("AsyncClient",),
@@ -109,10 +109,10 @@ _MODULES = {
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
-if not TYPE_CHECKING:  # a type checker would take any name for one that `__getattr__` knows
+if not TYPE_CHECKING:  # a type checker that sees `__getattr__` accepts any name
 
     def __getattr__(name: str) -> object:
-        """Import a public name, or a module, at its first use, and keep it."""
+        """Import a public name or a module on first use, and cache it."""
         if name not in _HOMES:
             return submodule(__name__, name)
         value = getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,4 +1,4 @@
-"""Modules of a package as its attributes, imported at their first use: `openai_async.errors`."""
+"""Submodules as attributes of their package, imported on first use: `openai_async.errors`."""
 
 from __future__ import annotations
 

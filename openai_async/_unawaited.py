@@ -1,4 +1,4 @@
-"""A coroutine in a request: the `await` before a call was forgotten."""
+"""Finds coroutines in a request, where the `await` before a call was forgotten."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .errors import InvalidArgumentError
 
 
 def refuse_unawaited(value: object) -> None:
-    """Say where there is a coroutine, if any. All are closed, so that Python does not warn too.
+    """Refuse a value that contains a coroutine. All are closed, so that Python does not warn too.
 
     Raises:
-        InvalidArgumentError: it says where, and what to write there.
+        InvalidArgumentError: the message says where it is, and what to write there.
     """
     found = list(_found(value))
     for _, awaitable in found:
@@ -27,7 +27,7 @@ def refuse_unawaited(value: object) -> None:
 
 
 def _found(value: object) -> Iterator[tuple[str, object]]:
-    """Every awaitable, with its place; a value that contains itself is visited once."""
+    """Every awaitable, with its path; a value that contains itself is visited once."""
     stack, seen = [("", value)], set()
     while stack:
         place, item = stack.pop()

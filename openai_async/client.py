@@ -1,7 +1,7 @@
 """`AsyncClient`: options in, resources out.
 
-Options are said once, in `ClientOptions`; a client is those options, a chain of middlewares, and a
-transport it may share with its copies.
+A client is its options, a chain of middlewares, and a transport that it shares with the copies
+made by `with_options`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ R = TypeVar("R", bound=APIResponse)
 
 
 class ClientOptions(TypedDict, total=False):
-    """What `with_options` can change: all that does not belong to the shared pool."""
+    """What `with_options` can change: everything but the options of the shared connection pool."""
 
     api_key: APIKey | None
     base_url: str | URL | None
@@ -81,32 +81,33 @@ _CHANGEABLE = frozenset(ClientOptions.__annotations__)
 class AsyncClient(BaseClient):
     """The OpenAI API, or any server that speaks it.
 
-    Creating one does no I/O and needs no running loop, so it may stand at module level. Its
-    connections are pooled per event loop and process: the same client works in a second
+    Creating a client does no I/O and needs no running event loop, so it can be a module-level
+    variable. Connections are pooled per event loop and process: the same client works in a second
     `asyncio.run`, in the loops of several threads, and in a forked child.
 
     Args:
-        api_key: the key, or a function (plain or async) that is asked for it before each attempt;
-            `OPENAI_API_KEY` if left out.
-        base_url: where the API is, with scheme and version, like "http://localhost:8000/v1";
-            `OPENAI_BASE_URL` or OpenAI's if left out. With plain http to another machine a key of
-            8 characters and more earns one `UserWarning`.
-        organization, project: ids for accounts with several; `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID`.
-        timeout: a `Timeout`, or a number of seconds for its `total`. `None` waits for ever.
-        max_retries: how often a failed request is sent again.
+        api_key: the key, or a function (sync or async) that returns it and is called before each
+            attempt; defaults to `OPENAI_API_KEY`.
+        base_url: the API's URL, with scheme and version, like "http://localhost:8000/v1";
+            defaults to `OPENAI_BASE_URL`, then to OpenAI's. A `UserWarning` is issued once if a key
+            of 8 characters or more would go to another machine over plain http.
+        organization, project: ids, for accounts with more than one; default to `OPENAI_ORG_ID` and
+            `OPENAI_PROJECT_ID`.
+        timeout: a `Timeout`, or a number of seconds for its `total`. `None` waits forever.
+        max_retries: how many times a failed request is sent again.
         retry: how the retries are spaced.
-        rate_limit: a `RateLimit`, to send no faster than the server allows; or a middleware of
-            your own that does this, for limits that several processes share. Each attempt goes
-            through it. Waiting there is not bounded by `timeout`.
-        max_connections: how many requests may be under way at once, per event loop; the others
-            wait their turn, for which no timeout runs.
-        default_headers, default_query: sent with every request. A header that is `None` is not
-            sent: with `{"Authorization": None}` no request carries a key, unless the call gives one
-            in its `extra_headers`. A client whose headers name Authorization needs no `api_key`.
-        proxy: URL of an HTTP proxy. Proxy variables of the environment are not read.
-        ssl: an `ssl.SSLContext`, an `aiohttp.Fingerprint`, or `False` for no verification.
+        rate_limit: a `RateLimit`, to send no faster than the server allows; or your own middleware
+            that does this, for limits that several processes share. Every attempt goes through it.
+            The time spent waiting there does not count towards `timeout`.
+        max_connections: how many requests may be in flight at once, per event loop; the others wait
+            for a slot, and no timeout applies while they do.
+        default_headers, default_query: sent with every request. A header set to `None` is not
+            sent: with `{"Authorization": None}` no request carries a key, unless the call passes
+            one in its `extra_headers`. A client with an Authorization header needs no `api_key`.
+        proxy: URL of an HTTP proxy. Proxy environment variables are ignored.
+        ssl: an `ssl.SSLContext`, an `aiohttp.Fingerprint`, or `False` to skip verification.
         middlewares: see `openai_async.middleware`; the first is the outermost.
-        session: an `aiohttp.ClientSession` of your own to send through. It is never closed.
+        session: your own `aiohttp.ClientSession` to send through. The client never closes it.
 
     Raises:
         InvalidArgumentError: an option is wrong, or there is no API key.
@@ -131,7 +132,7 @@ class AsyncClient(BaseClient):
         middlewares: Sequence[Middleware] = (),
         session: aiohttp.ClientSession | None = None,
     ) -> None:
-        # What copies cannot change; kept for pickle.
+        # The options that copies cannot change; kept for pickling.
         self._fixed: Any = {"max_connections": max_connections, "proxy": proxy, "ssl": ssl}
         self._transport = Transport(**self._fixed, session=session)
         self._retries: ByAccount[Retry, RetryPolicy] | None = None
@@ -154,14 +155,14 @@ class AsyncClient(BaseClient):
         )
 
     def _configure(self, options: ClientOptions) -> None:
-        """Check the options and make of them what every request needs."""
+        """Check the options and prepare what every request needs from them."""
         defaults = check_headers(options["default_headers"] or {})
         authorized = any(name.lower() == "authorization" for name in defaults)
         self.api_key = find_api_key(options["api_key"], needed=not authorized)
         self.base_url = find_base_url(options["base_url"])
         self.timeout = Timeout.of(options["timeout"])
         self.max_retries = check_retries(options["max_retries"])
-        # As they are now: a copy must not read an environment that has changed since.
+        # Resolved now: a copy must not read environment variables that have changed since.
         self._options: ClientOptions = {
             **options,
             "api_key": self.api_key,
@@ -188,7 +189,7 @@ class AsyncClient(BaseClient):
             msg = f"retry has type {type(retry).__name__}: pass a RetryPolicy."
             raise InvalidArgumentError(msg)
         if not isinstance(middlewares, Sequence) or not all(map(callable, middlewares)):
-            msg = "middlewares is no list of functions: pass [middleware, ...]."
+            msg = "middlewares is not a list of functions: pass [middleware, ...]."
             raise InvalidArgumentError(msg)
         self.retry = retry
         # Copies with the same policy share the retry budget of each account.
@@ -202,7 +203,7 @@ class AsyncClient(BaseClient):
         )
 
     def _pacer(self, account: Account) -> list[Middleware]:
-        """What paces the requests, if anything does. Copies with the same `RateLimit` and account
+        """The middleware that paces requests, if any. Copies with the same `RateLimit` and account
         share it.
         """
         limit = self.rate_limit
@@ -221,13 +222,13 @@ class AsyncClient(BaseClient):
 
     @property
     def rate_limits(self) -> dict[str, ModelPace]:
-        """What is known about the limits of each model that was asked, at this client's server and
-        for its account; empty without `rate_limit`.
+        """What is known about the rate limits of each model that has been used, on this client's
+        server and for its account; empty without `rate_limit`.
         """
         return {} if self._pacing is None else self._pacing.snapshot()
 
     def _warn_of_plain_http(self) -> None:
-        """A key that goes over the network in clear is worth one warning; a placeholder is not."""
+        """Warn once if a real key, not a placeholder, would be sent in clear text."""
         sends_key = "Authorization" not in self._headers and "authorization" not in self._removed
         secret = sends_key and (callable(self.api_key) or len(self.api_key) >= MIN_SECRET)
         if (
@@ -241,12 +242,12 @@ class AsyncClient(BaseClient):
             warnings.warn(msg, UserWarning, stacklevel=4)
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
-        """A copy with other options that shares the connections: cheap enough for every request.
+        """A copy with different options and the same connections: cheap enough for every request.
 
         Copies for the same server and account (API key, organization and project) also share the
-        retry budget and what is known about rate limits; copies for another have their own.
+        retry budget and what is known about rate limits; copies for a different one do not.
 
-        Closing either closes the connections of both.
+        Closing either client closes the connections of both.
 
         Example::
 
@@ -258,8 +259,8 @@ class AsyncClient(BaseClient):
         return copied
 
     # --- resources ---
-    # Made when asked for, so that they and the client are no reference cycle; and imported then,
-    # where not every program needs them: their types are a sixth of the time of the import.
+    # Created on access, so that they do not form a reference cycle with the client. Those that not
+    # every program needs are imported then too: their types take a sixth of the import time.
 
     @property
     def models(self) -> Models:
@@ -283,18 +284,18 @@ class AsyncClient(BaseClient):
     async def request(
         self, method: str, path: str, *, json: object = None, **options: Unpack[RequestOptions]
     ) -> Response:
-        """Send anything: the way to endpoints that have no method here.
+        """Send any request: for endpoints that have no method here.
 
         Args:
             method: an HTTP method.
-            path: below the base URL, such as "/embeddings"; it may hold a query.
-            json: the body; `None` sends none.
+            path: relative to the base URL, such as "/embeddings"; it may include a query.
+            json: the body; `None` for a request without one.
 
         Returns:
             A `Response`: `.status .headers .json() .json_object() .text() .body .meta`.
 
         Raises:
-            APIError: as for every call; retries are the same too.
+            APIError: as for every call; failures are retried in the same way too.
 
         Example::
 
@@ -320,7 +321,7 @@ class AsyncClient(BaseClient):
         return await self._send(request)
 
     async def close(self) -> None:
-        """Close the connections. Calls under way, or waiting, fail; closing twice is fine."""
+        """Close the connections. Calls in flight or waiting fail; closing twice is fine."""
         await self._transport.close()
 
     async def __aenter__(self) -> Self:
@@ -339,7 +340,7 @@ class AsyncClient(BaseClient):
         return self._anew()()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For other processes: the same options, API key included, and a pool of its own."""
+        """Pickle the options, API key included; the unpickled client has a pool of its own."""
         if isinstance(self._fixed["ssl"], SSLContext):
             msg = "A client with an SSLContext cannot be pickled: build one in the other process."
             raise InvalidArgumentError(msg)
@@ -347,7 +348,7 @@ class AsyncClient(BaseClient):
 
     def _anew(self) -> Callable[[], Self]:
         if not self._transport.owns_sessions:
-            msg = "A client with a session of your own cannot be pickled: build one over there."
+            msg = "A client that uses your session cannot be pickled or deep-copied: build another."
             raise InvalidArgumentError(msg)
         return partial(type(self), **self._options, **self._fixed)
 

@@ -1,4 +1,4 @@
-"""Every exception of the package.
+"""Every exception that this package raises.
 
     OpenAIError
     ├── InvalidArgumentError                (also a ValueError: nothing has been sent)
@@ -18,7 +18,7 @@
             │   └── InsufficientQuotaError  429, code "insufficient_quota"
             └── InternalServerError         5xx
 
-How a failed answer becomes one is in `wire.failures`.
+`wire.failures` turns failed responses into these exceptions.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 
 class OpenAIError(Exception):
-    """The root of everything this package raises, except `asyncio.CancelledError`.
+    """The base class of everything this package raises, except `asyncio.CancelledError`.
 
     Attributes:
         safe_message: what went wrong, in words that may be shown to anyone: without any URL, host,
-            key or path, and without anything that the server said.
+            key or path, and without any text from the server.
     """
 
     safe_message: ClassVar[str] = "The request could not be made."
@@ -50,24 +50,24 @@ class InvalidArgumentError(OpenAIError, ValueError):
 
 
 class APIError(OpenAIError):
-    """A call failed. All fields are there on every subclass; what is not known is `None`.
+    """A call failed. Every subclass has all of these fields; unknown ones are `None`.
 
     Attributes:
         message: one short sentence; `str(error)` is the same.
-        status_code: the HTTP status, when there was an answer.
-        code, param, type: what the server's error object said.
+        status_code: the HTTP status, if there was a response.
+        code, param, type: from the server's error object.
         request_id: the server's `x-request-id`, worth quoting in a bug report.
         headers: the response's headers (case-insensitive mapping).
-        body: the parsed JSON body, or its text when it was not JSON.
+        body: the parsed JSON body, or its text if it is not JSON.
         retry_after: seconds the server asked to wait (`retry-after-ms`, `retry-after`).
         attempts: how many times the request was sent.
-        rejections: how many of these were refused with 429.
-        partial: if a stream failed on its way, the completion so far.
+        rejections: how many of these were rejected with 429.
+        partial: if a stream failed partway, the completion so far.
     """
 
     safe_message = "The service reported an error."
     _hint = ""
-    """How the message ends: see `advise`."""
+    """The end of the message, set by `wire.failures.advise`."""
 
     def __init__(
         self,
@@ -83,8 +83,8 @@ class APIError(OpenAIError):
         retry_after: float | None = None,
         attempts: int = 1,
     ) -> None:
-        # Only the message is in `args`: the rest travels in `__dict__`, which is what pickle
-        # and copy carry over after calling `cls(*args)`.
+        # Only the message is in `args`. The rest is in `__dict__`, which pickle and copy restore
+        # after calling `cls(*args)`.
         super().__init__(message)
         self.message = message
         self.status_code = status_code
@@ -102,7 +102,7 @@ class APIError(OpenAIError):
 
 
 class APIConnectionError(APIError):
-    """No complete answer came: refused, reset, TLS, DNS, a body cut short."""
+    """No complete response arrived: connection refused or reset, TLS, DNS, a truncated body."""
 
     safe_message = "The service could not be reached."
 
@@ -114,13 +114,13 @@ class APITimeoutError(APIConnectionError):
 
 
 class StreamInterruptedError(APIConnectionError):
-    """A stream ended before it was done. `partial` is the completion as far as it came."""
+    """A stream ended before the answer was complete. `partial` is the completion so far."""
 
     safe_message = "The answer broke off before it was complete."
 
 
 class APIResponseValidationError(APIError):
-    """The server said yes, but what it sent is not what the API describes."""
+    """The status was a success, but the response is not what the API describes."""
 
     safe_message = "The service gave an answer that could not be read."
 
@@ -143,23 +143,23 @@ class AuthenticationError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the key may not do this."""
+    """403: the key does not have permission for this."""
 
     safe_message = "The service does not allow this."
 
 
 class NotFoundError(APIStatusError):
-    """404: no such model, or no such path below the base URL."""
+    """404: no such model, or no such path under the base URL."""
 
     safe_message = "The service does not have what was asked for."
 
 
 class ConflictError(APIStatusError):
-    """409: the resource was changed meanwhile. Retried."""
+    """409: the resource was changed in the meantime. Retried."""
 
 
 class UnprocessableEntityError(APIStatusError):
-    """422: well-formed, but the server cannot use it."""
+    """422: the request is well-formed, but the server cannot process it."""
 
 
 class RateLimitError(APIStatusError):

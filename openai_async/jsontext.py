@@ -1,8 +1,8 @@
 """JSON text to values and back, without loss.
 
-orjson does nearly all of it. What it cannot do (whole numbers beyond 64 bits, `NaN` and halves of
-surrogate pairs in answers, numbers of other libraries in requests) or does silently (`null` for
-NaN) is left to the standard library, and is detected where that costs next to nothing.
+orjson does nearly all of it. The standard library handles what orjson cannot (integers beyond 64
+bits, `NaN` and lone surrogates in responses, number types of other libraries in requests), and what
+orjson would change silently (NaN to `null`) is detected where that costs next to nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import orjson
 from .errors import InvalidArgumentError
 from .types.base import APIObject
 
-# Python may be told to refuse longer whole numbers, but not to refuse these
+# Python can be configured to refuse longer integers, but never integers of up to this many digits
 # (`sys.int_info.str_digits_check_threshold`).
 MAX_DIGITS = 640
 
@@ -29,7 +29,8 @@ MAX_DIGITS = 640
 def shown(value: object, most: int = 80) -> str:
     """The start of a value for a message about JSON, where `None` is written `null`.
 
-    Strings are in single quotes, as in all our messages. What is not JSON is shown by `repr`.
+    Strings are in single quotes, as in all messages. Anything that is not JSON is shown as its
+    `repr`.
     """
     if isinstance(value, str):
         return repr(value[:most])
@@ -46,9 +47,9 @@ def shown(value: object, most: int = 80) -> str:
 def loads(data: bytes) -> Any:
     """Parse JSON; anything that is not JSON raises ValueError.
 
-    orjson first. What it refuses is read again by the standard library, because servers written in
-    Python send `NaN` and `Infinity` in logprobs and lone surrogates in split emoji. So are whole
-    numbers beyond 64 bits, which orjson rounds to floats.
+    What orjson refuses is parsed again by the standard library, because servers written in Python
+    send `NaN` and `Infinity` in logprobs, and lone surrogates where an emoji was split. So are
+    integers beyond 64 bits, which orjson would round to floats.
     """
     try:
         value = orjson.loads(data)
@@ -71,9 +72,9 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
 
 
-# 64 bits hold every number of 18 digits. If every sixth byte is looked at, a run of 19 digits shows
-# as three digits in a row, so most answers can be cleared without looking at every byte: 0.4 us for
-# a chunk of a stream, where a regular expression takes 7.
+# 64 bits hold every number of 18 digits. In every sixth byte, a run of 19 digits appears as three
+# digits in a row, so most responses can be ruled out without looking at every byte: that takes
+# 0.4 us for a chunk of a stream, and a regular expression 7.
 _LONG = 19
 _EVERY = 6
 _DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
@@ -81,7 +82,7 @@ _DIGITS = re.compile(rb"[0-9]+")
 
 
 def _has_long_integer(data: bytes) -> bool:
-    """Whether it contains a whole number of more than 18 digits, not as part of a string."""
+    """Whether the JSON contains an integer of more than 18 digits outside its strings."""
     if b"0" * (_LONG // _EVERY) not in data[_EVERY - 1 :: _EVERY].translate(_DIGITS_TO_0):
         return False
     zeros = data.translate(_DIGITS_TO_0)
@@ -104,30 +105,29 @@ _WITHIN_FLOAT = frozenset((b".", b"e", b"E"))
 def dumps(value: object) -> bytes:
     """Write a request body. It may contain response objects: `messages.append(choice.message)`.
 
-    Numbers from other libraries are written as the numbers they stand for: those of numpy and the
-    like by their `.item()`, all others by `__index__` or `__float__`. So a `Decimal` becomes the
-    nearest float, which is what readers of JSON make of it (RFC 8259, section 6).
+    Number types of other libraries are written as plain numbers: those of numpy and the like by
+    their `.item()`, all others by `__index__` or `__float__`. So a `Decimal` becomes the nearest
+    float, which is how JSON parsers would read it anyway (RFC 8259, section 6).
 
     Raises:
-        InvalidArgumentError: something is not a JSON value, or not a finite number; the message
-            says where.
+        InvalidArgumentError: a value is not JSON, or not a finite number; the message says where.
     """
-    words = True
+    string_keys = True
     try:
         data = orjson.dumps(value, default=_default)
     except TypeError:
-        words = False
+        string_keys = False
         try:
-            # `logit_bias={50256: -100}`. Looked for only when it occurs, since the option makes
-            # every call slower.
+            # For `logit_bias={50256: -100}`. Only on the second try, since the option makes every
+            # call slower.
             data = orjson.dumps(value, default=_default, option=orjson.OPT_NON_STR_KEYS)
         except TypeError:
-            from ._unawaited import refuse_unawaited  # not every program makes the mistake
+            from ._unawaited import refuse_unawaited  # imported for mistakes only
 
             refuse_unawaited(value)
             return _dumps_plain(_plain(value))
-    # NaN has become null; but few bodies contain any null.
-    if b"null" in data and not (words and _is_finite(value)):
+    # orjson writes NaN as null; few bodies contain null at all.
+    if b"null" in data and not (string_keys and _is_finite(value)):
         _plain(value)
     return data
 
@@ -146,7 +146,7 @@ def _dumps_plain(value: object) -> bytes:
 
 
 def _is_finite(value: object) -> bool:
-    """Whether it certainly holds neither NaN nor infinity; False if it holds objects."""
+    """Whether it certainly contains neither NaN nor infinity; False if it contains objects."""
     found = [value]
     for item in found:  # grows as we go
         kind = type(item)
@@ -168,7 +168,7 @@ _PLAIN = frozenset((str, int, bool))
 
 
 class _Path:
-    """Where in the value we are: built on the way down, and put into words only for an error."""
+    """The path to a value: built on the way down, and formatted only for an error."""
 
     __slots__ = ("_above", "_key")
 
@@ -220,15 +220,15 @@ def _leaf(value: object, path: _Path | None) -> object:
     else:
         if isinstance(number, float) and not math.isfinite(number):
             name = json.dumps(number)  # NaN, Infinity, -Infinity
-            msg = f"{_where(path)} is {name}, which JSON cannot hold: pass a finite number."
+            msg = f"{_where(path)} is {name}, which JSON cannot represent: pass a finite number."
             raise InvalidArgumentError(msg)
         return number
     try:
         return orjson.loads(orjson.dumps(value))  # dates, times and UUIDs
     except TypeError as error:
         kind = type(value).__name__
-        right = "its .tolist()" if hasattr(value, "tolist") else "text, numbers, dicts or lists"
-        msg = f"{_where(path)} has type {kind}, which cannot be written as JSON: pass {right}."
+        advice = "its .tolist()" if hasattr(value, "tolist") else "text, numbers, dicts or lists"
+        msg = f"{_where(path)} has type {kind}, which cannot be written as JSON: pass {advice}."
         raise InvalidArgumentError(msg) from error
 
 
@@ -237,20 +237,20 @@ def _where(path: _Path | None) -> str:
 
 
 def _key(key: object, path: _Path | None) -> str:
-    """A key as JSON spells it: `logit_bias={50256: -100}` is fine."""
+    """A key as JSON writes it: `logit_bias={50256: -100}` is fine."""
     if type(key) is str:
         return key
     word = _made_plain(key, _Path(path, key))
     if isinstance(word, str):
         return word
     if isinstance(word, dict | list):
-        msg = f"{_where(path)} has a key of type {type(key).__name__}: keys are text or numbers."
+        msg = f"{_where(path)} has a key of type {type(key).__name__}: use text or numbers as keys."
         raise InvalidArgumentError(msg)
     return json.dumps(word)
 
 
 def _number(value: object) -> int | float:
-    """The number that an object stands for; else TypeError.
+    """The plain number that an object represents; TypeError if it represents none.
 
     numpy's boolean is not a Python bool, but its `.item()` is. An array of numbers is not a number.
     """
@@ -264,6 +264,6 @@ def _number(value: object) -> int | float:
             return operator.index(value)  # type: ignore[arg-type]
         if hasattr(type(value), "__float__") and not hasattr(value, "shape"):
             return float(value)  # type: ignore[arg-type]
-    except (ValueError, ArithmeticError) as error:  # a signalling NaN, a fraction beyond floats
+    except (ValueError, ArithmeticError) as error:  # a signalling NaN, a value too large
         raise TypeError from error
     raise TypeError

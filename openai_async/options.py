@@ -1,6 +1,6 @@
-"""The options of a client: time, retries, rate limits, and what comes from the environment.
+"""The options of a client: timeouts, retries, rate limits, and defaults from the environment.
 
-Values are checked here, when they are given, so that nothing wrong ever reaches a request.
+Values are checked here, as soon as they are passed, so that no invalid value reaches a request.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from .errors import InvalidArgumentError
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
 APIKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
-"""The key itself, or a function (plain or async) that is asked for it before each attempt."""
+"""The key itself, or a function (sync or async) that returns it, called before each attempt."""
 
 
-# Thirty years: more is a mistake, and overflows in the event loop's clock.
+# Thirty years: a longer time is a mistake, and overflows the event loop's clock.
 _MAX_SECONDS = 1e9
 
 
@@ -49,7 +49,7 @@ def _seconds_or_none(instance: object, attribute: Attribute[Any], value: object)
 
 
 def check_retries(value: object) -> int:
-    """`max_retries`, if it is a whole number of 0 or more."""
+    """Return `max_retries` if it is a whole number, 0 or greater."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         msg = f"max_retries is {value!r}: pass a whole number, 0 for no retries."
         raise InvalidArgumentError(msg)
@@ -58,13 +58,13 @@ def check_retries(value: object) -> int:
 
 @frozen(kw_only=True)
 class Timeout:
-    """How long to wait, in seconds. `None` waits for ever.
+    """How long to wait, in seconds. `None` waits forever.
 
     Attributes:
-        total: one attempt of a plain call, body included; for a stream, its headers.
-        connect: DNS, TCP and TLS together. Waiting for a free connection does not count.
-        idle: the silence between two reads of a stream. A comment line ends a silence.
-            How long a stream lasts in all is not bounded.
+        total: for one attempt of a plain call, body included; for a stream, until its headers.
+        connect: for DNS, TCP and TLS together. Waiting for a free connection does not count.
+        idle: for more bytes of a stream, comment lines included. The total duration of a stream
+            is not limited.
     """
 
     total: float | None = field(default=600.0, validator=_seconds_or_none)
@@ -73,7 +73,7 @@ class Timeout:
 
     @classmethod
     def of(cls, value: Timeout | float | None) -> Timeout:
-        """A `Timeout` from what a user may pass: a number is `total`; `None` is no limit."""
+        """A `Timeout` from what a user may pass: a number is `total`; `None` means no limit."""
         if isinstance(value, Timeout):
             return value
         if value is None:
@@ -86,21 +86,22 @@ class Timeout:
 
 @frozen(kw_only=True)
 class RetryPolicy:
-    """How failed attempts are spaced. How many there are is `max_retries`, client or call.
+    """How retries are spaced. Their number is set by `max_retries`, on the client or the call.
 
-    Without word from the server the wait before retry n is random between 0 and
-    `min(max_delay, initial_delay * 2 ** n)`: "full jitter", which spreads a crowd of tasks that
+    Unless the server says how long to wait, the wait before retry n is random, between 0 and
+    `min(max_delay, initial_delay * 2 ** n)`: "full jitter", which spreads out many tasks that
     failed together better than any fixed factor (AWS Architecture Blog, "Exponential Backoff
     And Jitter").
 
     Attributes:
         initial_delay: upper bound of the first wait, in seconds.
-        max_delay: upper bound of every wait we choose ourselves, in seconds.
+        max_delay: upper bound of every wait that the server did not ask for, in seconds.
         max_retry_after: the longest wait a server may ask for, in seconds; if it asks for more,
-            the error comes at once and carries `.retry_after`.
-        budget: tokens in the bucket that all calls of a client share. A retry costs 5, one after
-            a timeout 10; a call that succeeds gives back what its last retry cost, or 1. At 0
-            there are no retries. 500, 5, 10 and 1 are the AWS SDKs' standard retry mode.
+            the error is raised at once, with `.retry_after` set.
+        budget: tokens in the bucket that all calls of a client share. A retry costs 5, or 10 after
+            a timeout; a call that succeeds gives back what its last retry cost, or 1. At 0 there
+            are no retries. The numbers 500, 5, 10 and 1 are those of the AWS SDKs' standard retry
+            mode.
     """
 
     initial_delay: float = field(default=0.5, validator=_seconds)
@@ -124,17 +125,18 @@ def _per_minute(instance: object, attribute: Attribute[Any], value: object) -> N
 
 @frozen(kw_only=True)
 class RateLimit:
-    """How fast to send: requests wait for their turn on the client, and earn no 429s.
+    """How fast to send: requests wait in the client instead of being rejected with 429.
 
-    Each model has limits of its own, in requests and in tokens. A client without a `RateLimit`
-    sends at once; `RateLimit()` sets no limit, and learns the server's.
+    Each model has its own limits, in requests and in tokens. A client without a `RateLimit` sends
+    at once; `RateLimit()` sets no limit of its own and learns the server's.
 
     Attributes:
-        requests_per_minute, tokens_per_minute: never to be passed. `None` is no limit.
+        requests_per_minute, tokens_per_minute: never exceeded. `None` means no limit.
         adaptive: learn from the server's `x-ratelimit-*` headers, `retry-after` and 429s.
-        estimate_tokens: how many tokens a request will take, answer included, from its parameters
-            (what `create` was called with). The built-in one counts characters and pixels. Either
-            is corrected by what `usage` says afterwards. It runs on the event loop.
+        estimate_tokens: a function that estimates how many tokens a request will use, answer
+            included, from its parameters (what `create` was called with). The built-in one counts
+            characters and pixels. The `usage` of the response corrects either estimate afterwards.
+            It runs on the event loop.
 
     https://platform.openai.com/docs/guides/rate-limits
     """
@@ -158,13 +160,13 @@ class RateLimit:
 
 
 class RequestOptions(TypedDict, total=False):
-    """What every call takes besides the parameters of the API."""
+    """What every call takes in addition to the parameters of the API."""
 
     extra_headers: Mapping[str, str | None] | None
-    """A value of `None` leaves the header out, even one of ours or of `default_headers`."""
+    """`None` removes a header, including one from `default_headers` or set by the client itself."""
     extra_query: Mapping[str, str | int | float | bool] | None
     extra_body: Mapping[str, object] | None
-    """Merged into the JSON body last: a vendor's own parameters."""
+    """Merged into the JSON body last: for parameters that only some servers have."""
     timeout: Timeout | float | None
     max_retries: int
 
@@ -173,21 +175,21 @@ REQUEST_OPTIONS = frozenset(RequestOptions.__annotations__)
 
 
 def find_api_key(api_key: APIKey | None, *, needed: bool) -> APIKey:
-    """The key that was passed, or `OPENAI_API_KEY`, checked; "" if none is set and none needed."""
+    """The key that was passed, or `OPENAI_API_KEY`, checked; "" if none is set or needed."""
     if api_key is None:
         api_key = os.environ.get("OPENAI_API_KEY")
     if not api_key and not needed:
         return ""
     if api_key is None:
         msg = (
-            "No API key: set OPENAI_API_KEY or pass api_key=... (a server that needs none takes "
+            "No API key: set OPENAI_API_KEY or pass api_key=... (a server that needs none accepts "
             'any word; default_headers={"Authorization": None} sends no key at all).'
         )
         raise InvalidArgumentError(msg)
     return api_key if callable(api_key) else check_api_key(api_key)
 
 
-# What people copy along with a key, and what to do.
+# What people copy along with a key by mistake, and what to do about it.
 _AROUND_KEYS = (
     (r"bearer(\s.*)?", 'begins with "Bearer": leave that out, as it is added automatically'),
     (
@@ -199,7 +201,7 @@ _AROUND_KEYS = (
 
 
 def check_api_key(key: object) -> str:
-    """A key that can be sent in a header: one line, not empty, printable ASCII.
+    """Return the key if it can be sent in a header: one line, not empty, printable ASCII.
 
     Spaces inside it are fine: people pass "not needed" to servers that check no key.
     """
@@ -211,9 +213,9 @@ def check_api_key(key: object) -> str:
     if not key.strip():
         msg = "The API key is empty: set OPENAI_API_KEY or pass api_key=..."
         raise InvalidArgumentError(msg)
-    for look, said in _AROUND_KEYS:
-        if re.fullmatch(look, key, re.IGNORECASE):
-            raise InvalidArgumentError(f"The API key {said}.")
+    for pattern, advice in _AROUND_KEYS:
+        if re.fullmatch(pattern, key, re.IGNORECASE):
+            raise InvalidArgumentError(f"The API key {advice}.")
     if not re.fullmatch(r"[\x20-\x7e]+", key) or key != key.strip():
         msg = (
             "The API key has a line break, a space at either end, or a character that is not "
@@ -224,7 +226,7 @@ def check_api_key(key: object) -> str:
 
 
 def find_base_url(base_url: str | URL | None) -> URL:
-    """The base URL that was passed, or `OPENAI_BASE_URL`, or OpenAI's; without a last slash."""
+    """The base URL that was passed, or `OPENAI_BASE_URL`, or OpenAI's; without a trailing slash."""
     text = str(base_url if base_url is not None else os.environ.get("OPENAI_BASE_URL") or "")
     text = (text.strip() if base_url is None else text) or (
         DEFAULT_BASE_URL if base_url is None else ""
@@ -241,10 +243,10 @@ def find_base_url(base_url: str | URL | None) -> URL:
     if not good or re.search(r"[\x00-\x20\x7f]", text):
         bare = re.fullmatch(r"[\w.\-]+(:\d+)?(/[\w.\-/]*)?", text)
         guess = text if bare else "localhost:8000/v1"
-        msg = f'base_url {text!r} is no http(s) URL: write it like "http://{guess}".'
+        msg = f'base_url {text!r} is not an http(s) URL: write it like "http://{guess}".'
         raise InvalidArgumentError(msg)
     if url.user is not None or url.password is not None:
-        msg = "base_url holds a user name or password: pass them in default_headers instead."
+        msg = "base_url contains a user name or password: pass them in default_headers instead."
         raise InvalidArgumentError(msg)
     if url.raw_query_string or url.raw_fragment:
         msg = f"base_url {text!r} has a query or fragment: pass the query as default_query."
@@ -253,7 +255,7 @@ def find_base_url(base_url: str | URL | None) -> URL:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: an address of the loopback net, or localhost (RFC 6761)."""
+    """Whether a host is this machine: a loopback address, or localhost (RFC 6761)."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -261,7 +263,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_proxy(proxy: str | None) -> str | None:
-    """A proxy aiohttp can use: an http(s) URL."""
+    """Return the proxy if aiohttp can use it: an http(s) URL."""
     if proxy is None:
         return None
     try:
@@ -270,13 +272,13 @@ def check_proxy(proxy: str | None) -> str | None:
     except (TypeError, ValueError):
         good = False
     if not good:
-        msg = 'proxy is no http(s) URL: write it like "http://proxy:3128".'
+        msg = 'proxy is not an http(s) URL: write it like "http://proxy:3128".'
         raise InvalidArgumentError(msg)
     return proxy
 
 
 def find_header_value(header: str, value: str | None, variable: str) -> str:
-    """An organization or project id, passed or from the environment; checked. "" is none."""
+    """An organization or project id, passed or from the environment; checked. "" if not set."""
     found = os.environ.get(variable, "") if value is None else value
     if not isinstance(found, str):
         option = header.removeprefix("OpenAI-").lower()
@@ -287,19 +289,22 @@ def find_header_value(header: str, value: str | None, variable: str) -> str:
 
 
 def check_headers(headers: Mapping[str, str | None]) -> Mapping[str, str | None]:
-    """Headers that cannot break out of their line (RFC 9110, section 5.5). `None`: no header."""
+    """Return the headers if none can break out of its line (RFC 9110, section 5.5).
+
+    `None` stands for a header that is not sent.
+    """
     if not isinstance(headers, Mapping):
         msg = f"Headers have type {type(headers).__name__}: pass a dict of strings."
         raise InvalidArgumentError(msg)
     for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str | None):
-            msg = f"Header {name!r} is no text: names and values of headers are strings."
+            msg = f"Header {name!r} is not text: pass strings for the names and values of headers."
             raise InvalidArgumentError(msg)
         if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", name):
-            msg = f"{name!r} is no name for a header."
+            msg = f"{name!r} is not a valid header name: use letters, digits and hyphens."
             raise InvalidArgumentError(msg)
         if name.lower() in ("content-length", "transfer-encoding"):
-            msg = f"{name!r} tells where the body ends and is set with it: leave it out."
+            msg = f"{name!r} describes the body and is set automatically: leave it out."
             raise InvalidArgumentError(msg)
         if value is None:
             if name.lower() == "host":
@@ -307,10 +312,10 @@ def check_headers(headers: Mapping[str, str | None]) -> Mapping[str, str | None]
                 raise InvalidArgumentError(msg)
             continue
         if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-            msg = f"The value of {name!r} holds a line break or control character: remove it."
+            msg = f"The value of {name!r} contains a line break or control character: remove it."
             raise InvalidArgumentError(msg)
         if re.search(r"[\ud800-\udfff]", value):
-            msg = f"The value of {name!r} has half a character (a lone surrogate): remove it."
+            msg = f"The value of {name!r} contains half a character (a lone surrogate): remove it."
             raise InvalidArgumentError(msg)
     return headers
 

@@ -1,4 +1,4 @@
-"""Pictures as input: `image_part()` makes a content part of whatever a picture comes as."""
+"""Pictures as input: `image_part()` turns a picture in any form into a content part."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from .types.chat_params import ContentPartImage, ImageURL
 
 __all__ = ("ImageFormat", "ImageSource", "image_format", "image_part")
 
-# OpenAI takes 50 MB a request, vLLM a little more. The bound keeps a path like /dev/zero from
+# OpenAI accepts 50 MB per request, vLLM a little more. The limit keeps a path like /dev/zero from
 # filling the memory.
 MAX_IMAGE_SIZE = 100 * 1024 * 1024
 
-# What models read (https://platform.openai.com/docs/guides/images-vision).
-_READ = ("png", "jpeg", "gif", "webp")
-# How to get from other formats to one of these. Pillow opens any not listed by itself.
-_WAYS = {
-    "heic": "convert it, or pass what PIL.Image.open gives with the pillow-heif package",
+# The formats that models can read (https://platform.openai.com/docs/guides/images-vision).
+_READABLE = ("png", "jpeg", "gif", "webp")
+# How to convert other formats to one of these. Pillow alone opens all that are not listed.
+_CONVERSIONS = {
+    "heic": "convert it, or pass what PIL.Image.open returns with the pillow-heif package",
     "jxl": "convert it",
-    "svg": "draw it as a PNG first, for example with `cairosvg in.svg -o out.png`",
+    "svg": "render it as a PNG first, for example with `cairosvg in.svg -o out.png`",
 }
-_WAY = "convert it, or pass what PIL.Image.open gives"
-# Errors from opening text that is not a path: no such file, or name too long.
-_NO_PATH = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+_CONVERT = "convert it, or pass what PIL.Image.open returns"
+# The errors from opening text that is not a path: no such file, or name too long.
+_NOT_A_PATH = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 @runtime_checkable
@@ -46,7 +46,7 @@ class _Readable(Protocol):
 
 @runtime_checkable
 class _ReadableAtOnce(Protocol):
-    """Such as the response of an HTTP client."""
+    """Can only be read as a whole, like the response of an HTTP client."""
 
     def read(self) -> bytes | Awaitable[bytes]: ...
 
@@ -59,11 +59,11 @@ ImageSource: TypeAlias = (
 async def image_part(
     source: ImageSource, *, detail: Literal["auto", "low", "high", "original"] | None = None
 ) -> ContentPartImage:
-    """A content part for a picture, to stand beside text in a user message's `content`.
+    """A content part for a picture, to go beside text in a user message's `content`.
 
     Args:
-        source: a path; the bytes of a PNG, JPEG, GIF or WebP file; an http(s) URL (passed on, the
-            server fetches it); a data URL or base64; an open binary file or anything else with a
+        source: a path; the bytes of a PNG, JPEG, GIF or WebP file; an http(s) URL (passed on for
+            the server to fetch); a data URL or base64; an open binary file or anything else with a
             `read()`, sync or async; a PIL image.
         detail: how closely the model looks, and so how many tokens the picture costs.
 
@@ -104,7 +104,7 @@ async def _url(source: ImageSource) -> str:
     if isinstance(source, _Readable):
         return await _from_file(source)
     msg = (
-        f"No picture can be made of a value of type {type(source).__name__}: "
+        f"A value of type {type(source).__name__} is not a picture: "
         "pass a path, bytes, a URL, an open file or a PIL image."
     )
     raise InvalidArgumentError(msg)
@@ -116,10 +116,11 @@ def _checked_http(url: str) -> str:
     except ValueError:
         host = path = None
     if not host or any(character.isspace() for character in url):
-        msg = f"{url[:80]!r} is no usable URL."
+        msg = f"{url[:80]!r} is not a valid URL: it needs a host and no spaces."
         raise InvalidArgumentError(msg)
     if path and path.lower().endswith((".svg", ".svgz")):
-        msg = f"{url[:80]!r} is an SVG, which models do not read: {_WAYS['svg']}, and pass that."
+        advice = f"{_CONVERSIONS['svg']}, and pass that"
+        msg = f"{url[:80]!r} is an SVG, which models cannot read: {advice}."
         raise InvalidArgumentError(msg)
     return url
 
@@ -131,8 +132,8 @@ def _from_path(path: str | os.PathLike[str]) -> str:
             data = file.read(MAX_IMAGE_SIZE + 1)
     except (OSError, ValueError) as error:  # a directory, no permission, a null byte in the path
         number = getattr(error, "errno", None)
-        # A file of that name comes first; if there is none, it may be base64.
-        if number in _NO_PATH and (picture := _from_base64(str(path))):
+        # A file of that name takes precedence; if there is none, the text may be base64.
+        if number in _NOT_A_PATH and (picture := _from_base64(str(path))):
             return _data_url(picture, "The base64 text is")
         if number == errno.ENOENT:
             advice = hint(os.fspath(path))
@@ -160,7 +161,7 @@ def _from_base64(text: str) -> bytes | None:
     """The picture that the text encodes as base64; `None` if it does not.
 
     Raises:
-        InvalidArgumentError: the text was meant as a picture, but is damaged.
+        InvalidArgumentError: the text was meant to be a picture, but is damaged.
     """
     broken = is_damaged(text)
     if image_format(start_of(text)) is None and not broken:
@@ -180,9 +181,9 @@ def _from_base64(text: str) -> bytes | None:
 async def _from_file(file: _Readable | _ReadableAtOnce) -> str:
     data = b""
     try:
-        if not _takes_a_size(file):  # and so returns everything at once, each time
+        if not _takes_a_size(file):  # each call returns everything
             data = await _read(file)
-        # A pipe or a stream gives less than it is asked for, so it is read until it has no more.
+        # A pipe or a stream may return fewer bytes than requested, so it is read until it ends.
         else:
             while len(data) <= MAX_IMAGE_SIZE:
                 if not (part := await _read(file, MAX_IMAGE_SIZE + 1)):
@@ -191,12 +192,12 @@ async def _from_file(file: _Readable | _ReadableAtOnce) -> str:
     except (OSError, ValueError, TypeError) as error:  # closed; not for reading; text
         msg = f"Cannot read the file: {error}."
         if isinstance(error, _NoBytesError):
-            msg = 'The file gives no bytes: open it with mode "rb".'
+            msg = 'The file does not return bytes: open it with mode "rb".'
         elif isinstance(error, io.UnsupportedOperation):
             msg = 'The file is not open for reading: open it with mode "rb".'
         raise InvalidArgumentError(msg) from error
     if not data:
-        msg = "The file is empty, or has been read to its end: call seek(0) first."
+        msg = "The file is empty, or has been read to the end: call seek(0) first."
         raise InvalidArgumentError(msg)
     return _data_url(data, "The file is")
 
@@ -210,7 +211,7 @@ def _takes_a_size(file: _Readable | _ReadableAtOnce) -> bool:
         inspect.signature(file.read).bind(MAX_IMAGE_SIZE)
     except TypeError:
         return False
-    except ValueError:  # in C and without a signature, like the files of the standard library
+    except ValueError:  # written in C, without a signature, like the standard library's files
         return True
     return True
 
@@ -227,16 +228,16 @@ async def _read(file: Any, *size: int) -> bytes:
 
 
 def _data_url(data: bytes, what: str) -> str:
-    """The data URL, with the type that the bytes show, whatever anything else says."""
+    """The data URL, with the type detected from the bytes, whatever a name or header says."""
     if len(data) > MAX_IMAGE_SIZE:
         msg = f"{what} larger than {MAX_IMAGE_SIZE // 2**20} MiB: scale the picture down."
         raise InvalidArgumentError(msg)
     kind = image_format(data)
     if kind is None and (picture := _from_base64(data.decode("latin-1"))):
         data, kind = picture, image_format(picture)
-    if kind in _READ:
+    if kind in _READABLE:
         return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    msg = f"{what} empty." if not data else f"{what} no PNG, JPEG, GIF or WebP picture."
+    msg = f"{what} empty." if not data else f"{what} not a PNG, JPEG, GIF or WebP picture."
     if kind is not None:
-        msg = f"{msg[:-1]} but {kind.upper()}: {_WAYS.get(kind, _WAY)}."
+        msg = f"{msg[:-1]} but {kind.upper()}: {_CONVERSIONS.get(kind, _CONVERT)}."
     raise InvalidArgumentError(msg)

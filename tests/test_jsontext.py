@@ -163,7 +163,7 @@ async def test_a_number_that_is_not_finite_is_refused_with_its_place(
         raw_client.chat.completions.create(
             model="m", **{"messages": MESSAGES, **params}, stream=stream
         )
-    assert str(caught.value).startswith(f"{where}, which JSON cannot hold")
+    assert str(caught.value).startswith(f"{where}, which JSON cannot represent")
     assert not raw.exchanges
 
 
@@ -201,7 +201,7 @@ ITSELF.append(ITSELF)
         (Decimal("sNaN"), "a.b has type Decimal, which cannot be written as JSON"),
         (Fraction(10**400), "a.b has type Fraction, which cannot be written as JSON"),
         ([BIG, object()], "a.b[1] has type object, which cannot be written as JSON"),
-        ({(1, 2): 3}, "a.b has a key of type tuple: keys are text or numbers."),
+        ({(1, 2): 3}, "a.b has a key of type tuple: use text or numbers as keys."),
         (ITSELF, "The request cannot be written as JSON: it is nested too deep"),
     ],
     ids=["array", "set", "bytes", "complex", "scalar", "snan", "fraction", "object", "key", "self"],

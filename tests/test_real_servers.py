@@ -173,7 +173,7 @@ async def test_usage_that_was_asked_for_and_never_comes_is_logged(
     completion = await ask(raw_client, stream_options={"include_usage": True}).completion()
     assert completion.text == "hello"
     assert [record.message for record in caplog.records] == [
-        "The stream ended without the usage that was asked for."
+        "The stream ended without the usage that was requested."
     ]
 
 
@@ -537,7 +537,9 @@ async def test_an_answer_of_only_unreadable_tool_calls_is_an_error(
         raw.answer = saying(chunk(tool_calls=value), chunk(finish="tool_calls"), DONE)
     else:
         raw.answer = lambda e: e.whole(json.dumps(said(None, tool_calls=value)).encode())
-    with pytest.raises(APIResponseValidationError, match="a list of tool calls belongs") as caught:
+    with pytest.raises(
+        APIResponseValidationError, match="a list of tool calls was expected"
+    ) as caught:
         if streamed:
             await ask(raw_client).completion()
         else:

@@ -98,18 +98,21 @@ async def test_detail() -> None:
         (Path("no/such/cat.png"), "There is no file"),
         (".", "Cannot read '.'"),
         ("a\0b.png", "Cannot read"),
-        (__file__, "no PNG, JPEG, GIF or WebP picture"),
+        (__file__, "not a PNG, JPEG, GIF or WebP picture"),
         (b"", "These bytes are empty"),
-        (b"hello", "These bytes are no PNG"),
-        (b"RIFF1234WAVE", "no PNG"),
-        (io.BytesIO(b"<svg>"), "The file is no PNG, JPEG, GIF or WebP picture but SVG: draw it as"),
-        (io.BytesIO(), "The file is empty, or has been read to its end: call seek"),
+        (b"hello", "These bytes are not a PNG"),
+        (b"RIFF1234WAVE", "not a PNG"),
+        (
+            io.BytesIO(b"<svg>"),
+            "The file is not a PNG, JPEG, GIF or WebP picture but SVG: render it as",
+        ),
+        (io.BytesIO(), "The file is empty, or has been read to the end: call seek"),
         (io.StringIO("text"), 'mode "rb"'),
         ("data:image/png;base64,%%%", "base64"),
         ("data:text/plain,hello", "data URL"),
-        ("data:image/png;base64,aGVsbG8=", "no PNG"),
-        ("http://", "no usable URL"),
-        ("http://a b/c.png", "no usable URL"),
+        ("data:image/png;base64,aGVsbG8=", "not a PNG"),
+        ("http://", "not a valid URL"),
+        ("http://a b/c.png", "not a valid URL"),
         (None, "value of type NoneType"),
         (5, "value of type int"),
         ("", "path of the picture is empty"),
@@ -156,7 +159,7 @@ async def test_a_file_that_was_read_to_its_end_is_not_sent_as_empty() -> None:
 
     for file in (io.BytesIO(PNG), AsyncFile(PNG)):
         file.seek(0, io.SEEK_END)
-        with pytest.raises(InvalidArgumentError, match=r"read to its end: call seek\(0\) first"):
+        with pytest.raises(InvalidArgumentError, match=r"read to the end: call seek\(0\) first"):
             await image_part(file)
 
 
@@ -331,7 +334,7 @@ async def test_a_file_with_an_odd_name_is_read(
     "url", ["https://x.test/a.svg", "http://x.test/A.SVG?b=c", "https://x/a.svgz"]
 )
 async def test_the_url_of_an_svg_is_refused(url: str) -> None:
-    with pytest.raises(InvalidArgumentError, match="is an SVG, .* draw it as a PNG first"):
+    with pytest.raises(InvalidArgumentError, match="is an SVG, .* render it as a PNG first"):
         await image_part(url)
 
 
@@ -348,7 +351,7 @@ FORMATS: dict[str, tuple[bytes, str]] = {
     "ICO": (picture("ICO", size=(16, 16)), "PIL.Image.open"),
     "TIFF": (picture("TIFF"), "PIL.Image.open"),
     "BMP": (picture("BMP"), "PIL.Image.open"),
-    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "draw it as a PNG"),
+    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "render it as a PNG"),
     "JXL": (b"\xff\x0a" + bytes(64), "convert it"),
 }
 

@@ -1,1 +1,1 @@
-"""Pictures as bytes: their format and size, base64 and `data:` URLs, Pillow's images."""
+"""Pictures as bytes: their format and size, base64 and `data:` URLs, Pillow images."""

@@ -1,6 +1,6 @@
-"""Pictures as people write them: base64 and data URLs; and how to tell what is not a picture.
+"""Pictures as text: decodes base64 and data URLs, and recognizes what is not a picture.
 
-No I/O: text comes in, bytes go out.
+No I/O: text in, bytes out.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from ..errors import APIResponseValidationError
-from ..wire.failures import words
+from ..wire.failures import summary
 from ..wire.redaction import redacted
 from .format import HEAD_SIZE, image_format
 
-# The smallest pictures around are GIFs of 23 bytes. Words like "null" are base64 too, but shorter.
+# The smallest pictures are GIFs of 23 bytes. Words like "null" are base64 too, but shorter.
 MIN_PICTURE = 20
-# Prefixes ("data:image/svg+xml;charset=utf-8;name=cat.svg;base64") may have this many characters.
+# The maximum length of a prefix like "data:image/svg+xml;charset=utf-8;name=cat.svg;base64".
 _MAX_HEAD = 200
 
 _TO_STANDARD = str.maketrans("-_", "+/")
@@ -33,16 +33,17 @@ _BOMS = (
 
 
 def decoded(text: str, *, start: bool = False) -> bytes:
-    """The bytes of base64 as people write it, or of a data URL.
+    """Decode base64 or a data URL.
 
-    With line breaks or spaces, without padding, in the URL-safe alphabet, with or without a prefix
-    like `data:image/png;base64,`. `start` gives the first 1445 bytes or a little more.
+    Base64 may have line breaks or spaces, lack padding, use the URL-safe alphabet, and have a
+    prefix like `data:image/png;base64,`. With `start`, only the first 1445 bytes or a little more
+    are decoded.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text is neither.
     """
     if start:
-        # Four characters hold three bytes; line breaks and a prefix take some.
+        # Four characters hold three bytes; line breaks and a prefix need room too.
         text = text[: 2 * HEAD_SIZE + _MAX_HEAD]
         if "%" in text[-2:]:
             text = text.rpartition("%")[0]
@@ -63,26 +64,26 @@ def decoded(text: str, *, start: bool = False) -> bytes:
 
 
 def picture_in(name: str, text: str) -> bytes:
-    """The picture that a field, `b64_json` or `url`, itself contains.
+    """Decode the picture in the text of a field, `b64_json` or `url`.
 
     Raises:
-        APIResponseValidationError: there is none.
+        APIResponseValidationError: the text does not hold a picture.
     """
     bare = name == "url" and text.lstrip()[:5].lower() != "data:"
     try:
         data = decoded(text)
-        # A path may look like base64: in a url only what is clearly a picture counts as one.
+        # A path may look like base64, so a url must have a known picture format.
         fits = not bare or image_format(data) is not None
     except ValueError:
         fits = False
     if fits:
         return checked(data, f"The picture's {name}")
-    what = f"no http(s) URL: {text[:80]!r}" if bare else "not base64"
+    what = f"not an http(s) URL: {text[:80]!r}" if bare else "not base64"
     raise APIResponseValidationError(f"The picture's {name} is {what}.")
 
 
 def start_of(text: str) -> bytes:
-    """The first bytes of a picture written as text; b"" if it is not base64 or a data URL."""
+    """The first bytes of a picture given as text; b"" if it is not base64 or a data URL."""
     try:
         return decoded(text, start=True)
     except ValueError:
@@ -90,10 +91,10 @@ def start_of(text: str) -> bytes:
 
 
 def checked(data: bytes, origin: str, secret: str | None = None) -> bytes:
-    """`data`, if it is a picture as far as can be told. One in a rare format counts too.
+    """Return `data` if it appears to be a picture, even one in an unknown format.
 
     Raises:
-        APIResponseValidationError: it is empty, or a page or message; its words are in the error,
+        APIResponseValidationError: it is empty, or a web page or message; the error quotes it,
             without the `secret`.
     """
     if image_format(data) is not None:
@@ -102,16 +103,17 @@ def checked(data: bytes, origin: str, secret: str | None = None) -> bytes:
     if text is None and len(data) >= MIN_PICTURE:
         return data
     if text is None:
-        text, msg = "", f"{origin} holds {len(data)} bytes, too few for a picture."
+        text, msg = "", f"{origin} has only {len(data)} bytes, too few for a picture."
     elif not text.strip():
-        msg = f"{origin} holds nothing where a picture belongs."
+        msg = f"{origin} is empty, but a picture was expected."
     else:
-        msg = f"{origin} holds text instead of a picture: {words(redacted(_parsed(text), secret))}"
+        quote = summary(redacted(_parsed(text), secret))
+        msg = f"{origin} contains text instead of a picture: {quote}"
     raise APIResponseValidationError(msg, body=redacted(_parsed(text), secret))
 
 
 def _text(data: bytes) -> str | None:
-    """What the bytes say, if they are text."""
+    """The bytes decoded, if they are text."""
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             return data.decode(encoding, "replace")

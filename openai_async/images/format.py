@@ -1,4 +1,4 @@
-"""What kind of picture some bytes are, and of what size: told from the bytes, not from a name."""
+"""The format and size of a picture, detected from its bytes and not from a name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ImageFormat: TypeAlias = Literal[
     "png", "jpeg", "gif", "webp", "avif", "heic", "bmp", "tiff", "ico", "svg", "jxl"
 ]
 
-# How many bytes of a file tell its format (WHATWG MIME Sniffing, section 7: the resource header).
+# How many bytes of a file show its format (WHATWG MIME Sniffing, section 7: the resource header).
 HEAD_SIZE = 1445
 
 _SIGNATURES: tuple[tuple[bytes, ImageFormat], ...] = (
@@ -28,8 +28,8 @@ _SIGNATURES: tuple[tuple[bytes, ImageFormat], ...] = (
     (b"\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
 )
 
-# Brands of ISO/IEC 23008-12, annex B. AVIF files often have the general brands too, so their own
-# are looked for first.
+# Brands of ISO/IEC 23008-12, annex B. AVIF files often have the general brands too, so the AVIF
+# brands come first.
 _BRANDS: tuple[tuple[frozenset[bytes], ImageFormat], ...] = (
     (frozenset({b"avif", b"avis"}), "avif"),
     (
@@ -38,22 +38,22 @@ _BRANDS: tuple[tuple[frozenset[bytes], ImageFormat], ...] = (
     ),
 )
 
-# What may stand before the root of an SVG: white space, declarations, comments. The groups are
-# atomic: otherwise a page full of comments would take forever.
+# What may precede the root of an SVG: white space, declarations, comments. The groups are atomic:
+# otherwise a page full of comments would take forever to match.
 _SVG = re.compile(rb"(?>\s+|<\?.*?\?>|<!--.*?-->|<![^>]*>)*+<svg[\s/>]", re.DOTALL | re.IGNORECASE)
 
 
 def image_format(data: bytes) -> ImageFormat | None:
-    """The format of a picture, such as "png" or "jpeg", told from its first bytes.
+    """The format of a picture, such as "png" or "jpeg", detected from its first bytes.
 
-    `None` if it is not a picture, or is in a format that is not known here.
+    `None` if it is not a picture, or its format is unknown.
     """
     for signature, kind in _SIGNATURES:
         if data.startswith(signature):
             return kind
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "webp"
-    # Any text may begin with these two letters; the four bytes after the size are reserved.
+    # Text may begin with these two letters too; in a BMP, the four bytes after the size are zero.
     if data.startswith(b"BM") and data[6:10] == bytes(4):
         return "bmp"
     if data[4:8] == b"ftyp":
@@ -68,7 +68,7 @@ def _by_brand(data: bytes) -> ImageFormat | None:
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels, from the first bytes of a picture; `None` if not among them."""
+    """Width and height in pixels, from a picture's first bytes; `None` if they do not show it."""
     size = _SIZES.get(image_format(data))
     try:
         return None if size is None else size(data)

@@ -1,6 +1,6 @@
-"""A PIL image as the bytes of a JPEG or PNG file, which any server reads as the same picture.
+"""Encodes a PIL image as a JPEG or PNG file that every server reads as the same picture.
 
-Pillow is not imported here: whoever passes such an image has imported it.
+Pillow is not imported here: a program that passes such an image has already imported it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from typing import Any, Protocol, runtime_checkable
 
 from ..errors import InvalidArgumentError
 
-# Pillow gives the JPEG files of phones, which hold a second picture, the name MPO.
+# Pillow calls JPEG files from phones MPO if they contain a second picture.
 _JPEG = ("JPEG", "MPO")
-# Any other mode is not what was loaded: `putalpha`, say, has changed the image since.
+# A JPEG file loads in one of these modes. In any other, the image has been changed, say by
+# `putalpha`.
 _OF_JPEG = ("L", "RGB", "CMYK", "YCbCr")
-# What each format can hold. Greys deeper than 8 bits are left out: PNG has them, but a server that
-# converts to RGB with Pillow gets white for everything above 255.
+# The modes that each format can store. Greys deeper than 8 bits are left out: PNG has them, but a
+# server that converts them to RGB with Pillow gets white for everything above 255.
 _HELD = {"JPEG": ("L", "RGB"), "PNG": ("1", "L", "LA", "P", "RGB", "RGBA")}
-# Premultiplied alpha, and palettes with alpha: the step on the way to a mode that PNG has.
+# For premultiplied alpha and palettes with alpha, the mode to convert to first.
 _VIA = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
 _DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _GREY = ("1", "L", "LA")
@@ -40,7 +41,7 @@ class PILImage(Protocol):
 
 
 def encoded(image: PILImage) -> bytes:
-    """JPEG stays JPEG, everything else becomes PNG; orientation and colour profile are kept.
+    """JPEG stays JPEG, anything else becomes PNG; orientation and colour profile are kept.
 
     Raises:
         InvalidArgumentError: the image cannot be read or written, or its values make no sense as
@@ -57,20 +58,20 @@ def encoded(image: PILImage) -> bytes:
         image.save(buffer, kind, exif=exif, icc_profile=profile, **params)
     except InvalidArgumentError:
         raise
-    except Exception as error:  # Pillow's own: a truncated file, a picture without pixels
+    except Exception as error:  # any from Pillow: a truncated file, a picture without pixels
         msg = f"The PIL image of mode {image.mode} cannot be encoded: {error}."
         raise InvalidArgumentError(msg) from error
     return buffer.getvalue()
 
 
 def _held(image: Any, kind: str) -> Any:
-    """The image in a mode that the format can hold, with the same colours."""
+    """The image in a mode that the format can store, with the same colours."""
     if image.mode in _DEEP:
         image = _in_8_bits(image)
     if image.mode == "LAB":
         # Pillow can only convert it with colour profiles, which not every build supports.
         msg = (
-            "The PIL image has mode LAB, which a PNG cannot hold: convert it to RGB first, with "
+            "The PIL image has mode LAB, which a PNG cannot store: convert it to RGB first, with "
             "PIL.ImageCms."
         )
         raise InvalidArgumentError(msg)
@@ -102,9 +103,9 @@ def _in_8_bits(image: Any) -> Any:
             raise InvalidArgumentError(msg)
         top = fitting[0]
     scale = 255.0 / top
-    # Half a step more, since the conversion rounds down.
+    # 0.5 is added since the conversion rounds down.
     image = image.point(lambda value: value * scale + 0.5).convert("L")
-    image.info.pop("transparency", None)  # it names a grey of the old range
+    image.info.pop("transparency", None)  # it refers to a grey of the old range
     return image
 
 
@@ -115,14 +116,14 @@ def _fits(profile: object, mode: str) -> bool:
 
 
 def _orientation(image: PILImage) -> Any:
-    """EXIF data that says which side is up, and nothing else.
+    """EXIF data with the orientation and nothing else.
 
-    The rest is the photographer's business, and cannot always be written back.
+    The rest is private to the photographer, and cannot always be written back.
     """
     try:
         exif = image.getexif()
         turned = exif.get(_ORIENTATION)
-    except Exception:  # Pillow's own, of many kinds: unreadable EXIF has no orientation
+    except Exception:  # any from Pillow: unreadable EXIF has no orientation
         return b""
     if turned not in range(2, 9):  # 1 is upright
         return b""

@@ -1,4 +1,4 @@
-"""Text that was passed as a picture but cannot be read as one: what it is, and what to do.
+"""Text that was passed as a picture but cannot be read as one: what it may be, and what to do.
 
 No I/O. The results are for error messages only: nothing here decides that text is a picture.
 """
@@ -15,7 +15,7 @@ from .format import image_format
 _SANDBOX = (
     "it is in the sandbox of a code interpreter; download it, and pass the path you saved it to"
 )
-# What text that is not the path of a file may be; the first match is reported.
+# What text may be that is not the path of a file, and what to do; the first match counts.
 _HINTS = (
     (r"""(["']).*\1$""", "leave out the quotes around it"),
     (r"sandbox:", _SANDBOX),
@@ -26,12 +26,12 @@ _HINTS = (
     (r"~", "`~` is not expanded; write the full path, or pass Path(...).expanduser()"),
     (r".*(\$\w|\$\{|%\w+%)", "variables are not expanded; pass os.path.expandvars(...)"),
     (r".*[*?]", "wildcards are not expanded; pass one path at a time"),
-    # Two letters or more: a single one is a drive.
+    # Two letters or more: a single letter is a drive.
     (r"[a-z][a-z0-9+.\-]+:", "pass a path, an http(s) URL or a data URL"),
 )
-# How many characters show the format of a picture: 18 bytes, longer than any signature.
+# How many base64 characters show the format of a picture: 18 bytes, longer than any signature.
 _HEAD = 24
-# The smallest pictures are GIFs of 23 bytes; text too short for those is more likely a path.
+# The smallest pictures are GIFs of 23 bytes; shorter text is more likely a path.
 _SHORTEST = 31
 _SUFFIX = re.compile(r"\.\w{1,5}$")
 _PREFIX = re.compile(r"\s*(?:data:)?[^,]{0,200}base64\s*,", re.IGNORECASE)
@@ -39,7 +39,7 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9+/\-_=\s]|=(?=[=\s]*[^=\s])")
 
 
 def check_scheme(text: str) -> None:
-    """Refuse a URL that nothing can fetch.
+    """Refuse a URL with a scheme that is not supported.
 
     Raises:
         InvalidArgumentError: the text is a file URL, or one with another scheme and `://`.
@@ -61,15 +61,16 @@ def check_scheme(text: str) -> None:
 
 
 def hint(text: str) -> str:
-    """What to do with text for which there is no file; "" if nothing is known."""
+    """Advice for a path that does not exist; "" if there is none."""
     text = text.strip()
-    return next((said for look, said in _HINTS if re.match(look, text, re.IGNORECASE)), "")
+    found = (advice for pattern, advice in _HINTS if re.match(pattern, text, re.IGNORECASE))
+    return next(found, "")
 
 
 def is_damaged(text: str) -> bool:
-    """Whether text that is not valid base64 was meant as a picture: it says so, or begins like one.
+    """Whether invalid base64 was meant as a picture: it has the prefix, or starts like one.
 
-    Some paths begin like one too, such as "/9j/cat.jpg", but those are short or have a suffix.
+    Some paths start like one too, such as "/9j/cat.jpg", but they are short or have a suffix.
     """
     if _PREFIX.match(text):
         return True

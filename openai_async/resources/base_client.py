@@ -1,6 +1,6 @@
 """From an endpoint and its parameters to a request, and from the response to an object.
 
-What every resource needs of a client. `AsyncClient` adds the options, and the life of the pool.
+This is all that resources need from a client. `AsyncClient` adds the options and the pool.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ MAX_DOWNLOAD = 100 * 1024 * 1024
 
 
 class BaseClient:
-    """Sends what resources ask for.
+    """Sends the requests of resources.
 
     Attributes:
-        api_key: the key, or the function that is asked for it.
-        base_url: where the API is.
+        api_key: the key, or the function that returns it.
+        base_url: the URL of the API.
         timeout: for each attempt.
-        max_retries: how often a failed request is sent again.
+        max_retries: how many times a failed request is sent again.
     """
 
     api_key: APIKey
@@ -61,7 +61,7 @@ class BaseClient:
         body: bytes | None = None,
         **ids: object,
     ) -> Coroutine[Any, Any, R]:
-        """Send the parameters to an endpoint; `ids` are those in its path.
+        """Send the parameters to an endpoint; `ids` fill in its path.
 
         A resource that has checked the parameters itself passes the `body`.
         """
@@ -80,7 +80,7 @@ class BaseClient:
     def _connector(
         self, endpoint: Endpoint[Any], params: Mapping[str, Any], body: bytes
     ) -> Connect:
-        """What a stream calls to open its response."""
+        """The function that a stream calls to open its response."""
 
         async def connect(on_open: Callable[[Response], Awaitable[None]]) -> Response:
             request = self._request(endpoint.method, endpoint.path, body, params)
@@ -91,7 +91,7 @@ class BaseClient:
         return connect
 
     async def _download(self, url: str) -> bytes:
-        """The bytes of the picture behind a URL; no default headers are sent."""
+        """The bytes of the picture at a URL; no default headers are sent."""
         from ..http.download import download
 
         async def get(target: URL, api_key: APIKey | None) -> Response:
@@ -131,7 +131,7 @@ class BaseClient:
 
 
 def _apply(options: RequestOptions | Mapping[str, Any], request: Request) -> None:
-    """The options of a call take the place of the client's."""
+    """Override the client's options with those of a call."""
     if (extra_headers := options.get("extra_headers")) is not None:
         request.removed = change_headers(
             request.headers, request.removed, check_headers(extra_headers)

@@ -17,7 +17,7 @@ CREATE = Endpoint("create", "POST", "/chat/completions", ChatCompletionParams, C
 
 
 class Completions(Resource):
-    """Answers to conversations."""
+    """Chat completions."""
 
     @overload
     def create(
@@ -37,15 +37,15 @@ class Completions(Resource):
     def create(
         self, *, stream: bool | None = None, **params: Unpack[ChatCompletionParams]
     ) -> Coroutine[Any, Any, ChatCompletion] | ChatCompletionStream:
-        """Ask a model. Await the result, or with `stream=True` iterate over it.
+        """Ask a model. Await the result or, with `stream=True`, iterate over it.
 
-        The parameters are those of `ChatCompletionParams`, which has a word on each; a server's
-        own go into `extra_body`. They are checked when this is called; the options of the call
-        (`timeout`, `max_retries`, `extra_headers`, `extra_query`) when it is awaited, before
-        anything is sent.
+        The parameters are those of `ChatCompletionParams`; parameters that only some servers have
+        go into `extra_body`. They are checked when this is called; the options of the call
+        (`timeout`, `max_retries`, `extra_headers`, `extra_query`) are checked when it is awaited,
+        before anything is sent.
 
         Raises:
-            InvalidArgumentError: `messages` is empty or no list; something is no JSON value.
+            InvalidArgumentError: `messages` is empty or not a list; a value is not JSON.
             TypeError: a parameter is missing or unknown.
             APIError: see `openai_async.errors`.
 

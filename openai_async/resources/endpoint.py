@@ -1,8 +1,8 @@
-"""An operation of the API as a declaration: where it is, what it takes, what it answers.
+"""An operation of the API as a declaration: its path, its parameters and its result.
 
     LIST = Endpoint("list", "GET", "/models", RequestOptions, ModelList)
 
-Resources send by it, `LocalServer` routes by it, and it knows the keywords of its method.
+Resources send requests with it, `LocalServer` routes by it, and it has its method's keywords.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class Endpoint(Generic[R]):
     """One operation of the API.
 
     Attributes:
-        name: the method of ours that calls it.
-        method: of HTTP.
-        path: below the base URL; `{model}` in it is an id, given by that name.
-        params: a TypedDict: what the method takes besides the ids of the path.
-        result: the class of the answer.
+        name: the Python method that calls it.
+        method: the HTTP method.
+        path: relative to the base URL; `{model}` in it is an id, passed by that name.
+        params: a TypedDict: the parameters of the method, except the ids in the path.
+        result: the class of the result.
         known: the keywords of the method.
-        required: those of them that must be there.
+        required: those that must be passed.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Endpoint(Generic[R]):
         check_known(self.name, params, self.known, self.required)
 
     def path_for(self, ids: Mapping[str, object]) -> str:
-        """The path with these ids in it."""
+        """The path with these ids filled in."""
         if not ids:
             return self.path
         return self.path.format_map({name: path_segment(name, ids[name]) for name in ids})
@@ -66,9 +66,9 @@ def check_known(
     known: frozenset[str],
     required: frozenset[str] = frozenset(),
 ) -> None:
-    """An unknown or missing keyword is a TypeError that names it, as for any Python function.
+    """Raise a TypeError that names an unknown or missing keyword, as any Python function does.
 
-    The parameters come as `**params`, typed by a TypedDict, which Python itself does not check.
+    The parameters are passed as `**params`, typed by a TypedDict, which Python does not check.
     """
     if required <= params.keys() <= known:
         return
@@ -77,26 +77,26 @@ def check_known(
         missing = min(required - params.keys())
         msg = f"{function}() missing 1 required keyword-only argument: {missing!r}"
         raise TypeError(msg)
-    from difflib import get_close_matches  # 1 ms, for mistakes only
+    from difflib import get_close_matches  # takes 1 ms, for mistakes only
 
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if "extra_body" in known:
-        hint += "What the API does not know goes into extra_body."
+        hint += "Pass parameters that are not in the API in extra_body."
     msg = f"{function}() got an unexpected keyword argument {name!r}: {hint}".rstrip(": ")
     raise TypeError(msg)
 
 
 def path_segment(name: str, value: object) -> str:
-    """An id as one segment of a path: nothing in it can lead to another path."""
+    """An id as one segment of a path, quoted so that it cannot lead to another path."""
     if not isinstance(value, str) or not value.strip():
         msg = f"{name} is {value!r}: pass the id as a string."
         raise InvalidArgumentError(msg)
     if value in (".", ".."):
-        msg = f"{name} is {value!r}, which is no id."
+        msg = f"{name} is {value!r}, which is not an id: pass the id as a string."
         raise InvalidArgumentError(msg)
     try:
         return quote(value, safe="")
     except UnicodeEncodeError as error:
-        msg = f"{name} is {value!r}, which is no text."
+        msg = f"{name} is {value!r}, which is not valid Unicode: pass the id as a string."
         raise InvalidArgumentError(msg) from error

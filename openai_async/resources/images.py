@@ -24,7 +24,7 @@ GENERATE = Endpoint("generate", "POST", "/images/generations", ImageGeneratePara
 
 
 class Images(Resource):
-    """Pictures from words."""
+    """Image generation."""
 
     @overload
     def generate(
@@ -44,18 +44,19 @@ class Images(Resource):
     def generate(
         self, *, stream: bool | None = None, **params: Unpack[ImageGenerateParams]
     ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream:
-        """Draw pictures. `await image.save(path)` on those in `.data` writes them to files.
+        """Generate pictures. `await image.save(path)` on each in `.data` writes it to a file.
 
-        What dall-e-2 and dall-e-3 take is checked here; other models get what they are given.
+        The parameters for dall-e-2 and dall-e-3 are checked here; those for other models are sent
+        as they are.
 
         Raises:
-            InvalidArgumentError: `prompt` is empty, or the model does not take a parameter.
+            InvalidArgumentError: `prompt` is empty, or the model does not accept a parameter.
             TypeError: a parameter is missing or unknown.
             APIError: see `openai_async.errors`.
         """
         GENERATE.check(params)
         if not isinstance(params["prompt"], str) or not params["prompt"].strip():
-            msg = "prompt is empty: say what to draw."
+            msg = "prompt is empty: describe the picture to generate."
             raise InvalidArgumentError(msg)
         _check_model_rules(params)
         body = json_body(params, params.get("extra_body"), stream)
@@ -71,24 +72,24 @@ class Images(Resource):
         client = self._client
         response = await client._send(client._request("POST", GENERATE.path, body, params))
         answer = parse(ImagesResponse, response.body, response.meta, response.secret)
-        if said := _said_instead(answer):
-            raise object_error(redacted(said, response.secret), response.headers)
+        if fields := _fields_instead(answer):
+            raise object_error(redacted(fields, response.secret), response.headers)
         download = Downloader(client._download)
         for image in answer.data:
             image._download = download
         return answer
 
 
-def _said_instead(answer: ImagesResponse) -> dict[str, Any]:
-    """What an answer without a picture says instead: MiniMax and others report failures so."""
+def _fields_instead(answer: ImagesResponse) -> dict[str, Any]:
+    """The other fields of an answer without a picture: MiniMax and others put failures there."""
     if any(image._places() for image in answer.data):
         return {}
     objects: list[APIObject] = [*answer.data, answer]
     return {key: value for item in objects for key, value in item.extra.items() if value}
 
 
-# Per model: the largest n, the sizes, and which of quality and style it takes (None: not at all),
-# according to OpenAI's reference. Size and quality have the default "auto", whatever the model.
+# For each model: the largest n, the sizes, and the values of quality and style (None: not
+# accepted), according to OpenAI's reference. Size and quality default to "auto" for every model.
 _RULES: dict[str, tuple[int, tuple[str, ...], tuple[str, ...] | None, tuple[str, ...] | None]] = {
     "dall-e-2": (10, ("256x256", "512x512", "1024x1024", "auto"), ("standard", "auto"), None),
     "dall-e-3": (
@@ -101,7 +102,7 @@ _RULES: dict[str, tuple[int, tuple[str, ...], tuple[str, ...] | None, tuple[str,
 
 
 def _check_model_rules(params: Mapping[str, Any]) -> None:
-    """What the API would refuse, said before the request. `None` is the server's default."""
+    """Refuse before sending what the API would refuse. `None` means the server's default."""
     model = params.get("model")
     if not isinstance(model, str) or model not in _RULES:
         return
@@ -109,15 +110,15 @@ def _check_model_rules(params: Mapping[str, Any]) -> None:
     n = params.get("n")
     if n is not None and (isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= most):
         allowed = "1 picture" if most == 1 else f"1 to {most} pictures"
-        msg = f"n is {n!r}: {model} makes {allowed} a request."
+        msg = f"n is {n!r}: {model} generates {allowed} per request."
         raise InvalidArgumentError(msg)
     for name, choices in (("size", sizes), ("quality", qualities), ("style", styles)):
         value = params.get(name)
         if value is None:
             continue
         if choices is None:
-            msg = f"{model} takes no {name}: leave it out."
+            msg = f"{model} does not accept {name}: leave it out."
             raise InvalidArgumentError(msg)
         if value not in choices:
-            msg = f"{name} is {value!r}: {model} takes {', '.join(choices)}."
+            msg = f"{name} is {value!r}: {model} accepts {', '.join(choices)}."
             raise InvalidArgumentError(msg)

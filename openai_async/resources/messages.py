@@ -1,4 +1,4 @@
-"""The messages of a chat request: checked, and made ready to be sent."""
+"""The messages of a chat request: checked and prepared for sending."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ..errors import InvalidArgumentError
 from ..jsontext import dumps
 from ..types.base import APIObject
 
-# Where a tool call holds what the model wrote for the tool: text, according to the API.
+# The fields of a tool call that hold what the model wrote for the tool: text, according to the API.
 _TEXTS = {"function": "arguments", "custom": "input"}
 
 
 def sendable(messages: Any) -> Any:
     """The messages, checked, with the arguments of tool calls as text.
 
-    Some servers answer with arguments that are an object, yet accept only text, as the API has it,
-    when the message comes back in the next request.
+    Some servers send arguments as an object, but accept only text, as in the API, when the message
+    is sent back in the next request.
 
     Raises:
         InvalidArgumentError: it is not a list, it is empty, or an item is not a message.
@@ -46,7 +46,7 @@ def sendable(messages: Any) -> Any:
 
 
 def _with_text(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The message itself, if there is nothing to change."""
+    """The message with its calls' arguments as text; the same object if nothing changes."""
     changes: dict[str, Any] = {}
     calls = message.get("tool_calls")
     if isinstance(calls, Sequence) and not isinstance(calls, str):
@@ -69,7 +69,7 @@ def _call_with_text(call: Any) -> Any:
 
 
 def _text_in(tool: Any, name: str) -> Any:
-    """A function with its arguments as text; unchanged if they are, or if it is something else."""
+    """A function with its arguments as text; the same object if they are, or if it is not one."""
     fields = _fields(tool)
     value = fields.get(name)
     if value is None or isinstance(value, str):

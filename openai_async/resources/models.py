@@ -26,7 +26,7 @@ class Models(Resource):
         return await self._client._call(LIST, options)
 
     async def retrieve(self, model: str, **options: Unpack[RequestOptions]) -> Model:
-        """One model by its id; `NotFoundError` if there is none of that name."""
+        """A model by its id; `NotFoundError` if there is no such model."""
         return await self._client._call(RETRIEVE, options, model=model)
 
     async def delete(self, model: str, **options: Unpack[RequestOptions]) -> ModelDeleted:

@@ -1,4 +1,4 @@
-"""Parameters as they are sent: the JSON body, and what a resource has to know of it."""
+"""Parameters as they are sent: the JSON body, and the values in it that a resource needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def json_body(
     extra_body: Mapping[str, object] | None = None,
     stream: bool | None = None,
 ) -> bytes:
-    """The parameters as JSON, without the options of the call, `extra_body` merged in last."""
+    """The parameters as JSON, without the options of the call; `extra_body` is merged in last."""
     body = params
     if stream is not None or extra_body is not None or not REQUEST_OPTIONS.isdisjoint(params):
         body = {key: value for key, value in params.items() if key not in REQUEST_OPTIONS}
@@ -31,7 +31,7 @@ def json_body(
 
 
 def sent_value(params: Mapping[str, Any], name: str) -> Any:
-    """A parameter as it is sent: from `extra_body` if it is there; `None` if there is none."""
+    """A parameter as it is sent: from `extra_body` if it is there; `None` if it is not passed."""
     extra_body = params.get("extra_body")
     return params.get(name) if extra_body is None else extra_body.get(name, params.get(name))
 

@@ -1,1 +1,1 @@
-"""Streamed answers: `AsyncStream`, and what each kind of stream adds to it."""
+"""Streamed answers: `AsyncStream` and its subclasses for each kind of stream."""

@@ -1,4 +1,4 @@
-"""What the events of a stream add up to: one subclass for each kind of answer, without I/O."""
+"""The answer that the events of a stream add up to, without I/O: a subclass for each kind."""
 
 from __future__ import annotations
 
@@ -9,59 +9,59 @@ from ..types.chat import ChatCompletion
 
 
 class Answer(ABC):
-    """An answer that is on its way."""
+    """An answer that is being received."""
 
     @abstractmethod
     def take(self, value: dict[str, Any]) -> dict[str, Any]:
-        """Take in the JSON of an event; returns what the reader gets.
+        """Take in the JSON of an event; returns the event for the user.
 
         Raises:
-            MalformedError: it does not have the shape of an event.
+            MalformedError: the event has the wrong shape.
         """
 
     @abstractmethod
     def has_part(self, value: dict[str, Any]) -> bool:
-        """Whether a JSON object is a part of such an answer."""
+        """Whether a JSON object is part of such an answer."""
 
     @property
     @abstractmethod
     def empty(self) -> bool:
-        """Whether no part of the answer has come yet."""
+        """Whether no part of the answer has arrived yet."""
 
     @property
     @abstractmethod
     def finished(self) -> bool:
-        """Whether all that has begun is complete: the end of the body is then the end."""
+        """Whether everything that has begun is complete, so that the body may end here."""
 
     @property
     def complete(self) -> bool:
-        """Whether all that was asked for is complete: silence is then the end too."""
+        """Whether everything requested is complete, so that silence is an end too."""
         return self.finished
 
     @property
     def expects_more(self) -> bool:
-        """Whether something that was asked for is missing, though the answer is whole."""
+        """Whether something extra that was requested, like the usage, has not arrived yet."""
         return False
 
     @property
     def failed(self) -> bool:
-        """Whether the answer says that it failed."""
+        """Whether the answer reports a failure."""
         return False
 
     @property
     def progress(self) -> str:
-        """How far the answer has come, for the message if it stops there."""
+        """How far the answer has got, for the message if it stops there."""
         return ""
 
     @property
     def total_tokens(self) -> int | None:
-        """What the answer says that it took."""
+        """The total tokens that the answer reports."""
         return None
 
     def partial(self) -> ChatCompletion | None:
         """The answer so far, for the error that ends it.
 
         Raises:
-            MalformedError: what has come does not have the shape of an answer.
+            MalformedError: what has been received has the wrong shape.
         """
         return None

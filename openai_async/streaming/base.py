@@ -1,14 +1,14 @@
-"""A streamed answer: bytes -> events -> chunks, handed out as they come.
+"""A streamed answer: bytes -> events -> chunks, delivered as they arrive.
 
     stream = client.chat.completions.create(..., stream=True)
 
-sends nothing yet. The request goes out when the stream is first awaited, entered or iterated.
-Whichever way the reader leaves (the end, `break`, an exception, cancellation, `close()`), the
-connection is back in the pool or closed at that moment.
+sends nothing yet. The request is sent when the stream is first awaited, entered or iterated over.
+However the iteration ends (at the end of the answer, by `break`, an exception, cancellation or
+`close()`), the connection is released to the pool or closed at once.
 
-What the bytes mean, and whether the answer is complete, is for the `Receiver` to say. Here is the
-life of the stream around it (`TRANSITIONS`). A failure on the way waits behind the events that came
-before it, and is raised by every reading after them until the stream is left.
+The `Receiver` decides what the bytes mean and whether the answer is complete. This file is the life
+cycle of the stream around it (`TRANSITIONS`). The events that arrived before a failure are given
+out first. After them, every read raises the failure until the stream is left.
 """
 
 from __future__ import annotations
@@ -35,40 +35,39 @@ from .receiver import State as Received
 Event = TypeVar("Event", bound=APIObject)
 
 Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
-"""Sends the request; calls back with each attempt's open response."""
+"""Sends the request; calls back with the open response of each attempt."""
 
-# How long a stream that has all its finish_reasons is listened to, in seconds, where the server
-# neither says [DONE] nor ends the response.
+# How many seconds to keep reading a stream that has all its finish_reasons, if the server neither
+# sends [DONE] nor ends the response.
 FINISH_GRACE = 10.0
 
 
 class State(Enum):
-    """Where in its life a stream is."""
+    """The states in the life cycle of a stream."""
 
     UNOPENED = "unopened"
     """Nothing has been sent."""
     OPENING = "opening"
-    """The request is under way, retries included; it lasts until the first event."""
+    """The request is in flight, retries included, until the first event."""
     OPEN = "open"
-    """Events come."""
+    """Events are arriving."""
     ENDED = "ended"
-    """The answer is complete, and the connection is back in the pool. Reading on ends at once."""
+    """The answer is complete and the connection is back in the pool; another read ends at once."""
     CLOSED = "closed"
-    """It was left before its end, or never opened, and the connection is closed. Reading on is an
-    `OpenAIError`."""
+    """It was left before its end, or never opened; another read raises `OpenAIError`."""
 
 
 TRANSITIONS: dict[State, dict[State, str]] = {
     State.UNOPENED: {
-        State.OPENING: "it is awaited, entered or iterated",
+        State.OPENING: "it is awaited, entered or iterated over",
         State.CLOSED: "it is closed or dropped",
     },
     State.OPENING: {
-        State.OPEN: "the first event has come",
-        State.CLOSED: "the last attempt failed, or it is closed meanwhile",
+        State.OPEN: "the first event has arrived",
+        State.CLOSED: "the last attempt fails, or it is closed meanwhile",
     },
     State.OPEN: {
-        State.ENDED: "all of a complete answer has been read, or it is left after the answer's end",
+        State.ENDED: "a complete answer has been read, or it is left after the end of the answer",
         State.CLOSED: "it is left before that",
     },
     State.ENDED: {},
@@ -80,27 +79,27 @@ TRANSITIONS: dict[State, dict[State, str]] = {
 class AsyncStream(ABC, Generic[Event]):
     """The events of a streamed answer.
 
-    Usable in three ways, all of which send the request once::
+    There are three ways to use it, all of which send the request once::
 
         async for chunk in create(..., stream=True): ...
         stream = await create(..., stream=True)
         async with create(..., stream=True) as stream: ...
 
-    Opening waits for the first event: until then a failure is retried like any other.
+    Opening waits for the first event: failures until then are retried as for any other call.
 
-    Raises (from all of them):
-        StreamInterruptedError: the answer ended before it was done.
-        APIError: what a plain request raises, and an error object inside the stream.
+    Raises (in all three ways):
+        StreamInterruptedError: the stream ended before the answer was complete.
+        APIError: as for a call without `stream`; also for an error object inside the stream.
     """
 
     def __init__(self, connect: Connect) -> None:
         self._state = State.UNOPENED
-        # Let go once it has been used: it holds the request, whose body alone is 4 kB and more.
+        # Dropped after use: it holds the request, whose body alone is 4 kB or more.
         self._connect: Connect | None = connect
         self._body: ByteStream | None = None
         self._meta: ResponseMeta | None = None
         self._receiver: Receiver | None = None
-        # Parsed events that nobody has asked for yet, the next one last: a read often brings
+        # Parsed events that have not been requested yet, the next one last: a read often returns
         # several. (A deque would do as well, but takes 700 bytes even when it is empty.)
         self._ready: list[dict[str, Any]] = []
         self._secret: str | None = None
@@ -121,12 +120,12 @@ class AsyncStream(ABC, Generic[Event]):
         await self.close()
 
     async def close(self) -> None:
-        """Hang up. What has not been read is lost; closing twice is fine."""
+        """Close the connection. Events not yet read are lost; closing twice is fine."""
         self._leave()
 
     @property
     def meta(self) -> ResponseMeta:
-        """Request id, status, headers, attempts; there once the stream is open."""
+        """Request id, status, headers, attempts; available once the stream is open."""
         if self._meta is None:
             msg = "The stream is not open yet: await it, enter it or iterate over it first."
             raise OpenAIError(msg)
@@ -146,7 +145,7 @@ class AsyncStream(ABC, Generic[Event]):
         value = self._ready.pop()
         with suppress(MalformedError):
             return self._structure(value)
-        raise self._misread(value)  # with no context, which may quote the API key
+        raise self._misread(value)  # without a context, which may quote the API key
 
     async def _open(self) -> Self:
         if self._meta is not None:
@@ -158,7 +157,7 @@ class AsyncStream(ABC, Generic[Event]):
         try:
             response = await self._connect(self._begin)
             if self._receiver is None:
-                msg = "A middleware has answered this stream without sending it."
+                msg = "A middleware returned a response without sending the request of this stream."
                 raise OpenAIError(msg)
             self._check_open()
         except BaseException:
@@ -178,7 +177,7 @@ class AsyncStream(ABC, Generic[Event]):
         return self
 
     async def _begin(self, response: Response) -> None:
-        """Read up to the first event; part of the attempt, so that its failure is retried."""
+        """Read up to the first event; part of the attempt, so that a failure is retried."""
         self._check_open()
         if self._body is not None:  # a middleware sends again
             self._body.abort()
@@ -195,8 +194,8 @@ class AsyncStream(ABC, Generic[Event]):
             if self._receiver.failure is not None and not self._ready:
                 raise self._receiver.failure
         except BaseException:
-            # The traceback of the failure holds the receiver, and this stream: together with the
-            # failure they would live until the garbage collector comes.
+            # The failure's traceback refers to the receiver and this stream: in a reference cycle
+            # with the failure, they would live until the garbage collector runs.
             self._receiver.failure = None
             self._receiver = None
             raise
@@ -207,7 +206,7 @@ class AsyncStream(ABC, Generic[Event]):
             raise OpenAIError(msg)
 
     async def _more(self) -> None:
-        """See to it that an event is ready; StopAsyncIteration at the end of a whole answer."""
+        """Wait until an event is ready; StopAsyncIteration at the end of a complete answer."""
         if self._meta is None:
             await self._open()
             if self._ready:
@@ -223,7 +222,7 @@ class AsyncStream(ABC, Generic[Event]):
             if self._ready:
                 return
             if receiver.failure is not None:
-                # Raised anew, else each reading would make its traceback longer.
+                # Otherwise its traceback would grow with each read.
                 raise receiver.failure.with_traceback(None)
             if self._state is State.OPEN:
                 self._become(State.ENDED)
@@ -236,13 +235,13 @@ class AsyncStream(ABC, Generic[Event]):
         raise StopAsyncIteration
 
     async def _fill(self, body: ByteStream, receiver: Receiver) -> None:
-        """Read until there is an event, the end, or a failure; failures wait behind events."""
+        """Read until there is an event, the end, or a failure; events are delivered first."""
         while not (self._ready or receiver.over):
             try:
-                self._bound_the_end(body, receiver.answer)
+                self._limit_silence(body, receiver.answer)
                 data = await body.read()
             except APIConnectionError as error:
-                self._check_open()  # if we closed it ourselves, that is what to say
+                self._check_open()  # if it was closed here, that is the error to raise
                 receiver.receive_break(error)
                 break
             if receiver.is_other(data):
@@ -255,10 +254,10 @@ class AsyncStream(ABC, Generic[Event]):
         if receiver.state is Received.FAILED:
             body.abort()
 
-    def _bound_the_end(self, body: ByteStream, answer: Answer) -> None:
-        """Once only `[DONE]` is missing, a short silence is enough, instead of all of `idle`.
+    def _limit_silence(self, body: ByteStream, answer: Answer) -> None:
+        """Once only `[DONE]` is missing, wait for a shorter time than `idle`.
 
-        It counts from the last event. If usage was asked for, it has all of `idle` to arrive,
+        It is measured from the last event. Usage that was requested has all of `idle` to arrive,
         however many comments keep the connection alive.
         """
         grace = self._idle if answer.expects_more else FINISH_GRACE
@@ -274,18 +273,18 @@ class AsyncStream(ABC, Generic[Event]):
         body.idle = left if self._idle is None else min(left, self._idle)
 
     async def _rest(self, body: ByteStream, data: bytes) -> bytes:
-        """All of a body that is not a stream, as far as it comes; `data` is its start."""
+        """The rest of a body that is not a stream, up to a limit, after `data`, its start."""
         with suppress(TimeoutError, APIConnectionError):
             async with asyncio.timeout(ERROR_BODY_TIMEOUT):
                 while len(data) < MAX_ERROR_BODY and (part := await body.read()):
                     data += part
         return data
 
-    # --- what a kind of stream adds ---
+    # --- for subclasses ---
 
     @abstractmethod
     def _new_answer(self) -> Answer:
-        """What the events of an attempt add up to."""
+        """An empty answer for the events of an attempt."""
 
     @abstractmethod
     def _kind(self, value: dict[str, Any]) -> type[Event]:
@@ -295,14 +294,14 @@ class AsyncStream(ABC, Generic[Event]):
         """The typed event."""
         return structurer(self._kind(value))(value)
 
-    # --- the ways it ends ---
+    # --- how it ends ---
 
     def _misread(self, value: dict[str, Any]) -> APIError:
-        """The failure of an event whose parts have the wrong shape."""
+        """The failure for an event with parts of the wrong shape."""
         return self._fail(misread(self._kind(value), value, self._secret))
 
     def _fail(self, failure: APIError) -> APIError:
-        """Remember the failure for who reads next, and hang up."""
+        """Keep the failure for later reads, and close the connection."""
         assert self._receiver is not None
         assert self._body is not None
         self._receiver.fail(failure)
@@ -310,7 +309,7 @@ class AsyncStream(ABC, Generic[Event]):
         return failure
 
     def _leave(self) -> None:
-        """Hang up without waiting; after the end of the answer the connection stays usable."""
+        """Close without waiting; after the end of the answer, the connection stays usable."""
         if self._state is State.ENDED or self._state is State.CLOSED:
             return
         receiver = self._receiver if self._state is State.OPEN else None
@@ -328,11 +327,11 @@ class AsyncStream(ABC, Generic[Event]):
         self._state = state
 
     def _one_reader(self) -> None:
-        """Two tasks reading at once would tear events apart."""
+        """Refuse a second task that reads at the same time: each would get only some events."""
         if self._busy:
             msg = "Another task is reading this stream: give each stream one reader."
             raise OpenAIError(msg)
         self._busy = True
 
     def __del__(self) -> None:
-        self._leave()  # nobody can read on
+        self._leave()  # nothing can read it any more

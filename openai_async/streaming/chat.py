@@ -1,4 +1,4 @@
-"""A chat completion as it is written: its chunks, only its text, or all of it at the end."""
+"""A streamed chat completion: its chunks, only its text, or the whole completion at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .base import AsyncStream, Connect
 from .reader import Reader
 
 
-class _Told(dict[str, Any]):
+class _ChunkWithText(dict[str, Any]):
     """A chunk whose text is not in a delta."""
 
     __slots__ = ("text",)
@@ -28,12 +28,12 @@ class _Told(dict[str, Any]):
 
 
 class ChatAnswer(Answer):
-    """A chat completion on its way.
+    """A chat completion that is being received.
 
-    It is done at `[DONE]`, or, since some servers do not send that, at the end of the body if every
-    choice that has begun has its `finish_reason`. If a choice goes on after its finish_reason, the
-    finish_reasons of that stream prove nothing, and only `[DONE]` does. If the usage was asked for,
-    a connection that breaks before it has come is still an interruption.
+    It is complete at `[DONE]` or, since some servers do not send that, at the end of the body if
+    every choice that has begun has its `finish_reason`. If a choice goes on after its
+    finish_reason, the finish_reasons of that stream cannot be trusted, and only `[DONE]` counts. If
+    the usage was requested, losing the connection before it arrives is still an interruption.
     """
 
     def __init__(self, n: int, include_usage: bool) -> None:
@@ -43,7 +43,7 @@ class ChatAnswer(Answer):
 
     def take(self, value: dict[str, Any]) -> dict[str, Any]:
         text = self._assembly.add(value)
-        return value if text is None else _Told(value, text)
+        return value if text is None else _ChunkWithText(value, text)
 
     def has_part(self, value: dict[str, Any]) -> bool:
         return bool(value.get("choices"))
@@ -82,7 +82,7 @@ class ChatAnswer(Answer):
 
 
 class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
-    """A chat completion as it is written: an iterator of its chunks."""
+    """A streamed chat completion: an async iterator over its chunks."""
 
     def __init__(self, connect: Connect, *, n: int = 1, include_usage: bool = False) -> None:
         super().__init__(connect)
@@ -98,10 +98,10 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         return Reader(self, _text_of)
 
     async def completion(self) -> ChatCompletion:
-        """The whole answer, put together from all chunks; reads what has not been read yet.
+        """The whole answer, assembled from all chunks; reads the rest of the stream.
 
-        Content, refusal, tool calls, logprobs, all `n` choices, usage (if it was asked for with
-        `stream_options={"include_usage": True}`), and the fields of vendors.
+        It has content, refusal, tool calls, logprobs, all `n` choices, usage (if requested with
+        `stream_options={"include_usage": True}`), and the fields that vendors add.
         """
         with suppress(StopAsyncIteration):
             while True:
@@ -129,16 +129,16 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         return ChatCompletionChunk
 
     def _structure(self, value: dict[str, Any]) -> ChatCompletionChunk:
-        if type(value) is not _Told:
+        if type(value) is not _ChunkWithText:
             return self._structurer(value)
         chunk = self._structurer(dict(value))
-        chunk._told = value.text
+        chunk._text = value.text
         return chunk
 
 
 def _text_of(chunk: dict[str, Any]) -> str | None:
-    """The text a chunk adds to choice 0; `None` if none. Reads the JSON, makes no objects."""
-    if type(chunk) is _Told:
+    """The text a chunk adds to choice 0; `None` if none. Reads the JSON without making objects."""
+    if type(chunk) is _ChunkWithText:
         return chunk.text or None
     choices = chunk.get("choices")
     if not choices or not isinstance(choices, list):
@@ -148,6 +148,6 @@ def _text_of(chunk: dict[str, Any]) -> str | None:
         if isinstance(choice, dict) and (choice.get("index") == 0 or not index_of(choice)):
             delta = choice.get("delta")
             content = delta.get("content") if isinstance(delta, dict) else None
-            if content and (said := content if type(content) is str else content_text(content)):
-                text = said if text is None else text + said
+            if content and (part := content if type(content) is str else content_text(content)):
+                text = part if text is None else text + part
     return text

@@ -1,4 +1,4 @@
-"""Pictures as they are drawn: partial ones, then the completed one."""
+"""Streamed pictures: partial ones, then the completed one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .base import AsyncStream, Connect
 
 
 class ImageAnswer(Answer):
-    """Pictures on their way: done when all that were asked for are completed."""
+    """Pictures that are being received: done when all that were requested are completed."""
 
     def __init__(self, n: int) -> None:
         self._n = self._missing = n
@@ -38,9 +38,9 @@ class ImageAnswer(Answer):
 
 
 class ImageStream(AsyncStream[ImageGenStreamEvent]):
-    """Pictures as they are drawn: partial ones, then the completed one.
+    """Streamed pictures: partial ones, then the completed one.
 
-    Done when `n` pictures are completed; this endpoint sends no `[DONE]`.
+    It ends when `n` pictures are completed; this endpoint sends no `[DONE]`.
     """
 
     def __init__(self, connect: Connect, *, n: int, download: Downloader) -> None:

@@ -1,4 +1,4 @@
-"""What an `async for` over a stream holds: it reads on, and hangs up when the loop is left."""
+"""The iterator of an `async for` over a stream: it reads, and hangs up when the loop is left."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ T = TypeVar("T")
 
 
 class Source(Protocol):
-    """What a reader needs of a stream."""
+    """What a reader needs from a stream."""
 
     _ready: list[dict[str, Any]]
-    """Events that nobody has asked for yet, the next one last."""
+    """Events that have not been requested yet, the next one last."""
 
     async def _more(self) -> None:
-        """See to it that an event is ready; `StopAsyncIteration` at the end."""
+        """Wait until an event is ready; `StopAsyncIteration` at the end."""
 
     def _misread(self, value: dict[str, Any]) -> APIError:
-        """The failure of an event whose parts have the wrong shape."""
+        """The failure for an event with parts of the wrong shape."""
 
     def _leave(self) -> None:
-        """Hang up without waiting."""
+        """Close without waiting."""
 
 
 class Reader(Generic[T]):
     """The iterator of one `async for`.
 
-    Python does not tell an iterator that its loop was left by `break` or an exception. But nothing
-    else holds this object, so that it is deleted at that moment, and hangs up.
+    Python does not notify an iterator when its loop is left by `break` or an exception. But nothing
+    else refers to this object, so it is deleted at that moment, and leaves the stream.
     """
 
     __slots__ = ("_begun", "_convert", "_stream")
@@ -45,7 +45,7 @@ class Reader(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        """The next event that `convert` makes something of."""
+        """The next event that `convert` does not turn into `None`."""
         stream = self._stream
         ready = stream._ready
         while True:
@@ -60,9 +60,9 @@ class Reader(Generic[T]):
                 break
             if converted is not None:
                 return converted
-        # Out here, where that error, which may quote the API key, is no context of this one.
+        # Outside the `except`: that error may quote the API key, so it must not be the context.
         raise stream._misread(value)
 
     def __del__(self) -> None:
-        if self._begun:  # who has read nothing (another task is reading) ends nothing
+        if self._begun:  # if not, another task may be reading the stream
             self._stream._leave()

@@ -1,9 +1,9 @@
 """The body of a streamed answer, without I/O: bytes in, parsed events out, and one state.
 
     START ── the first bytes ──> OPEN ── all of the answer ──> DONE
-      └──────────────────────────┴─── an error, a cut ───────> FAILED
+      └──────────────────────────┴─── error or truncation ───> FAILED
 
-An answer is complete by evidence (`_end`, `_cut`), never because of a clock.
+An answer is complete on evidence (`_end`, `_body_ended`), never just because time has passed.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from ..errors import (
 from ..types.base import ResponseMeta
 from ..types.values import MalformedError, quoted, shown
 from ..wire.codec import body_or_text, loads
-from ..wire.failures import is_error, object_error, tells_failure, words_of
+from ..wire.failures import is_error, message_in, object_error, reports_failure
 from ..wire.redaction import redacted
 from ..wire.sse import ServerSentEvent, SSEDecoder, SSEError, is_done
 from .answer import Answer
 
 log = logging.getLogger("openai_async")
 
-# How an answer begins that is not an event stream, whatever its content type.
-_NO_EVENT = (b"{", b"[", b"<")
+# How a body that is not an event stream starts, whatever its content type.
+_NOT_EVENTS = (b"{", b"[", b"<")
 
 
 class State(Enum):
-    """How far the body of an answer has come."""
+    """How much of an answer has been received."""
 
-    START = "nothing but white space has come"
-    OPEN = "events are coming"
+    START = "nothing but white space has arrived"
+    OPEN = "events are arriving"
     DONE = "the answer is complete"
     FAILED = "the answer has failed, for the reason in `failure`"
 
 
 class Receiver:
-    """One attempt at an answer.
+    """Receives the answer of one attempt.
 
     Attributes:
         answer: what the events add up to.
-        meta: how the answer came; shown by errors.
-        state: see `State`. In DONE and FAILED nothing more is taken in.
+        meta: the metadata of the response, for errors.
+        state: see `State`. In DONE and FAILED, nothing more is taken in.
         failure: why it failed.
     """
 
@@ -71,8 +71,8 @@ class Receiver:
         self._secret = secret
         self._decoder = SSEDecoder()
         self._taken: list[dict[str, Any]] = []
-        # An object that is not part of an answer, but says something: if the answer remains
-        # incomplete, this is the reason.
+        # An object that is not part of the answer but reports a failure: the reason, if the answer
+        # remains incomplete.
         self._suspect: dict[str, Any] | None = None
 
     @property
@@ -83,7 +83,7 @@ class Receiver:
     # --- what comes in ---
 
     def receive_data(self, data: bytes) -> list[dict[str, Any]]:
-        """Take in what has come; b"" is the proper end of the body. Returns the events in it."""
+        """Take in bytes, or b"" for the regular end of the body; returns the events in them."""
         if self.state is State.START and data.strip():
             self.state = State.OPEN
         try:
@@ -95,37 +95,37 @@ class Receiver:
         taken: list[dict[str, Any]] = []
         self._taken = taken
         for event in events:
-            self._take(event, torn=not data)
+            self._take(event, truncated=not data)
             if self.over:
                 break
         if self._decoder.new_stray and not self.over:
             self._take_stray()
         if not data and not self.over:
-            self._cut(None)
+            self._body_ended(None)
         return taken
 
     def receive_break(self, error: APIConnectionError) -> None:
         """The connection broke, or was silent for too long."""
-        self._cut(error)
+        self._body_ended(error)
 
     def is_other(self, data: bytes) -> bool:
         """Whether the first bytes are the start of something that is not an event stream."""
         start = data.lstrip()
-        return self.state is State.START and start.startswith(_NO_EVENT) and not is_done(start)
+        return self.state is State.START and start.startswith(_NOT_EVENTS) and not is_done(start)
 
     def receive_other(self, data: bytes) -> None:
         """Take in a body that is not an event stream."""
         value = redacted(body_or_text(data), self._secret)
         is_answer = isinstance(value, dict) and self.answer.has_part(value)
-        if is_error(value) or (not is_answer and tells_failure(value)):
+        if is_error(value) or (not is_answer and reports_failure(value)):
             self.fail(object_error(value, self.meta.headers))
         else:
             self.fail(self._other_answer(value))
 
     def fail(self, failure: APIError, cause: BaseException | None = None) -> None:
-        """The answer has failed: remember why, and what came before."""
+        """The answer has failed: keep the reason, and the answer so far."""
         self.state = State.FAILED
-        with suppress(MalformedError):  # from a stream that was malformed before it broke
+        with suppress(MalformedError):  # a stream that was malformed before it failed
             failure.partial = self.answer.partial()
             if failure.partial is not None:
                 failure.partial.meta = self.meta
@@ -137,13 +137,13 @@ class Receiver:
 
     # --- events ---
 
-    def _take(self, event: ServerSentEvent, *, torn: bool) -> None:
-        """One event; `torn` if the bytes ended before its blank line, perhaps in its middle."""
+    def _take(self, event: ServerSentEvent, *, truncated: bool) -> None:
+        """Take in an event; `truncated` if the bytes ended before its blank line."""
         kind, data, _, _ = event
         if is_done(data):
             self._end()
             return
-        if not data:  # a keep-alive of some gateways
+        if not data:  # some gateways send these to keep the connection alive
             return
         try:
             value = loads(data)
@@ -152,8 +152,8 @@ class Receiver:
             if len(lines) > 1 and all(map(_is_event, lines)):
                 for line in lines:  # events separated by one line feed instead of two
                     if not self.over:
-                        self._take(ServerSentEvent(kind, line), torn=torn)
-            elif not torn:  # else what follows is the end of the bytes, which says it all
+                        self._take(ServerSentEvent(kind, line), truncated=truncated)
+            elif not truncated:  # a truncated event is reported as the end of the body
                 self._take_text(kind, data.decode("utf-8", "replace"), error)
             return
         self._take_value(kind, value)
@@ -164,19 +164,19 @@ class Receiver:
         if kind == "error":
             self.fail(object_error(text, self.meta.headers))
         else:
-            msg = f"The stream holds broken JSON: {text[:80]!r}."
+            msg = f"The stream contains malformed JSON: {text[:80]!r}."
             self.fail(APIResponseValidationError(msg), error)
 
     def _take_value(self, kind: str, value: Any) -> None:
         if kind == "error" or is_error(value):
-            self.fail(self._told_failure(value))
+            self.fail(self._reported_failure(value))
             return
         if not isinstance(value, dict):
             text = shown(redacted(value, self._secret))
-            msg = f"The stream holds {text[:80]}, which is not an object."
+            msg = f"The stream contains {text[:80]}, which is not an object."
             self.fail(APIResponseValidationError(msg))
             return
-        if not self.answer.has_part(value) and tells_failure(value):
+        if not self.answer.has_part(value) and reports_failure(value):
             self._suspect = value
             if not isinstance(value.get("choices"), list):
                 return
@@ -187,22 +187,22 @@ class Receiver:
             self.fail(APIResponseValidationError(str(error), body=body))
             return
         if self.answer.failed:
-            self.fail(self._told_failure(value))
+            self.fail(self._reported_failure(value))
         else:
             self._taken.append(value)
 
     def _take_stray(self) -> None:
-        """Lines that belong to no event: often an error, sent as if there were no stream."""
+        """Take in lines outside any event: often an error, sent as if there were no stream."""
         self._decoder.new_stray = False
         together = b"\n".join(self._decoder.stray)
         events = [line for line in self._decoder.stray if _is_event(line)]
-        # One object in all lines, or lines that are objects, or something followed by `[DONE]`.
+        # All lines may be one object, or each line an object, perhaps followed by `[DONE]`.
         for text in [together] if _is_event(together) or not events else events:
             if is_done(text):
                 self._end()
                 return
             head, _, rest = text.rpartition(b"data:")
-            try:  # a page, or incomplete: it is shown if nothing else comes
+            try:  # a page, or incomplete: shown if nothing else arrives
                 value = loads(head if is_done(rest.strip()) else text)
             except ValueError:
                 continue
@@ -215,14 +215,14 @@ class Receiver:
     # --- the end ---
 
     def _end(self) -> None:
-        """The server says that this was all."""
-        # Lines outside events that came in the same read come before this.
+        """The server has sent `[DONE]`."""
+        # Lines outside events that arrived in the same read come first.
         if self._decoder.new_stray and not self.answer.finished:
             self._take_stray()
             if self.over:
                 return
         if self._suspect is not None and not self.answer.finished:
-            self.fail(self._told_failure(self._suspect))
+            self.fail(self._reported_failure(self._suspect))
         elif self.answer.empty:
             self.fail(self._no_answer())
         else:
@@ -232,16 +232,16 @@ class Receiver:
         """The answer is complete."""
         self.state = State.DONE
         if self.answer.expects_more:
-            log.warning("The stream ended without the usage that was asked for.")
+            log.warning("The stream ended without the usage that was requested.")
 
-    def _cut(self, error: APIConnectionError | None) -> None:
-        """The bytes have ended: properly, in silence or broken off. Is the answer complete?"""
+    def _body_ended(self, error: APIConnectionError | None) -> None:
+        """The body has ended: regularly, in silence or broken off. Is the answer complete?"""
         answer, silent = self.answer, isinstance(error, APITimeoutError)
         whole = answer.finished if error is None else answer.complete
         if whole and (error is None or silent or not answer.expects_more):
             self._finish()
         elif self._suspect is not None:
-            self.fail(self._told_failure(self._suspect), error)
+            self.fail(self._reported_failure(self._suspect), error)
         elif error is not None and silent:
             self.fail(error)
         elif error is None and answer.empty and self._is_something_else():
@@ -251,35 +251,35 @@ class Receiver:
             msg = f"The stream ended before the answer was complete{answer.progress}.{reason}"
             self.fail(StreamInterruptedError(msg), error)
 
-    # --- what to say ---
+    # --- errors ---
 
-    def _told_failure(self, value: object) -> APIError:
+    def _reported_failure(self, value: object) -> APIError:
         return object_error(redacted(value, self._secret), self.meta.headers)
 
     def _is_something_else(self) -> bool:
-        """Whether what came, without any event, may not have been meant as an event stream."""
+        """Whether a body without any event may not have been meant as an event stream."""
         return bool(self._decoder.stray) or self._content_type not in ("text/event-stream", "")
 
     def _no_answer(self) -> APIError:
-        """The error for a stream that ended properly but was empty."""
+        """The error for a stream that ended regularly but was empty."""
         if not self._is_something_else():
             return APIResponseValidationError("The stream ended without an answer.")
-        said = b"\n".join(self._decoder.stray).decode("utf-8", "replace")
-        return self._other_answer(redacted(said, self._secret))
+        text = b"\n".join(self._decoder.stray).decode("utf-8", "replace")
+        return self._other_answer(redacted(text, self._secret))
 
     def _other_answer(self, value: object) -> APIError:
         """The error for something that is neither an event stream nor an error object."""
-        words = words_of(value) if isinstance(value, str) else ""
-        said = f": {quoted(words)}" if words else ""
+        message = message_in(value) if isinstance(value, str) else ""
+        quote = f": {quoted(message)}" if message else ""
         msg = (
             f"The server answered stream=True with {self._content_type or 'something else'}, "
-            f"not with an event stream{said}. Ask without stream, or check the base_url."
+            f"not with an event stream{quote}. Leave out stream, or check the base_url."
         )
         return APIResponseValidationError(msg, status_code=self.meta.status, body=value)
 
 
 def _is_event(line: bytes) -> bool:
-    """Whether one line of an event's data is a complete event by itself."""
+    """Whether a line of an event's data is a complete event by itself."""
     if is_done(line):
         return True
     try:

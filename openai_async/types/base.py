@@ -1,7 +1,7 @@
-"""What every response object can do: give back the JSON it came from, and the fields nobody knew.
+"""What every response object can do: return the JSON it was made from, and its unknown fields.
 
-An object is the parsed JSON plus typed attributes over it. The JSON is kept, not rebuilt:
-`.to_dict()` is exactly what came, and `.extra` is found only when somebody asks.
+An object is the parsed JSON with typed attributes on top. The JSON is kept, not rebuilt:
+`.to_dict()` is exactly what was received, and `.extra` is computed only on access.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def note_change(instance: APIObject, attribute: attrs.Attribute[Any], value: Any) -> Any:
-    """An attribute that is set later changes the JSON beside it, also as its parents see it."""
+    """Setting an attribute updates the JSON too, which parent objects share."""
     if instance._raw is not None:
         instance._raw[attribute.name] = _plain(value)
     return value
@@ -33,31 +33,31 @@ def note_change(instance: APIObject, attribute: attrs.Attribute[Any], value: Any
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class APIObject:
-    """A JSON object of the API. Attributes hold what is known, `.extra` the rest.
+    """A JSON object of the API. Attributes hold the known fields, `.extra` the rest.
 
-    What the server leaves out or sends as `null` is the attribute's default; enums are plain
-    strings, so that a value newer than this package is no error.
+    A field that the server leaves out or sends as `null` has its default. Enums are plain strings,
+    so that a value newer than this package is not an error.
     """
 
-    # The key without which a top-level answer is something else; "" where any object will do.
+    # The key that a top-level response of this type must have; "" if any object will do.
     _requires: ClassVar[str] = ""
 
-    # How each field is read; set with the first object of the class (`structuring`).
+    # How each field is converted; set when the first object of the class is made (`structuring`).
     _converters: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
 
     _raw: dict[str, Any] | None = field(
         default=None, init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP
     )
 
-    # A class may have a class method `_prepared`: the JSON object that comes in, with misplaced
-    # fields moved to where they belong.
+    # A class may have a class method `_prepared`, which returns the received JSON object with
+    # misplaced fields moved to where they belong.
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The object of a JSON object, as if a server had sent it: `to_dict()` gives it back.
+        """Make an object from parsed JSON, as if a server had sent it: `to_dict()` returns it.
 
         Raises:
-            ValueError: `data` does not have the shape of one.
+            ValueError: `data` does not have the right shape.
 
         Example::
 
@@ -65,8 +65,8 @@ class APIObject:
         """
         return structurer(cls)(dict(data) if isinstance(data, Mapping) else data)
 
-    # Written once, for all, and not by attrs for each of 36 classes: that would be a fifth of the
-    # time that importing this package takes.
+    # Written once for all classes. If attrs wrote it for each of the 36, that would be a fifth of
+    # the time that importing this package takes.
 
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
@@ -74,7 +74,7 @@ class APIObject:
         fields = attrs.fields(type(self))
         return all(getattr(self, a.name) == getattr(other, a.name) for a in fields if a.eq)
 
-    # Objects that change have no hash.
+    # Mutable objects have no hash.
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
@@ -86,7 +86,7 @@ class APIObject:
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __copy__(self) -> Self:
-        # With JSON of its own: what is changed in the copy is not changed in the original.
+        # With its own JSON: changing the copy does not change the original.
         twin = object.__new__(type(self))
         for a in attrs.fields(type(self)):
             object.__setattr__(twin, a.name, getattr(self, a.name))
@@ -95,10 +95,10 @@ class APIObject:
         return twin
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object that came, as a copy; for an object built by hand, its fields.
+        """A copy of the JSON object that was received; for an object built by hand, its fields.
 
-        What has been changed since is in it: attributes that were set, lists of objects that were
-        changed in place, and all that below.
+        It includes later changes: attributes that were set and lists of objects that were changed
+        in place, at any depth.
         """
         return _copied(self._json())
 
@@ -107,11 +107,11 @@ class APIObject:
         data = self._json()
         try:
             return orjson.dumps(data).decode()
-        except TypeError:  # lone surrogates, of a server that splits emoji; very deep nesting
+        except TypeError:  # lone surrogates, where a server split an emoji; very deep nesting
             return json.dumps(data, separators=(",", ":"))
 
     def _json(self) -> dict[str, Any]:
-        """`to_dict()`, but what has not changed is shared with what came."""
+        """`to_dict()`, but sharing what has not changed with the received JSON."""
         if self._raw is None:
             fields = {name: getattr(self, name) for name in _known(type(self))}
             return {name: _plain(value) for name, value in fields.items() if value is not None}
@@ -124,10 +124,10 @@ class APIObject:
 
     @property
     def extra(self) -> dict[str, Any]:
-        """The fields that came but that no attribute shows: either there is no attribute, as for
-        `reasoning_content`, or the value has the wrong shape and the attribute its default.
+        """The received fields that no attribute shows: either there is no such attribute, as for
+        `reasoning_content`, or the value has the wrong shape and the attribute has its default.
         """
-        structurer(type(self))  # sets _converters, even if this process has only unpickled so far
+        structurer(type(self))  # sets _converters, even if this process has only unpickled objects
         known = _known(type(self))
         return _copied(
             {k: v for k, v in (self._raw or {}).items() if k not in known or self._is_misfit(k, v)}
@@ -146,14 +146,14 @@ class APIObject:
 
 @frozen(kw_only=True, weakref_slot=False)
 class ResponseMeta:
-    """How an answer came: everything that is not in its JSON.
+    """How a response arrived: everything that is not in its JSON.
 
     Attributes:
         request_id: the server's `x-request-id`.
         status: the HTTP status.
         headers: the response's headers (case-insensitive).
         attempts: how many times the request was sent.
-        elapsed: seconds from the call to the end of the answer, retries included; for a stream,
+        elapsed: seconds from the call to the end of the response, retries included; for a stream,
             to its first chunk.
     """
 
@@ -168,8 +168,8 @@ class ResponseMeta:
 
     @property
     def rate_limits(self) -> RateLimits | None:
-        """The server's limits, if its headers tell them."""
-        from .rate_limits import RateLimits  # its classes take a millisecond to make
+        """The server's rate limits, if its headers state them."""
+        from .rate_limits import RateLimits  # its classes take a millisecond to create
 
         return RateLimits.from_headers(self.headers)
 
@@ -184,20 +184,20 @@ def _meta(status: int, headers: Mapping[str, str], attempts: int, elapsed: float
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class APIResponse(APIObject):
-    """The object at the top of an answer; `.meta` tells how it came."""
+    """The top-level object of a response; `.meta` describes how it arrived."""
 
     @classmethod
-    def _is_meant_by(cls, value: dict[str, Any]) -> bool:
-        """Whether a JSON object is one of these."""
+    def _matches(cls, value: dict[str, Any]) -> bool:
+        """Whether a JSON object is a response of this type."""
         return not cls._requires or cls._requires in value
 
     @classmethod
-    def _says_it_failed(cls, value: dict[str, Any]) -> bool:
-        """Whether an answer says, in its own way, that it failed."""
+    def _reports_failure(cls, value: dict[str, Any]) -> bool:
+        """Whether a response reports a failure in a way of its own."""
         return False
 
     def _unreadable(self) -> Any:
-        """What the reader came for and could not be read; `None` if everything could."""
+        """The essential part of the response that could not be read; `None` if all of it could."""
         return None
 
     meta: ResponseMeta = field(
@@ -206,7 +206,7 @@ class APIResponse(APIObject):
 
 
 def _known(cls: type[APIObject]) -> list[str]:
-    """The names of the fields that stand in the JSON."""
+    """The names of the fields that are in the JSON."""
     return [a.name for a in attrs.fields(cls) if a.init]
 
 
@@ -223,26 +223,26 @@ def _holds_objects(kind: Any) -> bool:
 
 
 def _current(value: object, came: object) -> object:
-    """The JSON of a field that holds objects: `came`, if they are still those made of it."""
+    """The JSON of a field that holds objects: `came`, if they are still those made from it."""
     if isinstance(value, APIObject):
-        # Missing, null, or of the wrong shape: the attribute has its default.
+        # It was missing, null or of the wrong shape, and the attribute still has its default.
         missing = value._raw is None and value == type(value)()
         return came if missing else value._json()
     if not isinstance(value, list) or not (value or isinstance(came, list)):
         return came
     if isinstance(came, dict) and [id(getattr(item, "_raw", None)) for item in value] == [id(came)]:
-        return came  # one call, not in a list
-    # Nothing is made of an item that is not an object: a null, or a stray item among tool calls.
+        return came  # a single object, not in a list
+    # Items that are not objects were skipped: a null, or a stray item among tool calls.
     made = [item for item in came if type(item) is dict] if isinstance(came, list) else []
     if [id(getattr(item, "_raw", None)) for item in value] != [id(item) for item in made]:
         return _plain(value)
-    # The same objects in the same order. A null has none: it stays where it was.
+    # The same objects in the same order. Items that are not objects stay where they were.
     items = iter(value)
     return [_plain(next(items)) if type(item) is dict else item for item in cast(list[Any], came)]
 
 
 def _plain(value: object) -> object:
-    """A value as JSON has it."""
+    """A value as plain JSON."""
     if isinstance(value, APIObject):
         return value._json()
     if isinstance(value, list):
@@ -253,5 +253,5 @@ def _plain(value: object) -> object:
 def _copied(value: dict[str, Any]) -> dict[str, Any]:
     try:
         return copy.deepcopy(value)
-    except RecursionError:  # deeper than anybody reads
+    except RecursionError:  # nested too deep to copy
         return dict(value)

@@ -1,6 +1,6 @@
-"""The answers of the Chat Completions API, whole and streamed.
+"""The responses of the Chat Completions API, whole and streamed.
 
-https://platform.openai.com/docs/api-reference/chat - what is sent is in `chat_params`.
+https://platform.openai.com/docs/api-reference/chat - the parameters are in `chat_params`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ FinishReason: TypeAlias = (
 )
 
 
-# --- usage and logprobs, the same whole and streamed --------------------------------------------
+# --- usage and logprobs, whole or streamed ------------------------------------------------------
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class CompletionTokensDetails(APIObject):
-    """Where completion tokens went."""
+    """What the completion tokens were used for."""
 
     accepted_prediction_tokens: int | None = None
     audio_tokens: int | None = None
@@ -33,7 +33,7 @@ class CompletionTokensDetails(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class PromptTokensDetails(APIObject):
-    """Where prompt tokens went."""
+    """What the prompt tokens were used for."""
 
     audio_tokens: int | None = None
     cached_tokens: int | None = None
@@ -55,7 +55,7 @@ class CompletionUsage(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class TopLogprob(APIObject):
-    """One of the likeliest tokens at a position."""
+    """One of the most likely tokens at a position."""
 
     token: str = ""
     logprob: float = 0.0
@@ -70,7 +70,7 @@ class ChatCompletionTokenLogprob(APIObject):
     logprob: float = 0.0
     """Natural logarithm; -9999.0 stands for "very unlikely"."""
     bytes: list[int] | None = None
-    """The token's UTF-8 bytes: characters may be spread over several tokens."""
+    """The token's UTF-8 bytes: a character may be spread over several tokens."""
     top_logprobs: list[TopLogprob] = Factory(list)
 
 
@@ -87,16 +87,16 @@ class ChoiceLogprobs(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Function(APIObject):
-    """The function a model calls."""
+    """The function that the model calls."""
 
     name: str = ""
     arguments: str = ""
-    """JSON text as the model wrote it, which need not be valid."""
+    """JSON text as the model wrote it; it may be invalid."""
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Custom(APIObject):
-    """The custom tool a model calls."""
+    """The custom tool that the model calls."""
 
     name: str = ""
     input: str = ""
@@ -104,7 +104,7 @@ class Custom(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletionMessageFunctionToolCall(APIObject):
-    """A call of a function tool."""
+    """A call to a function tool."""
 
     id: str = ""
     type: Literal["function"] = "function"
@@ -117,7 +117,7 @@ class ChatCompletionMessageFunctionToolCall(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletionMessageCustomToolCall(APIObject):
-    """A call of a custom tool."""
+    """A call to a custom tool."""
 
     id: str = ""
     type: Literal["custom"] = "custom"
@@ -141,7 +141,7 @@ class AnnotationURLCitation(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Annotation(APIObject):
-    """A remark on a part of the message."""
+    """An annotation of part of the message."""
 
     type: str = "url_citation"
     url_citation: AnnotationURLCitation | None = None
@@ -153,7 +153,7 @@ class ChatCompletionAudio(APIObject):
 
     id: str = ""
     data: str = ""
-    """Base64 of the audio, in the format that was asked for."""
+    """The audio in base64, in the format that was requested."""
     expires_at: int = 0
     """Unix time, in seconds."""
     transcript: str = ""
@@ -161,7 +161,7 @@ class ChatCompletionAudio(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletionMessage(APIObject):
-    """What the model said. It may stand in the `messages` of the next request as it is."""
+    """The model's message. It can be put into the `messages` of the next request as it is."""
 
     role: str = "assistant"
     content: str | None = field(default=None, metadata={"read": content_text, "as_is": str})
@@ -201,7 +201,7 @@ class ModerationOutcome(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletionModeration(APIObject):
-    """Moderation of what went in and what came out, when it was asked for."""
+    """Moderation of the input and the output, if it was requested."""
 
     input: ModerationOutcome | None = None
     output: ModerationOutcome | None = None
@@ -212,7 +212,7 @@ class ChatCompletionModeration(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Choice(APIObject):
-    """One answer; there are `n` of them."""
+    """One answer out of `n`."""
 
     index: int = 0
     finish_reason: FinishReason | None = field(default=None, metadata={"read": finish_reason})
@@ -224,7 +224,7 @@ class Choice(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletion(APIResponse):
-    """A whole answer."""
+    """A complete answer."""
 
     _requires: ClassVar[str] = "choices"
 
@@ -241,11 +241,11 @@ class ChatCompletion(APIResponse):
     moderation: ChatCompletionModeration | None = None
 
     @classmethod
-    def _is_meant_by(cls, value: dict[str, Any]) -> bool:
+    def _matches(cls, value: dict[str, Any]) -> bool:
         return value.get("choices") is not None
 
     @classmethod
-    def _says_it_failed(cls, value: dict[str, Any]) -> bool:
+    def _reports_failure(cls, value: dict[str, Any]) -> bool:
         choices = value.get("choices")
         return type(choices) is list and any(map(fails, [*choices, value.get("x_groq")]))
 
@@ -260,15 +260,15 @@ class ChatCompletion(APIResponse):
 
     @classmethod
     def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """With a message on each choice, even where a gateway has put a `delta`."""
+        """The response with a `message` in each choice, even where a gateway sent a `delta`."""
         choices = value.get("choices")
         if type(choices) is not list or not any(map(_has_delta_only, choices)):
             return value
-        mended = [
+        fixed = [
             {**choice, "message": choice["delta"]} if _has_delta_only(choice) else choice
             for choice in choices
         ]
-        return {**value, "choices": mended}
+        return {**value, "choices": fixed}
 
     @property
     def text(self) -> str:
@@ -346,15 +346,15 @@ class ChatCompletionChunk(APIObject):
     service_tier: str | None = None
     system_fingerprint: str | None = None
     obfuscation: str | None = None
-    """Padding that hides the length of the text from who watches the line."""
+    """Padding that hides the length of the text from anyone watching the network."""
     moderation: ChatCompletionModeration | None = None
-    _told: str | None = field(
+    _text: str | None = field(
         default=None, init=False, repr=False, eq=False, on_setattr=setters.NO_OP
     )
 
     @property
     def text(self) -> str:
         """The text this chunk adds to choice 0; "" if none."""
-        if self._told is not None:  # it is not in a delta
-            return self._told
+        if self._text is not None:  # the text is not in a delta
+            return self._text
         return "".join(c.delta.content or "" for c in self.choices if c.index == 0)

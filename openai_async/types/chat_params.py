@@ -1,8 +1,7 @@
-"""What a chat completion request may hold: every parameter, every kind of message, part and tool.
+"""The parameters of a chat completion request, with every kind of message, part and tool.
 
 https://platform.openai.com/docs/api-reference/chat/create - names and shapes are the API's own, so
-the dicts of its documentation can be pasted. Checking is the type checker's business, and the
-server's.
+that dicts can be pasted from its documentation. The type checker and the server check them.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from .chat import ChatCompletionMessage, ChatCompletionMessageToolCall
 
 
 class PromptCacheBreakpoint(TypedDict):
-    """Marks the end of a prefix that can be used again."""
+    """Marks the end of a prefix that can be reused."""
 
     mode: Literal["explicit"]
 
@@ -35,7 +34,7 @@ class ImageURL(TypedDict, total=False):
 
 
 class ContentPartImage(TypedDict, total=False):
-    """What `image_part()` makes."""
+    """What `image_part()` returns."""
 
     type: Required[Literal["image_url"]]
     image_url: Required[ImageURL]
@@ -312,30 +311,31 @@ class WebSearchOptions(TypedDict, total=False):
 
 
 class _Required(TypedDict):
-    # A class of its own: `Required[...]` in an annotation that is not evaluated would be seen by
-    # type checkers, but not stand in `__required_keys__`.
+    # A separate class: type checkers understand `Required[...]` in annotations that are not
+    # evaluated, but `__required_keys__` does not list such keys.
     messages: Sequence[ChatCompletionMessageParam]
     model: str
 
 
 class ChatCompletionParams(_Required, RequestOptions, total=False):
-    """The parameters of `chat.completions.create`, `stream` apart.
+    """The parameters of `chat.completions.create`, except `stream`.
 
-    What is left out is not sent; `None` is sent as `null`.
+    Parameters that are left out are not sent; `None` is sent as `null`.
     """
 
     audio: AudioOutput | None
     frequency_penalty: float | None
     function_call: Literal["none", "auto"] | Named
-    """Deprecated by the API: `tool_choice`."""
+    """Deprecated by the API in favour of `tool_choice`."""
     functions: Sequence[FunctionDefinition]
-    """Deprecated by the API: `tools`."""
+    """Deprecated by the API in favour of `tools`."""
     logit_bias: Mapping[str, int] | Mapping[int, int] | None
     """Token id -> bias from -100 to 100."""
     logprobs: bool | None
     max_completion_tokens: int | None
     max_tokens: int | None
-    """Deprecated by the API: `max_completion_tokens`. Most other servers know only this one."""
+    """Deprecated by the API in favour of `max_completion_tokens`, but most other servers
+    know only this one."""
     metadata: Mapping[str, str] | None
     modalities: Sequence[Literal["text", "audio"]] | None
     moderation: Moderation | None
@@ -346,7 +346,7 @@ class ChatCompletionParams(_Required, RequestOptions, total=False):
     prompt_cache_key: str | None
     prompt_cache_options: PromptCacheOptions
     prompt_cache_retention: Literal["in_memory", "24h"] | None
-    """Deprecated by the API: `prompt_cache_options`."""
+    """Deprecated by the API in favour of `prompt_cache_options`."""
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
     response_format: ResponseFormatText | ResponseFormatJSONSchema | ResponseFormatJSONObject
     safety_identifier: str | None
@@ -361,6 +361,6 @@ class ChatCompletionParams(_Required, RequestOptions, total=False):
     top_logprobs: int | None
     top_p: float | None
     user: str
-    """Deprecated by the API: `safety_identifier` and `prompt_cache_key`."""
+    """Deprecated by the API in favour of `safety_identifier` and `prompt_cache_key`."""
     verbosity: Literal["low", "medium", "high"] | None
     web_search_options: WebSearchOptions

@@ -1,4 +1,4 @@
-"""The Images API: what it takes, and the pictures it gives.
+"""The Images API: its parameters, and the pictures it returns.
 
 https://platform.openai.com/docs/api-reference/images
 """
@@ -25,15 +25,15 @@ from ..images.format import ImageFormat, image_format
 from ..options import RequestOptions
 from .base import APIObject, APIResponse, note_change
 
-# Formats that notebooks show if they get them as base64.
-_SHOWN = frozenset({"png", "jpeg", "gif", "webp", "bmp"})
+# Formats that notebooks can display from base64.
+_DISPLAYABLE = frozenset({"png", "jpeg", "gif", "webp", "bmp"})
 _LINK = re.compile(r"\s*https?:", re.IGNORECASE)
 
 
 class Downloader:
-    """Fetches the picture behind a URL; a client gives it to the pictures it makes.
+    """Downloads the picture at a URL; clients attach one to the pictures they return.
 
-    It stays behind when a picture is pickled: a client cannot travel to another process.
+    It is left out when a picture is pickled: a client cannot be sent to another process.
     """
 
     def __init__(self, fetch: Callable[[str], Awaitable[bytes]]) -> None:
@@ -51,17 +51,17 @@ def _no_downloader() -> None:
 
 
 class _Required(TypedDict):
-    # Apart from the rest, so that it stands in `__required_keys__`: see `chat_params`.
+    # A separate class, so that `__required_keys__` lists it: see `chat_params`.
     prompt: str
 
 
 class ImageGenerateParams(_Required, RequestOptions, total=False):
-    """The parameters of `images.generate`, `stream` apart. What is left out is not sent."""
+    """The parameters of `images.generate`, except `stream`. Those left out are not sent."""
 
     model: str | None
     n: int | None
     size: str | None
-    # Any text is allowed where new models bring new values; known ones are listed for editors.
+    # Any text is allowed where new models add new values; known ones are listed for editors.
     quality: Literal["standard", "hd", "low", "medium", "high", "xhigh", "max", "auto"] | str | None
     style: Literal["vivid", "natural"] | None
     response_format: Literal["url", "b64_json"] | None
@@ -102,7 +102,7 @@ class ImagesUsage(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class _Picture(APIObject):
-    """A picture in base64 or behind a URL."""
+    """A picture in base64 or at a URL."""
 
     b64_json: str | None = field(default=None, repr=_short)
     _download: Downloader | None = field(
@@ -122,10 +122,9 @@ class _Picture(APIObject):
 
     @property
     def format(self) -> ImageFormat | None:
-        """The format, such as "png" or "jpeg": told from the bytes, whatever was asked for.
+        """The format, such as "png" or "jpeg": detected from the bytes, whatever was requested.
 
-        `None` for a format that is not known here, and for a picture behind a `url` until it has
-        been read or saved.
+        `None` for an unknown format, and for a picture at a `url` until it has been read or saved.
         """
         if self._format is None and (places := self._places()):
             return image_format(start_of(places[0][1]))
@@ -136,12 +135,12 @@ class _Picture(APIObject):
 
         Raises:
             APIError: the download failed.
-            APIResponseValidationError: neither holds a picture: it is not base64, or there is a
-                page or message in its place.
+            APIResponseValidationError: neither holds a picture, but text that is not base64, or a
+                web page or message.
         """
         *better, last = self._places() or [("", "")]
         for place in better:
-            with suppress(APIResponseValidationError):  # damaged: the other one may be intact
+            with suppress(APIResponseValidationError):  # damaged: the other field may be intact
                 return await self._read(*place)
         return await self._read(*last)
 
@@ -152,7 +151,7 @@ class _Picture(APIObject):
         if not _LINK.match(text):
             data = await asyncio.to_thread(picture_in, name, text)
         elif self._download is None:
-            msg = "This picture has no client that could download its url: do it with your own."
+            msg = "This picture has no client to download its url with: download it yourself."
             raise OpenAIError(msg)
         else:
             data = await self._download.fetch(text)
@@ -162,7 +161,7 @@ class _Picture(APIObject):
     async def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to `path`, whole or not at all; returns the path.
 
-        The path is looked at before anything is downloaded. An existing file is replaced and keeps
+        The path is checked before anything is downloaded. An existing file is replaced and keeps
         its mode; a symbolic link is followed.
 
         Raises:
@@ -176,20 +175,20 @@ class _Picture(APIObject):
         try:
             await asyncio.to_thread(_write, target, data, abandoned)
         except asyncio.CancelledError:
-            abandoned.set()  # the thread goes on, but must not replace the file any more
+            abandoned.set()  # the thread goes on, but must no longer replace the file
             raise
         return Path(path)
 
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> dict[str, str] | None:
-        """How notebooks show it: the picture itself, or an <img> that loads its URL."""
+        """How notebooks display it: the picture itself, or an <img> that loads its URL."""
         for name, text in self._places()[:1]:
             if _LINK.match(text):
                 return {"text/html": f'<img src="{html.escape(text)}">', "text/plain": repr(self)}
             with suppress(APIResponseValidationError):
                 data = picture_in(name, text)
-                if (kind := image_format(data)) in _SHOWN:
+                if (kind := image_format(data)) in _DISPLAYABLE:
                     shown = base64.b64encode(data).decode()
                     return {f"image/{kind}": shown, "text/plain": repr(self)}
         return None
@@ -200,9 +199,9 @@ class Image(_Picture):
     """A generated picture."""
 
     url: str | None = field(default=None, repr=_short_url)
-    """OpenAI's are good for 60 minutes. Some servers write the picture itself here (`data:`)."""
+    """OpenAI's URLs expire after 60 minutes. Some servers put the picture itself here (`data:`)."""
     revised_prompt: str | None = None
-    """The prompt that dall-e-3 made of yours."""
+    """The prompt as dall-e-3 rewrote it."""
 
     def _url(self) -> str | None:
         return self.url
@@ -226,7 +225,7 @@ class ImagesResponse(APIResponse):
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> dict[str, str] | None:
-        """A notebook shows the first picture."""
+        """Notebooks display the first picture."""
         return self.data[0]._repr_mimebundle_(include, exclude) if self.data else None
 
 
@@ -242,7 +241,7 @@ class _ImageEvent(_Picture):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ImageGenPartialImageEvent(_ImageEvent):
-    """A picture in the making."""
+    """A partial picture."""
 
     type: Literal["image_generation.partial_image"] = "image_generation.partial_image"
     partial_image_index: int = 0
@@ -260,17 +259,17 @@ ImageGenStreamEvent: TypeAlias = ImageGenPartialImageEvent | ImageGenCompletedEv
 
 
 def _checked_target(path: object) -> Path:
-    """The file that `path` leads to, if one can be written there."""
+    """The file that `path` points to, if it can be written."""
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        msg = f"path is {path!r}: name the file to write."
+        msg = f"path is {path!r}: pass the path of the file to write."
         raise InvalidArgumentError(msg)
     try:
-        target = Path(path).resolve()  # through symbolic links, which are not to be replaced
+        target = Path(path).resolve()  # follow symbolic links: they must not be replaced
         if target.is_dir():
-            msg = f"{str(path)!r} is a directory: name the file to write."
+            msg = f"{str(path)!r} is a directory: pass the path of a file."
             raise InvalidArgumentError(msg)
         if target.exists() and not target.is_file():
-            msg = f"{str(path)!r} is a device or pipe: write what .read() gives to it."
+            msg = f"{str(path)!r} is a device or pipe: write the bytes from .read() to it."
             raise InvalidArgumentError(msg)
         if not target.parent.is_dir():
             msg = f"There is no directory {str(target.parent)!r}: create it first."
@@ -278,14 +277,14 @@ def _checked_target(path: object) -> Path:
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         if isinstance(error, InvalidArgumentError):
             raise
-        msg = f"{path!r} is no usable path: {getattr(error, 'strerror', None) or error}."
+        msg = f"{path!r} is not a valid path: {getattr(error, 'strerror', None) or error}."
         raise InvalidArgumentError(msg) from error
     return target
 
 
 def _write(target: Path, data: bytes, abandoned: threading.Event) -> None:
-    """Write beside the target and rename: a reader sees the old file or the new one."""
-    # The name is cut so that the longest name a file may have leaves room for what is added.
+    """Write a temporary file and rename it: a reader sees the old file or the new one."""
+    # The name is cut, so that even the longest file name leaves room for what is added.
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
     try:
         try:

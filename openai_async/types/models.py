@@ -12,7 +12,7 @@ from .base import APIResponse, note_change
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Model(APIResponse):
-    """A model that can be asked."""
+    """A model that the server offers."""
 
     _requires: ClassVar[str] = "id"
 
@@ -46,7 +46,7 @@ class ModelList(APIResponse):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ModelDeleted(APIResponse):
-    """What `models.delete()` answers."""
+    """The response of `models.delete()`."""
 
     _requires: ClassVar[str] = "id"
 

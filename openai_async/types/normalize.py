@@ -1,7 +1,7 @@
-"""What servers mean: the one reading of text, finish reasons and arguments that all readers share.
+"""How text, finish reasons and arguments are read from what different servers send.
 
-Pure functions of parsed JSON. `chunk.text`, `text()`, `completion()` and the plain answer all use
-them, and so agree on the same content.
+Pure functions of parsed JSON. `chunk.text`, `text()`, `completion()` and whole answers all use
+them, and so agree on the content.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
-# What servers write instead of null.
+# What some servers send instead of null.
 _NO_FINISH = frozenset({"", "null", "none", "undefined"})
-# Content parts that are text to be read. Thinking, references and pictures are not.
+# Content parts that hold the text of the answer. Thinking, references and pictures do not.
 _TEXT_PARTS = frozenset({None, "text", "output_text"})
-# The keys that belong in the function of a call.
+# The keys that belong inside the function of a call.
 _OF_FUNCTION = ("name", "arguments", "input")
 # How deep lists of parts may be nested; no server sends even two levels.
 _MAX_DEPTH = 8
 
 
 def finish_reason(value: object) -> str | None:
-    """Why a choice has ended; `None` if it has not, however the server writes that."""
+    """Why a choice has ended; `None` if it has not, whatever the server sends for that."""
     if type(value) is not str or value.strip().lower() in _NO_FINISH:
         return None
     return value
 
 
 def fails(choice: object) -> bool:
-    """Whether a choice, whole or streamed, says that it failed, as OpenRouter's do."""
+    """Whether a choice, whole or streamed, reports a failure, as OpenRouter's do."""
     return type(choice) is dict and (
         is_error_object(choice.get("error")) or choice.get("finish_reason") == "error"
     )
@@ -39,7 +39,7 @@ def is_error_object(value: object) -> bool:
 
 
 def content_text(value: Any, depth: int = 0) -> str | None:
-    """The text of a content: a string, a part, or a list of both; `None` if it has none.
+    """The text of a `content`: a string, a part, or a list of both; `None` if it has none.
 
     Mistral and its relays send `[{"type": "text", "text": "..."}]`, with thinking and references
     among the parts, and plain strings in between.
@@ -60,12 +60,12 @@ def content_text(value: Any, depth: int = 0) -> str | None:
 
 
 def arguments_text(value: Any) -> str:
-    """The arguments of a call as JSON text, as the API has them; some servers send the object."""
+    """The arguments of a call as JSON text, as in the API; some servers send the object itself."""
     return value if type(value) is str else json.dumps(value)
 
 
 def as_call(piece: dict[str, Any]) -> dict[str, Any]:
-    """A tool call whose name and arguments, if next to the id, are moved into its function."""
+    """A tool call with its name and arguments moved into its function if they are beside the id."""
     function = piece.get("function")
     if (function and type(function) is not str) or piece.get("custom"):
         return piece
@@ -81,5 +81,5 @@ def as_call(piece: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_usage(value: object) -> bool:
-    """Whether it says how many tokens were used: an object with a number other than zero."""
+    """Whether a value states how many tokens were used: an object with a non-zero number."""
     return type(value) is dict and any(type(n) in (int, float) and n for n in value.values())

@@ -1,4 +1,4 @@
-"""What a server says of its limits in the headers of each answer."""
+"""The rate limits that a server states in the headers of each response."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 from attrs import frozen
 
-# More is no count of anything, and may be too much for a float, or for `int` itself.
+# A longer number is not a plausible count, and may be too large for a float, or for `int` itself.
 MAX_DIGITS = 15
-# Seconds. OpenAI's windows are a day at most. A bare number above it is a moment, which some
-# gateways send as a unix time in seconds or milliseconds. It is not converted: which of them it
-# is, and whether the clocks agree, would be guessed.
+# Seconds. OpenAI's windows are a day at most. A bare number above that is a point in time: some
+# gateways send a Unix time in seconds or milliseconds. It is not converted: which of the two it is,
+# and whether the clocks agree, could only be guessed.
 MAX_BARE = 86_400.0
 
 
 @frozen(kw_only=True)
 class RateLimits:
-    """The server's own account of its limits, from the `x-ratelimit-*` headers.
+    """The server's limits, as stated in its `x-ratelimit-*` headers.
 
     Attributes:
         limit_requests, limit_tokens: how many the window allows.
         remaining_requests, remaining_tokens: how many of them are left.
-        reset_requests, reset_tokens: seconds until the window is full again.
+        reset_requests, reset_tokens: seconds until all of them are available again.
 
     https://platform.openai.com/docs/guides/rate-limits
     """
@@ -37,7 +37,7 @@ class RateLimits:
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> RateLimits | None:
-        """What the headers say; `None` if they say nothing."""
+        """The limits in the headers; `None` if there are none."""
         found: dict[str, Any] = {}
         for what in ("requests", "tokens"):
             for part in ("limit", "remaining"):
@@ -51,14 +51,15 @@ class RateLimits:
 
 @frozen(kw_only=True)
 class ModelPace:
-    """What a client with a `RateLimit` knows of one model: `client.rate_limits[model]`.
+    """What a client with a `RateLimit` knows about one model: `client.rate_limits[model]`.
 
     Attributes:
-        requests_per_minute, tokens_per_minute: how fast they leave at present; `None` is at once.
-        server: what the latest answer's headers said; `None` if they said nothing.
-        waiting: requests that wait for their turn.
-        paused: seconds until the next may leave because a 429 said so; 0 for no pause.
-        rejections: how many requests were answered with 429.
+        requests_per_minute, tokens_per_minute: the current pace; `None` if requests are sent at
+            once.
+        server: the limits in the headers of the latest response; `None` if there were none.
+        waiting: how many requests are waiting for their turn.
+        paused: seconds until the next request may be sent, after a 429; 0 if not paused.
+        rejections: how many requests were rejected with 429.
     """
 
     requests_per_minute: float | None

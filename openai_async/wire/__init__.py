@@ -1,1 +1,1 @@
-"""What goes over the wire, without I/O: bytes, events and chunks to objects and exceptions."""
+"""The wire format, without I/O: bytes, events and chunks to objects and exceptions."""

@@ -1,10 +1,10 @@
-"""Putting chunks together: the completion that a stream's deltas add up to.
+"""Assembles the chunks of a stream into a completion.
 
-Works on the parsed JSON and not on typed objects, so that what vendors add (`reasoning_content`
-and the like) is put together by the same rules as what the API describes. Text is kept in pieces
-and joined once: the cost is linear in the length of the stream. Tool calls are in `call_assembly`.
+It works on parsed JSON and not on typed objects, so that vendors' fields (`reasoning_content` and
+the like) are assembled by the same rules as those of the API. Text is kept in pieces and joined
+once: the cost is linear in the length of the stream. Tool calls are in `call_assembly`.
 
-An empty value counts as missing: `""`, `{}`, `[]` and 0 never replace what is there.
+An empty value counts as missing: `""`, `{}`, `[]` and 0 never replace an earlier value.
 """
 
 from __future__ import annotations
@@ -18,22 +18,25 @@ from .merging import Fields, Items, index_of, joined, merge
 
 T = TypeVar("T", list[Any], dict[str, Any])
 
-# What identifies the answer: the first value stays. Gateways repeat it, or make up another.
+# Fields that identify the answer: the first value is kept. Gateways repeat it or send another.
 _IDENTITY = frozenset({"id", "created", "model", "object"})
-# What a model says. Once a choice has its finish_reason, none of these should follow.
-_SAID = ("content", "refusal", "tool_calls", "function_call", "reasoning_content", "reasoning")
-# Types of content parts where neighbours of the same type are pieces of one part.
+# The model's output. Once a choice has its finish_reason, none of these fields should follow.
+_OUTPUT = ("content", "refusal", "tool_calls", "function_call", "reasoning_content", "reasoning")
+# Types of content parts: neighbours of the same type are pieces of one part.
 _GROWING = ("text", "thinking")
 
 
 class Assembly:
-    """Takes in chunks; gives the completion so far.
+    """Takes in chunks; returns the completion so far.
+
+    Args:
+        single: whether one choice was requested: then all pieces belong to the first, whatever
+            their index.
 
     Attributes:
-        single: whether one choice was asked for: it is the first, whatever number it has.
-        trusted: whether a finish_reason means anything: it does not in a stream in which a choice
-            went on after its own.
-        failed: whether a choice has said that it failed.
+        trusted: whether a finish_reason can be trusted: not in a stream where a choice went on
+            after its own.
+        failed: whether a choice has reported a failure.
     """
 
     __slots__ = ("_choices", "_first", "_single", "_top", "failed", "trusted")
@@ -44,7 +47,7 @@ class Assembly:
         self.failed = False
         self._top: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
-        self._first: int | None = None  # the index that a single choice came with first
+        self._first: int | None = None  # the index of the first choice
 
     @property
     def begun(self) -> int:
@@ -62,7 +65,7 @@ class Assembly:
 
     @property
     def empty(self) -> bool:
-        """Whether no part of an answer has come yet."""
+        """Whether no part of an answer has arrived yet."""
         return not self._choices and not self.has_usage
 
     @property
@@ -71,7 +74,7 @@ class Assembly:
 
     @property
     def total_tokens(self) -> int | None:
-        """What `usage` says, if it has come."""
+        """The total in `usage`, if it has arrived."""
         usage = self._top.get("usage")
         total = usage.get("total_tokens") if isinstance(usage, dict) else None
         return total if isinstance(total, int) else None
@@ -80,10 +83,10 @@ class Assembly:
         """Take in a chunk.
 
         Returns:
-            What the chunk adds to the text of choice 0, if its delta does not say so; else `None`.
+            The text that the chunk adds to choice 0, if that is not in its delta; else `None`.
 
         Raises:
-            MalformedError: it does not have the shape of a chunk.
+            MalformedError: the chunk has the wrong shape.
         """
         top = self._top
         for key, value in chunk.items():
@@ -98,8 +101,8 @@ class Assembly:
             return None
         pieces = [piece for piece in _checked(choices, list) if piece]
         if len({index_of(_checked(piece, dict)) or 0 for piece in pieces}) > 1:
-            self._single = False  # not what was asked for, but they can be told apart
-        texts, as_usual = "", True
+            self._single = False  # more than were requested, but each has its own index
+        texts, in_delta = "", True
         for piece in pieces:
             own = index = index_of(piece) or 0
             if self._single and self._first is not None:
@@ -108,23 +111,23 @@ class Assembly:
             if choice is None:
                 choice = self._choices[index] = _Choice()
                 self._first = index if self._first is None else self._first
-            elif choice.finish_reason is not None and _says_more(piece):
+            elif choice.finish_reason is not None and _has_output(piece):
                 self.trusted = False
             self.failed = self.failed or fails(piece)
             text = choice.add(piece)
             if self._single or own == 0:
-                as_usual = as_usual and text is None and own == 0
+                in_delta = in_delta and text is None and own == 0
                 texts += _text_of(piece) if text is None else text
             self._take_usage(piece)
         if "x_groq" in chunk:
             self._take_usage(chunk["x_groq"])
             self.failed = self.failed or fails(chunk["x_groq"])
-        return None if as_usual else texts
+        return None if in_delta else texts
 
     def _add_text(self, piece: Any) -> bool:
-        """Take in a piece that only continues a text, as nearly all do; `False` for all others.
+        """Take in a piece that only continues a text, as nearly all do; `False` for any other.
 
-        It does what `_Choice.add` would, for 0.4 us less.
+        It does what `_Choice.add` would do, but takes 0.4 us less.
         """
         if type(piece) is not dict or type(index := piece.get("index")) is not int:
             return False
@@ -144,13 +147,13 @@ class Assembly:
         return True
 
     def _take_usage(self, holder: Any) -> None:
-        """Kimi puts the usage of a stream on the choice, Groq in `x_groq`."""
+        """Take the usage from a choice, where Kimi puts it, or from Groq's `x_groq`."""
         usage = holder.get("usage") if type(holder) is dict else None
         if is_usage(usage) and not self.has_usage:
             self._top["usage"] = usage
 
     def completion(self) -> dict[str, Any]:
-        """The JSON of a `chat.completion`, as a plain request would have got it."""
+        """The JSON of a `chat.completion`, as a request without `stream` would have received it."""
         top = {k: v for k, v in self._top.items() if k not in ("object", "obfuscation")}
         return top | {
             "object": "chat.completion",
@@ -166,9 +169,9 @@ class _Choice:
     def __init__(self) -> None:
         self.finish_reason: str | None = None
         self._by_delta: set[str] = set()
-        """Which fields of the message have come in deltas."""
+        """The fields of the message that have arrived in deltas."""
         self._grows = False
-        """Whether each message has all of the text so far."""
+        """Whether each message repeats the whole text so far."""
         self.text: list[Any] | None = None
         """The content so far, in pieces: strings, and parts that are not text."""
         self._message = Fields(role="assistant", content=None)
@@ -176,15 +179,15 @@ class _Choice:
         self._extra: dict[str, Any] = {}
 
     def add(self, piece: dict[str, Any]) -> str | None:
-        """Take in a piece; returns its text if that is not in the delta."""
-        told = None
+        """Take in a piece; returns its text if that is not in a delta."""
+        text = None
         for key, value in piece.items():
             if value is None or key == "index":
                 continue
             if key == "delta":
                 self._add_delta(_checked(value, dict))
             elif key == "message":
-                told = self._add_message(piece)
+                text = self._add_message(piece)
             elif key == "finish_reason":
                 self.finish_reason = finish_reason(value) or self.finish_reason
             elif key == "logprobs" and type(value) is dict:
@@ -193,7 +196,7 @@ class _Choice:
                 merge(self._logprobs, value)
             else:
                 self._add_extra(key, value)
-        return told
+        return text
 
     def _add_delta(self, delta: dict[str, Any]) -> None:
         self._by_delta.update(key for key, value in delta.items() if value)
@@ -232,39 +235,43 @@ class _Choice:
                 self.text.append(part)
 
     def _add_message(self, piece: dict[str, Any]) -> str | None:
-        """A message in place of a delta: a piece, everything so far, or the whole at the end."""
+        """Take in a message instead of a delta: a piece, all so far, or the whole at the end.
+
+        Returns:
+            The text it adds, if the message is used.
+        """
         message = piece["message"]
         if piece.get("delta") or type(message) is not dict:
             return None
         ends = bool(self.finish_reason or finish_reason(piece.get("finish_reason")))
-        said = ""
+        text = ""
         for key, value in message.items():
             if key == "content":
                 held = "".join(t for t in self.text or () if type(t) is str)
-                said = self._unsaid(key, held, content_text(value) or "", ends)
-                # The first time, together with what is not text, such as thinking.
-                self._add_content(said if self.text else value)
+                text = self._new_text(key, held, content_text(value) or "", ends)
+                # The first time, including parts that are not text, such as thinking.
+                self._add_content(text if self.text else value)
             elif key == "tool_calls":
                 calls = self._message.get(key)
                 if key not in self._by_delta:
-                    self._merge({key: calls.unsaid(value) if isinstance(calls, Calls) else value})
+                    self._merge({key: calls.new_in(value) if isinstance(calls, Calls) else value})
             elif type(value) is str:
                 held = joined(self._message.get(key)) or ""
-                self._merge({key: self._unsaid(key, held, value, ends)})
+                self._merge({key: self._new_text(key, held, value, ends)})
             elif key not in self._by_delta and not self._message.get(key):
                 self._merge({key: value})
-        return said
+        return text
 
-    def _unsaid(self, key: str, held: str, said: str, ends: bool) -> str:
-        """What the text of a message adds to what has already come."""
-        if held and said.startswith(held) and said != held:
+    def _new_text(self, key: str, held: str, text: str, ends: bool) -> str:
+        """The part of a message's text that has not arrived before."""
+        if held and text.startswith(held) and text != held:
             self._grows = True
-            return said[len(held) :]
-        # After deltas it is the same text as a whole, even if spelled differently.
-        return "" if key in self._by_delta or (said == held and (self._grows or ends)) else said
+            return text[len(held) :]
+        # After deltas it is the same text again as a whole, even if spelled differently.
+        return "" if key in self._by_delta or (text == held and (self._grows or ends)) else text
 
     def _add_extra(self, key: str, value: Any) -> None:
-        """A vendor's field: lists of numbers are joined; of anything else the last value stays."""
+        """A vendor's field: lists of numbers are joined; otherwise, the last value is kept."""
         held = self._extra.get(key)
         if value and _are_numbers(value):
             if type(held) is not Items:
@@ -274,7 +281,7 @@ class _Choice:
             self._extra[key] = value
 
     def result(self) -> dict[str, Any]:
-        content = None if self.text is None else _whole(self.text)
+        content = None if self.text is None else _joined_content(self.text)
         return {
             "logprobs": None,
             **{key: joined(value) for key, value in self._extra.items()},
@@ -289,13 +296,13 @@ def _text_of(piece: dict[str, Any]) -> str:
     return (content_text(delta.get("content")) or "") if type(delta) is dict else ""
 
 
-def _says_more(piece: dict[str, Any]) -> bool:
+def _has_output(piece: dict[str, Any]) -> bool:
     delta = piece.get("delta")
-    return type(delta) is dict and any(delta.get(key) for key in _SAID)
+    return type(delta) is dict and any(delta.get(key) for key in _OUTPUT)
 
 
-def _whole(pieces: list[Any]) -> Any:
-    """The pieces of a content as one text, or as a list of parts if some are not text."""
+def _joined_content(pieces: list[Any]) -> Any:
+    """The pieces of a `content` as one text, or as a list of parts if some are not text."""
     if all(type(piece) is str for piece in pieces):
         return "".join(pieces)
     parts: list[Fields] = []
@@ -313,11 +320,11 @@ def _are_numbers(value: Any) -> bool:
 
 
 def _checked(value: Any, kind: type[T]) -> T:
-    """The value, or an empty one if it is `null` or otherwise empty: PHP's empty map is `[]`."""
+    """The value, or an empty one of this kind if it is empty or `null`: PHP writes `{}` as `[]`."""
     if not value:
         return kind()
     if not isinstance(value, kind):
-        wanted = "a list" if kind is list else "an object"
-        msg = f"The stream has a {type(value).__name__} where {wanted} belongs."
+        expected = "a list" if kind is list else "an object"
+        msg = f"The stream has a {type(value).__name__} where {expected} was expected."
         raise MalformedError(msg, value)
     return value

@@ -1,7 +1,7 @@
-"""Putting tool calls together from their pieces, however a server tells them apart.
+"""Assembles tool calls from their pieces, however a server marks which piece belongs to which.
 
 The API numbers calls by `index`, and sends the id and name with the first piece of each. Other
-servers number all of them 0, leave out the index or the id, make up an id for each piece, repeat
+servers number all of them 0, leave out the index or the id, send a new id with each piece, repeat
 the name in each piece or split it up, or send whole calls, with the arguments as an object.
 """
 
@@ -19,10 +19,10 @@ _ARGUMENTS = ("arguments", "input")
 
 
 class Calls(Items):
-    """The tool calls of an unfinished message; each remembers the `index` its pieces carry.
+    """The tool calls of an unfinished message; each remembers the `index` of its pieces.
 
     Attributes:
-        unreadable: items among them that are not calls; kept, so that nothing is lost silently.
+        unreadable: items that are not calls; kept, so that nothing is lost silently.
     """
 
     def __init__(self) -> None:
@@ -40,8 +40,8 @@ class Calls(Items):
     def _add_piece(self, piece: dict[str, Any]) -> None:
         index = index_of(piece)
         call = self._find(index, piece.get("id") or None)
-        if call is None and self and _is_tail(piece) and not _is_whole(_function(self[-1])):
-            call = self[-1]  # Nebius and Cerebras number the pieces; deepseek's tails may be off
+        if call is None and self and _continues(piece) and not _is_whole(_function(self[-1])):
+            call = self[-1]  # Nebius and Cerebras number pieces, deepseek may misnumber
         if call is None or _opens_another(call, piece):
             call = Fields(index=len(self) if index is None else index)
             self.append(call)
@@ -52,7 +52,7 @@ class Calls(Items):
                 merge_function(call[key], value)
             elif key == "id":
                 call.setdefault(key, value)
-                call[key] = call[key] or value  # the first one, which the reader has seen
+                call[key] = call[key] or value  # the first one, which the user has already seen
             elif key != "index":
                 merge(call, {key: value}, 1)
 
@@ -68,13 +68,13 @@ class Calls(Items):
         found = named or same
         return found[-1] if found else None
 
-    def unsaid(self, calls: Any) -> list[Any]:
-        """What whole calls, which may have come before, add to those here."""
-        news = [_news(self, one) for one in (calls if type(calls) is list else [calls])]
-        return [one for one in news if one is not None]
+    def new_in(self, calls: Any) -> list[Any]:
+        """The new parts of whole calls, which may have arrived before in part."""
+        parts = [_new_part(self, call) for call in (calls if type(calls) is list else [calls])]
+        return [part for part in parts if part is not None]
 
     def whole(self) -> list[Any]:
-        """Sorted by index; those with the same index in the order they came."""
+        """The calls by index; those with the same index in the order they arrived."""
         ordered = sorted(self, key=lambda call: call["index"])
         calls = [Fields({k: v for k, v in call.items() if k != "index"}) for call in ordered]
         return [*calls, *self.unreadable]
@@ -100,7 +100,7 @@ def merge_function(held: Fields, piece: dict[str, Any]) -> None:
 
 
 def _merge_name(held: Fields, name: Any) -> None:
-    """The name comes whole, repeated, growing, or in pieces before the arguments."""
+    """The name may arrive whole, repeated, growing, or in pieces before the arguments."""
     known = held.get("name")
     if not known or type(name) is not str or type(known) is not str:
         held["name"] = known or name
@@ -111,10 +111,10 @@ def _merge_name(held: Fields, name: Any) -> None:
 
 
 def _opens_another(call: Fields, piece: dict[str, Any]) -> bool:
-    """Whether a piece that would go to `call` is really the first of another call.
+    """Whether a piece that would be added to `call` is in fact the first piece of another call.
 
-    It is if it has a name, and either an id other than that of `call` or, without ids, a different
-    name or arguments of its own when those of `call` are already complete.
+    It is if it has a name and either an id that differs from that of `call` or, without ids, a
+    different name or more arguments when those of `call` are already complete.
     """
     function, held = _function(piece), _function(call)
     name, known = function.get("name"), held.get("name")
@@ -125,18 +125,18 @@ def _opens_another(call: Fields, piece: dict[str, Any]) -> bool:
         # The input of a custom tool is free text, so its end cannot be recognized.
         ended = "custom" in call or not _has_arguments(held) or _is_whole(held)
         return bool(ours != theirs and ended)
-    brings = any(function.get(key) not in (None, "") for key in _ARGUMENTS)
-    return (name != known or brings) and _is_whole(held)
+    adds = any(function.get(key) not in (None, "") for key in _ARGUMENTS)
+    return (name != known or adds) and _is_whole(held)
 
 
-def _is_tail(piece: dict[str, Any]) -> bool:
+def _continues(piece: dict[str, Any]) -> bool:
     """Whether a piece only continues a call: it has neither an id nor a name."""
     return not piece.get("id") and not _function(piece).get("name")
 
 
-def _news(held: Calls, whole: Any) -> Any:
-    """What a whole call adds: itself, or the rest of its arguments if a call here has their start;
-    `None` if the same call has already come.
+def _new_part(held: Calls, whole: Any) -> Any:
+    """The new part of a whole call: all of it, or the rest of its arguments if their start has
+    arrived; `None` if the same call has already arrived.
     """
     alone = Calls()
     alone.add(whole)
@@ -159,7 +159,7 @@ def _news(held: Calls, whole: Any) -> Any:
 
 
 def _function(call: dict[str, Any]) -> dict[str, Any]:
-    """What a call, or a piece of one, says about its function."""
+    """The function in a call or in a piece of one; {} if there is none."""
     return next((call[kind] for kind in _FUNCTIONS if isinstance(call.get(kind), dict)), {})
 
 
@@ -176,7 +176,7 @@ def _has_arguments(function: dict[str, Any]) -> bool:
 
 
 def _is_whole(function: dict[str, Any]) -> bool:
-    """Whether the arguments are a JSON object, to which nothing can be added."""
+    """Whether the arguments are a complete JSON object, to which nothing can be added."""
     pieces: list[str] = next((function[key] for key in _ARGUMENTS if function.get(key)), [])
     # The end is checked first: if a server repeats the name in each piece, this runs each time.
     last = next((piece for piece in reversed(pieces) if piece.strip()), "")

@@ -1,7 +1,7 @@
-"""Bytes to objects, objects to bytes. The one place where wire and objects meet.
+"""Bytes to objects, objects to bytes: the one place where the wire and objects meet.
 
-JSON is read and written in `jsontext`, values become objects in `structuring`. A response that is
-not an answer (not JSON, an error object, something else altogether) is recognized here.
+`jsontext` reads and writes JSON, `structuring` turns values into objects. This module recognizes
+responses that are not answers: not JSON, an error object, or something else altogether.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ..jsontext import dumps as dumps
 from ..jsontext import loads as loads
 from ..types.base import APIObject, APIResponse, ResponseMeta
 from ..types.structuring import structurer
-from ..types.values import MalformedError, misplaced, quoted, shown
+from ..types.values import MalformedError, malformed, quoted, shown
 from .assembly import Assembly
 from .failures import (
     is_error,
     object_error,
-    tells_failure,
+    reports_failure,
 )
 from .redaction import redacted
 from .sse import ServerSentEvent, events_in, is_done, is_event_stream
@@ -31,7 +31,7 @@ R = TypeVar("R", bound=APIResponse)
 
 
 def body_or_text(data: bytes) -> object:
-    """The body of a failed response: parsed if it is JSON, even as an event, else its text."""
+    """The body of a failed response: parsed if it is JSON, even inside an event, else its text."""
     with suppress(ValueError):
         return loads(data)
     if is_event_stream(data):
@@ -42,11 +42,11 @@ def body_or_text(data: bytes) -> object:
 
 
 def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = None) -> R:
-    """The body of a 2xx answer as `cls`, with its `meta`; no error will show the `secret`.
+    """The body of a 2xx response as a `cls`, with its `meta`; errors never show the `secret`.
 
     Raises:
-        APIResponseValidationError: it is no JSON, or not an object of this kind.
-        APIError: it is an error object, which some gateways send with status 200.
+        APIResponseValidationError: the body is not JSON, or not an object of this type.
+        APIError: the body is an error object, which some gateways send with status 200.
     """
     try:
         value = _whole_answer(cls, data)
@@ -56,14 +56,14 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
         raise _invalid(msg, text, meta) from error
     if is_error(value) or (isinstance(value, dict) and _fails(cls, value)):
         raise object_error(redacted(value, secret), meta.headers)
-    if not isinstance(value, dict) or not cls._is_meant_by(value):
+    if not isinstance(value, dict) or not cls._matches(value):
         value = redacted(value, secret)
-        msg = f"The answer is no {cls.__name__}: {quoted(shown(value))}."
+        msg = f"The answer is not a valid {cls.__name__}: {quoted(shown(value))}."
         raise _invalid(msg, value, meta)
     try:
         response = structurer(cls)(value)
     except MalformedError:
-        pass  # may quote the API key, and so must not be the context of what is raised
+        pass  # may quote the API key, so it must not be the context of the error below
     else:
         if (lost := response._unreadable()) is None:
             _set_meta(response, meta)
@@ -73,25 +73,25 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
 
 
 def misread(cls: type[APIObject], value: object, secret: str | None) -> APIResponseValidationError:
-    """The error of a value that `structurer(cls)` has refused, without the API key in it."""
+    """The error for a value that `structurer(cls)` has refused, without the API key."""
     try:
         structurer(cls)(redacted(value, secret))
     except MalformedError as error:
         return APIResponseValidationError(str(error), body=error.value)
-    # The key is a word of the JSON too, and taking it out has made another shape of it.
-    return APIResponseValidationError(f"The answer is no {cls.__name__}.")
+    # The API key also occurs as a word in the JSON, and removing it has changed the shape.
+    return APIResponseValidationError(f"The answer is not a valid {cls.__name__}.")
 
 
 def unreadable(calls: object, secret: str | None) -> APIResponseValidationError:
-    """The error of an answer that is only tool calls, of a shape that cannot be read."""
+    """The error for an answer that has nothing but tool calls of the wrong shape."""
     calls = redacted(calls, secret)
-    return APIResponseValidationError(str(misplaced(calls, "a list of tool calls")), body=calls)
+    return APIResponseValidationError(str(malformed(calls, "a list of tool calls")), body=calls)
 
 
 def _whole_answer(cls: type[APIResponse], data: bytes) -> Any:
-    """The JSON of an answer; ValueError if it has none. Its content type does not matter.
+    """The JSON of an answer; ValueError if it has none. The content type does not matter.
 
-    Gateways append `data: [DONE]` to it, or send a stream although none was asked for.
+    Some gateways append `data: [DONE]`, or send a stream although none was requested.
     """
     try:
         return loads(data)
@@ -101,30 +101,30 @@ def _whole_answer(cls: type[APIResponse], data: bytes) -> Any:
         if glued and body.startswith(b"{") and is_done(rest.strip()):
             return loads(head)
         if is_event_stream(body):
-            return _put_together(events_in(body))
+            return _assembled(events_in(body))
         raise
 
 
-def _put_together(events: list[ServerSentEvent]) -> Any:
-    """The JSON of an answer that came as a stream; ValueError if that is not complete."""
+def _assembled(events: list[ServerSentEvent]) -> Any:
+    """The JSON of an answer that arrived as a stream; ValueError if it is incomplete."""
     for event in events:
         if event.event == "error":
             return {"error": body_or_text(event.data)}
     values = [loads(event.data) for event in events if event.data and not is_done(event.data)]
     if len(values) == 1 and not _has_delta(values[0]):
         return values[0]
-    # How many choices were asked for is not known here.
+    # How many choices were requested is not known here.
     assembly, suspect = Assembly(single=False), None
     for value in values:
         if is_error(value) or not isinstance(value, dict):
             return value
-        if not value.get("choices") and tells_failure(value):
+        if not value.get("choices") and reports_failure(value):
             suspect = value
         else:
             try:
                 assembly.add(value)
             except MalformedError:
-                # It may quote the API key, and so it is not passed on.
+                # That error may quote the API key, so it is not passed on.
                 msg = "a stream with an event of the wrong shape"
                 raise ValueError(msg) from None
         if assembly.failed:
@@ -138,7 +138,7 @@ def _put_together(events: list[ServerSentEvent]) -> Any:
 
 
 def _has_delta(value: Any) -> bool:
-    """Whether it is a chunk of a stream, of which there may be more."""
+    """Whether a value is a chunk of a stream, so that more may follow."""
     choices = value.get("choices") if isinstance(value, dict) else None
     return isinstance(choices, list) and any(
         isinstance(choice, dict) and choice.get("delta") for choice in choices
@@ -147,12 +147,12 @@ def _has_delta(value: Any) -> bool:
 
 def _fails(cls: type[APIResponse], value: dict[str, Any]) -> bool:
     """Whether an object is a failure disguised as an answer."""
-    if cls._says_it_failed(value):
+    if cls._reports_failure(value):
         return True
-    return bool(cls._requires) and not value.get(cls._requires) and tells_failure(value)
+    return bool(cls._requires) and not value.get(cls._requires) and reports_failure(value)
 
 
-# The slot's own setter: the attribute would go through the hook that notes changes, for 0.3 us.
+# The slot's own setter: setting the attribute would run the `on_setattr` hook, for 0.3 us.
 _set_meta = APIResponse.__dict__["meta"].__set__
 
 

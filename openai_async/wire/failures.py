@@ -1,6 +1,6 @@
-"""Failed answers to exceptions: from a status, headers and a parsed body.
+"""Failed responses to exceptions: from a status, headers and a parsed body.
 
-The one place that knows how servers write their errors.
+The one place that knows in which shapes servers send their errors.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from ..errors import (
 from ..types.normalize import is_error_object
 from ..types.values import shown
 
-# A message is for a terminal line or a log record; the whole answer is in `.body`.
+# A message should fit a terminal line or a log record; the whole response is in `.body`.
 MAX_MESSAGE = 300
-# More seconds than this are not a wait: a year is longer than any rate limit window. Gateways send
-# points in time (Unix time) instead of seconds.
+# A greater number of seconds is not a wait: a year is longer than any rate limit window. Some
+# gateways send a point in time (Unix time) instead of seconds.
 MAX_RETRY_AFTER = 366 * 86_400.0
 
 _BY_STATUS: dict[int, tuple[type[APIStatusError], str]] = {
@@ -43,18 +43,18 @@ _BY_STATUS: dict[int, tuple[type[APIStatusError], str]] = {
     422: (UnprocessableEntityError, ""),
     429: (RateLimitError, "Send more slowly."),
 }
-# A picture's URL is not the API: different things go wrong there.
+# A picture's URL is not part of the API, and fails for other reasons.
 _EXPIRED = (
     "The link may have expired, as most do within an hour: generate the picture again, "
     'or ask for it as base64 (response_format="b64_json").'
 )
 _PICTURE_HINTS = dict.fromkeys((401, 403, 404, 410), _EXPIRED)
 _NO_DETAILS = "no details were given"
-# Where servers put their message, in the order in which we look for it.
+# The keys under which servers put their message, in the order in which they are tried.
 _MESSAGE_KEYS = ("message", "msg", "detail", "error_message", "error_msg", "error_description")
 _QUOTA_HINT = "Check the plan and billing of the account."
 
-# What an error object says in words, where it comes without a status.
+# The status for an error object without one, by its `code` or `type`.
 _STATUS_BY_WORD = {
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
@@ -73,32 +73,32 @@ _STATUS_BY_WORD = {
 def status_error(
     status: int, headers: Mapping[str, str], body: object, *, picture: bool = False
 ) -> APIStatusError:
-    """The exception for an answer of status 300 and above; `body` is parsed JSON or text.
+    """The exception for a response with status 300 or above; `body` is parsed JSON or text.
 
-    `picture`: the answer came from a picture's URL, where advice about the API would mislead.
+    `picture`: the response is from a picture's URL, where advice about the API would mislead.
     """
     return _status_error(f"HTTP {status}", status, headers, body, picture)
 
 
 def object_error(body: object, headers: Mapping[str, str]) -> APIError:
-    """The exception for an error object where an answer should be: in a stream, or with HTTP 200.
+    """The exception for an error object in place of an answer: in a stream, or with HTTP 200.
 
-    There is no status to go by: vLLM sends one as `code`, OpenAI sends words in `code` and `type`.
-    An error that says neither is an `APIError` without a status.
+    The HTTP status does not help: vLLM sends the real one as `code`, OpenAI sends words in `code`
+    and `type`. An error with none of these is an `APIError` without a status.
     """
-    said = _said(body)
-    code = said.get("code")
+    details = _details(body)
+    code = details.get("code")
     status = int(code) if code is not None and re.fullmatch(r"[45]\d\d", code) else None
     if status is None:
-        status = _STATUS_BY_WORD.get(code or "") or _STATUS_BY_WORD.get(said.get("type") or "")
+        status = _STATUS_BY_WORD.get(code or "") or _STATUS_BY_WORD.get(details.get("type") or "")
     prefix = "The server reported an error"
     if status is not None:
         return _status_error(prefix, status, headers, body)
     return APIError(
-        _sentence(f"{prefix}: {said.get('message') or _NO_DETAILS}"),
+        _sentence(f"{prefix}: {details.get('message') or _NO_DETAILS}"),
         code=code,
-        param=said.get("param"),
-        type=said.get("type"),
+        param=details.get("param"),
+        type=details.get("type"),
         request_id=headers.get("x-request-id"),
         headers=headers,
         body=body,
@@ -108,22 +108,22 @@ def object_error(body: object, headers: Mapping[str, str]) -> APIError:
 def _status_error(
     prefix: str, status: int, headers: Mapping[str, str], body: object, picture: bool = False
 ) -> APIStatusError:
-    said = _said(body)
+    details = _details(body)
     kind, hint = _BY_STATUS.get(
         status, (InternalServerError if status >= 500 else APIStatusError, "")
     )
-    if status == 429 and "insufficient_quota" in (said.get("code"), said.get("type")):
+    if status == 429 and "insufficient_quota" in (details.get("code"), details.get("type")):
         kind, hint = InsufficientQuotaError, _QUOTA_HINT
     if 300 <= status < 400 and (location := headers.get("location")):
         hint = f"The server redirects to {_shorten(location)}: set base_url to where the API is."
     if picture:
         hint = _PICTURE_HINTS.get(status, "")
     error = kind(
-        _sentence(f"{prefix}: {said.get('message') or _NO_DETAILS}"),
+        _sentence(f"{prefix}: {details.get('message') or _NO_DETAILS}"),
         status_code=status,
-        code=said.get("code"),
-        param=said.get("param"),
-        type=said.get("type"),
+        code=details.get("code"),
+        param=details.get("param"),
+        type=details.get("type"),
         request_id=headers.get("x-request-id"),
         headers=headers,
         body=body,
@@ -137,23 +137,23 @@ def advise(error: APIError, hint: str) -> None:
     """End the message with this hint, which replaces any earlier one.
 
     Args:
-        hint: sentences that say what to do; "" for none.
+        hint: sentences that say what to do, or "".
     """
     error.message = f"{error.message.removesuffix(error._hint).rstrip()} {hint}".rstrip()
     error.args = (error.message,)
     error._hint = hint
 
 
-def words(body: object) -> str:
-    """What a body says, as a sentence; it may be parsed JSON of any shape, a page or plain text."""
-    return _sentence(_said(body).get("message") or _NO_DETAILS)
+def summary(body: object) -> str:
+    """The message of a body as a sentence: of parsed JSON of any shape, a page or plain text."""
+    return _sentence(_details(body).get("message") or _NO_DETAILS)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds the server asks to wait: `retry-after-ms`, else `retry-after`.
+    """The seconds that the server asks to wait: `retry-after-ms`, else `retry-after`.
 
-    `retry-after` is a number of seconds or an HTTP date (RFC 9110, section 10.2.3). A value that
-    cannot be read is ignored, and so is one that is not a sensible wait: 0, the past, more than a
+    `retry-after` is a number of seconds or an HTTP date (RFC 9110, section 10.2.3). Malformed
+    values are ignored, and so are those that make no sense as a wait: 0, the past, more than a
     year. Taken literally, 0 and the past would send all retries at once.
     """
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
@@ -185,7 +185,7 @@ def _seconds_until(date: str) -> float:
 
 def is_error(value: object) -> bool:
     """Whether a JSON value is OpenAI's error object, or a flat object that says it is an error."""
-    # A parsed JSON object is a dict; asking whether it is a Mapping would cost three times as much.
+    # A parsed JSON object is a dict; isinstance(value, Mapping) would take three times as long.
     return type(value) is dict and bool(
         is_error_object(value.get("error"))
         or value.get("object") == "error"
@@ -193,8 +193,8 @@ def is_error(value: object) -> bool:
     )
 
 
-def tells_failure(value: object) -> bool:
-    """Whether an object that is not an answer says why: a flat error, or one of MiniMax's."""
+def reports_failure(value: object) -> bool:
+    """Whether an object that is not an answer reports a failure: a flat error, or MiniMax's."""
     if not isinstance(value, Mapping):
         return False
     base = value.get("base_resp")
@@ -206,16 +206,16 @@ def tells_failure(value: object) -> bool:
     return any(value.get(key) for key in _MESSAGE_KEYS)
 
 
-def words_of(body: object) -> str:
-    """What a body says, on one line; for a page, its title."""
-    return _said(body).get("message", "")
+def message_in(body: object) -> str:
+    """The message of a body, on one line; for a page, its title."""
+    return _details(body).get("message", "")
 
 
-def _said(body: object) -> dict[str, str]:
-    """message, code, param and type, from every shape of error body that servers send.
+def _details(body: object) -> dict[str, str]:
+    """The message, code, param and type in an error body of any shape that servers send.
 
     OpenAI: `{"error": {...}}`. Others: `{"error": "text"}`, FastAPI's `{"detail": ...}`, a flat
-    `{"message": ...}` (old vLLM), a list around one of them (Google), plain text, HTML.
+    `{"message": ...}` (old vLLM), one of these in a list (Google), plain text, HTML.
     """
     for _ in range(3):  # {"detail": {"error": {...}}} is as deep as it gets
         if isinstance(body, list) and body:
@@ -230,23 +230,23 @@ def _said(body: object) -> dict[str, str]:
         return {"message": _shorten(_visible(body))}
     if not isinstance(body, Mapping):
         return {}
-    said = {
+    details = {
         key: str(value)
         for key in ("code", "param", "type")
         if isinstance(value := body.get(key), str | int) and not isinstance(value, bool)
     }
     message = next((text for key in _MESSAGE_KEYS if (text := body.get(key))), None)
     if not message:
-        # Nothing we know the name of: better shown as it is than not at all.
-        rest = {k: v for k, v in body.items() if v and k not in said}
+        # No known key: better to show the rest as it is than nothing.
+        rest = {k: v for k, v in body.items() if v and k not in details}
         message = body if "msg" in rest else shown(rest) if rest else None
     if message:
-        said["message"] = _shorten(_detail(message))
-    return said
+        details["message"] = _shorten(_message_text(message))
+    return details
 
 
 def _inner(body: Mapping[str, Any]) -> object:
-    """What takes the place of the error object: MiniMax's `base_resp`, or the error of a choice."""
+    """What stands for an error object: MiniMax's `base_resp`, Groq's `x_groq`, a choice's error."""
     base = body.get("base_resp")
     if isinstance(base, Mapping) and base.get("status_code"):
         return {"code": base.get("status_code"), "message": base.get("status_msg")}
@@ -262,10 +262,10 @@ def _inner(body: Mapping[str, Any]) -> object:
     return None
 
 
-def _detail(detail: object) -> str:
-    """A text, or a list of texts or of FastAPI's `{"loc": [...], "msg": ...}`."""
+def _message_text(detail: object) -> str:
+    """The text of a string, of FastAPI's `{"loc": [...], "msg": ...}`, or of a list of either."""
     if isinstance(detail, list):
-        return "; ".join(_detail(item) for item in detail[:3])
+        return "; ".join(_message_text(item) for item in detail[:3])
     if isinstance(detail, Mapping) and "msg" in detail:
         loc = detail.get("loc")
         where = ".".join(str(step) for step in loc) if isinstance(loc, list) else ""
@@ -274,8 +274,8 @@ def _detail(detail: object) -> str:
 
 
 def _visible(text: str) -> str:
-    """What a person would see of a page: its title, or its text without the tags."""
-    import html  # 1.5 ms, for answers that hardly ever come
+    """The visible text of a page: its title, or else its text without the tags."""
+    import html  # 1.5 ms, for rare responses
 
     head = text[:20_000]
     if not re.match(r"\s*(<!doctype|<html|<\?xml|<head|<body)", head, re.IGNORECASE):
@@ -286,7 +286,7 @@ def _visible(text: str) -> str:
 
 
 def _shorten(text: str) -> str:
-    # Control characters would reach the terminal the message is printed on.
+    # Control characters must not reach the terminal that the message is printed to.
     printable = re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text[: 10 * MAX_MESSAGE])
     line = " ".join(printable.split())
     return line if len(line) <= MAX_MESSAGE else line[: MAX_MESSAGE - 1] + "…"

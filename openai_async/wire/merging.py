@@ -1,23 +1,23 @@
-"""Objects that come in pieces: how the pieces of a JSON object add up to the whole.
+"""Merges the pieces of a JSON object into the whole.
 
-Strings are text and add up, except those that name something; objects are merged; lists are
-joined, and items with the same `index` are pieces of one item.
+Strings are text and are concatenated, except those that name something; objects are merged; lists
+are joined, and items with the same `index` are pieces of one item.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# Strings that name something, and so replace what was there; all others are text, and add up.
-# Some servers repeat the role, or a tool call's id and name, in every chunk.
+# Strings that name something, and so replace the earlier value; all others are concatenated. Some
+# servers repeat the role, or a tool call's id and name, in every chunk.
 _NAMES = frozenset({"role", "id", "type", "name", "format", "signature"})
-# message.audio.data, tool_calls[].function.arguments: the API nests no deeper, and whatever a
-# server nests below that is taken as it is instead of being followed down to the stack's end.
+# message.audio.data, tool_calls[].function.arguments: the API nests no deeper. Anything below that
+# is taken as it is, since following it could exhaust the stack.
 _MAX_DEPTH = 4
 
 
 class Fields(dict[str, Any]):
-    """An unfinished object. Only these are merged into; what a chunk brought stays unchanged."""
+    """An unfinished object. Only these are merged into; the JSON of a chunk is never changed."""
 
 
 class Text(list[str]):
@@ -28,7 +28,7 @@ class Items(list[Any]):
     """An unfinished list."""
 
     def add(self, item: Any, depth: int) -> None:
-        """Add an item, or a piece of one: of the last item with its `index` and `type`."""
+        """Add an item, or a piece of the last item with the same `index` and `type`."""
         index = item.get("index") if type(item) is dict else None
         if index is None or depth >= _MAX_DEPTH:
             self.append(item)
@@ -50,13 +50,13 @@ class Items(list[Any]):
 
 
 def merge(into: Fields, piece: dict[str, Any], depth: int = 0) -> None:
-    """Add a piece of an object to what has come so far."""
+    """Add a piece of an object to the pieces so far."""
     for key, value in piece.items():
         held = into.get(key)
         if value is None:
             into.setdefault(key, None)
         elif not value and held is not None:
-            pass  # an empty value replaces nothing
+            pass  # an empty value never replaces another
         elif isinstance(value, str) and key not in _NAMES:
             if isinstance(held, Text):
                 held.append(value)
@@ -83,11 +83,11 @@ def index_of(piece: dict[str, Any]) -> int | None:
     try:
         return int(float(index))  # 0.0, "0" and "0.0"
     except (TypeError, ValueError, OverflowError):
-        return None  # a side field: the answer is not rejected because of it
+        return None  # not worth rejecting the answer for
 
 
 def joined(value: Any) -> Any:
-    """What has been put together, as plain JSON."""
+    """The merged value as plain JSON."""
     if isinstance(value, Text):
         return "".join(value)
     if isinstance(value, Items):

@@ -1,4 +1,4 @@
-"""API keys kept out of everything that is shown: some servers repeat them in what they answer."""
+"""Removes API keys from everything that is shown: some servers repeat them in responses."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from ..types.values import TOO_DEEP
 
-# Shorter keys ("local", "ollama", "none") are placeholders, and words of ordinary messages.
+# Shorter keys ("local", "ollama", "none") are placeholders, and may be words in any message.
 MIN_SECRET = 8
-# Headers whose value is a key: HTTP's own, Azure's, the one of many gateways, Google's, and the one
-# of Azure API Management.
+# Headers whose value is a key: HTTP's own, and those of Azure, many gateways, Google, and Azure API
+# Management.
 SECRET_HEADERS = (
     "Authorization",
     "Proxy-Authorization",
@@ -34,23 +34,24 @@ SECRET_PARAMETERS = (
 
 
 def secret_of(headers: Mapping[str, str], *more: str | None) -> str | None:
-    """The keys in these headers, and `more` keys, one per line: what `redacted` removes."""
+    """The keys in these headers, and `more` keys, one per line, for `redacted` to remove."""
     keys = [key for key in more if key is not None]
     for name in SECRET_HEADERS:
         if name in headers:
             value = headers[name]
-            # Only the key of "Bearer abc": that is what a server repeats.
+            # Only the key in "Bearer abc": that is what a server repeats.
             keys.append(value.partition(" ")[2].strip() or value if "Auth" in name else value)
-    if len(keys) > 1:  # the longest first: one may be part of another
+    if len(keys) > 1:  # longest first: one may be part of another
         keys = sorted(set(keys), key=len, reverse=True)
     return "\n".join([key for key in keys if len(key) >= MIN_SECRET]) or None
 
 
 def redacted(value: Any, secret: str | None) -> Any:
-    """A parsed body without the API key, which some servers repeat in what they answer.
+    """A parsed body without the API key, which some servers repeat in their responses.
 
-    Done on parsed values, where no JSON escape hides the key, and before anything is shortened,
-    which could leave half of it. Several keys are given one per line: no key has a line break.
+    It works on parsed values, where no JSON escape can hide the key, and must run before anything
+    is shortened, which could leave half of it. Several keys are passed one per line: no key has a
+    line break.
     """
     keys = [] if secret is None else [key for key in secret.split("\n") if len(key) >= MIN_SECRET]
     if not keys:
@@ -64,7 +65,7 @@ def redacted(value: Any, secret: str | None) -> Any:
 
 
 def without_secret(headers: Mapping[str, str], secret: str | None) -> Mapping[str, str]:
-    """Headers without the API key; most are as they came."""
+    """Headers without the API key; usually the same object."""
     if secret is None or len(secret) < MIN_SECRET:
         return headers
     values = "\n".join(headers.values())

@@ -1,38 +1,38 @@
 """Server-sent events: bytes in, events out, no I/O.
 
-The algorithm is the one of the WHATWG HTML standard, section 9.2.6 "Interpreting an event stream"
-(https://html.spec.whatwg.org/multipage/server-sent-events.html), for any split of the bytes. Two
+The algorithm is that of the WHATWG HTML standard, section 9.2.6 "Interpreting an event stream"
+(https://html.spec.whatwg.org/multipage/server-sent-events.html), however the bytes are split. Three
 things differ, because this is a client for one answer and not a browser's EventSource: `data` stays
-bytes (the JSON parser wants them), and what stands after the last blank line is not dropped but
-handed out by `flush()`, since some servers end without one. And the lines to ignore are kept in
-`stray`: when a server breaks down, they are often all that it says about it.
+bytes, for the JSON parser; an event after the last blank line is not dropped but returned by
+`flush()`, since some servers end without a blank line; and lines to be ignored are kept in `stray`,
+since they are often all that a failing server says about its failure.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-# One event at most. A base64 picture of 4096 x 4096 pixels is about 30 MB, and no server sends
-# larger events; without a bound an endless line would fill the memory.
+# The limit for one event. A base64 picture of 4096 x 4096 pixels is about 30 MB, and no server
+# sends larger events; without a limit, an endless line would fill the memory.
 MAX_EVENT_SIZE = 64 * 1024 * 1024
 
-# Bytes kept of lines that belong to no event: enough for an error object, or the start of a page.
+# How many bytes of stray lines to keep: enough for an error object, or the start of a page.
 MAX_STRAY = 64 * 1024
 
 _BOM = b"\xef\xbb\xbf"
-# llama.cpp has sent its errors as a field of that name.
+# llama.cpp has sent its errors in a field named "error".
 _FIELDS = frozenset({b"data", b"event", b"id", b"retry", b"error"})
 
 
 def is_done(data: bytes) -> bool:
-    """Whether data says that the stream is over: `[DONE]`, or what gateways turn it into."""
+    """Whether data marks the end of the stream: `[DONE]`, or what gateways turn it into."""
     return data.startswith(b"[DONE]") or (
         len(data) <= 16 and data.strip(b" \t\r\n\"'[]").lower() == b"done"
     )
 
 
 def is_event_stream(body: bytes) -> bool:
-    """Whether a body begins like an event stream, whatever its content type."""
+    """Whether a body starts like an event stream, whatever its content type."""
     return body.lstrip().startswith((b"data:", b"event:", b"id:", b"retry:", b":"))
 
 
@@ -51,11 +51,11 @@ class SSEError(ValueError):
 
 
 class ServerSentEvent(NamedTuple):
-    """One event. (A tuple: there is one for each token, and a frozen attrs class takes thrice as
-    long to make.)
+    """One event. (A tuple: there is one for each token, and a frozen attrs class takes three times
+    as long to create.)
 
     Attributes:
-        event: its type; "message" when none was given.
+        event: its type; "message" if none was given.
         data: the data lines, joined with line feeds.
         id: the last event id that the stream has set so far.
         retry: reconnection time in milliseconds, if this event set one.
@@ -68,7 +68,7 @@ class ServerSentEvent(NamedTuple):
 
 
 class SSEDecoder:
-    """Feed it bytes as they come; it returns the events they complete.
+    """Feed it bytes as they arrive; it returns the events that they complete.
 
     >>> SSEDecoder().feed(b"data: hi\\n\\n")
     [ServerSentEvent(event='message', data=b'hi', id='', retry=None)]
@@ -94,28 +94,28 @@ class SSEDecoder:
     def __init__(self, max_size: int = MAX_EVENT_SIZE) -> None:
         self._max_size = max_size
         self.stray: list[bytes] = []
-        """Lines with no field of an event stream, up to a limit."""
+        """Lines without a known field, up to a limit."""
         self.new_stray = False
-        """Whether any have been added since this was last set to False."""
+        """Whether any were added since this was last set to False."""
         self._stray_size = 0
-        # Pieces of a line whose end has not come, and their bytes; joined once: stays linear.
+        # The pieces of an unfinished line, joined once to stay linear, and their size.
         self._parts: list[bytes] = []
         self._held = 0
         self._at_start = True
-        self._after_cr = False  # a CR ended the last line: an LF right behind it belongs to it
+        self._after_cr = False  # a CR ended the last line: an LF right after it belongs to it
         self._too_large = False
-        # The event in the making.
+        # The unfinished event.
         self._event = ""
         self._data: list[bytes] = []
         self._data_size = 0
-        self._id = ""  # which stays from event to event
+        self._id = ""  # kept from event to event
         self._retry: int | None = None
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that `chunk` completes.
 
         Raises:
-            SSEError: an event is too large. What came before it has been returned.
+            SSEError: an event is too large. The events before it have been returned.
         """
         if self._at_start:
             chunk = self._without_bom(chunk)
@@ -136,14 +136,14 @@ class SSEDecoder:
         if self._too_large and not events:
             msg = f"an event is larger than {self._max_size} bytes"
             raise SSEError(msg)
-        return events  # first what came whole; the next call raises
+        return events  # complete events first; if one is too large, the next call raises
 
     def forget_stray(self) -> None:
-        """Drop the stray lines, which have been understood."""
+        """Drop the stray lines, once they have been handled."""
         self.stray, self._stray_size = [], 0
 
     def _blocks(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
-        """Take in bytes that hold a line end, cut at the blank lines."""
+        """Take in bytes that contain a line end, split at the blank lines."""
         if self._held:
             chunk = b"".join((*self._parts, chunk))
         *blocks, rest = chunk.split(b"\n\n")
@@ -165,7 +165,7 @@ class SSEDecoder:
         self._held = len(last)
 
     def flush(self) -> list[ServerSentEvent]:
-        """The event that the end of the stream cut off from its blank line, if there is one."""
+        """The last event, if the stream ended without the blank line after it."""
         events: list[ServerSentEvent] = []
         if line := b"".join(self._parts):
             self._line(line, events)
@@ -175,7 +175,7 @@ class SSEDecoder:
         return events
 
     def _without_bom(self, chunk: bytes) -> bytes:
-        """ "Strip one leading U+FEFF BYTE ORDER MARK": it may come split like everything else."""
+        """ "Strip one leading U+FEFF BYTE ORDER MARK": it may be split, like everything else."""
         chunk = b"".join(self._parts) + chunk
         self._parts = []
         self._held = 0
@@ -194,15 +194,15 @@ class SSEDecoder:
             if self._data_size > self._max_size:
                 self._too_large = True
             if self._data and not self._too_large:
-                # "If the data buffer is an empty string, return": but a `data:` line alone makes
-                # the buffer a line feed, so an event with empty data is one.
+                # "If the data buffer is an empty string, return". A lone `data:` line makes the
+                # buffer a line feed, so an event with empty data is still an event.
                 events.append(
                     ServerSentEvent(
                         self._event or "message", b"\n".join(self._data), self._id, self._retry
                     )
                 )
             self._reset()
-        elif not line.startswith(b":"):  # a colon first: a comment
+        elif not line.startswith(b":"):  # a line that starts with a colon is a comment
             name, _, value = line.partition(b":")
             if name in _FIELDS:
                 self._field(name, value.removeprefix(b" "))

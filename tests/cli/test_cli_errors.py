@@ -48,7 +48,7 @@ def test_no_server_is_one_line() -> None:
 def test_a_base_url_that_is_none_is_one_line() -> None:
     done = run_cli("models", "--base-url", "localhost", "--api-key", "k")
     assert done.returncode == 1
-    assert "is no http(s) URL" in done.stderr
+    assert "is not an http(s) URL" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ async def test_an_unknown_parameter_is_a_type_error_that_names_it(client: AsyncC
     with pytest.raises(TypeError, match="'temprature': did you mean 'temperature'"):
         client.chat.completions.create(model="gpt-4o", messages=HI, temprature=1)  # type: ignore[call-overload]
     with pytest.raises(
-        TypeError, match="'best_of': What the API does not know goes into extra_body"
+        TypeError, match="'best_of': Pass parameters that are not in the API in extra_body"
     ):
         client.chat.completions.create(model="gpt-4o", messages=HI, best_of=1)  # type: ignore[call-overload]
 

@@ -106,21 +106,27 @@ async def test_every_parameter_is_sent_as_it_is(client: AsyncClient, server: Loc
 @pytest.mark.parametrize(
     ("params", "complaint"),
     [
-        ({"model": "dall-e-3", "n": 2, "size": None}, "n is 2: dall-e-3 makes 1 picture a request"),
+        (
+            {"model": "dall-e-3", "n": 2, "size": None},
+            "n is 2: dall-e-3 generates 1 picture per request",
+        ),
         ({"model": "dall-e-3", "n": 0, "size": None}, "n is 0"),
         (
             {"model": "dall-e-3", "size": "256x256"},
-            "size is '256x256': dall-e-3 takes 1024x1024, 1792x1024",
+            "size is '256x256': dall-e-3 accepts 1024x1024, 1792x1024",
         ),
         ({"model": "dall-e-3", "size": None, "quality": "high"}, "quality is 'high'"),
         ({"model": "dall-e-3", "size": None, "style": "odd"}, "style is 'odd'"),
-        ({"model": "dall-e-2", "n": 11}, "n is 11: dall-e-2 makes 1 to 10 pictures"),
+        ({"model": "dall-e-2", "n": 11}, "n is 11: dall-e-2 generates 1 to 10 pictures"),
         ({"model": "dall-e-2", "n": True}, "n is True"),
         ({"model": "dall-e-2", "size": "1792x1024"}, "size is"),
-        ({"model": "dall-e-2", "quality": "hd"}, "quality is 'hd': dall-e-2 takes standard, auto"),
+        (
+            {"model": "dall-e-2", "quality": "hd"},
+            "quality is 'hd': dall-e-2 accepts standard, auto",
+        ),
         ({"model": "dall-e-3", "size": None, "quality": "xhigh"}, "quality is 'xhigh'"),
         ({"model": "dall-e-3", "size": None, "style": "auto"}, "style is 'auto'"),
-        ({"model": "dall-e-2", "style": "vivid"}, "dall-e-2 takes no style"),
+        ({"model": "dall-e-2", "style": "vivid"}, "dall-e-2 does not accept style"),
         ({"prompt": " "}, "prompt is empty"),
         ({"prompt": None}, "prompt is empty"),
     ],
@@ -338,7 +344,7 @@ async def test_a_download_is_bounded(client: AsyncClient, monkeypatch: pytest.Mo
 async def test_only_http_is_downloaded(client: AsyncClient, server: LocalServer, url: str) -> None:
     server.script(Reply(json={"data": [{"url": url}]}))
     image = (await generate(client)).data[0]
-    with pytest.raises(APIResponseValidationError, match=r"no http\(s\) URL"):
+    with pytest.raises(APIResponseValidationError, match=r"not an http\(s\) URL"):
         await image.read()
 
 

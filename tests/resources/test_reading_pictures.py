@@ -174,7 +174,7 @@ async def test_two_empty_fields_are_an_error_of_one_sentence(
     ["/images/generated/cats/of/2026/11", "generatedcatof20261125abcdefgh1234", "file:///x.png"],
 )
 async def test_a_path_that_looks_like_base64_is_no_picture(raw: RawServer, url: str) -> None:
-    with pytest.raises(APIResponseValidationError, match=r"no http\(s\) URL"):
+    with pytest.raises(APIResponseValidationError, match=r"not an http\(s\) URL"):
         await drawn(raw, {"url": url})
 
 
@@ -195,8 +195,8 @@ NO_PICTURES: dict[str, tuple[bytes, str]] = {
     "plain words of Japan": ("画像がありません".encode() * 200, "画像がありません"),
     "words that begin like a BMP": (b"BM is not a picture, sorry about that", "sorry"),
     "comments without end": (b"<!-->" * 300 + b"<!--" * 300, "text instead"),
-    "nothing": (b"", "nothing where a picture belongs"),
-    "blank lines": (b"\r\n" * 40, "nothing where a picture belongs"),
+    "nothing": (b"", "is empty, but a picture was expected"),
+    "blank lines": (b"\r\n" * 40, "is empty, but a picture was expected"),
     "a few bytes": (b"\x9e\xe9\x65", "3 bytes, too few for a picture"),
 }
 
