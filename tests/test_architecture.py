@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 import openai_async
-from openai_async.streaming.base import TRANSITIONS
 
 PACKAGE = Path(openai_async.__file__).parent
 
@@ -124,10 +123,3 @@ def test_what_is_built_on_top_uses_what_a_user_imports(room: str) -> None:
         if room_of(other) != room and other not in PUBLIC and room_of(other) not in PUBLIC_ROOMS
     }
     assert wrong == set()
-
-
-def test_the_docs_show_the_states_of_a_stream() -> None:
-    shown = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
-    for state, ways in TRANSITIONS.items():
-        for following, when in ways.items():
-            assert f"| {state.name} | {when} | {following.name} |" in shown

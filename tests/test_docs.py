@@ -30,6 +30,7 @@ from attrs import frozen
 from PIL import Image
 
 from openai_async import AsyncClient
+from openai_async.streaming.base import TRANSITIONS
 from openai_async.testing import Failure, LocalServer
 
 from .raw_server import RawServer, chunk
@@ -314,3 +315,10 @@ def test_the_changelog_has_the_sections_of_keep_a_changelog() -> None:
     for version in text.split("\n## ")[1:]:
         found = re.findall(r"^### (.+)$", version, re.MULTILINE)
         assert found == [kind for kind in kinds if kind in found]
+
+
+def test_the_docs_show_the_states_of_a_stream() -> None:
+    shown = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for state, ways in TRANSITIONS.items():
+        for following, when in ways.items():
+            assert f"| {state.name} | {when} | {following.name} |" in shown
