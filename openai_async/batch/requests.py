@@ -15,26 +15,27 @@ from attrs import field, frozen
 
 from ..errors import InvalidArgumentError
 from ..jsontext import shown
+from ..resources import chat, images, models
 
+CHAT_URL = f"/v1{chat.CREATE.path}"
 POST_URLS = frozenset(
-    f"/v1/{path}"
-    for path in (
-        "chat/completions",
-        "completions",
-        "embeddings",
-        "images/generations",
-        "moderations",
-        "responses",
+    {
+        CHAT_URL,
+        f"/v1{images.GENERATE.path}",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/moderations",
+        "/v1/responses",
         # vLLM's own, as `vllm run-batch` accepts them.
-        "classify",
-        "pooling",
-        "rerank",
-        "score",
-    )
+        "/v1/classify",
+        "/v1/pooling",
+        "/v1/rerank",
+        "/v1/score",
+    }
 )
 """Endpoints that take a JSON object and answer with one; not uploads and audio."""
 
-_GET_URL = re.compile(r"(/v1)?/models(/(?!\.{1,2}(/|$))[^/?#\s]+)*")
+_GET_URL = re.compile(rf"(/v1)?{models.LIST.path}(/(?!\.{{1,2}}(/|$))[^/?#\s]+)*")
 # OpenAI limits ids to 64 characters, vLLM does not. More than this is a mistake.
 MAX_ID = 512
 
@@ -111,7 +112,7 @@ def _check_url(value: object) -> None:
     if isinstance(value, str) and (_is_post(value) or _GET_URL.fullmatch(value)):
         return
     if value is None:
-        msg = 'url is missing: write one like "/v1/chat/completions".'
+        msg = f'url is missing: write one like "{CHAT_URL}".'
         raise InvalidArgumentError(msg)
     text = value[:80] if isinstance(value, str) else ""
     if _ADDRESS.match(text):
@@ -137,7 +138,7 @@ def _nearest(url: str) -> str:
         [known for known in sorted(POST_URLS) if known.startswith(url)] if len(url) > 4 else []
     )
     near = completed or get_close_matches(url, POST_URLS, n=1, cutoff=0.5)
-    return (near or ["/v1/chat/completions"])[0]
+    return (near or [CHAT_URL])[0]
 
 
 def _check_method(value: object, url: str) -> None:

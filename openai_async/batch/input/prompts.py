@@ -15,6 +15,7 @@ from typing import Any
 
 from ...errors import InvalidArgumentError
 from ..parquet import column_names, read_columns
+from ..requests import CHAT_URL
 from .input_file import open_input
 from .lines import MAX_LINE, read_lines
 
@@ -80,7 +81,7 @@ def requests_from_prompts(
         {
             "custom_id": f"prompt-{number}" if custom_id is None else custom_id,
             "method": "POST",
-            "url": "/v1/chat/completions",
+            "url": CHAT_URL,
             "body": {
                 "model": model,
                 "messages": [*before, {"role": "user", "content": prompt}],

@@ -9,8 +9,8 @@ import orjson
 from attrs import frozen
 
 from ....errors import InvalidArgumentError
+from ...requests import CHAT_URL
 
-CHAT = "/v1/chat/completions"
 _PARTS = ("custom_id", "method", "url", "body", "prompt", "model")
 # Parts that may be given as a constant instead of a column.
 _CONSTANT_PARTS = ("method", "url", "model")
@@ -88,7 +88,7 @@ class RowMapping:
 
 def _body(parts: dict[str, Any]) -> Any:
     if "prompt" in parts:
-        parts.setdefault("url", CHAT)
+        parts.setdefault("url", CHAT_URL)
         message = {"role": "user", "content": parts.pop("prompt")}
         return {"model": parts.pop("model"), "messages": [message]}
     body = parts["body"]
