@@ -15,11 +15,14 @@ from contextlib import suppress
 class FairSemaphore:
     """`acquire_nowait()`, or `await acquire()`; then exactly one `release()`."""
 
-    __slots__ = ("_waiting", "free")
+    __slots__ = ("_value", "_waiting", "free")
 
     def __init__(self, value: int) -> None:
-        self.free = value
+        self.free = self._value = value
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def __repr__(self) -> str:
+        return f"<FairSemaphore {self.free} of {self._value} free, {len(self._waiting)} waiting>"
 
     def acquire_nowait(self) -> bool:
         """Acquire a slot if one is free; there are no waiters then."""
@@ -51,4 +54,5 @@ class FairSemaphore:
             if not turn.done():  # a done one belongs to a cancelled task that has not run since
                 turn.set_result(None)
                 return
+        assert self.free < self._value, "released more often than acquired"
         self.free += 1

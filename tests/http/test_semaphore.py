@@ -16,6 +16,21 @@ def test_no_more_slots_are_acquired_than_there_are() -> None:
     assert semaphore.acquire_nowait()
 
 
+def test_a_slot_cannot_be_released_twice() -> None:
+    semaphore = FairSemaphore(1)
+    assert semaphore.acquire_nowait()
+    semaphore.release()
+    with pytest.raises(AssertionError, match="released more often than acquired"):
+        semaphore.release()
+    assert semaphore.free == 1
+
+
+async def test_its_repr_shows_what_is_free_and_who_waits() -> None:
+    semaphore = FairSemaphore(2)
+    assert semaphore.acquire_nowait()
+    assert repr(semaphore) == "<FairSemaphore 1 of 2 free, 0 waiting>"
+
+
 async def test_waiters_acquire_in_the_order_they_came() -> None:
     semaphore = FairSemaphore(1)
     assert semaphore.acquire_nowait()
