@@ -31,6 +31,9 @@ TIMEOUT_COST = 10
 SUCCESS_REFUND = 1
 
 
+_BUDGET_SPENT = "Not retried: too many calls have failed (see RetryPolicy.budget)."
+
+
 class Retry:
     """Retries requests that may succeed the next time.
 
@@ -66,6 +69,8 @@ class Retry:
                 path = request.url.path  # for the log: the query may contain a key
                 if not self.budget.acquire(cost):
                     log.info("%s %s: no retry, the budget is used up", request.method, path)
+                    if self.policy.budget and error.status_code != 429:  # which has its advice
+                        advise(error, _BUDGET_SPENT)
                     raise
                 paid = cost
                 log.info(

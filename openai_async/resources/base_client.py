@@ -69,7 +69,10 @@ class BaseClient:
             endpoint.check(params)
             if endpoint.method == "POST":
                 body = json_body(params, params.get("extra_body"))
-        return self._answer(endpoint, endpoint.path_for(ids), body, params)
+        answer: Any = self._answer(endpoint, endpoint.path_for(ids), body, params)
+        # The name in Python's warning about a coroutine that was never awaited.
+        answer.__name__ = answer.__qualname__ = endpoint.name
+        return answer  # type: ignore[no-any-return]
 
     async def _answer(
         self, endpoint: Endpoint[R], path: str, body: bytes | None, params: Mapping[str, Any]

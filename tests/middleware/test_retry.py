@@ -261,6 +261,17 @@ async def test_the_budget_bounds_the_retries_of_all_calls(
     assert sent(mocked) == 100 + 50 // 5
 
 
+async def test_an_error_says_that_the_budget_kept_it_from_being_retried(
+    mocked: aioresponses, waits: list[float]
+) -> None:
+    mocked.get(MODELS, status=500, repeat=True)
+    policy = RetryPolicy(budget=1)
+    async with AsyncClient(base_url=BASE_URL, api_key="k", retry=policy) as client:
+        with pytest.raises(InternalServerError, match=r"Not retried: .*RetryPolicy\.budget"):
+            await client.models.list()
+    assert waits == []
+
+
 async def test_a_timeout_costs_the_budget_twice_as_much(
     mocked: aioresponses, waits: list[float]
 ) -> None:

@@ -295,3 +295,10 @@ async def test_a_large_request_is_sent_whole_again(
         model="gpt-4o", messages=[{"role": "user", "content": text}], max_retries=1
     )
     assert server.requests[0].body == server.requests[1].body
+
+
+async def test_a_forgotten_await_is_reported_by_the_name_of_the_method(client: AsyncClient) -> None:
+    call = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}])
+    assert inspect.iscoroutine(call)
+    call.close()
+    assert call.__qualname__ == "create"  # which is what Python's warning shows
