@@ -447,8 +447,22 @@ async def test_no_error_shows_the_key_that_the_server_repeats(
     headers = {"Authorization": f"Bearer {key}"} if as_header else None
     with pytest.raises(APIError) as caught:
         await client.models.list(extra_headers=headers)
-    error = caught.value
-    assert "sk-test" not in f"{error} {error.body!r} {error.code} {error.__cause__!r}"
+    for error in chain_of(caught.value):
+        assert "sk-test" not in f"{error!r} {vars(error)!r}"
+
+
+async def test_a_body_that_is_not_json_is_in_the_error_without_the_key(
+    mocked: aioresponses, mocked_client: AsyncClient
+) -> None:
+    mocked.get(MODELS, body=b"bad sk-test/0123456789")
+    response = await mocked_client.with_options(api_key="sk-test/0123456789").request(
+        "GET", "/models"
+    )
+    with pytest.raises(APIResponseValidationError) as caught:
+        response.json()
+    assert caught.value.body == "bad [api_key]"
+    for error in chain_of(caught.value):
+        assert "sk-test" not in f"{error!r} {vars(error)!r}"
 
 
 async def test_a_redirect_does_not_show_the_key(

@@ -114,8 +114,9 @@ class Response:
             return loads(self.body)
         except ValueError as error:
             msg = "The answer is not JSON: its text is in .text()."
+            body = redacted(self.text(), self.secret)
             raise APIResponseValidationError(
-                msg, status_code=self.status, headers=self.headers, body=self.text()
+                msg, status_code=self.status, headers=self.headers, body=body
             ) from error
 
     def json_object(self) -> dict[str, Any]:

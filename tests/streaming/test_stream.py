@@ -807,7 +807,10 @@ async def test_no_error_of_a_stream_shows_the_key(
     client = raw_client.with_options(api_key="sk-secret/123456")
     with pytest.raises(APIError) as caught:
         _ = [piece async for piece in ask(client)]
-    assert "sk-secret" not in f"{caught.value} {caught.value.body!r}"
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "sk-secret" not in f"{error!r} {vars(error)!r}"
+        error = error.__cause__ or error.__context__
 
 
 async def test_after_a_failure_reading_on_fails_again(
