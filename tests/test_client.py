@@ -339,8 +339,8 @@ async def test_json_object_of_a_response_is_its_body(
 @pytest.mark.parametrize(
     ("body", "error", "message"),
     [
-        ("[1]", APIResponseValidationError, r"The answer is no JSON object: \[1\]\."),
-        ("<html>", APIResponseValidationError, "The answer is no JSON object: '<html>'"),
+        ("[1]", APIResponseValidationError, r"The answer is not a JSON object: \[1\]\."),
+        ("<html>", APIResponseValidationError, "The answer is not a JSON object: '<html>'"),
         ('{"error": {"message": "Busy.", "code": 429}}', RateLimitError, "Busy."),
     ],
 )

@@ -143,7 +143,7 @@ class Response:
             error = object_error(value, self.headers)
         else:
             said = shown(value) if text is None else quoted(text)
-            msg = f"The answer is no JSON object: {said}. Check the base_url."
+            msg = f"The answer is not a JSON object: {said}. Check the base_url."
             error = APIResponseValidationError(
                 msg,
                 status_code=self.status,
