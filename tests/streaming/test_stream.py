@@ -1072,10 +1072,14 @@ async def test_leaving_a_stream_that_was_tried_again_hangs_up_without_the_garbag
     assert len(raw.exchanges) == 2
 
 
-async def test_a_stream_that_was_silent_is_dropped_without_the_garbage_collector(
-    raw: RawServer, waits: list[float]
+@pytest.mark.parametrize("fault", ["silent", "status"])
+async def test_a_stream_that_was_retried_is_dropped_without_the_garbage_collector(
+    raw: RawServer, waits: list[float], fault: str
 ) -> None:
     async def answer(exchange: Exchange) -> None:
+        if fault == "status" and len(raw.exchanges) == 1:
+            await exchange.send(b"HTTP/1.1 500 Broken\r\nContent-Length: 2\r\n\r\n{}")
+            return
         await exchange.start_stream()
         if len(raw.exchanges) == 2:
             await exchange.part(sse(chunk("a")))
