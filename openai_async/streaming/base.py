@@ -102,6 +102,7 @@ class AsyncStream(ABC, Generic[Event]):
         self._body: ByteStream | None = None
         self._meta: ResponseMeta | None = None
         self._receiver: Receiver | None = None
+        self._answer: Answer | None = None  # of the latest attempt, even if that has failed
         # Parsed events that have not been requested yet, the next one last: a read often returns
         # several. (A deque would do as well, but takes 700 bytes even when it is empty.)
         self._ready: list[dict[str, Any]] = []
@@ -187,9 +188,8 @@ class AsyncStream(ABC, Generic[Event]):
         assert response.stream is not None
         body = self._body = response.stream
         self._secret = response.secret
-        self._receiver = Receiver(
-            self._new_answer(), body.content_type, response.meta, response.secret
-        )
+        self._answer = self._new_answer()
+        self._receiver = Receiver(self._answer, body.content_type, response.meta, response.secret)
         self._ready.clear()
         self._grace_ends, self._idle = None, body.idle
         try:

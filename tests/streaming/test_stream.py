@@ -588,6 +588,17 @@ async def test_a_stream_that_ends_inside_an_event_is_interrupted(
     assert caught.value.partial.text == "a"
 
 
+async def test_a_stream_that_failed_before_its_first_event_keeps_what_has_arrived(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(sse(chunk("a", finish="error")))
+    stream = ask(raw_client)
+    with pytest.raises(APIError, match="finish_reason 'error'") as caught:
+        await stream
+    assert caught.value.partial is not None
+    assert (caught.value.partial.text, stream.partial.text) == ("a", "a")
+
+
 async def test_a_torn_done_after_the_finish_reason_is_the_end(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
