@@ -47,6 +47,9 @@ def shown(value: object, most: int = 80) -> str:
 def loads(data: bytes) -> Any:
     """Parse JSON; anything that is not JSON raises ValueError.
 
+    That error does not hold the text, as a `JSONDecodeError` does: it becomes the `__cause__` of
+    others, and a server's text may repeat the API key.
+
     What orjson refuses is parsed again by the standard library, because servers written in Python
     send `NaN` and `Infinity` in logprobs, and lone surrogates where an emoji was split. So are
     integers beyond 64 bits, which orjson would round to floats.
@@ -54,18 +57,22 @@ def loads(data: bytes) -> Any:
     try:
         value = orjson.loads(data)
     except ValueError as error:
-        if "depth" in str(error):  # orjson allows 1,024 levels; Python's stack has no room for more
-            raise
-        return _read_again(data)
-    return _read_again(data) if _has_long_integer(data) else value
+        reason = str(error)
+    else:
+        return _read_again(data) if _has_long_integer(data) else value
+    if "depth" in reason:  # orjson allows 1,024 levels; Python's stack has no room for more
+        raise ValueError(reason)
+    return _read_again(data)
 
 
 def _read_again(data: bytes) -> Any:
     try:
         return json.loads(data, parse_int=_integer)
-    except RecursionError as error:
-        msg = "nested too deep"
-        raise ValueError(msg) from error
+    except RecursionError:
+        reason = "nested too deep"
+    except ValueError as error:
+        reason = str(error)
+    raise ValueError(reason)  # outside the `except`, whose error would be its context
 
 
 def _integer(digits: str) -> int | float:

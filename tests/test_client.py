@@ -339,8 +339,8 @@ async def test_json_object_of_a_response_is_its_body(
 @pytest.mark.parametrize(
     ("body", "error", "message"),
     [
-        ("[1]", APIResponseValidationError, r"The answer is no JSON object: \[1\]\."),
-        ("<html>", APIResponseValidationError, "The answer is no JSON object: '<html>'"),
+        ("[1]", APIResponseValidationError, r"The answer is not a JSON object: \[1\]\."),
+        ("<html>", APIResponseValidationError, "The answer is not a JSON object: '<html>'"),
         ('{"error": {"message": "Busy.", "code": 429}}', RateLimitError, "Busy."),
     ],
 )
@@ -447,8 +447,22 @@ async def test_no_error_shows_the_key_that_the_server_repeats(
     headers = {"Authorization": f"Bearer {key}"} if as_header else None
     with pytest.raises(APIError) as caught:
         await client.models.list(extra_headers=headers)
-    error = caught.value
-    assert "sk-test" not in f"{error} {error.body!r} {error.code} {error.__cause__!r}"
+    for error in chain_of(caught.value):
+        assert "sk-test" not in f"{error!r} {vars(error)!r}"
+
+
+async def test_a_body_that_is_not_json_is_in_the_error_without_the_key(
+    mocked: aioresponses, mocked_client: AsyncClient
+) -> None:
+    mocked.get(MODELS, body=b"bad sk-test/0123456789")
+    response = await mocked_client.with_options(api_key="sk-test/0123456789").request(
+        "GET", "/models"
+    )
+    with pytest.raises(APIResponseValidationError) as caught:
+        response.json()
+    assert caught.value.body == "bad [api_key]"
+    for error in chain_of(caught.value):
+        assert "sk-test" not in f"{error!r} {vars(error)!r}"
 
 
 async def test_a_redirect_does_not_show_the_key(

@@ -293,6 +293,16 @@ def test_the_tests_that_the_docs_name_exist() -> None:
         assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
 
 
+def test_the_files_that_the_architecture_names_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:\w+/)*)(\w+\.py)`", text)
+    assert len(named) > 30
+    for directory, name in named:
+        # Where the text is about a directory, its files are named alone.
+        inside = any((ROOT / "openai_async").rglob(directory + name))
+        assert inside or (ROOT / directory / name).exists(), directory + name
+
+
 def test_the_supported_versions_are_those_that_are_installed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     classifier = "Programming Language :: Python :: "

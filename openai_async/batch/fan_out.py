@@ -121,8 +121,10 @@ class _FanOut:
         else:
             self._source = iter(requests)
         self._concurrency = concurrency
-        # Acquired before a request is taken, released when the consumer takes its result.
-        self._room = asyncio.Semaphore(
+        # An entry for each request that is taken, until the consumer takes its result. (Not a
+        # `Semaphore`: its `release` looks at all waiters that were woken but have not run, so that
+        # a consumer that takes n results at once would cost n * n steps.)
+        self._held: asyncio.Queue[None] = asyncio.Queue(
             concurrency * (1 + (MAX_AHEAD_ORDERED if ordered else MAX_AHEAD))
         )
         # With `ordered`: a place for each request taken, in the order of the source.
@@ -150,7 +152,7 @@ class _FanOut:
 
     def take(self) -> BatchResult:
         """The next result, which must be ready."""
-        self._room.release()
+        self._held.get_nowait()
         return self.ready.popleft()
 
     async def close(self) -> None:
@@ -204,7 +206,7 @@ class _FanOut:
 
     async def _next(self) -> BatchRequest | None:
         """The next request once there is room for its result; `None` when there are no more."""
-        await self._room.acquire()
+        await self._held.put(None)  # waits while there is no room for another result
         request = None
         try:
             if not self._ended:
@@ -219,7 +221,7 @@ class _FanOut:
         finally:
             if request is None:
                 self._end()
-                self._room.release()
+                self._held.get_nowait()
         return request
 
     def _reserve(self) -> _Place | None:
@@ -244,7 +246,7 @@ class _FanOut:
 
     def _deliver(self, result: BatchResult | None) -> None:
         if result is None:
-            self._room.release()
+            self._held.get_nowait()
             return
         self.ready.append(result)
         self._wake_consumer()

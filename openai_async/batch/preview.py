@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from attrs import Factory, define
 
 from ..client import AsyncClient
-from ..middleware.pacing import estimate_tokens
+from ..middleware.pacing import estimator
 from ..options import RateLimit
 from .engines import make_engine
 from .ids import IdSet
@@ -129,6 +129,7 @@ async def preview_batch(
     Raises:
         InvalidArgumentError: an argument is invalid, or the input cannot be read.
         OutputError: the output cannot be read, or is something else.
+        OpenAIError: the `estimate_tokens` of the `rate_limit` has failed.
 
     Example::
 
@@ -179,7 +180,7 @@ def _preview(
         wrong_format=check.wrong_format,
         rate_limit=limit,
     )
-    tokens_of = limit.estimate_tokens or estimate_tokens
+    tokens_of = estimator(limit)
     on_bad = (lambda line: None) if check.bad_count else None
     # A second pass, as in a run: which lines are valid is only known after the first.
     for request in requests_of(path, done, on_bad=on_bad, read=read):

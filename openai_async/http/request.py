@@ -114,8 +114,9 @@ class Response:
             return loads(self.body)
         except ValueError as error:
             msg = "The answer is not JSON: its text is in .text()."
+            body = redacted(self.text(), self.secret)
             raise APIResponseValidationError(
-                msg, status_code=self.status, headers=self.headers, body=self.text()
+                msg, status_code=self.status, headers=self.headers, body=body
             ) from error
 
     def json_object(self) -> dict[str, Any]:
@@ -142,7 +143,7 @@ class Response:
             error = object_error(value, self.headers)
         else:
             said = shown(value) if text is None else quoted(text)
-            msg = f"The answer is no JSON object: {said}. Check the base_url."
+            msg = f"The answer is not a JSON object: {said}. Check the base_url."
             error = APIResponseValidationError(
                 msg,
                 status_code=self.status,

@@ -20,6 +20,7 @@ from yarl import URL
 
 from ..errors import (
     APIConnectionError,
+    APIError,
     APITimeoutError,
     InvalidArgumentError,
     OpenAIError,
@@ -171,9 +172,9 @@ class Transport:
         if answer.status >= 300:
             answer = await self._follow(answer, pool, request, headers)
         if answer.status >= 300:
-            failure = await read_failure(answer, pool.streams, secret, picture=request.picture)
-            self._pools.check_open(pool)
-            raise failure
+            # Not in a variable of this frame, to which its traceback refers: in that cycle, the
+            # request and its stream would live until the garbage collector runs.
+            raise await self._failure(answer, pool, request, secret)
         response = Response(
             status=answer.status, headers=without_secret(answer.headers, secret), secret=secret
         )
@@ -184,6 +185,14 @@ class Transport:
         else:
             response.body = await read_body(answer, request.max_body, pool.streams)
         return response
+
+    async def _failure(
+        self, answer: aiohttp.ClientResponse, pool: Pool, request: Request, secret: str | None
+    ) -> APIError:
+        """The exception for an answer with a status of 300 or above."""
+        failure = await read_failure(answer, pool.streams, secret, picture=request.picture)
+        self._pools.check_open(pool)
+        return failure
 
     async def _follow(
         self,

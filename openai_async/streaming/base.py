@@ -76,6 +76,9 @@ TRANSITIONS: dict[State, dict[State, str]] = {
 """From each state to the next, and when. docs/architecture.md shows the same table."""
 
 
+_CLOSED = State.CLOSED  # read for each chunk; in Python 3.11 `State.CLOSED` takes 0.1 us
+
+
 class AsyncStream(ABC, Generic[Event]):
     """The events of a streamed answer.
 
@@ -99,6 +102,7 @@ class AsyncStream(ABC, Generic[Event]):
         self._body: ByteStream | None = None
         self._meta: ResponseMeta | None = None
         self._receiver: Receiver | None = None
+        self._answer: Answer | None = None  # of the latest attempt, even if that has failed
         # Parsed events that have not been requested yet, the next one last: a read often returns
         # several. (A deque would do as well, but takes 700 bytes even when it is empty.)
         self._ready: list[dict[str, Any]] = []
@@ -184,9 +188,8 @@ class AsyncStream(ABC, Generic[Event]):
         assert response.stream is not None
         body = self._body = response.stream
         self._secret = response.secret
-        self._receiver = Receiver(
-            self._new_answer(), body.content_type, response.meta, response.secret
-        )
+        self._answer = self._new_answer()
+        self._receiver = Receiver(self._answer, body.content_type, response.meta, response.secret)
         self._ready.clear()
         self._grace_ends, self._idle = None, body.idle
         try:
@@ -201,7 +204,7 @@ class AsyncStream(ABC, Generic[Event]):
             raise
 
     def _check_open(self) -> None:
-        if self._state is State.CLOSED:
+        if self._state is _CLOSED:
             msg = "This stream was closed before its end: nothing more can be read from it."
             raise OpenAIError(msg)
 
@@ -251,7 +254,7 @@ class AsyncStream(ABC, Generic[Event]):
                 events.reverse()
                 self._ready += events
                 self._grace_ends = None
-        if receiver.state is Received.FAILED:
+        if receiver.failure is not None:
             body.abort()
 
     def _limit_silence(self, body: ByteStream, answer: Answer) -> None:
@@ -260,9 +263,12 @@ class AsyncStream(ABC, Generic[Event]):
         It is measured from the last event. Usage that was requested has all of `idle` to arrive,
         however many comments keep the connection alive.
         """
-        grace = self._idle if answer.expects_more else FINISH_GRACE
-        if not answer.complete or grace is None:
+        if not answer.complete:
             body.idle = self._idle
+            return
+        grace = self._idle if answer.expects_more else FINISH_GRACE
+        if grace is None:
+            body.idle = None
             return
         now = asyncio.get_running_loop().time()
         if self._grace_ends is None:

@@ -115,7 +115,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     @property
     def partial(self) -> ChatCompletion:
         """The answer so far, at any time; reads nothing."""
-        answer = self._new_answer() if self._receiver is None else self._receiver.answer
+        answer = self._new_answer() if self._answer is None else self._answer
         completion = answer.partial()
         assert completion is not None
         if self._meta is not None:

@@ -45,6 +45,10 @@ class State(Enum):
     FAILED = "the answer has failed, for the reason in `failure`"
 
 
+# In Python 3.11, `State.OPEN` takes 0.1 us, and ten of these would be a tenth of a chunk's time.
+_START, _OPEN, _DONE, _FAILED = State
+
+
 class Receiver:
     """Receives the answer of one attempt.
 
@@ -65,7 +69,7 @@ class Receiver:
     ) -> None:
         self.answer = answer
         self.meta = meta
-        self.state = State.START
+        self.state = _START
         self.failure: APIError | None = None
         self._content_type = content_type
         self._secret = secret
@@ -78,14 +82,14 @@ class Receiver:
     @property
     def over(self) -> bool:
         """Whether nothing more is taken in."""
-        return self.state is State.DONE or self.state is State.FAILED
+        return self.state is _DONE or self.state is _FAILED
 
     # --- what comes in ---
 
     def receive_data(self, data: bytes) -> list[dict[str, Any]]:
         """Take in bytes, or b"" for the regular end of the body; returns the events in them."""
-        if self.state is State.START and data.strip():
-            self.state = State.OPEN
+        if self.state is _START and data.strip():
+            self.state = _OPEN
         try:
             events = self._decoder.feed(data) if data else self._decoder.flush()
         except SSEError as error:
@@ -110,8 +114,10 @@ class Receiver:
 
     def is_other(self, data: bytes) -> bool:
         """Whether the first bytes are the start of something that is not an event stream."""
+        if self.state is not _START:
+            return False
         start = data.lstrip()
-        return self.state is State.START and start.startswith(_NOT_EVENTS) and not is_done(start)
+        return start.startswith(_NOT_EVENTS) and not is_done(start)
 
     def receive_other(self, data: bytes) -> None:
         """Take in a body that is not an event stream."""
@@ -124,7 +130,7 @@ class Receiver:
 
     def fail(self, failure: APIError, cause: BaseException | None = None) -> None:
         """The answer has failed: keep the reason, and the answer so far."""
-        self.state = State.FAILED
+        self.state = _FAILED
         with suppress(MalformedError):  # a stream that was malformed before it failed
             failure.partial = self.answer.partial()
             if failure.partial is not None:
@@ -209,7 +215,7 @@ class Receiver:
             if isinstance(value, dict):
                 self._decoder.forget_stray()
                 self._take_value("message", value)
-            if self.state is State.FAILED:
+            if self.state is _FAILED:
                 return
 
     # --- the end ---
@@ -230,7 +236,7 @@ class Receiver:
 
     def _finish(self) -> None:
         """The answer is complete."""
-        self.state = State.DONE
+        self.state = _DONE
         if self.answer.expects_more:
             log.warning("The stream ended without the usage that was requested.")
 

@@ -120,13 +120,9 @@ def _assembled(events: list[ServerSentEvent]) -> Any:
             return value
         if not value.get("choices") and reports_failure(value):
             suspect = value
-        else:
-            try:
-                assembly.add(value)
-            except MalformedError:
-                # That error may quote the API key, so it is not passed on.
-                msg = "a stream with an event of the wrong shape"
-                raise ValueError(msg) from None
+        elif not _added(assembly, value):
+            msg = "a stream with an event of the wrong shape"
+            raise ValueError(msg)
         if assembly.failed:
             return {"error": value}
     if suspect is not None and not assembly.finished:
@@ -135,6 +131,15 @@ def _assembled(events: list[ServerSentEvent]) -> Any:
         msg = "a stream that was cut off, or empty"
         raise ValueError(msg)
     return assembly.completion()
+
+
+def _added(assembly: Assembly, chunk: dict[str, Any]) -> bool:
+    """Add a chunk; False if it has the wrong shape."""
+    try:
+        assembly.add(chunk)
+    except MalformedError:  # may quote the API key, so it must not be the context of another error
+        return False
+    return True
 
 
 def _has_delta(value: Any) -> bool:

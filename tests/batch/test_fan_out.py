@@ -178,6 +178,36 @@ async def test_in_order_the_slowest_request_holds_the_source_back() -> None:
         assert (await first).custom_id == "0"
 
 
+async def test_a_consumer_that_takes_many_results_at_once_pays_the_same_for_each() -> None:
+    async def calls_per_result(concurrency: int) -> float:
+        source, gate, calls = Source(), Gate(), 0
+        for number in range(1, 10 * concurrency):
+            gate.open(number)
+        client = client_with(gate).with_options(rate_limit=UNPACED)
+        results = run_requests(client, source, concurrency=concurrency, ordered=True)
+
+        def count_call(frame: object, event: str, arg: object) -> None:
+            nonlocal calls
+            calls += event in ("call", "c_call")
+
+        async with aclosing(results):
+            first = asyncio.ensure_future(anext(results))
+            for _ in range(5):
+                await settle()
+            assert source.taken == 5 * concurrency
+            gate.open(0)
+            await first
+            sys.setprofile(count_call)
+            try:  # all workers wait for room, and all these results are ready
+                for _ in range(4 * concurrency):
+                    await anext(results)
+            finally:
+                sys.setprofile(None)
+        return calls / (4 * concurrency)
+
+    assert await calls_per_result(200) < 2 * await calls_per_result(10)
+
+
 async def test_no_more_are_in_flight_than_asked_for() -> None:
     source, gate = Source(), Gate()
     async with aclosing(run_requests(client_with(gate), source, concurrency=5)) as results:

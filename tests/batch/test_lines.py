@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from openai_async import InvalidArgumentError
-from openai_async.batch.input.lines import MAX_LINE, Line, parse_json, parse_line, read_lines
+from openai_async.batch.input.lines import MAX_LINE, Line, parse_json, read_lines
+from openai_async.batch.requests import BatchRequest
 
 REQUEST = b'{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"input":"x"}}'
 
@@ -94,7 +95,7 @@ def test_a_file_that_is_not_there_is_a_bad_argument(path: Path) -> None:
 
 
 def test_a_request_is_made_of_a_line() -> None:
-    assert parse_line(Line(number=1, data=REQUEST)).custom_id == "a"
+    assert BatchRequest.of(parse_json(Line(number=1, data=REQUEST))).custom_id == "a"
 
 
 @pytest.mark.parametrize(
@@ -128,9 +129,9 @@ def test_what_is_no_json_is_named(data: bytes, problem: str) -> None:
 )
 def test_what_is_no_request_is_named(data: bytes, problem: str) -> None:
     with pytest.raises(InvalidArgumentError, match=problem):
-        parse_line(Line(number=1, data=data))
+        BatchRequest.of(parse_json(Line(number=1, data=data)))
 
 
 def test_a_line_that_could_not_be_read_is_no_request() -> None:
     with pytest.raises(InvalidArgumentError, match="too long"):
-        parse_line(Line(number=1, data=b"", problem="too long"))
+        parse_json(Line(number=1, data=b"", problem="too long"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from openai_async import AsyncClient, RateLimit
+from openai_async import AsyncClient, InvalidArgumentError, OpenAIError, RateLimit
 from openai_async.batch import (
     OutputError,
     preview_batch,
@@ -49,6 +49,15 @@ async def test_a_preview_counts_what_is_done_and_to_do(source: Path, target: Pat
     assert preview.tokens > 0
     retrying = await preview_batch(source, target, retry_failed=True)
     assert (retrying.done, retrying.to_do) == (1, 2)
+
+
+async def test_a_preview_checks_the_estimates_as_a_run_does(source: Path, target: Path) -> None:
+    wrong = RateLimit(estimate_tokens=lambda body: -1)
+    with pytest.raises(InvalidArgumentError, match="estimate_tokens returned -1"):
+        await preview_batch(source, target, rate_limit=wrong)
+    failing = RateLimit(estimate_tokens=lambda body: 1 / 0)
+    with pytest.raises(OpenAIError, match="estimate_tokens function failed with ZeroDivisionError"):
+        await preview_batch(source, target, rate_limit=failing)
 
 
 async def test_a_preview_says_how_long_a_rate_limit_makes_the_run(

@@ -23,7 +23,7 @@ from openai_async import AsyncClient, AuthenticationError, InvalidArgumentError,
 from openai_async.batch.engines.ray import reading
 from openai_async.batch.engines.ray.cluster import MARK, connect
 from openai_async.batch.engines.ray.engine import RayEngine
-from openai_async.batch.input.lines import Line, parse_line, read_lines
+from openai_async.batch.input.lines import Line, parse_json, read_lines
 from openai_async.batch.job import run_batch
 from openai_async.batch.requests import BatchRequest
 from openai_async.http.request import Request, Response
@@ -312,7 +312,7 @@ def test_ray_data_reads_parquet_by_a_mapping_of_columns(
     engine = RayEngine(client, concurrency=1, columns=columns)
     lines = [*engine.read(path)]
     assert [line.number for line in lines] == [*range(1, 451)]
-    assert parse_line(lines[7]) == BatchRequest(
+    assert BatchRequest.of(parse_json(lines[7])) == BatchRequest(
         custom_id="7",
         url="/v1/chat/completions",
         body={"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "prompt 7"}]},

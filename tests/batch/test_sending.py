@@ -172,7 +172,7 @@ async def test_an_answer_that_is_no_json_object_is_an_error(
     result = await send_request(mocked_client, request())
     assert result.error is not None
     assert result.error.code == "APIResponseValidationError"
-    assert result.error.message.startswith("The answer is no JSON object: ")
+    assert result.error.message.startswith("The answer is not a JSON object: ")
     assert isinstance(result.exception, APIResponseValidationError)
     assert result.exception.request_id == "req_2"
 
@@ -187,7 +187,7 @@ async def test_an_answer_that_is_not_an_object_is_shown_as_json(
     mocked.post(CHAT, body=text)
     result = await send_request(mocked_client, request())
     assert result.error is not None
-    assert result.error.message.startswith(f"The answer is no JSON object: {said}. Check")
+    assert result.error.message.startswith(f"The answer is not a JSON object: {said}. Check")
 
 
 async def test_an_error_object_in_a_good_answer_is_an_error(

@@ -588,6 +588,17 @@ async def test_a_stream_that_ends_inside_an_event_is_interrupted(
     assert caught.value.partial.text == "a"
 
 
+async def test_a_stream_that_failed_before_its_first_event_keeps_what_has_arrived(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(sse(chunk("a", finish="error")))
+    stream = ask(raw_client)
+    with pytest.raises(APIError, match="finish_reason 'error'") as caught:
+        await stream
+    assert caught.value.partial is not None
+    assert (caught.value.partial.text, stream.partial.text) == ("a", "a")
+
+
 async def test_a_torn_done_after_the_finish_reason_is_the_end(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
@@ -807,7 +818,10 @@ async def test_no_error_of_a_stream_shows_the_key(
     client = raw_client.with_options(api_key="sk-secret/123456")
     with pytest.raises(APIError) as caught:
         _ = [piece async for piece in ask(client)]
-    assert "sk-secret" not in f"{caught.value} {caught.value.body!r}"
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "sk-secret" not in f"{error!r} {vars(error)!r}"
+        error = error.__cause__ or error.__context__
 
 
 async def test_after_a_failure_reading_on_fails_again(
@@ -1069,10 +1083,14 @@ async def test_leaving_a_stream_that_was_tried_again_hangs_up_without_the_garbag
     assert len(raw.exchanges) == 2
 
 
-async def test_a_stream_that_was_silent_is_dropped_without_the_garbage_collector(
-    raw: RawServer, waits: list[float]
+@pytest.mark.parametrize("fault", ["silent", "status"])
+async def test_a_stream_that_was_retried_is_dropped_without_the_garbage_collector(
+    raw: RawServer, waits: list[float], fault: str
 ) -> None:
     async def answer(exchange: Exchange) -> None:
+        if fault == "status" and len(raw.exchanges) == 1:
+            await exchange.send(b"HTTP/1.1 500 Broken\r\nContent-Length: 2\r\n\r\n{}")
+            return
         await exchange.start_stream()
         if len(raw.exchanges) == 2:
             await exchange.part(sse(chunk("a")))

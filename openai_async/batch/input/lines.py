@@ -14,7 +14,6 @@ import orjson
 from attrs import frozen
 
 from ...errors import InvalidArgumentError
-from ..requests import BatchRequest
 from .input_file import CHUNK, open_input
 
 # Bytes. OpenAI accepts pictures of 20 MB, which are 27 MB in base64. A longer line is a mistake
@@ -91,15 +90,6 @@ def parse_json(line: Line) -> Any:
         return orjson.loads(line.data)
     except orjson.JSONDecodeError as error:
         raise InvalidArgumentError(_what_is_wrong(line.data, error)) from error
-
-
-def parse_line(line: Line) -> BatchRequest:
-    """The request in a line.
-
-    Raises:
-        InvalidArgumentError: as `parse_json`, or as `BatchRequest.of`; without the line's number.
-    """
-    return BatchRequest.of(parse_json(line))
 
 
 def _what_is_wrong(data: bytes, error: orjson.JSONDecodeError) -> str:
