@@ -18,6 +18,11 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .errors import InvalidArgumentError
+from .http.headers import (
+    change_headers,
+    check_headers,
+    find_header_value,
+)
 from .http.request import Response
 from .http.transport import SSL, Transport
 from .http.urls import Urls, query_values
@@ -32,12 +37,9 @@ from .options import (
     RequestOptions,
     RetryPolicy,
     Timeout,
-    change_headers,
-    check_headers,
     check_retries,
     find_api_key,
     find_base_url,
-    find_header_value,
     is_loopback,
 )
 from .resources.base_client import USER_AGENT, BaseClient

@@ -12,6 +12,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .._version import __version__
+from ..http.headers import (
+    change_headers,
+    check_headers,
+)
 from ..http.request import Request, Response
 from ..http.urls import Urls, query_values
 from ..middleware import Send
@@ -20,8 +24,6 @@ from ..options import (
     APIKey,
     RequestOptions,
     Timeout,
-    change_headers,
-    check_headers,
     check_retries,
 )
 from ..streaming.base import Connect

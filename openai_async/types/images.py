@@ -10,7 +10,6 @@ import base64
 import html
 import os
 import re
-import secrets
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -19,9 +18,10 @@ from typing import ClassVar, Literal, TypeAlias, TypedDict
 
 from attrs import define, field, setters
 
-from ..errors import APIResponseValidationError, InvalidArgumentError, OpenAIError
+from ..errors import APIResponseValidationError, OpenAIError
 from ..images.data import picture_in, start_of
 from ..images.format import ImageFormat, image_format
+from ..images.saving import check_target, write_file
 from ..options import RequestOptions
 from .base import APIObject, APIResponse, note_change
 
@@ -169,11 +169,11 @@ class _Picture(APIObject):
             OpenAIError: the file cannot be written.
             APIError: the download failed.
         """
-        target = await asyncio.to_thread(_checked_target, path)
+        target = await asyncio.to_thread(check_target, path)
         data = await self.read()
         abandoned = threading.Event()
         try:
-            await asyncio.to_thread(_write, target, data, abandoned)
+            await asyncio.to_thread(write_file, target, data, abandoned)
         except asyncio.CancelledError:
             abandoned.set()  # the thread goes on, but must no longer replace the file
             raise
@@ -256,49 +256,3 @@ class ImageGenCompletedEvent(_ImageEvent):
 
 
 ImageGenStreamEvent: TypeAlias = ImageGenPartialImageEvent | ImageGenCompletedEvent
-
-
-def _checked_target(path: object) -> Path:
-    """The file that `path` points to, if it can be written."""
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        msg = f"path is {path!r}: pass the path of the file to write."
-        raise InvalidArgumentError(msg)
-    try:
-        target = Path(path).resolve()  # follow symbolic links: they must not be replaced
-        if target.is_dir():
-            msg = f"{str(path)!r} is a directory: pass the path of a file."
-            raise InvalidArgumentError(msg)
-        if target.exists() and not target.is_file():
-            msg = f"{str(path)!r} is a device or pipe: write the bytes from .read() to it."
-            raise InvalidArgumentError(msg)
-        if not target.parent.is_dir():
-            msg = f"There is no directory {str(target.parent)!r}: create it first."
-            raise InvalidArgumentError(msg)
-    except (OSError, ValueError, RuntimeError, TypeError) as error:
-        if isinstance(error, InvalidArgumentError):
-            raise
-        msg = f"{path!r} is not a valid path: {getattr(error, 'strerror', None) or error}."
-        raise InvalidArgumentError(msg) from error
-    return target
-
-
-def _write(target: Path, data: bytes, abandoned: threading.Event) -> None:
-    """Write a temporary file and rename it: a reader sees the old file or the new one."""
-    # The name is cut, so that even the longest file name leaves room for what is added.
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
-    try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-            if target.exists():
-                temporary.chmod(target.stat().st_mode)
-            if abandoned.is_set():
-                temporary.unlink()
-            else:
-                temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        msg = f"Cannot write {str(target)!r}: {error.strerror or error}."
-        raise OpenAIError(msg) from error

@@ -27,9 +27,9 @@ from openai_async import (
     Send,
     StreamInterruptedError,
 )
+from openai_async.images.saving import write_file
 from openai_async.options import REQUEST_OPTIONS
 from openai_async.testing import Failure, LocalServer, Reply
-from openai_async.types import images as images_module
 from openai_async.types.images import (
     Downloader,
     ImageGenCompletedEvent,
@@ -244,7 +244,7 @@ async def test_a_cancelled_save_does_not_replace_the_file_later(
     target = tmp_path / "otter.png"
     target.write_text("old")
     writing, go_on, done = threading.Event(), threading.Event(), threading.Event()
-    write = images_module._write
+    write = write_file
 
     def slow(*args: Any) -> None:
         writing.set()
@@ -252,7 +252,7 @@ async def test_a_cancelled_save_does_not_replace_the_file_later(
         write(*args)
         done.set()
 
-    monkeypatch.setattr(images_module, "_write", slow)
+    monkeypatch.setattr("openai_async.types.images.write_file", slow)
     saving = asyncio.create_task(GeneratedImage(b64_json=PIXEL).save(target))
     await asyncio.to_thread(writing.wait)
     saving.cancel()
