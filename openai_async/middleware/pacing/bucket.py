@@ -27,7 +27,7 @@ SHARE_GAIN = 0.02
 MIN_SHARE = 0.05
 # A single oversized request must not hold up the others for more than this many seconds.
 MAX_DEBT = 60.0
-# One request every ten minutes: headers may be wrong, and without requests there are no new ones.
+# One request every ten minutes: headers may be wrong, and without requests no new ones arrive.
 MIN_RATE = 1 / 600
 # By how much usage must exceed the refill before it has to show in what the server has left.
 EVIDENCE = 50.0
@@ -48,7 +48,7 @@ class Bucket:
     rate: float = field(init=False)
     sent: float = field(init=False, default=0.0)
     scale: float = field(init=False, default=1.0)
-    """The factor by which the server's real limit exceeds the one it tells."""
+    """The factor by which the server's real limit exceeds the one in its headers."""
     capacity: float = field(init=False)
     """The highest level."""
     _level: float = field(init=False)
