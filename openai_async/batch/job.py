@@ -57,7 +57,7 @@ async def run_batch(
         skip_bad_lines: lines that are not valid requests become errors in the output. Without it,
             nothing is sent while there are any.
         parts: the format of the files in the output directory; `None` for one JSONL file.
-        workers: for ray: how many processes; one for each CPU if left out.
+        workers: for ray: how many processes; one for each CPU if omitted.
         columns: for ray with Parquet input: which columns hold what.
         stop: set it to end the run early: nothing more is sent, and requests in flight finish.
 
