@@ -67,8 +67,8 @@ async def run_batch(
     Raises:
         InvalidArgumentError: an argument or a line of the input is invalid; nothing was sent.
         OutputError: the output cannot be written, or another run is writing it; nothing was sent.
-        BatchStoppedError: it makes no sense to continue: the key is wrong, the quota used up, the
-            server gone, the disk full. All results so far are in the output.
+        BatchStoppedError: there is no point in continuing: the key is wrong, the quota is used up,
+            the server is unreachable, or the disk is full. All results so far are in the output.
 
     Example::
 

@@ -230,7 +230,7 @@ class ByteStream:
         """Whether the connection was closed without waking the body's reader.
 
         On a malformed chunk aiohttp's C parser closes the connection and sets the error on the
-        protocol, which has no waiter any more, instead of the body (3.12 to 3.14; we know of no
+        protocol, which no longer has a waiter, instead of the body (3.12 to 3.14; we know of no
         upstream issue). The faults named "a bad chunk size" in tests/faults/ pin this.
         """
         connection, content = self._answer.connection, self._content

@@ -20,7 +20,7 @@ JITTER = 0.1
 SURPLUS = 60.0
 # A window of a minute; a reset given in whole seconds may be up to a second late.
 WINDOW = 61.0
-# If other programs use the same limit, 429s come in spite of the headers. Each reduces our share of
+# If other programs use the same limit, 429s come despite the headers. Each reduces our share of
 # it, down to a twentieth; the share then grows slowly, per second, in case the others have stopped.
 SHARE_CUT = 0.7
 SHARE_GAIN = 0.02
@@ -114,7 +114,7 @@ class Bucket:
         self.rate, self.capacity = rate, capacity
 
     def reduce_share(self) -> None:
-        """A 429 came in spite of the headers: others must be using the limit too."""
+        """A 429 came despite the headers: others must be using the limit too."""
         self.scale = max(1.0, self.scale / 2)
         self._share = max(MIN_SHARE, self._share * SHARE_CUT)
 
