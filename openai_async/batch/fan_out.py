@@ -27,7 +27,7 @@ from .retries import batch_client
 from .sending import send_request
 from .shared_iterator import END, SharedAsyncIterator
 
-# How many results may wait for the consumer besides those still in flight, in units of
+# How many results may wait for the consumer, in addition to those in flight, in units of
 # `concurrency`. In order, all of them wait for the slowest: with 4, the workers only stop for a
 # request that takes more than five times as long as the others.
 MAX_AHEAD = 1
@@ -45,14 +45,14 @@ def run_requests(
 ) -> AsyncGenerator[BatchResult, None]:
     """Send all requests, `concurrency` at a time; yields each result as soon as it is there.
 
-    A request that fails gives a result with an `error`. Closing the generator (or leaving its
+    A request that fails yields a result with an `error`. Closing the generator (or leaving its
     loop) cancels the requests in flight.
 
     Args:
         client: what to send with. If it has no `rate_limit`, it gets `RateLimit()`, which learns
             the server's limits. Once the server has answered, a failed request is retried ten
-            times, which takes two to four minutes, and a wait that the server asks for is kept,
-            up to an hour.
+            times, which takes two to four minutes, and a wait that the server asks for is
+            respected, up to an hour.
         requests: any iterable, sync or async, finite or endless, of `BatchRequest` or of mappings
             like the lines of a batch file. The next one is only taken when a worker is free and
             there is room for the result: never more than `2 * concurrency` ahead of the consumer

@@ -94,8 +94,8 @@ def _continued(
         yield from lines
         return
     other = (
-        f"The results in {output} belong to {path}, and other prompts or options make other "
-        "requests: choose another output, or remove both."
+        f"The results in {output} belong to {path}, whose requests differ from the "
+        "present ones: choose another output, or remove both."
     )
     with output_errors(path, "read"):
         if not path.exists() or path.stat().st_size == 0:

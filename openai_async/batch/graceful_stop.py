@@ -1,7 +1,7 @@
 """A graceful stop: requests at the server are finished, and those still waiting are not sent.
 
-A request may wait for a long time: for the rate limit, or between two attempts, which is an hour
-if the server says so.
+A request may wait for a long time: for the rate limit, or between two attempts, up to an hour if
+the server asks for that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Call:
 
 
 class GracefulStop:
-    """A middleware, the outermost, that knows the calls under way and can end those that wait."""
+    """A middleware, the outermost, that knows the calls in progress and can end those that wait."""
 
     def __init__(self) -> None:
         self._calls: dict[_Call, None] = {}

@@ -57,7 +57,7 @@ async def run_batch(
         skip_bad_lines: lines that are not valid requests become errors in the output. Without it,
             nothing is sent while there are any.
         parts: the format of the files in the output directory; `None` for one JSONL file.
-        workers: for ray: how many processes; one for each CPU if left out.
+        workers: for ray: how many processes; one for each CPU if omitted.
         columns: for ray with Parquet input: which columns hold what.
         stop: set it to end the run early: nothing more is sent, and requests in flight finish.
 
@@ -67,8 +67,8 @@ async def run_batch(
     Raises:
         InvalidArgumentError: an argument or a line of the input is invalid; nothing was sent.
         OutputError: the output cannot be written, or another run is writing it; nothing was sent.
-        BatchStoppedError: it makes no sense to continue: the key is wrong, the quota used up, the
-            server gone, the disk full. All results so far are in the output.
+        BatchStoppedError: there is no point in continuing: the key is wrong, the quota is used up,
+            the server is unreachable, or the disk is full. All results so far are in the output.
 
     Example::
 

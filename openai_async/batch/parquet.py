@@ -1,6 +1,6 @@
 """Parquet files: results stored in them, and columns of text read from them.
 
-pyarrow is imported only here, and only when a function is called: JSONL does without it.
+pyarrow is imported only here, and only when a function is called: JSONL does not need it.
 """
 
 from __future__ import annotations

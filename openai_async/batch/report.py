@@ -264,7 +264,7 @@ def duration(seconds: float) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    """Three digits: the latencies are no more exact."""
+    """Three digits, as latencies are only exact to 2 %."""
     if seconds < 0.9995:
         return f"{seconds * 1000:.3g} ms"
     return f"{seconds:.3g} s" if seconds < 999.5 else f"{seconds:,.0f} s"

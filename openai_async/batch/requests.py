@@ -48,7 +48,7 @@ class BatchRequest:
         custom_id: yours, different for each request of a batch.
         method: "POST", or "GET" for the models.
         url: the path at OpenAI, such as "/v1/chat/completions"; "/v1" stands for the `base_url` of
-            the client, and may be left out, as in Azure's files.
+            the client, and may be omitted, as in Azure's files.
         body: the parameters of the call.
 
     Raises:
@@ -101,7 +101,7 @@ class BatchRequest:
 
 def _check_custom_id(value: object) -> None:
     if value is None:
-        msg = "custom_id is missing: give each line a different one."
+        msg = "custom_id is missing: give each request a different one."
         raise InvalidArgumentError(msg)
     if not isinstance(value, str) or not value or len(value) > MAX_ID:
         msg = f"custom_id is {shown(value, 40)}: pass a string of 1 to {MAX_ID} characters."

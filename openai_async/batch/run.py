@@ -121,7 +121,7 @@ class BatchRun:
             tally=self.tally,
             pace=lambda: self.engine.pace,
         )
-        watcher = asyncio.create_task(self.stop_engine_when_told())
+        watcher = asyncio.create_task(self.stop_engine_early())
         try:
             async with show_progress(view) if show else nullcontext():
                 with self.reading():
@@ -144,7 +144,7 @@ class BatchRun:
         self.clear_stop_reason_if_done()
         report = self.report()
         if self.stop_error is not None:
-            msg = f"{self.stop_reason} Start it again to resume: what is done is not done twice."
+            msg = f"{self.stop_reason} Start it again to resume: nothing finished is sent again."
             raise BatchStoppedError(msg, report) from self.stop_error
         return report
 
@@ -160,7 +160,7 @@ class BatchRun:
             total=self.total,
             wall_time=time.monotonic() - self.started,
             skipped=self.bad,
-            # If the input was not read to its end, the count of the output is the best there is.
+            # If not all of the input was read, the output's count is the best estimate.
             resumed=self.resumed if self.stop_reason is None else self.done_before(),
             failed_before=self.journal.failed - self.journal.bad_lines,
             refused_before=self.journal.refused,
@@ -201,7 +201,7 @@ class BatchRun:
             else:
                 yield request
 
-    async def stop_engine_when_told(self) -> None:
+    async def stop_engine_early(self) -> None:
         """Wait until the run is stopped or gives up; then have the engine drop what waits."""
         stopped = asyncio.create_task(self.stop.wait())
         gave_up = asyncio.create_task(self.gave_up.wait())
@@ -263,7 +263,7 @@ class BatchRun:
             self.stop_reason = None
 
     async def write_failures(self, writer: Writer) -> None:
-        """Write the failures since the last answer: the server is there, so they stand."""
+        """Write the failures since the last answer: the server is up, so they are final."""
         if self.stop_reason is not None:
             return
         failures, self.unwritten_failures = self.unwritten_failures, []

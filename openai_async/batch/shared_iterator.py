@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 END = object()
-"""In place of a value: there are no more."""
+"""In place of a value, once the source is exhausted."""
 
 
 class SharedAsyncIterator(Generic[T]):
@@ -30,7 +30,7 @@ class SharedAsyncIterator(Generic[T]):
         self._ended = False
 
     async def next(self) -> T | object:
-        """The next value; `END` when there are no more. What the source raises, one task gets."""
+        """The next value, or `END`. An exception of the source is raised in one of the tasks."""
         if self._ended:
             return END
         if self._feeder is None:

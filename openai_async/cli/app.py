@@ -115,7 +115,7 @@ def chat(
     temperature: Annotated[
         float | None,
         Parameter(
-            validator=validators.Number(gte=0, lte=2), help="From 0 (focused) to 2 (random)."
+            validator=validators.Number(gte=0, lte=2), help="From 0 to 2; higher is more random."
         ),
     ] = None,
     json: Json = False,
@@ -215,7 +215,7 @@ def serve(
     *,
     port: Annotated[
         int,
-        Parameter(validator=validators.Number(gte=0, lte=65535), help="0 takes any free port."),
+        Parameter(validator=validators.Number(gte=0, lte=65535), help="0 picks a free port."),
     ] = 8000,
     tokens_per_second: Annotated[
         float | None,

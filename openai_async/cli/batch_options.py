@@ -97,19 +97,21 @@ class PromptOptions:
         int | None,
         Parameter(
             validator=_AT_LEAST_ONE,
-            help="The longest answer, in tokens, including what the model thinks.",
+            help="The longest answer, in tokens, including reasoning.",
         ),
     ] = None
     max_tokens: Annotated[
         int | None,
         Parameter(
             validator=_AT_LEAST_ONE,
-            help="The same, for models and servers that know only this name.",
+            help="The same, for models and servers that only know this name.",
         ),
     ] = None
     temperature: Annotated[
         float | None,
-        Parameter(validator=validators.Number(gte=0, lte=2), help="From 0, strict, to 2, wild."),
+        Parameter(
+            validator=validators.Number(gte=0, lte=2), help="From 0 to 2; higher is more random."
+        ),
     ] = None
 
 

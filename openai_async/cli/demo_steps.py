@@ -19,7 +19,7 @@ from .output import Output
 QUESTION = "Why do cats purr?"
 STREAMED_QUESTION = "And now word by word, please: what do they dream of?"
 PICTURE_QUESTION = "What is in this picture?"
-DRAWING = "An otter who reads a book by candlelight"
+DRAWING = "An otter reading a book by candlelight"
 DRAWING_SIZE = "1024x1024"
 
 

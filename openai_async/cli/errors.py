@@ -71,7 +71,7 @@ EXPECTED = (UsageError, CommandError, CycloptsError, OutputError)
 
 
 def report(error: BaseException, *, as_json: bool) -> int:
-    """Tell the user in one line, or one JSON object, on stderr; returns the exit code."""
+    """Report the error in one line, or one JSON object, on stderr; returns the exit code."""
     if isinstance(error, OutputError):
         # Python must not try to write it again at exit.
         discard_output()
@@ -89,7 +89,9 @@ def report(error: BaseException, *, as_json: bool) -> int:
 def _message(error: BaseException) -> str:
     if isinstance(error, UnusedCliTokensError):
         unexpected = " ".join(error.unused_tokens or ())
-        return f"Unexpected argument: {unexpected!r}. Put quotes around a prompt of several words."
+        has_prompt = not {"chat", "image"}.isdisjoint(error.command_chain or ())
+        advice = "put quotes around a prompt of several words" if has_prompt else "leave it out"
+        return f"Unexpected argument {unexpected!r}: {advice}."
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         return f"{error.keyword} needs a value." if error.keyword else _missing(error.argument)
     # Some of cyclopts' messages have several lines.

@@ -42,7 +42,7 @@ async def draw(options: ImageOptions, connection: Connection, output: Output) ->
                 raise APIResponseValidationError(msg, request_id=response.meta.request_id)
             picture = response.data[0]
             path = await picture.save(options.path)
-    size, kind = path.stat().st_size, picture.format  # told from the bytes
+    size, kind = path.stat().st_size, picture.format  # detected from the bytes
     if output.as_json:
         output.json(
             {

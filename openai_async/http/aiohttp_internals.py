@@ -37,7 +37,7 @@ reused: ContextVar[bool] = ContextVar("openai_async_reused", default=False)
 
 
 def open_session(keepalive: float) -> aiohttp.ClientSession:
-    """A session without timeouts, retries and connection limits of its own: we have ours.
+    """A session without timeouts, retries and connection limits, which are handled elsewhere.
 
     Args:
         keepalive: seconds that an idle connection is kept.

@@ -46,7 +46,7 @@ async def read_body(
 
 
 def _too_large(answer: aiohttp.ClientResponse, limit: int) -> APIResponseValidationError:
-    msg = f"The answer of {answer.url.origin()} is larger than {limit} bytes."
+    msg = f"The answer from {answer.url.origin()} is larger than {limit} bytes."
     return APIResponseValidationError(msg, status_code=answer.status)
 
 

@@ -38,8 +38,8 @@ class ByteStream:
     Args:
         answer: aiohttp's response, its headers already read.
         idle: seconds of silence after which one `read` fails; `None` for no limit.
-        on_release: called once, when the request is no longer in flight; `None` if its owner knows
-            that anyway.
+        on_release: called once, when the request is no longer in flight; `None` if its owner
+            keeps track itself.
         open_streams: holds the stream while that has a connection, so that closing the client
             closes it.
     """
@@ -141,7 +141,7 @@ class ByteStream:
                     while await content.readany():
                         pass
             except TimeoutError:
-                pass  # release() waits further
+                pass  # release() goes on waiting
             except WIRE_ERRORS as error:
                 drop_traceback(error)
                 self._answer.close()
@@ -227,10 +227,10 @@ class ByteStream:
         return self._loop.time() - self._silent_since
 
     def _is_lost(self) -> bool:
-        """Whether the connection is gone without the body's reader being woken.
+        """Whether the connection was closed without waking the body's reader.
 
         On a malformed chunk aiohttp's C parser closes the connection and sets the error on the
-        protocol, which has no waiter any more, instead of the body (3.12 to 3.14; we know of no
+        protocol, which no longer has a waiter, instead of the body (3.12 to 3.14; we know of no
         upstream issue). The faults named "a bad chunk size" in tests/faults/ pin this.
         """
         connection, content = self._answer.connection, self._content
@@ -243,7 +243,7 @@ class ByteStream:
         silence = self._silence()
         if silence and self._is_lost():
             where = self._answer.url.origin()
-            msg = f"The answer of {where} broke off: it is not valid HTTP."
+            msg = f"The answer from {where} was cut off: it is not valid HTTP."
             self.close(APIConnectionError(msg))
         elif silence is not None and self._idle is not None and silence >= self._idle:
             msg = (

@@ -47,7 +47,7 @@ def connection_error(
             hint = f"The server does not speak TLS there: try http:// in {address}."
         return APIConnectionError(f"Cannot connect to {where}: {_reason(error)}. {hint}")
     if isinstance(error, aiohttp.ClientPayloadError):
-        return APIConnectionError(f"The answer of {where} broke off: {_reason(error)}.")
+        return APIConnectionError(f"The answer from {where} was cut off: {_reason(error)}.")
     return APIConnectionError(f"The connection to {where} failed: {_reason(error)}.")
 
 

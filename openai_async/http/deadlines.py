@@ -34,7 +34,7 @@ class Deadlines:
 
 
 class Deadline:
-    """A timeout for the body of a `with`; with `None` there is no limit.
+    """A timeout for the body of a `with`; `None` means no limit.
 
     Like `asyncio.timeout` it cancels the task, and turns that into a `TimeoutError` at the end of
     the body. Other cancellations pass through. `expired` tells whether the time has run out.

@@ -41,7 +41,7 @@ class SendState:
 
 @define(kw_only=True)
 class Request:
-    """One call, complete except for an API key from a function, which each attempt calls anew.
+    """One call, complete except for an API key from a function, which is called for each attempt.
 
     A middleware may read and change every field. `repr()` shows no headers, key or body.
     """

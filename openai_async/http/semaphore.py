@@ -25,7 +25,7 @@ class FairSemaphore:
         return f"<FairSemaphore {self.free} of {self._value} free, {len(self._waiting)} waiting>"
 
     def acquire_nowait(self) -> bool:
-        """Acquire a slot if one is free; there are no waiters then."""
+        """Acquire a slot if one is free, which implies that nothing is waiting."""
         if self.free == 0:
             return False
         self.free -= 1

@@ -1,7 +1,7 @@
 """One attempt of one request, through the aiohttp session of its loop.
 
-It takes a `Request`, and returns a `Response` or raises one of our exceptions. Retries and the
-contents of JSON are no concern of this module.
+It takes a `Request`, and returns a `Response` or raises one of our exceptions. Retries are handled
+above it, and so is JSON.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Transport:
             msg = f"session has type {type(session).__name__}: pass an aiohttp.ClientSession."
             raise InvalidArgumentError(msg)
         if session is not None and session.auth is not None:
-            msg = "session has auth of its own, which takes the place of the API key: leave it out."
+            msg = "session has its own auth, which would replace the API key: leave it out."
             raise InvalidArgumentError(msg)
         self._proxy = Proxy(check_proxy(proxy))
         self._ssl: SSL = True if ssl is None else ssl

@@ -31,8 +31,8 @@ class ServerLimits:
     """How many requests and tokens a LocalServer takes for each model; beyond that it answers 429.
 
     Attributes:
-        requests_per_minute: POST requests; None is no limit.
-        tokens_per_minute: tokens of prompts and answers; None is no limit.
+        requests_per_minute: POST requests; None means no limit.
+        tokens_per_minute: tokens of prompts and answers; None means no limit.
         burst: how much may come at once: as much as accrues in this many seconds, but at least 1
             request. OpenAI's own is 60. A request with more tokens than that passes when nothing
             is in use, and the next ones wait until it is paid off.

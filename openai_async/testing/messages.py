@@ -76,7 +76,7 @@ def _parts(role: str, parts: list[Any], param: str) -> Message:
             raise invalid(msg, f"{where}.type", "invalid_value")
         if kind == "image_url":
             if role != "user":
-                msg = f"Pictures are only allowed in messages of the user, not of '{role}'."
+                msg = f"Pictures are only allowed in 'user' messages, not in '{role}' messages."
                 raise invalid(msg, where, "invalid_value")
             images.append(_image(part.get("image_url"), f"{where}.image_url"))
         elif kind in ("text", "refusal"):

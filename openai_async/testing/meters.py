@@ -7,7 +7,7 @@ import math
 from typing import Protocol
 
 # Sums of floats as large as a clock's are off by less than this many seconds; a request that is
-# repeated exactly when it was told to must pass.
+# repeated after exactly the `retry-after` of its 429 must pass.
 GRACE = 1e-8
 
 

@@ -83,8 +83,8 @@ def inspect_data(data: bytes, param: str) -> Picture:
         else:
             return Picture(str(image.format), image.width, image.height, _colour(image))
     except Exception as error:
-        # Decoders raise a dozen kinds of exceptions for broken data: all mean the same here.
-        raise _unreadable(param, "its data is broken") from error
+        # Decoders raise a dozen kinds of exceptions for corrupt data: all mean the same here.
+        raise _unreadable(param, "its data is corrupt") from error
     raise _unreadable(param, reason)
 
 
@@ -111,7 +111,7 @@ def _data_of(part: ImagePart) -> bytes:
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _unreadable(part.param, "its base64 data is broken") from error
+        raise _unreadable(part.param, "its base64 data is malformed") from error
 
 
 def _unreadable(param: str, reason: str) -> RefusedError:

@@ -10,7 +10,9 @@ import orjson
 
 @attrs.define(eq=False)
 class RecordedRequest:
-    """One request as it arrived. `headers` is case-insensitive, and not in the repr: it has a key.
+    """One request as it arrived.
+
+    `headers` is case-insensitive, and not in the repr, since it contains the key.
 
     `disconnected` is True once the client has hung up before its answer was complete. Wait for
     `finished()` before looking at it.

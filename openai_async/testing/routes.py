@@ -47,7 +47,7 @@ HANDLERS: tuple[tuple[Endpoint[Any], Handler], ...] = (
 def routes() -> Iterator[tuple[str, str, Handler]]:
     """Method, path and handler of everything the server answers."""
     for endpoint, handler in HANDLERS:
-        # Ids may hold slashes, sent as they are or as %2F: both name the same model.
+        # Ids may contain slashes, sent as they are or as %2F: both name the same model.
         path = BASE_PATH + re.sub(r"\{(\w+)\}", r"{\1:.+}", endpoint.path)
         yield endpoint.method, path, handler if endpoint is chat.CREATE else _without_chat(handler)
     yield "GET", FILES_PATH + "{name}", _get_file

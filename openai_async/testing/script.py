@@ -89,8 +89,8 @@ class Failure:
         """What is wrong with the values, in one sentence."""
         if self.status is not None and not (_is_int(self.status) and 200 <= self.status <= 599):
             return f"Failure status must be an HTTP status from 200 to 599, not {self.status!r}."
-        told = (self.message, self.code, self.type, self.param, self.headers, self.body)
-        if self.status is None and any(value is not None for value in told):
+        error_fields = (self.message, self.code, self.type, self.param, self.headers, self.body)
+        if self.status is None and any(value is not None for value in error_fields):
             return "Failure needs a status to answer with a message, code, headers or body."
         if not all(_is_header(*item) for item in (self.headers or {}).items()):
             return f"Failure headers must be strings on one line, not {self.headers!r}."

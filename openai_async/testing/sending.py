@@ -42,7 +42,7 @@ async def _write_events(
     pace = _Pace(exchange.state.tokens_per_second)
     tokens = 0
     for number, event in enumerate(events, 1):
-        # An answer shorter than the script expects is cut off all the same: a test relies on it.
+        # An answer shorter than the script expects is cut off anyway, as a test relies on it.
         if breaks_after is not None and (tokens >= breaks_after or event.closing):
             await _cut_or_stall(exchange)
             return False

@@ -35,7 +35,7 @@ class LocalServer:
 
     `port=0` takes any free port, and keeps it when the server is stopped and started again.
     `tokens_per_second` paces streams. With `api_key=None` any non-empty key is accepted.
-    `limits` apply to each model; requests beyond them are answered with 429. None is no limit.
+    `limits` apply to each model; requests beyond them are answered with 429. None means no limit.
     """
 
     def __init__(

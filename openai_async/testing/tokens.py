@@ -49,7 +49,7 @@ def _token_logprob(token: str, place: int, top: int) -> dict[str, Any]:
     likely = -(seed % 900 + 1) / 1000
     candidates = [_candidate(token, likely)]
     for rank in range(1, top):
-        # Less likely with each rank, and told apart by their length.
+        # Less likely with each rank, and distinguished by length.
         other = f"{token}{'~' * rank}"
         candidates.append(_candidate(other, round(likely - rank - (seed >> rank) % 100 / 100, 4)))
     return {**_candidate(token, likely), "top_logprobs": candidates[:top]}

@@ -175,17 +175,17 @@ def test_a_file_that_needs_nothing_is_not_touched(path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "number", "problem"),
     [
-        (FILE + b"{broken\n" + FILE, 5, "it is broken JSON"),
-        (FILE + b"notes", 5, "it is broken JSON"),
-        (b"notes", 1, "it is broken JSON"),
+        (FILE + b"{broken\n" + FILE, 5, "it is not valid JSON"),
+        (FILE + b"notes", 5, "it is not valid JSON"),
+        (b"notes", 1, "it is not valid JSON"),
         (b'{"custom_id": "a", "body": {}}', 1, 'it has no "custom_id" and "response"'),
         (b'{"response": null}\n', 1, 'it has no "custom_id" and "response"'),
         (b'{"custom_id": 7, "response": null}\n', 1, 'it has no "custom_id" and "response"'),
         (b"[1]\n", 1, 'it has no "custom_id" and "response"'),
-        (b'{\n  "a": 1\n}\n', 1, "it is broken JSON"),
-        (b"SQLite format 3\0\x10\0\1\1\0\n\0\0", 1, "it is broken JSON"),
-        ('{"a": 1}\n'.encode("utf-16-le"), 1, "it is broken JSON"),
-        ('{"a": 1}\n'.encode("utf-16-be"), 1, "it is broken JSON"),
+        (b'{\n  "a": 1\n}\n', 1, "it is not valid JSON"),
+        (b"SQLite format 3\0\x10\0\1\1\0\n\0\0", 1, "it is not valid JSON"),
+        ('{"a": 1}\n'.encode("utf-16-le"), 1, "it is not valid JSON"),
+        ('{"a": 1}\n'.encode("utf-16-be"), 1, "it is not valid JSON"),
     ],
 )
 def test_a_file_that_is_something_else_is_left_as_it_is(

@@ -101,11 +101,11 @@ def test_a_request_is_made_of_a_line() -> None:
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b'{"a":1', "broken JSON: unexpected end of data at column 7."),
-        (b"{} {}", "broken JSON: unexpected content after document at column 4."),
-        (b'{"a":NaN}', "broken JSON: "),
-        (b'{"a":"\\ud83d"}', "broken JSON: "),
-        (b"[" * 100_000, "broken JSON: "),
+        (b'{"a":1', "not valid JSON: unexpected end of data at column 7."),
+        (b"{} {}", "not valid JSON: unexpected content after document at column 4."),
+        (b'{"a":NaN}', "not valid JSON: "),
+        (b'{"a":"\\ud83d"}', "not valid JSON: "),
+        (b"[" * 100_000, "not valid JSON: "),
         (b'{"a":"\xe9"}', "not UTF-8: byte 0xe9 at 6: save the file as UTF-8."),
         ('{"a":1}'.encode("utf-16"), "not UTF-8: byte 0xff at 0: save the file as UTF-8."),
     ],

@@ -129,12 +129,12 @@ def test_a_journal_that_is_not_open_says_so(journal: FileJournal) -> None:
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="No such file or directory: create the directory first"):
+    with pytest.raises(OutputError, match=r"\(No such file or directory\): create the dir"):
         FileJournal(tmp_path / "no" / "out.jsonl").open()
 
 
 def test_a_directory_is_no_output(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="Is a directory: name a file in it"):
+    with pytest.raises(OutputError, match=r"\(Is a directory\): name a file in it"):
         FileJournal(tmp_path).open()
 
 
@@ -178,7 +178,9 @@ def run_limited(path: Path, limit: int, *, retry_failed: bool = False) -> str:
 def test_a_full_disk_keeps_all_lines_that_are_whole(path: Path, room: int, whole: str) -> None:
     path.write_bytes(FILE)
     said = run_limited(path, len(FILE) + len(line_of(good("e"))) * room // 6)
-    assert said.startswith(f"{path}: File too large: write to where files may be larger")
+    assert said.startswith(
+        f"{path} cannot be written (File too large): write to where files may be larger"
+    )
     assert f"and start again; {4 + len(whole)} results are safe." in said
     assert ids(path) == [*"abcd", *whole]
 
@@ -186,7 +188,7 @@ def test_a_full_disk_keeps_all_lines_that_are_whole(path: Path, room: int, whole
 def test_a_disk_too_full_to_rewrite_the_file_leaves_it_as_it_was(path: Path) -> None:
     path.write_bytes(FILE)
     said = run_limited(path, 100, retry_failed=True)
-    assert said.startswith(f"{path} cannot be rewritten: File too large: ")
+    assert said.startswith(f"{path} cannot be rewritten (File too large): ")
     assert path.read_bytes() == FILE
     assert [child.name for child in path.parent.iterdir()] == ["out.jsonl"]
 
@@ -214,8 +216,8 @@ def test_once_there_is_room_again_the_same_journal_goes_on(
     monkeypatch.setattr(os, "ftruncate", full)  # not even that
     with pytest.raises(OutputError) as caught:
         journal.append([good("b"), good("c"), good("d")])
-    said = "No space left on device: free some space, and start again; 2 results are safe."
-    assert str(caught.value) == f"{path}: {said}"
+    said = "(No space left on device): free some space, and start again; 2 results are safe."
+    assert str(caught.value) == f"{path} cannot be written {said}"
     monkeypatch.setattr(os, "write", write)
     monkeypatch.setattr(os, "ftruncate", truncate)
     journal.append([good("c")])

@@ -48,7 +48,7 @@ def test_a_bad_line_is_told_by_number_and_by_id_where_it_has_one(path: Path) -> 
         path, request("a"), "{", request("b", url="/v1/no"), request(5)
     )
     assert first[:2] == (2, None)
-    assert first[2].startswith("broken JSON: ")
+    assert first[2].startswith("not valid JSON: ")
     assert second[:2] == (3, "b")
     assert second[2].startswith("url '/v1/no' is unknown")
     assert third[:2] == (4, None)
@@ -65,14 +65,14 @@ def test_a_bad_line_keeps_an_id_of_any_length_that_is_allowed(
 
 
 def test_the_second_line_with_an_id_is_bad_and_has_no_id(path: Path) -> None:
-    problem = "custom_id 'a' is also that of an earlier line."
+    problem = "custom_id 'a' repeats that of an earlier line."
     assert bad_lines(path, request("a"), request("b"), request("a")) == [(3, None, problem)]
 
 
 def test_an_id_belongs_to_the_first_line_that_has_it_even_if_that_is_bad(path: Path) -> None:
     first, second = bad_lines(path, request("a", url="/v1/no"), request("a"))
     assert first[:2] == (1, "a")
-    assert second == (2, None, "custom_id 'a' is also that of an earlier line.")
+    assert second == (2, None, "custom_id 'a' repeats that of an earlier line.")
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_equal_mistakes_are_told_once_and_counted(path: Path) -> None:
     path.write_text(request("a") + "\n" + "{\n" * 1012 + f"{request(5)}\n{request('b', url='/x')}")
     assert describe(check_input(path), path).splitlines() == [
         f"{path} has 1,014 bad lines, and 1 good:",
-        "  line 2: broken JSON: unexpected end of data at column 2. "
+        "  line 2: not valid JSON: unexpected end of data at column 2. "
         "(1,011 more like it: lines 3, 4, 5, 6, 7, ...)",
         "  line 1014: custom_id is 5: pass a string of 1 to 512 characters.",
         "  line 1015: url '/x' is unknown: write one like '/v1/chat/completions'.",
@@ -258,5 +258,5 @@ def test_lines_may_come_from_elsewhere(path: Path) -> None:
 
 def test_an_input_that_has_gone_bad_since_the_check_is_an_error(path: Path) -> None:
     path.write_text(f"{request('a')}\n{{")
-    with pytest.raises(InvalidArgumentError, match=r"in\.jsonl, line 2: broken JSON"):
+    with pytest.raises(InvalidArgumentError, match=r"in\.jsonl, line 2: not valid JSON"):
         list(requests_of(path, IdSet(), on_bad=None))

@@ -209,8 +209,8 @@ async def test_bad_lines_are_named_before_anything_is_sent(
     assert not target.exists()
     first, *lines, last = stderr.splitlines()
     assert first == f"error: {source} has 2 bad lines, and 2 good:"
-    assert lines[0].startswith("  line 3: broken JSON: ")
-    assert lines[1] == "  line 4: custom_id 'q0' is also that of an earlier line."
+    assert lines[0].startswith("  line 3: not valid JSON: ")
+    assert lines[1] == "  line 4: custom_id 'q0' repeats that of an earlier line."
     assert "--skip-bad-lines" in last
 
 
@@ -319,7 +319,7 @@ def test_an_output_that_is_none_is_one_sentence(source: Path, tmp_path: Path) ->
     target = tmp_path / "nowhere" / "out.jsonl"
     done = run_cli("batch", str(source), "-o", str(target), "--local")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"error: {target} cannot be opened: ")
+    assert done.stderr.startswith(f"error: {target} cannot be opened (")
 
 
 def test_without_a_key_there_is_a_way_out(source: Path, target: Path) -> None:

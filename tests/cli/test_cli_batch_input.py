@@ -71,7 +71,7 @@ def test_a_dry_run_names_all_bad_lines(source: Path, target: Path) -> None:
     assert done.returncode == 1
     assert "bad lines  30" in done.stdout
     for number in range(3, 33):
-        assert f"\n  line {number}: broken JSON" in done.stderr
+        assert f"\n  line {number}: not valid JSON" in done.stderr
     done = run_cli(*arguments, "--json")
     assert (done.returncode, done.stderr) == (1, "")
     assert [bad["line"] for bad in json.loads(done.stdout)["bad"]] == list(range(3, 33))

@@ -220,6 +220,22 @@ async def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["chat", "Hi", "there"], "'there': put quotes around a prompt of several words."),
+        (["image", "an", "otter", "-o", "x"], "'otter': put quotes around a prompt"),
+        (["models", "extra"], "'extra': leave it out."),
+        (["batch", "in.jsonl", "extra", "-o", "x"], "'extra': leave it out."),
+    ],
+)
+def test_quotes_are_suggested_only_where_there_is_a_prompt(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert run(arguments) == 2
+    assert f"error: Unexpected argument {said}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
         (["batch", "in.jsonl"], "--output or -o is missing: the file for the results."),
         (["batch"], "--output or -o is missing: the file for the results."),
         (["image", "an otter"], "--output or -o is missing: the file to write."),

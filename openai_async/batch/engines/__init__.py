@@ -1,7 +1,7 @@
 """What carries out a batch: an `Engine`, in one process (`local`) or on a cluster (`ray`).
 
-An engine reads lines and sends requests. Which lines are valid, which requests are still to be
-done, and where their results go, is up to the job: it is the same for all engines.
+An engine reads lines and sends requests. Which lines are valid, which requests are pending,
+and where their results go, is up to the job: it is the same for all engines.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def make_engine(
     """The engine of that name.
 
     Raises:
-        InvalidArgumentError: there is none, it is not installed, or an option is not for it.
+        InvalidArgumentError: the name is unknown, the engine is not installed, or an option is
+            not for this engine.
     """
     if name == "local":
         if workers is not None or columns is not None:

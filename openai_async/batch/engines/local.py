@@ -1,4 +1,4 @@
-"""The engine of one process: asyncio and nothing else."""
+"""The engine for one process, with plain asyncio."""
 
 from __future__ import annotations
 

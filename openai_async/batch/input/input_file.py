@@ -1,4 +1,4 @@
-"""Opening an input file: plain or gzip, detected from its first bytes. Others are refused by name.
+"""Opening an input file: plain or gzip, detected from its first bytes. Others are rejected.
 
 Blocking, in bounded memory.
 """

@@ -82,7 +82,7 @@ def parse_json(line: Line) -> Any:
     """The JSON value in a line.
 
     Raises:
-        InvalidArgumentError: it is too long, not UTF-8 or broken JSON; without the line's number.
+        InvalidArgumentError: it is too long, not UTF-8 or not JSON; without the line's number.
     """
     if line.problem is not None:
         raise InvalidArgumentError(line.problem)
@@ -97,4 +97,4 @@ def _what_is_wrong(data: bytes, error: orjson.JSONDecodeError) -> str:
         data.decode()
     except UnicodeDecodeError as bad:
         return f"not UTF-8: byte 0x{data[bad.start]:02x} at {bad.start}: save the file as UTF-8."
-    return f"broken JSON: {error.msg} at column {error.colno}."
+    return f"not valid JSON: {error.msg} at column {error.colno}."

@@ -201,7 +201,7 @@ def _parsed(lines: Iterable[Line], seen: IdSet | None) -> Iterator[BatchRequest 
         elif isinstance(outcome, BadLine):
             yield BadLine(number=line.number, custom_id=None, problem=outcome.problem)
         else:
-            problem = f"custom_id {outcome.custom_id[:80]!r} is also that of an earlier line."
+            problem = f"custom_id {outcome.custom_id[:80]!r} repeats that of an earlier line."
             yield BadLine(number=line.number, custom_id=None, problem=problem)
 
 

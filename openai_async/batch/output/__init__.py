@@ -1,1 +1,1 @@
-"""The output of a batch: a file or a directory of parts, locked, made longer by whole lines."""
+"""The output of a batch: a file or a directory of parts, locked, appended to in whole lines."""

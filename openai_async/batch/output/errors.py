@@ -33,12 +33,12 @@ def output_errors(path: Path, done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        msg = f"{path} cannot be {done}: {reason(error)}."
+        msg = f"{path} cannot be {done}{reason(error)}."
         raise OutputError(msg) from error
 
 
 def reason(error: OSError, otherwise: str = "") -> str:
-    """What the system says, and what to do about it: `otherwise` if there is no known advice."""
+    """The end of a message: what the system says, and what to do (`otherwise`, if unknown)."""
     hint = _HINTS.get(error.errno or 0, otherwise)
     said = error.strerror or str(error)
-    return f"{said}: {hint}" if hint else said
+    return f" ({said}): {hint}" if hint else f": {said}"

@@ -94,7 +94,7 @@ class LinesPart:
         except ValueError as error:
             if damaged:
                 return None
-            raise self._not_a_result(number, f"it is broken JSON ({error})") from error
+            raise self._not_a_result(number, f"it is not valid JSON ({error})") from error
         if type(value) is dict:
             id = value.get("custom_id")
             if type(id) is str and "response" in value:

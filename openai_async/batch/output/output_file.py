@@ -118,7 +118,9 @@ class OutputFile:
                 with suppress(OSError):  # the next append or open cuts it off
                     self._cut_torn()
             said, safe = reason(error, "check the disk"), in_other_files + self.results
-            msg = f"{self.path}: {said}, and start again; {safe:,} results are safe."
+            msg = (
+                f"{self.path} cannot be written{said}, and start again; {safe:,} results are safe."
+            )
             raise OutputError(msg) from error
         self.results += len(lines)
 

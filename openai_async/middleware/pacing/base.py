@@ -59,7 +59,7 @@ class ModelLimiter(ABC, Generic[R]):
 
     @abstractmethod
     def report(self, reservation: R, outcome: Outcome) -> None:
-        """Take note of how the attempt ended, or later of the tokens that its stream used."""
+        """Record how the attempt ended, or later the tokens that its stream used."""
 
 
 class PacingMiddleware(Generic[L]):
@@ -108,7 +108,7 @@ class PacingMiddleware(Generic[L]):
         if limiter.counts_tokens:
             if response.stream is None:
                 tokens = total_tokens(response.body)
-            else:  # its usage comes at its end
+            else:  # the usage comes with its last event
                 response.on_usage = lambda tokens: limiter.report(
                     reservation, Outcome("settled", tokens=tokens)
                 )

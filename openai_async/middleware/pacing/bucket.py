@@ -20,14 +20,14 @@ JITTER = 0.1
 SURPLUS = 60.0
 # A window of a minute; a reset given in whole seconds may be up to a second late.
 WINDOW = 61.0
-# If other programs use the same limit, 429s come in spite of the headers. Each reduces our share of
+# If other programs use the same limit, 429s come despite the headers. Each reduces our share of
 # it, down to a twentieth; the share then grows slowly, per second, in case the others have stopped.
 SHARE_CUT = 0.7
 SHARE_GAIN = 0.02
 MIN_SHARE = 0.05
 # A single oversized request must not hold up the others for more than this many seconds.
 MAX_DEBT = 60.0
-# One request every ten minutes: headers may be wrong, and without requests there are no new ones.
+# One request every ten minutes: headers may be wrong, and without requests no new ones arrive.
 MIN_RATE = 1 / 600
 # By how much usage must exceed the refill before it has to show in what the server has left.
 EVIDENCE = 50.0
@@ -48,7 +48,7 @@ class Bucket:
     rate: float = field(init=False)
     sent: float = field(init=False, default=0.0)
     scale: float = field(init=False, default=1.0)
-    """The factor by which the server's real limit exceeds the one it tells."""
+    """The factor by which the server's real limit exceeds the one in its headers."""
     capacity: float = field(init=False)
     """The highest level."""
     _level: float = field(init=False)
@@ -114,7 +114,7 @@ class Bucket:
         self.rate, self.capacity = rate, capacity
 
     def reduce_share(self) -> None:
-        """A 429 came in spite of the headers: others must be using the limit too."""
+        """A 429 came despite the headers: others must be using the limit too."""
         self.scale = max(1.0, self.scale / 2)
         self._share = max(MIN_SHARE, self._share * SHARE_CUT)
 

@@ -24,7 +24,7 @@ from .bucket import Bucket
 from .probe import DOUBLING_INTERVAL, Probe
 
 # Requests in flight while nothing is known. The window doubles after as many answers, but not
-# before this many seconds: when the burst that a server allows without telling is used up, few
+# before this many seconds: when the burst that a server silently allows is used up, few
 # requests should be on their way to a 429. It takes 0.7 s, or seven answers, to get to 256.
 INITIAL_WINDOW = 2
 MIN_DOUBLING_INTERVAL = 0.1

@@ -1,4 +1,4 @@
-"""Finding the rate limit of a server that tells nothing about it except by 429.
+"""Finding the rate limit of a server that reveals it only by answering 429.
 
 At each 429 the server's bucket is empty. So the requests it has accepted between two of them,
 divided by the time between, are exactly its rate, which halving and raising the rate would only

@@ -1,7 +1,7 @@
 """The tokens of a request: estimated before it is sent, read from its answer afterwards.
 
 The estimate, from characters and pixels, has to be fast, and proportional to the true number. It
-need not be exact: answers tell by how much it was off, which corrects later ones (`Pace.settle`).
+need not be exact: answers show by how much it was off, which corrects later ones (`Pace.settle`).
 """
 
 from __future__ import annotations

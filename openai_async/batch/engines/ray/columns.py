@@ -34,7 +34,7 @@ class RowMapping:
                 of the same name. Without a `custom_id`, rows are named "row-1", "row-2"...
 
         Raises:
-            InvalidArgumentError: there is no such part or column, or no body.
+            InvalidArgumentError: a part is unknown, a column is missing, or there is no body.
         """
         there = set(names)
         found = {part: part for part in _PARTS if part in there}
@@ -49,8 +49,8 @@ class RowMapping:
                 constants[part] = name
                 found.pop(part, None)
             else:
-                listed = ", ".join(map(repr, sorted(there))) or "none at all"
-                msg = f"The input has no column {name!r} for {part}: there are {listed}."
+                listed = ", ".join(map(repr, sorted(there))) or "none"
+                msg = f"The input has no column {name!r} for {part}: its columns are {listed}."
                 raise InvalidArgumentError(msg)
         if "prompt" in (columns or {}):
             found.pop("body", None)

@@ -27,7 +27,7 @@ from .shared_limit import EXTRA_LIFETIME, LimiterPort, Report
 
 # Requests per call: more than any grant has, except the first ones of a fast server.
 MAX_PER_CALL = 256
-# Outcomes that no call has taken along are reported after this many seconds. Until then the limiter
+# Outcomes are reported after this many seconds, if not by a call before. Until then the limiter
 # counts these requests as in flight, which matters only while it tries out how many there may be.
 REPORT_INTERVAL = 0.05
 

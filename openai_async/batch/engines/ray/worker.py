@@ -58,7 +58,7 @@ class RemoteLimiter:
         try:
             return await method.remote(*args)
         except RayError as error:
-            msg = f"The limiter of the Ray engine is gone: {error}"
+            msg = f"The limiter of the Ray engine has died: {error}"
             raise OpenAIError(msg) from error
 
 

@@ -1,4 +1,4 @@
-"""The driver's side of the workers: who has which requests, and what happens when one dies.
+"""The driver's side of the workers: which one has which requests, and what happens when one dies.
 
 Each worker has a `WorkerSlot`, which feeds it, collects its results, and starts a new worker when
 it dies. Requests come from one `Backlog`, and results are brought together in the `Run`.
@@ -21,8 +21,9 @@ from .actor_pool import ActorPool
 from .backlog import Backlog
 from .worker import Finished
 
-# A worker has up to this many requests besides those in flight, but no more than of these: enough
-# for the round trip to the driver at 2,000 requests a second. Half of them are sent at a time.
+# How many requests a worker may hold in reserve: up to this many, and at most as many as it has in
+# flight. It is enough for the round trip to the driver at 2,000 requests a second. They are sent
+# to the worker in blocks of half as many.
 PREFETCH = 64
 # After this many deaths without a result in between, the next workers would die as well.
 MAX_CONSECUTIVE_DEATHS = 3
@@ -175,7 +176,7 @@ class WorkerSlot:
             self._worker = pool.spawn(name, self._concurrency, self._block)
             error = await self._serve()
             if isinstance(error, pool.ray.exceptions.RayTaskError):
-                msg = f"A worker of Ray cannot work: {error}"
+                msg = f"A Ray worker cannot continue: {error}"
                 raise OpenAIError(msg) from error
             await self._discard_dead_worker(name, error)
 
@@ -253,7 +254,7 @@ class WorkerSlot:
         self._run.backlog.requeue(assigned.items())
         self._deaths += 1
         if self._deaths >= MAX_CONSECUTIVE_DEATHS:
-            msg = f"Workers of Ray die again and again, the last one so: {error}"
+            msg = f"Ray workers keep dying, the last one with: {error}"
             raise OpenAIError(msg) from error
         if self._run.pool.limiter is not None:
             with suppress(
