@@ -96,7 +96,7 @@ async def test_an_async_key_function(mocked: aioresponses, sent: Sent) -> None:
     assert sent.headers["Authorization"] == "Bearer from-vault"
 
 
-async def test_a_key_function_that_fails_is_our_error(sent: Sent) -> None:
+async def test_a_failing_key_function_is_an_openai_error(sent: Sent) -> None:
     def key() -> str:
         raise LookupError("vault is sealed")
 
@@ -221,7 +221,7 @@ async def test_closing_ends_the_waits_of_other_loops_too(server: LocalServer) ->
     assert "closed" in str(failed[0])
 
 
-async def test_a_closed_client_does_not_let_anyone_wait_for_a_turn(server: LocalServer) -> None:
+async def test_no_request_waits_for_a_turn_with_a_closed_client(server: LocalServer) -> None:
     limit = RateLimit(requests_per_minute=1)
     async with AsyncClient(api_key="any", base_url=server.url, rate_limit=limit) as client:
         await client.models.list()
@@ -241,7 +241,7 @@ async def test_a_wait_that_was_ended_early_leaves_no_timer() -> None:
     assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
 
 
-async def test_who_is_cancelled_as_the_client_is_closed_leaves_no_exception_behind() -> None:
+async def test_a_waiter_cancelled_as_the_client_closes_leaves_no_exception_behind() -> None:
     waits = PendingWaits()
     logged: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
@@ -320,7 +320,7 @@ async def test_request_keeps_a_query_in_its_path(
     assert (await mocked_client.request("GET", "files?purpose=batch")).text() == "ok"
 
 
-async def test_request_says_when_the_answer_is_no_json(
+async def test_request_says_when_the_answer_is_not_json(
     mocked: aioresponses, mocked_client: AsyncClient
 ) -> None:
     mocked.get(f"{BASE_URL}/x", body=b"<html>")
@@ -475,7 +475,7 @@ async def test_a_redirect_does_not_show_the_key(
     assert "sk-test" not in f"{caught.value} {caught.value.headers}"
 
 
-async def test_copies_keep_what_the_environment_said(
+async def test_copies_keep_the_values_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, sent: Sent
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "first")

@@ -176,7 +176,7 @@ def test_how_long_the_server_asks_to_wait(headers: dict[str, str], seconds: floa
         ("local67", {"local67": ["Bearer local67", 5]}),  # too short to be a key, and a word
     ],
 )
-def test_a_key_is_taken_out_wherever_it_stands(secret: str, shown: object) -> None:
+def test_a_key_is_removed_wherever_it_occurs(secret: str, shown: object) -> None:
     assert redacted({secret: [f"Bearer {secret}", 5]}, secret) == shown
 
 
@@ -240,7 +240,7 @@ def every_error() -> list[type[OpenAIError]]:
 
 
 @pytest.mark.parametrize("cls", every_error())
-def test_every_error_has_a_sentence_for_anyone_that_tells_nothing_of_the_server(
+def test_every_error_has_a_public_message_without_server_details(
     cls: type[OpenAIError],
 ) -> None:
     error = cls("http://10.0.0.7:8000/v1 said: key sk-0123456789 has no /srv/model")

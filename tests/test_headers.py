@@ -38,7 +38,7 @@ async def sent(raw: RawServer, default: Headers | None, extra: Headers | None) -
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
 @pytest.mark.parametrize("by_call", [False, True])
-async def test_no_authorization_is_sent_where_it_is_none(
+async def test_no_authorization_is_sent_if_it_is_none(
     raw: RawServer, name: str, by_call: bool
 ) -> None:
     headers: Headers = {name: None, "X-API-Key": "k"}
@@ -113,7 +113,7 @@ async def test_a_key_function_is_not_asked_for_a_key_that_is_not_sent(raw: RawSe
 
 
 @pytest.mark.parametrize("headers", [{"Authorization": None}, {"authorization": "Basic abc"}])
-async def test_without_a_key_of_ours_none_is_needed(raw: RawServer, headers: Headers) -> None:
+async def test_no_key_is_needed_if_none_is_sent(raw: RawServer, headers: Headers) -> None:
     raw.answer = ok
     async with AsyncClient(base_url=raw.url, default_headers=headers) as client:
         await client.models.list()
@@ -186,7 +186,7 @@ ECHO = "x-own-secret-0123456789"
 )
 @pytest.mark.parametrize("by_call", [False, True])
 @pytest.mark.parametrize("status", ["401 Unauthorized", "200 OK"])
-async def test_no_error_shows_a_key_that_stands_in_a_header(
+async def test_no_error_shows_a_key_in_a_header(
     raw: RawServer, headers: Headers, secret: str, by_call: bool, status: str
 ) -> None:
     body = b'{"error": {"message": "not known: %s"}}' % secret.encode()
@@ -209,7 +209,7 @@ async def test_no_error_shows_a_key_that_stands_in_a_header(
 @pytest.mark.parametrize("name", ["key", "api_key", "API-Key", "subscription-key", "access_token"])
 @pytest.mark.parametrize("answers", ["its path", "the key", "a redirect", "nonsense"])
 @pytest.mark.parametrize("by_call", [False, True])
-async def test_no_error_shows_a_key_that_stands_in_the_query(
+async def test_no_error_shows_a_key_in_the_query(
     raw: RawServer, name: str, answers: str, by_call: bool
 ) -> None:
     key = "abc+def/ghi=12345"
@@ -265,7 +265,9 @@ async def test_the_cause_of_an_error_holds_no_key_of_a_header(raw: RawServer, na
         ({"Authorization": "Basic x"}, False),
     ],
 )
-def test_who_sends_no_key_in_clear_is_not_warned(headers: Headers, warned: bool) -> None:
+def test_there_is_no_warning_if_no_key_is_sent_in_clear_text(
+    headers: Headers, warned: bool
+) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         AsyncClient(

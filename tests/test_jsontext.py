@@ -124,7 +124,7 @@ async def sent(raw: RawServer, client: AsyncClient, **params: Any) -> Any:
     [None, BIG, "half \ud83d", {Scalar(5): 1}],
     ids=["alone", "beside a long integer", "beside a surrogate", "beside a number key"],
 )
-async def test_a_value_is_sent_as_what_it_stands_for_whatever_stands_beside_it(
+async def test_a_value_is_encoded_the_same_whatever_is_next_to_it(
     raw: RawServer, raw_client: AsyncClient, value: object, written: str, beside: object
 ) -> None:
     body = await sent(
@@ -275,14 +275,14 @@ async def test_they_are_in_a_stream_too(raw: RawServer, raw_client: AsyncClient)
     assert [chunk.to_dict()["n"] async for chunk in stream] == [BIG]
 
 
-async def test_a_number_that_python_would_not_read_is_no_error(
+async def test_a_number_that_python_would_not_read_is_not_an_error(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     raw.answer = lambda exchange: exchange.whole(b'{"n":1' + b"0" * 5000 + b"}")
     assert (await raw_client.request("GET", "/x")).json()["n"] == INFINITY
 
 
-async def test_digits_in_a_text_are_no_number(raw: RawServer, raw_client: AsyncClient) -> None:
+async def test_digits_in_a_text_are_not_a_number(raw: RawServer, raw_client: AsyncClient) -> None:
     digits = "1234567890" * 10
     raw.answer = lambda exchange: exchange.whole(json.dumps({"id": digits}).encode())
     assert (await raw_client.request("GET", "/x")).json() == {"id": digits}

@@ -33,7 +33,7 @@ def test_a_number_is_the_total() -> None:
     assert Timeout.of(5) == Timeout(total=5, connect=10, idle=300)
 
 
-def test_none_waits_for_ever() -> None:
+def test_none_waits_forever() -> None:
     assert Timeout.of(None) == Timeout(total=None, connect=None, idle=None)
 
 
@@ -98,7 +98,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(client.base_url) == "http://localhost:8000/v1"
 
 
-def test_an_empty_base_url_in_the_environment_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_base_url_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "")
     assert str(AsyncClient(api_key="k").base_url) == "https://api.openai.com/v1"
 

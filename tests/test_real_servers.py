@@ -87,7 +87,7 @@ NO_FINISH = ["", "null", "None", " "]
 
 @pytest.mark.parametrize("word", NO_FINISH)
 @pytest.mark.parametrize("ends", [saying, cut])
-async def test_a_word_for_null_is_no_finish_reason(
+async def test_a_word_for_null_is_not_a_finish_reason(
     raw: RawServer, raw_client: AsyncClient, word: str, ends: Any
 ) -> None:
     raw.answer = ends(*(chunk(text, finish=word) for text in ("hel", "lo")))
@@ -99,7 +99,7 @@ async def test_a_word_for_null_is_no_finish_reason(
 
 
 @pytest.mark.parametrize("word", [*NO_FINISH, "stop"])
-async def test_what_stands_in_every_chunk_ends_nothing(
+async def test_a_finish_reason_in_every_chunk_does_not_end_the_stream(
     raw: RawServer, raw_client: AsyncClient, word: str
 ) -> None:
     pieces = [f"{number} " for number in range(30)]
@@ -137,7 +137,7 @@ async def test_the_grace_after_a_finish_counts_from_the_last_event(
     assert completion.usage is not None
 
 
-async def test_silence_behind_a_finish_reason_is_the_end(
+async def test_silence_after_a_finish_reason_ends_the_stream(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -152,7 +152,7 @@ async def test_silence_behind_a_finish_reason_is_the_end(
 
 
 @pytest.mark.parametrize("seconds", [0.1, 12, 200])
-async def test_usage_that_was_asked_for_has_time_to_come(
+async def test_requested_usage_is_waited_for(
     raw: RawServer, raw_client: AsyncClient, seconds: float
 ) -> None:
     comments = [b": working\n\n"] * 4
@@ -164,7 +164,7 @@ async def test_usage_that_was_asked_for_has_time_to_come(
 
 
 @pytest.mark.parametrize("end", [[], [DONE]])
-async def test_usage_that_was_asked_for_and_never_comes_is_logged(
+async def test_requested_usage_that_never_arrives_is_logged(
     raw: RawServer, raw_client: AsyncClient, caplog: pytest.LogCaptureFixture, end: list[bytes]
 ) -> None:
     raw.answer = saying(*HELLO, STOP, *end)
@@ -196,7 +196,7 @@ THINKING: dict[str, Any] = {
 REFERENCE: dict[str, Any] = {"type": "reference", "reference_ids": [0]}
 
 
-async def test_parts_that_are_no_text_are_kept_in_their_place(
+async def test_parts_that_are_not_text_keep_their_position(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     raw.answer = saying(chunk([THINKING]), *HELLO, chunk([REFERENCE]), STOP, DONE)  # type: ignore[arg-type]
@@ -211,7 +211,7 @@ async def test_parts_that_are_no_text_are_kept_in_their_place(
 # --- failures in disguise -----------------------------------------------------------------------
 
 
-async def test_a_message_of_the_server_is_no_failure_of_an_answer_that_becomes_whole(
+async def test_a_server_message_does_not_fail_an_answer_that_completes(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     status: dict[str, object] = {"type": "status", "message": "loading the model"}
@@ -229,7 +229,7 @@ async def test_a_message_of_the_server_is_no_failure_of_an_answer_that_becomes_w
         (b"Error: no healthy upstream\n", "no healthy upstream"),
     ],
 )
-async def test_a_page_in_place_of_a_stream_is_an_error_with_its_words(
+async def test_a_page_instead_of_a_stream_is_an_error_that_quotes_it(
     raw: RawServer, raw_client: AsyncClient, body: bytes, words: str
 ) -> None:
     raw.answer = lambda e: e.whole(body, content_type="text/plain")
@@ -287,7 +287,7 @@ def said(content: object, finish: str | None = None, **message: Any) -> dict[str
         "a piece, a delta and the whole",
     ],
 )
-async def test_messages_in_place_of_deltas_give_each_text_once(
+async def test_messages_instead_of_deltas_yield_each_text_once(
     raw: RawServer, raw_client: AsyncClient, events: list[Any]
 ) -> None:
     raw.answer = saying(*events, DONE)
@@ -347,7 +347,7 @@ async def test_a_message_in_place_of_deltas_keeps_what_is_not_text(
     assert completion.choices[0].message.to_dict()["content"] == content
 
 
-async def test_reasoning_of_messages_in_place_of_deltas_adds_up(
+async def test_reasoning_in_messages_instead_of_deltas_is_concatenated(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     events = [said(None, reasoning_content="a"), said(None, reasoning_content="b")]
@@ -357,7 +357,7 @@ async def test_reasoning_of_messages_in_place_of_deltas_adds_up(
 
 
 @pytest.mark.parametrize("single", [True, False])
-async def test_pieces_of_two_choices_in_one_chunk_are_told_apart(
+async def test_pieces_of_two_choices_in_one_chunk_are_kept_apart(
     raw: RawServer, raw_client: AsyncClient, single: bool
 ) -> None:
     def both(one: str, two: str) -> dict[str, object]:
@@ -423,7 +423,7 @@ async def test_a_single_choice_is_one_whatever_its_index(
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\n\n", b"\r\n"])
-async def test_lines_that_are_whole_json_are_events(
+async def test_lines_of_complete_json_are_events(
     raw: RawServer, raw_client: AsyncClient, end: bytes
 ) -> None:
     lines = b"".join(sse(event)[6:].strip() + end for event in (*HELLO, STOP))
@@ -493,7 +493,7 @@ async def test_usage_is_found_where_servers_put_it_and_stays(
     assert completion.usage.total_tokens == 7
 
 
-async def test_numbers_that_come_with_each_chunk_are_strung_together(
+async def test_numbers_in_each_chunk_are_concatenated(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     raw.answer = saying(
@@ -549,7 +549,7 @@ async def test_an_answer_of_only_unreadable_tool_calls_is_an_error(
     assert caught.value.attempts == 1
 
 
-async def test_an_error_on_the_way_has_what_came_before(
+async def test_an_error_in_mid_stream_has_what_arrived_before_it(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     raw.answer = saying(*HELLO, every=1)
@@ -565,7 +565,7 @@ async def test_an_error_on_the_way_has_what_came_before(
     assert failed.value.partial.text == "hello"
 
 
-async def test_what_has_come_can_be_had_at_any_time(
+async def test_what_has_arrived_is_available_at_any_time(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     raw.answer = saying(*HELLO, STOP, DONE, every=1)

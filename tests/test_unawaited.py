@@ -41,7 +41,7 @@ async def test_the_place_of_a_forgotten_await_is_named(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_it_is_found_wherever_it_stands(client: AsyncClient, stream: bool) -> None:
+async def test_a_forgotten_await_is_found_at_any_depth(client: AsyncClient, stream: bool) -> None:
     image = user({"type": "image_url", "image_url": {"url": part()}})
     assert "messages[0].content[1].image_url.url is a cor" in await refused(
         client, stream, messages=(image,)
@@ -58,21 +58,21 @@ async def test_other_oddities_of_the_request_do_not_hide_it(
     )
 
 
-async def test_a_task_goes_on(client: AsyncClient) -> None:
+async def test_a_task_keeps_running(client: AsyncClient) -> None:
     task = asyncio.create_task(asyncio.sleep(1, {"type": "text", "text": "late"}))
     message = await refused(client, False, messages=[user(task)])
     assert message == "messages[0].content[1] is a Task: await it first."
     assert await task
 
 
-async def test_a_request_that_holds_itself_is_looked_at_once(client: AsyncClient) -> None:
+async def test_a_self_referencing_request_is_searched_once(client: AsyncClient) -> None:
     content: list[Any] = []
     content += [content, content, part()]
     message = await refused(client, False, messages=[{"role": "user", "content": content}])
     assert "messages[0].content[2] is a coroutine" in message
 
 
-async def test_other_values_that_are_no_json_are_refused_as_before(client: AsyncClient) -> None:
+async def test_other_values_that_are_not_json_are_still_refused(client: AsyncClient) -> None:
     assert "has type object, which cannot be written as JSON" in await refused(
         client, False, messages=[user(object())]
     )

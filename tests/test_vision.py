@@ -30,7 +30,7 @@ def decoded(part: Any) -> tuple[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP"])
-async def test_the_format_is_told_from_the_bytes_and_not_the_name(
+async def test_the_format_is_detected_from_the_bytes_not_the_name(
     tmp_path: Path, kind: str
 ) -> None:
     path = tmp_path / "cat.txt"
@@ -47,7 +47,7 @@ async def test_bytes_and_open_files(wrap: Any) -> None:
     assert decoded(await image_part(wrap(PNG))) == ("data:image/png;base64", PNG)
 
 
-async def test_a_file_that_gives_little_at_a_time_is_read_to_its_end() -> None:
+async def test_a_file_that_returns_short_reads_is_read_completely() -> None:
     class Pipe(io.RawIOBase):
         rest = PNG
 
@@ -125,7 +125,7 @@ async def test_detail() -> None:
         (Image.open(io.BytesIO(picture("JPEG", size=(99, 99))[:-99])), "cannot be encoded"),
     ],
 )
-async def test_what_is_no_picture_is_named(source: Any, message: str) -> None:
+async def test_what_is_not_a_picture_is_named(source: Any, message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         await image_part(source)
 
@@ -152,7 +152,7 @@ async def test_a_read_that_takes_no_size_gives_all_at_once() -> None:
         assert decoded(await image_part(answer))[1] == PNG
 
 
-async def test_a_file_that_was_read_to_its_end_is_not_sent_as_empty() -> None:
+async def test_an_already_consumed_file_is_not_sent_as_empty() -> None:
     class AsyncFile(io.BytesIO):
         async def read(self, size: int = -1, /) -> bytes:  # type: ignore[override]
             return super().read(size)
@@ -236,7 +236,7 @@ async def test_a_file_whose_name_looks_like_base64_is_read(
         ("/9j/" + "!" * 9000, "too long for a path"),
     ],
 )
-async def test_text_that_is_no_picture_is_called_what_it_is(text: str, message: str) -> None:
+async def test_text_that_is_not_a_picture_is_described(text: str, message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message) as caught:
         await image_part(text)
     assert len(str(caught.value)) < 350
@@ -308,7 +308,9 @@ WEB = "a web address must begin with https:// or http://"
         ("attachment:a.png", r"pass a path, an http\(s\) URL or a data URL"),
     ],
 )
-async def test_the_error_for_text_that_is_no_path_says_what_to_pass(text: str, said: str) -> None:
+async def test_the_error_for_text_that_is_not_a_path_says_what_to_pass(
+    text: str, said: str
+) -> None:
     with pytest.raises(InvalidArgumentError, match=f"^[^\n]*: {said}"):
         await image_part(text)
 

@@ -190,7 +190,7 @@ def column_names(path: Path) -> list[str]:
 @contextmanager
 def _open(path: Path) -> Iterator[Any]:
     pa = require_pyarrow()
-    with output_errors(path, "read"):
+    try:
         try:
             # Without buffer_size, and with pre_buffer, whole row groups are in memory: 50 MB more.
             with pa.parquet.ParquetFile(path, buffer_size=CHUNK, pre_buffer=False) as file:
@@ -198,6 +198,9 @@ def _open(path: Path) -> Iterator[Any]:
         except pa.ArrowException as error:
             msg = f"{path} is not a complete Parquet file: {str(error).splitlines()[0]}"
             raise OutputError(msg) from error
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror or error}."
+        raise OutputError(msg) from error
 
 
 def _row(value: dict[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def test_nulls_that_arrow_adds_to_a_struct_are_left_out() -> None:
     assert line["body"] == {"input": "x", "deep": [{"a": 1}]}
 
 
-def test_a_number_makes_an_id_and_a_missing_one_none() -> None:
+def test_a_number_becomes_an_id_and_a_null_does_not() -> None:
     columns = {**PROMPTS, "custom_id": "id"}
     assert made(columns, {"text": "Hi", "id": 7})["custom_id"] == "7"
     assert made(columns, {"text": "Hi", "id": None})["custom_id"] is None

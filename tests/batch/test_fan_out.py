@@ -208,7 +208,7 @@ async def test_a_consumer_that_takes_many_results_at_once_pays_the_same_for_each
     assert await calls_per_result(200) < 2 * await calls_per_result(10)
 
 
-async def test_no_more_are_in_flight_than_asked_for() -> None:
+async def test_no_more_requests_are_in_flight_than_the_concurrency() -> None:
     source, gate = Source(), Gate()
     async with aclosing(run_requests(client_with(gate), source, concurrency=5)) as results:
         first = asyncio.ensure_future(anext(results))
@@ -220,7 +220,7 @@ async def test_no_more_are_in_flight_than_asked_for() -> None:
         assert (source.taken, gate.waiting) == (6, [*"01345"])
 
 
-async def test_the_server_sees_as_many_at_once_as_asked_for() -> None:
+async def test_the_server_sees_the_requested_concurrency() -> None:
     here, most = 0, 0
     full = asyncio.Barrier(4)  # never passed by fewer
 
@@ -257,7 +257,7 @@ async def test_few_requests_start_few_workers() -> None:
     await results.aclose()
 
 
-async def test_nothing_is_taken_before_somebody_asks_for_results() -> None:
+async def test_nothing_is_read_before_results_are_requested() -> None:
     source = Source()
     results = run_requests(client_with(at_once), source)
     await settle()
@@ -308,7 +308,7 @@ async def test_an_async_source_keeps_its_order() -> None:
     assert await ids(results) == [str(number) for number in range(50)]
 
 
-async def test_a_source_that_waits_holds_up_no_result() -> None:
+async def test_a_waiting_source_does_not_delay_results() -> None:
     more = asyncio.Event()
 
     async def source() -> AsyncIterator[dict[str, Any]]:
@@ -403,7 +403,7 @@ async def test_a_wrong_request_is_named_by_its_number(ordered: bool) -> None:
 
 
 @pytest.mark.parametrize("ordered", [False, True])
-async def test_a_body_that_is_no_json_is_named_by_its_number(ordered: bool) -> None:
+async def test_a_body_that_is_not_json_is_named_by_its_number(ordered: bool) -> None:
     wrong = [line("a"), line("b"), line("c")]
     wrong[1]["body"]["user"] = object()
     gate = Gate()
@@ -448,7 +448,7 @@ async def test_a_failed_run_does_not_wait_for_its_source(server: LocalServer) ->
         await first
 
 
-async def test_a_worker_that_somebody_cancels_loses_nothing_in_silence() -> None:
+async def test_a_cancelled_worker_loses_nothing_silently() -> None:
     gate = Gate()
     before = asyncio.all_tasks()
     results = run_requests(client_with(gate), map(line, "a"))
@@ -477,7 +477,7 @@ async def test_leaving_the_loop_leaves_no_task_behind(ordered: bool) -> None:
     assert source.taken == taken
 
 
-async def test_closing_waits_until_all_that_was_in_flight_has_ended() -> None:
+async def test_closing_waits_for_all_requests_in_flight() -> None:
     ended = []
 
     async def slow_to_leave(request: Request, send: Send) -> Response:

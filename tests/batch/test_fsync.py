@@ -53,7 +53,7 @@ def replaced(path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [synced_output, replaced])
-def test_macos_is_asked_for_the_disk_itself_file_and_directory_alike(
+def test_macos_flushes_file_and_directory_to_the_disk_itself(
     mac: Mac, tmp_path: Path, write: Callable[[Path], None]
 ) -> None:
     write(tmp_path / "out.jsonl")
@@ -67,9 +67,7 @@ def test_a_file_system_without_it_gets_an_fsync(mac: Mac, number: int) -> None:
     assert mac.calls == [("full", 7), ("fsync", 7)]
 
 
-def test_a_disk_that_fails_is_an_error_and_not_tried_in_another_way(
-    mac: Mac, tmp_path: Path
-) -> None:
+def test_a_failing_disk_is_an_error_without_a_fallback(mac: Mac, tmp_path: Path) -> None:
     file = OutputFile(tmp_path / "out.jsonl")
     with file.opened():
         mac.error = errno.EIO
@@ -78,7 +76,7 @@ def test_a_disk_that_fails_is_an_error_and_not_tried_in_another_way(
     assert mac.calls[-1][0] == "full"
 
 
-def test_elsewhere_fsync_is_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_systems_use_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(fcntl, "F_FULLFSYNC", raising=False)
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)

@@ -65,7 +65,7 @@ def path(tmp_path: Path) -> Path:
 # --- gzip ---
 
 
-async def test_a_gzip_compressed_input_is_sent_and_gone_on_with(
+async def test_a_gzip_compressed_input_is_sent_and_resumed(
     client: AsyncClient, server: LocalServer, path: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.jsonl"
@@ -78,13 +78,13 @@ async def test_a_gzip_compressed_input_is_sent_and_gone_on_with(
 
 
 @pytest.mark.parametrize("name", ["in.jsonl.gz", "in.jsonl", "no-suffix"])
-def test_gzip_is_told_by_its_bytes_and_not_by_the_name(tmp_path: Path, name: str) -> None:
+def test_gzip_is_detected_by_its_bytes_not_by_the_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(gzip.compress(b"\xef\xbb\xbfa\r\n\nb"))
     assert [(line.number, line.data) for line in read_lines(path)] == [(1, b"a"), (3, b"b")]
 
 
-def test_gzip_files_one_behind_the_other_are_one(path: Path) -> None:
+def test_concatenated_gzip_files_are_one_file(path: Path) -> None:
     path.write_bytes(gzip.compress(b"a\n") + gzip.compress(b"b\n"))
     assert [line.data for line in read_lines(path)] == [b"a", b"b"]
 
@@ -107,7 +107,7 @@ def test_damaged_gzip_is_one_sentence(path: Path, spoil: Callable[[bytes], bytes
     assert "\n" not in str(caught.value)
 
 
-def test_what_gzip_becomes_is_never_held_as_a_whole(path: Path) -> None:
+def test_decompressed_gzip_is_never_held_in_full(path: Path) -> None:
     with gzip.open(path, "wb", compresslevel=1) as file:
         for _ in range(400):
             file.write(b"x" * 2**20)
@@ -257,7 +257,7 @@ async def test_bad_lines_that_are_skipped_do_not_make_lines_of_an_archive(
         ("in.jsonl", '\n{\n "a": 1\n}\n', "has JSON that spans several lines (from line 2 on)"),
     ],
 )
-async def test_a_text_that_is_no_json_lines_is_named_in_one_sentence(
+async def test_text_that_is_not_json_lines_is_named_in_one_sentence(
     client: AsyncClient, server: LocalServer, tmp_path: Path, name: str, text: str, said: str
 ) -> None:
     path = tmp_path / name
@@ -274,7 +274,7 @@ async def test_a_text_that_is_no_json_lines_is_named_in_one_sentence(
 @pytest.mark.parametrize(
     "text", ['{"broken": 1\n', "7\n", '"a string"\n', "\xe9\n", "null\n"], ids=ascii
 )
-def test_other_first_lines_say_nothing_of_the_whole_file(path: Path, text: str) -> None:
+def test_other_first_lines_prove_nothing_about_the_file(path: Path, text: str) -> None:
     path.write_bytes(text.encode("latin-1"))
     check = check_input(path)
     assert (check.wrong_format, check.bad_count) == (None, 1)

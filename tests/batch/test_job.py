@@ -117,7 +117,7 @@ async def test_any_endpoint_may_be_asked(
     assert "url" in bodies["image"]["data"][0]
 
 
-async def test_what_will_not_get_better_is_an_error_line(
+async def test_a_permanent_failure_is_an_error_line(
     client: AsyncClient, tmp_path: Path, target: Path
 ) -> None:
     source = write(tmp_path / "in.jsonl", [line("good"), line("bad", model="no-such-model")])
@@ -131,7 +131,7 @@ async def test_what_will_not_get_better_is_an_error_line(
 
 
 @pytest.mark.virtual_time
-async def test_a_rate_limit_is_learnt_without_being_told(tmp_path: Path, target: Path) -> None:
+async def test_a_rate_limit_is_learned_without_configuration(tmp_path: Path, target: Path) -> None:
     source = write(tmp_path / "in.jsonl", (line(f"r{n}") for n in range(250)))
     limits = ServerLimits(requests_per_minute=12_000)
     async with (
@@ -195,7 +195,7 @@ async def test_the_second_of_two_runs_is_refused(
         await first
 
 
-async def test_a_run_that_is_told_to_stop_finishes_what_is_in_flight(
+async def test_a_stopped_run_finishes_what_is_in_flight(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
     stop = asyncio.Event()
@@ -283,7 +283,7 @@ async def test_a_server_that_answers_everything_with_failures_stops_the_run(
 
 
 @pytest.mark.virtual_time
-async def test_a_batch_that_ends_with_requests_that_always_fail_comes_to_an_end(
+async def test_a_batch_whose_last_requests_always_fail_ends(
     client: AsyncClient, server: LocalServer, tmp_path: Path, target: Path
 ) -> None:
     source = write(tmp_path / "in.jsonl", (line(f"r{n}") for n in range(45)))
@@ -292,7 +292,7 @@ async def test_a_batch_that_ends_with_requests_that_always_fail_comes_to_an_end(
     assert (report.completed, report.failed, report.stopped) == (20, 25, None)
 
 
-async def test_a_server_that_has_answered_with_failures_is_there(
+async def test_a_server_that_answers_with_failures_counts_as_reachable(
     client: AsyncClient, server: LocalServer, tmp_path: Path, target: Path
 ) -> None:
     source = write(tmp_path / "in.jsonl", [line("a"), line("b")])
@@ -302,7 +302,7 @@ async def test_a_server_that_has_answered_with_failures_is_there(
     assert ids(target) == ["a", "b"]
 
 
-async def test_blocking_work_comes_to_its_end_however_often_it_is_cancelled() -> None:
+async def test_blocking_work_finishes_however_often_it_is_cancelled() -> None:
     go_on = threading.Event()
     work = asyncio.create_task(run_in_thread_uncancelled(go_on.wait))
     try:
@@ -328,7 +328,7 @@ async def test_a_request_that_drops_the_connection_is_an_error_line(
     assert (report.completed, report.failed) == (0, 1)
 
 
-async def test_a_stop_with_nothing_left_to_send_is_none(
+async def test_a_stop_with_nothing_left_to_send_is_not_a_stop(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
     stop = asyncio.Event()
@@ -340,7 +340,7 @@ async def test_a_stop_with_nothing_left_to_send_is_none(
     assert (report.completed, report.stopped) == (50, None)
 
 
-async def test_answers_that_have_come_are_kept_whatever_middlewares_do_then(
+async def test_answers_are_kept_whatever_middlewares_do_afterwards(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
     came, go_on = asyncio.Event(), asyncio.Event()
@@ -391,7 +391,7 @@ async def test_failures_among_good_answers_are_written(
     assert len(read(target)) == 50
 
 
-async def test_an_outage_is_ridden_out(
+async def test_a_run_survives_an_outage(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
     server.script(*[Reply("fine")] * 5, *[Failure(503)] * 40)
@@ -608,7 +608,7 @@ async def test_the_report_tells_of_failures_of_earlier_runs(
     assert "5 of them failed" in str(report)
 
 
-async def test_a_server_that_is_not_there_leaves_no_error_lines(
+async def test_an_unreachable_server_leaves_no_error_lines(
     source: Path, target: Path, server: LocalServer
 ) -> None:
     url = server.url
@@ -619,7 +619,7 @@ async def test_a_server_that_is_not_there_leaves_no_error_lines(
     assert not target.exists()
 
 
-async def test_a_run_that_is_told_to_stop_sends_none_of_those_that_wait_for_their_turn(
+async def test_a_stopped_run_sends_no_requests_that_wait_for_their_turn(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
     stop = asyncio.Event()
@@ -632,7 +632,7 @@ async def test_a_run_that_is_told_to_stop_sends_none_of_those_that_wait_for_thei
     assert len(server.requests) == 1
 
 
-async def test_a_run_that_is_told_to_stop_does_not_wait_for_retries(
+async def test_a_stopped_run_does_not_wait_for_retries(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
     stop = asyncio.Event()
@@ -663,7 +663,7 @@ async def test_failures_of_a_run_that_was_stopped_are_not_written(
     assert not target.exists()
 
 
-async def test_bad_lines_that_were_skipped_are_no_failures_of_the_next_run(
+async def test_skipped_bad_lines_are_not_failures_of_the_next_run(
     client: AsyncClient, tmp_path: Path, target: Path
 ) -> None:
     source = write(tmp_path / "in.jsonl", BAD)
@@ -672,7 +672,7 @@ async def test_bad_lines_that_were_skipped_are_no_failures_of_the_next_run(
     assert (report.failed_before, report.skipped, report.resumed) == (0, 5, 2)
 
 
-async def test_an_api_key_that_cannot_be_had_stops_the_run(
+async def test_an_unavailable_api_key_stops_the_run(
     server: LocalServer, source: Path, target: Path
 ) -> None:
     calls = 0
@@ -691,7 +691,7 @@ async def test_an_api_key_that_cannot_be_had_stops_the_run(
 
 
 @pytest.mark.parametrize("path", ["x" * 5000, "a\0b"])
-async def test_a_path_that_is_none_is_refused(
+async def test_an_invalid_path_is_refused(
     client: AsyncClient, path: str, source: Path, target: Path
 ) -> None:
     with pytest.raises(InvalidArgumentError):

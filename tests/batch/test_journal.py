@@ -110,7 +110,7 @@ def test_a_file_cut_anywhere_keeps_its_whole_lines(path: Path, cut: int, nuls: i
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(start=st.integers(ENDS[0], len(FILE)), length=st.integers(1, len(FILE)))
-def test_nuls_in_place_of_anything_behind_the_first_line_cost_only_what_they_hit(
+def test_nul_bytes_after_the_first_line_cost_only_the_lines_they_overwrite(
     path: Path, start: int, length: int
 ) -> None:
     stop = min(start + length, len(FILE))
@@ -139,7 +139,7 @@ def test_lines_of_other_writers_are_understood(path: Path) -> None:
     assert (again.kept, again.failed, path.read_bytes()) == (2, 1, data)
 
 
-def test_of_doubles_the_first_good_one_stays(path: Path) -> None:
+def test_of_duplicates_the_first_good_one_is_kept(path: Path) -> None:
     other = good("a", "other")
     results = [bad("a"), bad("b"), good("a"), other, good("c"), bad("c"), bad("b")]
     path.write_bytes(b"".join(map(line, results)))

@@ -38,7 +38,7 @@ def test_blank_lines_are_left_out_and_counted(path: Path) -> None:
     assert read(path, b"\n \t\r\na\n\n\nb") == [(3, b"a", None), (6, b"b", None)]
 
 
-def test_crlf_and_a_byte_order_mark_are_no_part_of_a_line(path: Path) -> None:
+def test_crlf_and_a_byte_order_mark_are_not_part_of_a_line(path: Path) -> None:
     assert read(path, b"\xef\xbb\xbfa\r\nb\r\n") == [(1, b"a", None), (2, b"b", None)]
 
 
@@ -56,7 +56,9 @@ def test_a_line_may_be_as_long_as_the_bound(path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [MAX_LINE + 1, MAX_LINE + 3 * 1024 * 1024])
-def test_a_longer_one_is_named_and_reading_goes_on_behind_it(path: Path, length: int) -> None:
+def test_a_line_over_the_bound_is_named_and_reading_continues_after_it(
+    path: Path, length: int
+) -> None:
     first, bad, last = read(path, b"a\n" + b"x" * length + b"\nb\n")
     assert (first, last) == ((1, b"a", None), (3, b"b", None))
     assert bad[:2] == (2, b"")
@@ -110,7 +112,7 @@ def test_a_request_is_made_of_a_line() -> None:
         ('{"a":1}'.encode("utf-16"), "not UTF-8: byte 0xff at 0: save the file as UTF-8."),
     ],
 )
-def test_what_is_no_json_is_named(data: bytes, problem: str) -> None:
+def test_what_is_not_json_is_named(data: bytes, problem: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         parse_json(Line(number=1, data=data))
     assert str(caught.value).startswith(problem)
@@ -127,11 +129,11 @@ def test_what_is_no_json_is_named(data: bytes, problem: str) -> None:
         (REQUEST.replace(b'{"input":"x"}', b"[]"), "body is not an object"),
     ],
 )
-def test_what_is_no_request_is_named(data: bytes, problem: str) -> None:
+def test_what_is_not_a_request_is_named(data: bytes, problem: str) -> None:
     with pytest.raises(InvalidArgumentError, match=problem):
         BatchRequest.of(parse_json(Line(number=1, data=data)))
 
 
-def test_a_line_that_could_not_be_read_is_no_request() -> None:
+def test_an_unreadable_line_is_not_a_request() -> None:
     with pytest.raises(InvalidArgumentError, match="too long"):
         parse_json(Line(number=1, data=b"", problem="too long"))

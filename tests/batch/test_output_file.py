@@ -60,7 +60,7 @@ def test_it_is_refused_after_a_rewrite_too(journal: FileJournal, path: Path) -> 
     assert ids(path) == ["a", "c", "d", "b"]
 
 
-def test_who_has_opened_the_file_before_it_was_replaced_goes_on_with_the_new_one(
+def test_a_run_that_opened_the_file_before_a_rewrite_uses_the_new_one(
     journal: FileJournal, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path.write_bytes(FILE)
@@ -133,12 +133,12 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
         FileJournal(tmp_path / "no" / "out.jsonl").open()
 
 
-def test_a_directory_is_no_output(tmp_path: Path) -> None:
+def test_a_directory_is_not_a_valid_output(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"\(Is a directory\): name a file in it"):
         FileJournal(tmp_path).open()
 
 
-def test_a_device_is_no_output() -> None:
+def test_a_device_is_not_a_valid_output() -> None:
     with pytest.raises(OutputError, match="/dev/null is not a regular file: choose another output"):
         FileJournal(Path(os.devnull)).open()
 
@@ -198,7 +198,7 @@ def test_a_disk_that_is_full_at_the_first_result_leaves_no_file(path: Path) -> N
     assert not path.exists()
 
 
-def test_once_there_is_room_again_the_same_journal_goes_on(
+def test_once_there_is_room_again_the_same_journal_continues(
     journal: FileJournal, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal.open()
@@ -224,9 +224,7 @@ def test_once_there_is_room_again_the_same_journal_goes_on(
     assert ids(path) == ["a", "b", "c"]
 
 
-def test_a_file_that_was_replaced_has_nothing_torn_in_it(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_replaced_file_has_no_truncated_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = OutputFile(path)
     file.open()
     write = os.write

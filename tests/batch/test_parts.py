@@ -78,7 +78,7 @@ def all_ids(directory: Path) -> list[list[str]]:
     ]
 
 
-def test_full_parts_are_finished_and_the_next_one_begun(
+def test_a_full_part_is_finished_and_the_next_one_started(
     run: Reopened, directory: Path, format: Format
 ) -> None:
     run(*map(good, "abcdefg"))
@@ -101,7 +101,7 @@ def test_the_next_run_finds_what_is_done(run: Reopened) -> None:
     assert (len(again.done), again.kept, again.failed, again.repaired) == (4, 4, 2, 0)
 
 
-def test_the_next_run_goes_on_behind_the_last_part(
+def test_the_next_run_continues_after_the_last_part(
     run: Reopened, directory: Path, format: Format
 ) -> None:
     run(*map(good, "abcd"))
@@ -123,13 +123,15 @@ def test_errors_are_dropped_from_their_parts_alone(run: Reopened, directory: Pat
     assert untouched.stat().st_ino == before
 
 
-def test_a_part_of_errors_alone_goes_away(run: Reopened, directory: Path) -> None:
+def test_a_part_with_only_errors_is_removed(run: Reopened, directory: Path) -> None:
     run(bad("a"), bad("b"), bad("c"), good("d"))
     run(good("a"), retry_failed=True)
     assert [id for part in all_ids(directory) for id in part] == ["d", "a"]
 
 
-def test_of_doubles_in_different_parts_the_good_one_stays(run: Reopened, directory: Path) -> None:
+def test_of_duplicates_in_different_parts_the_good_one_is_kept(
+    run: Reopened, directory: Path
+) -> None:
     run(bad("a"), good("b"), good("c"), good("a"), good("b"), bad("c"), bad("d"))
     again = run()
     assert (again.kept, again.failed, again.repaired) == (4, 1, 3)
@@ -166,7 +168,7 @@ def test_the_parent_must_be_there(tmp_path: Path) -> None:
         PartsJournal(tmp_path / "no" / "out").open()
 
 
-def test_a_file_is_no_directory(directory: Path) -> None:
+def test_a_file_is_not_a_directory(directory: Path) -> None:
     directory.touch()
     with pytest.raises(OutputError, match=r"out cannot be opened \(File exists\): choose another"):
         PartsJournal(directory).open()
@@ -190,7 +192,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_a_killed_run_has_written_is_gone_on_with(
+def test_what_a_killed_run_has_written_is_resumed(
     run: Reopened, directory: Path, format: Format
 ) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED, directory, format], check=False)
@@ -326,7 +328,7 @@ def test_large_answers_are_spread_over_row_groups(
     assert pq.ParquetFile(path).metadata.num_row_groups == 3
 
 
-def test_where_both_kinds_of_a_part_are_left_the_parquet_file_stands(directory: Path) -> None:
+def test_if_both_formats_of_a_part_remain_the_parquet_file_is_used(directory: Path) -> None:
     pytest.importorskip("pyarrow")
     journal = PartsJournal(directory, format="parquet")
     journal.open()
@@ -342,7 +344,7 @@ def test_where_both_kinds_of_a_part_are_left_the_parquet_file_stands(directory: 
     assert names(directory) == ["part-00000.parquet"]
 
 
-def test_lines_of_an_earlier_run_become_parquet_when_that_is_asked_for(directory: Path) -> None:
+def test_lines_of_an_earlier_run_become_parquet_on_request(directory: Path) -> None:
     pytest.importorskip("pyarrow")
     directory.mkdir()
     for number, id in enumerate("abc"):
@@ -359,7 +361,7 @@ def test_lines_of_an_earlier_run_become_parquet_when_that_is_asked_for(directory
 
 
 @pytest.mark.parametrize("data", [b"", b"notes", b"PAR1 but no more PAR1"])
-def test_a_parquet_file_that_is_none_stops_the_run(directory: Path, data: bytes) -> None:
+def test_an_invalid_parquet_file_stops_the_run(directory: Path, data: bytes) -> None:
     pytest.importorskip("pyarrow")
     directory.mkdir()
     (directory / "part-00000.parquet").write_bytes(data)

@@ -155,7 +155,7 @@ async def test_lines_are_rare(clock: SimpleNamespace, seconds: float, results: i
     assert f"{results} of" in end
 
 
-async def test_a_long_silence_ends_though_nothing_moves(clock: SimpleNamespace) -> None:
+async def test_a_line_is_printed_after_a_long_silence(clock: SimpleNamespace) -> None:
     screen, view = Screen(), progress(pace=lambda: {"m": pace(paused=900)})
     async with show_progress(view, file=screen):
         await screen.shows("(0 %)")
@@ -178,7 +178,7 @@ async def test_nothing_at_all_is_all_done(quick: pytest.MonkeyPatch, terminal: b
     assert "100 %" in screen.getvalue()
 
 
-async def test_the_rate_is_that_of_lately(clock: SimpleNamespace) -> None:
+async def test_the_rate_is_the_recent_rate(clock: SimpleNamespace) -> None:
     screen, view = Screen(terminal=True), progress(total=100_000)
     async with show_progress(view, file=screen):
         add(view, 50_000)
@@ -202,7 +202,7 @@ async def test_without_rich_a_terminal_gets_lines_too(quick: pytest.MonkeyPatch)
     assert screen.lines[-2].startswith("1,000 of 1,000 done (100 %)")
 
 
-async def test_so_does_a_terminal_whose_cursor_does_not_move(quick: pytest.MonkeyPatch) -> None:
+async def test_a_terminal_without_cursor_movement_gets_lines_too(quick: pytest.MonkeyPatch) -> None:
     quick.setenv("TERM", "dumb")
     screen = Screen(terminal=True)
     async with show_progress(progress(), file=screen):
@@ -372,7 +372,7 @@ async def test_a_failed_run_leaves_no_task_behind(quick: pytest.MonkeyPatch) -> 
     assert screen.lines[-2].startswith("100 of 1,000 done (10 %)")
 
 
-def test_where_there_is_no_terminal_rich_is_not_imported() -> None:
+def test_without_a_terminal_rich_is_not_imported() -> None:
     code = """
 import asyncio, sys
 from openai_async.batch.progress import Progress, show_progress

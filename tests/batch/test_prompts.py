@@ -152,13 +152,13 @@ def test_a_row_without_a_prompt_is_named(write: Any, name: str, text: str, messa
         list(prompts_of(write(name, text), column="prompt"))
 
 
-def test_a_null_is_no_prompt(tmp_path: Path) -> None:
+def test_a_null_is_not_a_prompt(tmp_path: Path) -> None:
     path = parquet(tmp_path / "in.parquet", prompt=["a", None])
     with pytest.raises(InvalidArgumentError, match="row 2 has no 'prompt'"):
         list(prompts_of(path))
 
 
-def test_a_number_is_no_prompt(tmp_path: Path) -> None:
+def test_a_number_is_not_a_prompt(tmp_path: Path) -> None:
     path = parquet(tmp_path / "in.parquet", n=[1])
     with pytest.raises(
         InvalidArgumentError, match="row 1: 'n' is of type int: name a column of text"
@@ -204,7 +204,7 @@ def test_a_missing_file_is_a_bad_argument(tmp_path: Path, name: str) -> None:
         list(prompts_of(tmp_path / name))
 
 
-def test_what_is_no_parquet_file_is_a_bad_argument(write: Any) -> None:
+def test_what_is_not_a_parquet_file_is_a_bad_argument(write: Any) -> None:
     pytest.importorskip("pyarrow")
     with pytest.raises(InvalidArgumentError, match="is not a complete Parquet file: "):
         prompts_of(write("in.parquet", "notes"))
@@ -255,7 +255,7 @@ def test_parameters_that_are_set_here_are_refused(write: Any, name: str) -> None
         requests_from_prompts(write("in.txt", "a"), model="m", params={name: None})
 
 
-def test_a_file_of_requests_is_no_text_of_prompts(write: Any) -> None:
+def test_a_file_of_requests_is_not_read_as_prompts(write: Any) -> None:
     path = write("in.jsonl", '{"custom_id": "a", "url": "/v1/embeddings", "body": {}}\n')
     with pytest.raises(InvalidArgumentError, match="line 1 is a request, not a prompt"):
         list(prompts_of(path))

@@ -111,7 +111,7 @@ def alive(process: int) -> bool:
     return True
 
 
-def test_where_there_is_no_cluster_an_engine_has_a_ray_of_its_own(
+def test_without_a_cluster_an_engine_starts_its_own_ray(
     client: AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """First in the file: in its process, Ray must not be there yet."""
@@ -140,7 +140,7 @@ async def test_two_workers_answer_each_request_once(
     assert len(server.requests) == 200
 
 
-async def test_a_worker_that_is_killed_loses_nothing_and_doubles_nothing(
+async def test_a_killed_worker_loses_and_duplicates_nothing(
     server: LocalServer, stamped: AsyncClient, tmp_path: Path
 ) -> None:
     server.script(Failure(delay=0.05), times=400)
@@ -165,7 +165,7 @@ async def test_workers_that_die_again_and_again_end_the_run(
 ) -> None:
     client = AsyncClient(base_url=server.url, api_key="local", middlewares=[die])
     engine = RayEngine(client, concurrency=2, workers=1)
-    with pytest.raises(OpenAIError, match="again and again"):
+    with pytest.raises(OpenAIError, match="Ray workers keep dying"):
         async for _ in engine.results(requests(4)):
             pass
 
@@ -223,7 +223,7 @@ async def test_once_halted_no_more_is_sent(server: LocalServer, stamped: AsyncCl
     assert len(server.requests) == len(set(ids)) == len(ids)
 
 
-async def test_what_a_call_ended_with_comes_back_as_its_exception(
+async def test_a_result_has_the_exception_of_its_call(
     cluster: None,
 ) -> None:
     async with LocalServer(api_key="right") as server:
@@ -258,9 +258,7 @@ async def test_a_client_that_cannot_be_pickled_is_refused(
         await anext(RayEngine(client, concurrency=1).results(requests(1)))
 
 
-async def test_a_run_goes_on_where_it_was_left(
-    server: LocalServer, stamped: AsyncClient, tmp_path: Path
-) -> None:
+async def test_a_run_is_resumed(server: LocalServer, stamped: AsyncClient, tmp_path: Path) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_bytes(b"".join(orjson.dumps(line(i)) + b"\n" for i in range(40)))
     stop = asyncio.Event()
@@ -320,7 +318,7 @@ def test_ray_data_reads_parquet_by_a_mapping_of_columns(
 
 
 @pytest.mark.parametrize("name", ["in.jsonl", "in.parquet"])
-def test_a_file_that_is_not_there_is_named(
+def test_a_missing_file_is_named(
     cluster: None, client: AsyncClient, tmp_path: Path, name: str
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=name):

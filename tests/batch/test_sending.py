@@ -96,7 +96,7 @@ async def test_a_refused_request_is_a_result(client: AsyncClient, server: LocalS
     assert result.response.body["error"]["message"] == "Too long."
 
 
-async def test_an_error_that_is_no_json_keeps_its_text(
+async def test_an_error_that_is_not_json_keeps_its_text(
     mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
 ) -> None:
     mocked.post(CHAT, status=404, body="no such page", headers={"x-request-id": "req_4"})
@@ -115,7 +115,7 @@ async def test_an_error_that_is_no_json_keeps_its_text(
         ({}, "BadRequestError"),
     ],
 )
-async def test_the_code_is_what_tells_errors_apart(
+async def test_errors_are_distinguished_by_their_code(
     mocked: aioresponses, mocked_client: AsyncClient, said: dict[str, Any], code: str
 ) -> None:
     mocked.post(CHAT, status=400, payload={"error": {"message": "No.", **said}})
@@ -165,7 +165,7 @@ async def test_the_last_rejection_counts_too(
 
 
 @pytest.mark.parametrize("text", ["<html>hello</html>", "", "{", "[]", "null", '"ok"'])
-async def test_an_answer_that_is_no_json_object_is_an_error(
+async def test_an_answer_that_is_not_a_json_object_is_an_error(
     mocked: aioresponses, mocked_client: AsyncClient, text: str
 ) -> None:
     mocked.post(CHAT, body=text, headers={"x-request-id": "req_2"})
@@ -245,13 +245,13 @@ async def test_what_is_wrong_before_anything_is_sent_is_raised(mocked_client: As
         await send_request(mocked_client, request(user=object()))
 
 
-async def test_a_closed_client_is_no_result(client: AsyncClient) -> None:
+async def test_a_closed_client_raises_instead_of_returning_a_result(client: AsyncClient) -> None:
     await client.close()
     with pytest.raises(OpenAIError, match="closed"):
         await send_request(client, request())
 
 
-async def test_the_exception_is_no_part_of_the_line(
+async def test_the_exception_is_not_part_of_the_line(
     client: AsyncClient, server: LocalServer
 ) -> None:
     server.script(Failure(status=400))

@@ -43,7 +43,7 @@ def test_good_lines_are_counted(path: Path) -> None:
     assert (check.requests, check.bad, check.bad_count) == (2, [], 0)
 
 
-def test_a_bad_line_is_told_by_number_and_by_id_where_it_has_one(path: Path) -> None:
+def test_a_bad_line_is_reported_by_number_and_by_id_if_it_has_one(path: Path) -> None:
     first, second, third = bad_lines(
         path, request("a"), "{", request("b", url="/v1/no"), request(5)
     )
@@ -166,7 +166,7 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
     ],
     ids=["too long", "NUL"],
 )
-def test_what_is_no_path_is_refused(tmp_path: Path, name: str, said: str) -> None:
+def test_what_is_not_a_path_is_refused(tmp_path: Path, name: str, said: str) -> None:
     with pytest.raises(InvalidArgumentError, match=said):
         check_input(tmp_path / name)
 
@@ -178,7 +178,7 @@ def test_a_pipe_is_refused_since_it_can_be_read_only_once(path: Path) -> None:
         check_input(path)
 
 
-def test_equal_mistakes_are_told_once_and_counted(path: Path) -> None:
+def test_equal_mistakes_are_reported_once_and_counted(path: Path) -> None:
     path.write_text(request("a") + "\n" + "{\n" * 1012 + f"{request(5)}\n{request('b', url='/x')}")
     assert describe(check_input(path), path).splitlines() == [
         f"{path} has 1,014 bad lines, and 1 good:",

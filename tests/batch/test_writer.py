@@ -119,7 +119,7 @@ async def test_results_that_come_during_a_write_are_written_together(disk: Disk)
     assert disk.log.count("append") == 2
 
 
-async def test_a_slow_disk_holds_back_who_puts(disk: Disk) -> None:
+async def test_a_slow_disk_exerts_backpressure_on_put(disk: Disk) -> None:
     writer = Writer(disk)
     writer.start()
     with disk.busy():
@@ -136,7 +136,7 @@ async def test_a_slow_disk_holds_back_who_puts(disk: Disk) -> None:
     assert disk.written == names(MAX_QUEUED + 1)
 
 
-async def test_a_failure_reaches_who_puts_and_who_finishes(disk: Disk) -> None:
+async def test_a_failure_is_raised_by_put_and_finish(disk: Disk) -> None:
     disk.failure = OutputError("The disk is full.")
     writer = Writer(disk)
     writer.start()
@@ -150,7 +150,7 @@ async def test_a_failure_reaches_who_puts_and_who_finishes(disk: Disk) -> None:
 
 
 @pytest.mark.parametrize("waiting", [0, 1, MAX_QUEUED - 2, MAX_QUEUED - 1])
-async def test_nobody_waits_for_a_disk_that_has_failed(disk: Disk, waiting: int) -> None:
+async def test_no_task_waits_for_a_failed_disk(disk: Disk, waiting: int) -> None:
     disk.failure = OutputError("The disk is full.")
     others = asyncio.all_tasks()
     writer = Writer(disk)
@@ -169,7 +169,7 @@ async def test_nobody_waits_for_a_disk_that_has_failed(disk: Disk, waiting: int)
             await writer.finish()
 
 
-async def test_all_who_wait_learn_of_a_failure(disk: Disk) -> None:
+async def test_a_failure_is_raised_for_all_waiters(disk: Disk) -> None:
     disk.failure = OutputError("The disk is full.")
     writer = Writer(disk)
     writer.start()
@@ -185,7 +185,7 @@ async def test_all_who_wait_learn_of_a_failure(disk: Disk) -> None:
         await writer.finish()
 
 
-async def test_the_last_result_is_synced_though_no_other_comes(
+async def test_the_last_result_is_synced_even_if_no_other_follows(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SYNC_INTERVAL", 0.3)

@@ -103,7 +103,7 @@ async def test_failures_that_would_recur_are_to_be_fixed_first(
 
 
 @pytest.mark.parametrize("parts", [[], ["--parts", "jsonl"], ["--parts", "parquet"]])
-async def test_temporary_failures_are_told_from_those_that_would_recur(
+async def test_temporary_failures_are_distinguished_from_permanent_ones(
     server: LocalServer, tmp_path: Path, source: Path, parts: list[str]
 ) -> None:
     if "parquet" in parts:
@@ -265,7 +265,7 @@ LONG = "x" * 300
     ],
 )
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])
-def test_what_is_no_path_is_one_sentence(
+def test_what_is_not_a_path_is_one_sentence(
     arguments: list[str],
     said: str,
     more: list[str],
@@ -301,7 +301,7 @@ def test_prompts_are_not_written_over(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n\n"])
-def test_an_input_that_is_none_is_one_sentence(
+def test_an_invalid_input_is_one_sentence(
     content: bytes | None, tmp_path: Path, target: Path
 ) -> None:
     source = tmp_path / "in.jsonl"
@@ -315,7 +315,7 @@ def test_an_input_that_is_none_is_one_sentence(
     assert not target.exists()
 
 
-def test_an_output_that_is_none_is_one_sentence(source: Path, tmp_path: Path) -> None:
+def test_an_invalid_output_is_one_sentence(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "nowhere" / "out.jsonl"
     done = run_cli("batch", str(source), "-o", str(target), "--local")
     assert (done.returncode, done.stdout) == (1, "")
@@ -386,7 +386,7 @@ async def test_the_second_ctrl_c_ends_at_once(
     assert server.requests[-1].disconnected
 
 
-async def test_whoever_closes_stderr_does_not_end_the_run(
+async def test_closing_stderr_does_not_end_the_run(
     server: LocalServer, source: Path, target: Path
 ) -> None:
     command = [*COMMAND, "batch", str(source), "-o", str(target), "--base-url", server.url]

@@ -135,7 +135,7 @@ async def test_more_prompts_are_more_requests(
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])
-async def test_other_prompts_are_not_taken_for_done(
+async def test_other_prompts_do_not_count_as_done(
     server: LocalServer, tmp_path: Path, target: Path, options: list[str]
 ) -> None:
     prompts = tmp_path / "prompts.txt"
@@ -200,7 +200,7 @@ async def test_requests_stay_while_a_run_without_prompts_has_the_output(
     assert not server.requests
 
 
-async def test_results_of_requests_that_nobody_knows_are_no_answers_to_prompts(
+async def test_results_of_unknown_requests_are_not_answers_to_prompts(
     server: LocalServer, tmp_path: Path, target: Path
 ) -> None:
     prompts, requests = tmp_path / "prompts.txt", tmp_path / "out.requests.jsonl"

@@ -45,7 +45,7 @@ def test_no_server_is_one_line() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_base_url_that_is_none_is_one_line() -> None:
+def test_an_invalid_base_url_is_one_line() -> None:
     done = run_cli("models", "--base-url", "localhost", "--api-key", "k")
     assert done.returncode == 1
     assert "is not an http(s) URL" in done.stderr
@@ -143,7 +143,9 @@ def test_every_error_is_json_for_machines(wrong: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     "command", [("demo", "--output"), ("models", "--local"), ("chat", "--local", "--json", "Hi")]
 )
-def test_a_reader_who_has_seen_enough_is_no_error(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_reader_that_closes_the_pipe_early_is_not_an_error(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
     arguments = (*command, str(tmp_path)) if command[0] == "demo" else command
     reading, writing = os.pipe()
     os.close(reading)

@@ -102,7 +102,7 @@ def test_help_and_wrong_usage_load_nothing_they_do_not_need(
 @pytest.mark.parametrize(
     "missing", [["cyclopts"], ["rich"], ["cyclopts", "rich"]], ids=" and ".join
 )
-def test_without_its_extra_the_version_is_said_and_all_else_names_what_to_install(
+def test_without_its_extra_only_version_works_and_the_rest_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: list[str]
 ) -> None:
     find = importlib.util.find_spec

@@ -52,7 +52,7 @@ def test_an_image_is_saved_and_its_path_printed(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(PNG)
 
 
-def test_image_json_tells_what_came(tmp_path: Path) -> None:
+def test_image_json_describes_the_answer(tmp_path: Path) -> None:
     path = tmp_path / "otter.png"
     done = run_cli("image", "an otter", "--local", "--output", str(path), "--json")
     told = json.loads(done.stdout)

@@ -20,7 +20,7 @@ async def served_url(process: asyncio.subprocess.Process) -> str:
     return line.removeprefix("Serving at ").strip()
 
 
-async def test_it_serves_until_ctrl_c_which_is_no_failure() -> None:
+async def test_it_serves_until_ctrl_c_which_is_not_a_failure() -> None:
     process = await start_cli("serve", "--port", "0")
     async with AsyncClient(base_url=await served_url(process), api_key="local") as client:
         assert "gpt-4o" in await client.models.list()
@@ -60,7 +60,7 @@ async def test_beyond_rpm_and_tpm_it_answers_429() -> None:
 
 
 @pytest.mark.parametrize("limit", ["0", "many"])
-async def test_a_limit_that_is_none_is_wrong_usage(limit: str) -> None:
+async def test_an_invalid_limit_is_wrong_usage(limit: str) -> None:
     code, _, stderr = await run_beside("serve", "--rpm", limit)
     assert code == 2
     assert "--rpm" in stderr

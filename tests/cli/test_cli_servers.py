@@ -51,7 +51,7 @@ def picture(kind: str) -> dict[str, Any]:
 # --- what is sent ---
 
 
-async def test_an_image_is_asked_for_with_nothing_that_was_not_asked_for(tmp_path: Path) -> None:
+async def test_an_image_request_has_only_the_parameters_that_were_given(tmp_path: Path) -> None:
     body = await sent("image", "an otter", "-o", tmp_path / "o.png", "--model", "m")
     assert body == {"model": "m", "prompt": "an otter"}
 
@@ -91,7 +91,7 @@ async def test_a_chat_is_bounded_by_the_name_that_the_model_knows(limits: dict[s
 
 
 @pytest.mark.parametrize("limits", LIMITS, ids=str)
-async def test_prompts_of_a_batch_are_bounded_so_too(
+async def test_prompts_of_a_batch_are_bounded_the_same_way(
     tmp_path: Path, limits: dict[str, int]
 ) -> None:
     prompts = tmp_path / "prompts.txt"

@@ -132,7 +132,7 @@ async def test_a_payload_with_more_to_it_is_made_by_aiohttp(
 # --- connections ---
 
 
-async def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(raw: RawServer) -> None:
+async def test_an_unsolicited_answer_is_not_mistaken_for_the_next(raw: RawServer) -> None:
     raw.answer = ok
     async with AsyncClient(base_url=raw.url, api_key="local") as client:
         await client.request("GET", "/first")
@@ -173,7 +173,7 @@ async def test_aiohttp_repeats_no_get_by_itself(raw: RawServer) -> None:
     assert len(raw.exchanges) == 1
 
 
-async def test_an_aiohttp_that_may_repeat_a_get_is_told_of(
+async def test_an_aiohttp_that_may_repeat_a_get_is_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     original = aiohttp.ClientSession.__init__
@@ -205,10 +205,10 @@ async def test_the_bytes_of_a_packed_body_are_counted_as_they_come(raw: RawServe
         assert bytes_received(response.content) == len(packed)
 
 
-def test_where_aiohttp_does_not_count_them_the_unpacked_bytes_serve() -> None:
+def test_decompressed_bytes_are_counted_where_aiohttp_does_not_count() -> None:
     content: Any = SimpleNamespace(total_bytes=7)
     assert bytes_received(content) == 7
 
 
-def test_what_aiohttps_parser_raises_is_an_error_of_the_wire() -> None:
+def test_what_aiohttps_parser_raises_is_a_parser_error() -> None:
     assert issubclass(BadHttpMessage, ParserError)

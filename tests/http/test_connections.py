@@ -112,7 +112,7 @@ async def test_a_proxy_without_a_password_gets_none(raw: RawServer) -> None:
 @pytest.mark.parametrize("size", [8_190, 12_000, 60_000])
 @pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_large_header_is_no_error(
+async def test_a_large_header_is_not_an_error(
     raw: RawServer, size: int, own: bool, stream: bool
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -216,7 +216,7 @@ REFUSED = _ssl_error("TLSV13_ALERT_CERTIFICATE_REQUIRED")
     ],
     ids=["unknown CA", "our CA", "ours is required", "fingerprint", "cut off", "refused"],
 )
-async def test_a_certificate_that_is_not_trusted_is_not_tried_again(
+async def test_an_untrusted_certificate_is_not_retried(
     mocked: aioresponses,
     mocked_client: AsyncClient,
     waits: list[float],

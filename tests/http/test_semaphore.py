@@ -25,7 +25,7 @@ def test_a_slot_cannot_be_released_twice() -> None:
     assert semaphore.free == 1
 
 
-async def test_its_repr_shows_what_is_free_and_who_waits() -> None:
+async def test_its_repr_shows_free_slots_and_waiters() -> None:
     semaphore = FairSemaphore(2)
     assert semaphore.acquire_nowait()
     assert repr(semaphore) == "<FairSemaphore 1 of 2 free, 0 waiting>"

@@ -82,7 +82,7 @@ async def test_a_failed_request_leaves_its_connection_usable(
     assert server.connections == 1
 
 
-async def test_max_connections_bounds_what_is_under_way(raw: RawServer) -> None:
+async def test_max_connections_bounds_the_requests_in_flight(raw: RawServer) -> None:
     two_are_here, go_on = asyncio.Event(), asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:
@@ -187,7 +187,7 @@ async def test_errors_from_the_wire_survive_pickling(client: AsyncClient) -> Non
     assert (twin.request_id, twin.headers) == (caught.value.request_id, caught.value.headers)
 
 
-async def test_a_body_cut_short(server: LocalServer, client: AsyncClient) -> None:
+async def test_a_truncated_body(server: LocalServer, client: AsyncClient) -> None:
     server.script(Failure(cut_after=0))
     with pytest.raises(APIConnectionError, match="was cut off"):
         await client.models.list()
@@ -324,7 +324,7 @@ async def test_connecting_takes_too_long(
         )
 
 
-async def test_connections_that_went_stale_all_at_once_fail_nobody(raw: RawServer) -> None:
+async def test_connections_that_go_stale_all_at_once_fail_no_request(raw: RawServer) -> None:
     """Though no retries are allowed: each is sent again at once, on a connection that lives."""
     wave: list[Exchange] = []
     full = asyncio.Event()
@@ -347,7 +347,7 @@ async def test_connections_that_went_stale_all_at_once_fail_nobody(raw: RawServe
     assert {answer.meta.attempts for answer in answers} == {1}
 
 
-async def test_a_large_body_is_sent_whole_again_on_a_fresh_connection(
+async def test_a_large_body_is_resent_in_full_on_a_fresh_connection(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -414,7 +414,7 @@ async def test_an_error_whose_body_stalls_is_still_that_error(
         await raw_client.models.list()
 
 
-async def test_an_error_that_is_not_read_to_its_end_is_hung_up_on_at_once(
+async def test_an_error_whose_body_is_not_read_is_closed_at_once(
     raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("openai_async.http.answers.MAX_ERROR_BODY", 10)
@@ -524,7 +524,7 @@ async def test_a_circle_of_redirects_ends(raw: RawServer, raw_client: AsyncClien
     "body",
     [b"<html>hi</html>", b'{"data": [', b"null", b"[]", b"5", b'""', b"", b"{}", b"\xff\xfe"],
 )
-async def test_an_answer_that_is_none(
+async def test_an_invalid_answer(
     mocked: aioresponses, mocked_client: AsyncClient, body: bytes
 ) -> None:
     mocked.get(f"{BASE_URL}/models", body=body, headers={"x-request-id": "req_1"})
@@ -656,7 +656,7 @@ with warnings.catch_warnings():
     )
 
 
-def test_a_forked_child_does_not_wait_for_what_its_parent_has_under_way() -> None:
+def test_a_forked_child_does_not_wait_for_connections_of_its_parent() -> None:
     run_script(
         """
 import os
@@ -888,7 +888,7 @@ async def test_closing_fails_calls_that_wait_for_a_slot_or_a_key(raw: RawServer)
     assert raw.exchanges == []
 
 
-def test_closing_from_another_loop_waits_for_nobody() -> None:
+def test_closing_from_another_loop_does_not_wait() -> None:
     run_script(
         """
 in_use, closed = threading.Event(), threading.Event()
@@ -918,7 +918,7 @@ asyncio.run(main())
     )
 
 
-async def test_every_slot_comes_back_whatever_happens(
+async def test_every_slot_is_released_whatever_happens(
     server: LocalServer, client: AsyncClient, waits: list[float]
 ) -> None:
     """With one slot, the call after each of these would wait for ever if it did not."""

@@ -51,7 +51,7 @@ def test_the_photo_of_a_phone_is_a_jpeg() -> None:
         (b"", None),
     ],
 )
-def test_the_format_is_told_from_the_first_bytes(data: bytes, kind: str | None) -> None:
+def test_the_format_is_detected_from_the_first_bytes(data: bytes, kind: str | None) -> None:
     assert image_format(data) == kind
 
 

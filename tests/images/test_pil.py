@@ -166,7 +166,7 @@ async def test_a_jpeg_that_was_made_transparent_is_sent_so() -> None:
     assert (head, back.getextrema()[-1]) == ("data:image/png;base64", (7, 7))
 
 
-async def test_a_transparent_grey_of_16_bits_is_none_of_8() -> None:
+async def test_a_transparent_16_bit_grey_is_not_an_8_bit_grey() -> None:
     image = pixels("I;16", [0, 117])
     image.info["transparency"] = 117
     _, back = await sent(image)
@@ -215,7 +215,7 @@ async def test_a_profile_is_kept_where_it_fits_the_colours(
 
 
 @pytest.mark.parametrize("broken", ["text", b"short", 5])
-async def test_a_profile_that_is_none_does_not_fail_the_picture(broken: Any) -> None:
+async def test_an_invalid_profile_does_not_fail_the_picture(broken: Any) -> None:
     image = Image.new("RGB", (4, 4))
     image.info["icc_profile"] = broken
     _, back = await sent(image)
@@ -227,14 +227,14 @@ async def test_a_profile_that_is_none_does_not_fail_the_picture(broken: Any) -> 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "MPO"])
 @pytest.mark.parametrize("orientation", [2, 3, 6, 8])
-async def test_the_orientation_of_a_photo_goes_along(kind: str, orientation: int) -> None:
+async def test_the_orientation_of_a_photo_is_sent(kind: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     _, back = await sent(opened(noise(), kind, exif=exif))
     assert back.getexif().get(0x0112) == orientation
 
 
-async def test_the_rest_of_the_exif_stays_at_home() -> None:
+async def test_the_rest_of_the_exif_is_not_sent() -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Camera"
     exif.get_ifd(0x8825)[1] = "N"

@@ -137,7 +137,7 @@ async def test_a_function_that_gives_keys_is_one_account(
         assert 10 - server.pending == (3 if shared else 4)
 
 
-async def test_an_account_is_known_again_though_no_client_of_it_is_left(
+async def test_an_account_is_remembered_after_its_last_client_is_gone(
     server: LocalServer,
 ) -> None:
     async with AsyncClient(base_url=server.url, api_key="k", retry=RetryPolicy(budget=5)) as client:

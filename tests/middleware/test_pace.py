@@ -76,7 +76,7 @@ def test_a_bucket_of_a_whole_minute_is_used_up_over_a_minute() -> None:
     assert job.seconds < 2400 / 20
 
 
-def test_a_window_is_spread_and_its_end_is_no_herd() -> None:
+def test_requests_are_spread_over_a_window_without_a_herd_at_its_end() -> None:
     server = Server(rate=5, window=60, headers=True)
     job = Job(server, requests=900).run()
     assert job.refused == 0
@@ -175,7 +175,7 @@ def test_headers_that_leave_out_half_are_not_enough() -> None:
     assert pace.requests.rate < math.inf
 
 
-def test_a_limit_that_is_used_up_before_we_begin_is_no_reason_to_go_slower_later() -> None:
+def test_a_limit_used_up_before_the_start_does_not_slow_us_down_later() -> None:
     pace = Pace(RateLimit())
     used_up = RateLimits(limit_requests=6000, remaining_requests=0, reset_requests=60)
     pace.rate_limited(pace.reserve(0, 0.0), used_up, 1.0, 0.0)
@@ -215,7 +215,7 @@ def rate_after_refusals(known: RateLimits | None, *left_at: float) -> float:
 
 
 @pytest.mark.parametrize("known", [None, HEADERS])
-def test_of_those_that_were_refused_together_only_the_first_slows_down(
+def test_of_requests_rejected_together_only_the_first_slows_down(
     known: RateLimits | None,
 ) -> None:
     together = rate_after_refusals(known, *[1.0] * 10)
@@ -223,7 +223,7 @@ def test_of_those_that_were_refused_together_only_the_first_slows_down(
 
 
 @pytest.mark.parametrize("known", [None, HEADERS])
-def test_who_leaves_after_a_429_and_is_refused_too_slows_down_again(
+def test_a_request_sent_after_a_429_and_rejected_slows_down_again(
     known: RateLimits | None,
 ) -> None:
     assert rate_after_refusals(known, 1.0, 1.1) < 0.8 * rate_after_refusals(known, 1.0)
@@ -264,7 +264,7 @@ def test_after_a_pause_no_crowd_leaves() -> None:
 # --- what never left ---
 
 
-def test_what_never_left_makes_room_for_another_while_nothing_is_known() -> None:
+def test_an_unsent_request_makes_room_for_another_while_no_limit_is_known() -> None:
     pace = Pace(RateLimit())
     for _ in range(INITIAL_WINDOW):
         reservation = pace.reserve(0, 0.0)
@@ -273,7 +273,7 @@ def test_what_never_left_makes_room_for_another_while_nothing_is_known() -> None
     assert pace.wait(0, 0.0) == 0
 
 
-def test_what_never_left_has_cost_no_request() -> None:
+def test_an_unsent_request_costs_no_request() -> None:
     pace = Pace(RateLimit(requests_per_minute=60, adaptive=False))
     reservation = pace.reserve(0, 0.0)
     assert pace.wait(0, 0.0) == pytest.approx(1.0)
@@ -281,7 +281,7 @@ def test_what_never_left_has_cost_no_request() -> None:
     assert pace.wait(0, 0.0) == 0
 
 
-def test_what_never_left_has_cost_no_tokens() -> None:
+def test_an_unsent_request_costs_no_tokens() -> None:
     pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
     reservation = pace.reserve(3000, 0.0)
     assert pace.wait(50, 0.0) == pytest.approx(30.0)
@@ -385,7 +385,7 @@ def test_whatever_headers_say_one_request_leaves_every_ten_minutes(
     assert bucket.wait(1, 0.0) < 700
 
 
-def test_a_limit_of_0_is_none() -> None:
+def test_a_limit_of_0_is_ignored() -> None:
     pace = Pace(RateLimit())
     known = RateLimits(limit_requests=0, remaining_requests=0, limit_tokens=0, remaining_tokens=0)
     pace.succeeded(pace.reserve(0, 0.0), known, 0.1)
@@ -421,7 +421,7 @@ def test_usage_settles_the_estimate_and_corrects_the_next_ones() -> None:
     assert pace.correction == pytest.approx(3.0, rel=0.01)
 
 
-def test_what_was_estimated_too_high_is_given_back() -> None:
+def test_an_overestimate_is_refunded() -> None:
     pace = Pace(RateLimit(tokens_per_minute=6000, adaptive=False))
     reservation = pace.reserve(1050, 0.0)
     pace.settle(reservation, 60)

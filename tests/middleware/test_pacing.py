@@ -72,7 +72,7 @@ async def test_the_servers_headers_are_learnt_and_nothing_refused(limited: Local
     assert 6000 <= known.requests_per_minute < 6200
 
 
-async def test_a_server_that_tells_nothing_but_429_refuses_few() -> None:
+async def test_a_server_without_headers_rejects_few_requests() -> None:
     limits = ServerLimits(requests_per_minute=6000, headers=False)
     async with (
         LocalServer(limits=limits) as server,
@@ -133,7 +133,7 @@ async def test_requests_leave_in_the_order_in_which_they_were_made(server: Local
     assert order == list(range(80))
 
 
-async def test_who_is_cancelled_while_waiting_takes_nothing(server: LocalServer) -> None:
+async def test_a_waiter_that_is_cancelled_uses_no_quota(server: LocalServer) -> None:
     limit = RateLimit(requests_per_minute=0.001, adaptive=False)
     async with connect(server, rate_limit=limit) as client:
         await ask(client)
@@ -148,7 +148,7 @@ async def test_who_is_cancelled_while_waiting_takes_nothing(server: LocalServer)
     assert len(server.requests) == 1
 
 
-async def test_who_is_behind_a_cancelled_one_moves_up(server: LocalServer) -> None:
+async def test_a_waiter_behind_a_cancelled_one_moves_up(server: LocalServer) -> None:
     async with connect(server, rate_limit=RateLimit(requests_per_minute=600)) as client:
         for _ in range(5):
             await ask(client)
@@ -159,7 +159,7 @@ async def test_who_is_behind_a_cancelled_one_moves_up(server: LocalServer) -> No
     assert len(server.requests) == 6
 
 
-async def test_the_turn_of_one_who_is_cancelled_as_it_comes_goes_to_the_next(
+async def test_the_turn_of_a_waiter_cancelled_at_that_moment_goes_to_the_next(
     raw: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("openai_async.middleware.pacing.pace.MAX_DOUBLING_INTERVAL", inf)
@@ -189,7 +189,7 @@ async def test_the_turn_of_one_who_is_cancelled_as_it_comes_goes_to_the_next(
     assert len(raw.exchanges) == INITIAL_WINDOW + 1
 
 
-async def test_once_nobody_waits_there_is_no_queue(server: LocalServer) -> None:
+async def test_without_waiters_there_is_no_queue(server: LocalServer) -> None:
     async with connect(server, rate_limit=RateLimit(requests_per_minute=600)) as client:
         await asyncio.gather(*(ask(client) for _ in range(6)))
         pacing = client._pacing
@@ -198,7 +198,7 @@ async def test_once_nobody_waits_there_is_no_queue(server: LocalServer) -> None:
     assert len(server.requests) == 6
 
 
-async def test_one_429_holds_up_those_that_wait(server: LocalServer) -> None:
+async def test_one_429_pauses_all_waiting_requests(server: LocalServer) -> None:
     refusal = Failure(429, headers={"retry-after-ms": "300"})
     server.script(Reply("fine"), refusal)
     async with connect(server, rate_limit=RateLimit(), max_retries=1) as client:
@@ -264,7 +264,7 @@ async def test_the_usage_of_a_plain_answer_settles_its_estimate(server: LocalSer
         assert await ask(client)
 
 
-async def test_an_estimator_of_ones_own_sees_the_parameters(server: LocalServer) -> None:
+async def test_a_custom_estimator_sees_the_parameters(server: LocalServer) -> None:
     seen: list[Mapping[str, Any]] = []
 
     def estimate(params: Mapping[str, Any]) -> float:
@@ -332,7 +332,7 @@ def test_loops_of_several_threads_share_the_limit() -> None:
     asyncio.run(serve())
 
 
-async def test_a_forked_child_is_held_up_by_nothing_that_its_parent_has_under_way(
+async def test_a_forked_child_does_not_wait_for_requests_of_its_parent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("openai_async.middleware.pacing.pace.MAX_DOUBLING_INTERVAL", inf)
@@ -369,7 +369,7 @@ def test_a_rate_limit_of_another_kind_is_refused() -> None:
         AsyncClient(api_key="local", rate_limit=60)  # type: ignore[arg-type]
 
 
-async def test_an_error_tells_how_often_it_was_refused(server: LocalServer) -> None:
+async def test_an_error_says_how_often_the_request_was_rejected(server: LocalServer) -> None:
     server.script(Failure(429, headers={"retry-after-ms": "1"}), times=3)
     async with connect(server, max_retries=2) as client:
         with pytest.raises(RateLimitError) as raised:
@@ -404,7 +404,7 @@ async def test_tokens_are_estimated_when_a_request_leaves_not_when_it_comes(
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, None, "12"])
-async def test_an_estimate_that_is_no_number_is_refused(server: LocalServer, value: Any) -> None:
+async def test_an_estimate_that_is_not_a_number_is_refused(server: LocalServer, value: Any) -> None:
     limit = RateLimit(tokens_per_minute=6000, estimate_tokens=lambda params: value)
     async with connect(server, rate_limit=limit) as client:
         with pytest.raises(InvalidArgumentError, match="estimate_tokens returned"):
@@ -422,7 +422,9 @@ async def test_an_estimator_that_fails_is_named(server: LocalServer) -> None:
             await ask(client)
 
 
-async def test_an_estimator_that_fails_in_the_queue_holds_nobody_up(server: LocalServer) -> None:
+async def test_an_estimator_that_fails_in_the_queue_does_not_block_other_requests(
+    server: LocalServer,
+) -> None:
     calls = 0
 
     def estimate(params: Mapping[str, Any]) -> float:
@@ -438,7 +440,7 @@ async def test_an_estimator_that_fails_in_the_queue_holds_nobody_up(server: Loca
     assert [isinstance(answer, OpenAIError) for answer in answers].count(True) == 1
 
 
-def test_a_loop_that_is_closed_with_those_who_wait_in_it_ends_in_silence(
+def test_a_loop_closed_with_waiters_in_it_ends_silently(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     limit = RateLimit(requests_per_minute=0.001, adaptive=False)

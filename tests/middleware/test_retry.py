@@ -293,9 +293,7 @@ async def test_successes_fill_the_budget_again(mocked: aioresponses, waits: list
             assert (await client.models.list()).meta.attempts == 2
 
 
-async def test_a_success_gives_back_what_its_last_retry_cost(
-    mocked: aioresponses, waits: list[float]
-) -> None:
+async def test_a_success_refunds_its_last_retry(mocked: aioresponses, waits: list[float]) -> None:
     policy = RetryPolicy(budget=10)
     async with AsyncClient(base_url=BASE_URL, api_key="k", retry=policy) as client:
         mocked.get(MODELS, status=500)
@@ -331,7 +329,7 @@ NO_WAIT: list[dict[str, str]] = [
 
 @pytest.mark.parametrize("headers", NO_WAIT, ids=str)
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_wait_that_is_none_is_our_own(
+async def test_an_invalid_retry_after_falls_back_to_backoff(
     mocked: aioresponses,
     mocked_client: AsyncClient,
     waits: list[float],
@@ -347,7 +345,7 @@ async def test_a_wait_that_is_none_is_our_own(
 
 
 @pytest.mark.parametrize("headers", NO_WAIT, ids=str)
-async def test_a_429_with_a_wait_that_is_none_costs_the_budget(
+async def test_a_429_with_an_invalid_retry_after_costs_the_budget(
     mocked: aioresponses, waits: list[float], headers: dict[str, str]
 ) -> None:
     mocked.get(MODELS, status=429, headers=headers, repeat=True)

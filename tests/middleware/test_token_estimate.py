@@ -145,7 +145,7 @@ def test_sizes_are_read_from_the_first_bytes(format: str, options: dict[str, Any
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\xff\xd8\xff", b"RIFF....WEBPVP8X", b"hello"])
-def test_what_has_no_size_has_none(data: bytes) -> None:
+def test_image_size_is_none_if_it_cannot_be_read(data: bytes) -> None:
     assert image_size(data) is None
 
 
@@ -153,17 +153,17 @@ def test_what_has_no_size_has_none(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("messages", [5, True, 0.5, "hello", {"role": "user"}, []])
-def test_messages_that_are_none_count_as_none(messages: object) -> None:
+def test_invalid_messages_count_as_no_messages(messages: object) -> None:
     assert estimate_tokens({"messages": messages}) == ANSWER
 
 
 @pytest.mark.parametrize("message", [None, 5, "hello", [], {}, {"content": 5}])
-def test_a_message_that_is_none_counts_as_an_empty_one(message: object) -> None:
+def test_an_invalid_message_counts_as_an_empty_one(message: object) -> None:
     assert estimate_tokens({"messages": [message]}) == MESSAGE + ANSWER
 
 
 @pytest.mark.parametrize("bound", [True, False, 0, -5, "100", 1e400, [], None])
-def test_a_bound_that_is_none_counts_as_no_bound(bound: object) -> None:
+def test_an_invalid_bound_counts_as_no_bound(bound: object) -> None:
     assert estimate_tokens(chat("", max_tokens=bound)) == MESSAGE + ANSWER
     assert estimate_tokens(chat("", n=bound)) == MESSAGE + ANSWER
 
@@ -174,13 +174,13 @@ def test_no_bound_makes_an_estimate_too_large(params: dict[str, Any]) -> None:
     assert estimate_tokens({"input": "", "max_tokens": 10**400}) == MAX_ESTIMATE
 
 
-def test_what_is_nested_without_end_is_looked_into_so_far() -> None:
+def test_endless_nesting_is_searched_to_a_limited_depth() -> None:
     assert estimate_tokens(chat(nested(100_000))) == MESSAGE + ANSWER
     assert estimate_tokens({"input": nested(100_000)}) == 0
     assert estimate_tokens(chat("", tools=nested(100_000))) == MESSAGE + ANSWER
 
 
-def test_a_number_of_any_length_may_stand_in_a_tool() -> None:
+def test_a_tool_may_contain_a_number_of_any_length() -> None:
     assert estimate_tokens(chat("", tools=[{"maximum": 10**5000}])) == MESSAGE + ANSWER
 
 

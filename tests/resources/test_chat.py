@@ -286,7 +286,7 @@ async def test_large_requests_are_sent_without_a_warning(
     assert server.requests[0].json["messages"][0]["content"] == text
 
 
-async def test_a_large_request_is_sent_whole_again(
+async def test_a_large_request_is_resent_in_full(
     client: AsyncClient, server: LocalServer, waits: list[float]
 ) -> None:
     server.script(Failure(500), Reply("ok"))

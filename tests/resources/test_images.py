@@ -85,7 +85,7 @@ async def test_a_picture_comes_as_url_or_base64(client: AsyncClient, response_fo
     assert size_of(await result.data[0].read()) == ("PNG", (256, 256))
 
 
-async def test_the_prompt_that_was_made_of_yours(client: AsyncClient) -> None:
+async def test_the_revised_prompt(client: AsyncClient) -> None:
     result = await generate(client, model="dall-e-3", size="1792x1024")
     assert result.data[0].revised_prompt
     assert size_of(await result.data[0].read())[1] == (1792, 1024)
@@ -211,7 +211,7 @@ async def test_a_target_that_cannot_be_is_refused_before_the_download(
 
 
 @pytest.mark.parametrize("path", [None, 5, b"x.png", "", "a\0b.png", "x" * 5000, io.BytesIO()])
-async def test_what_is_no_path_is_refused(path: Any) -> None:
+async def test_what_is_not_a_path_is_refused(path: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="path"):
         await GeneratedImage(b64_json=PIXEL).save(path)
 
@@ -348,7 +348,7 @@ async def test_only_http_is_downloaded(client: AsyncClient, server: LocalServer,
         await image.read()
 
 
-async def test_base64_that_is_none(client: AsyncClient, server: LocalServer) -> None:
+async def test_invalid_base64(client: AsyncClient, server: LocalServer) -> None:
     server.script(Reply(json={"data": [{"b64_json": "%%%"}, {}]}))
     result = await generate(client)
     for image, complaint in zip(
@@ -431,7 +431,7 @@ async def test_pictures_of_the_first_answer_do_not_count_when_a_middleware_sends
         _ = [event async for event in stream]
 
 
-async def test_a_stream_of_pictures_cut_short(client: AsyncClient, server: LocalServer) -> None:
+async def test_a_truncated_stream_of_pictures(client: AsyncClient, server: LocalServer) -> None:
     server.script(Failure(cut_after=1))
     stream = client.images.generate(
         model="gpt-image-1", prompt="An otter", partial_images=2, stream=True

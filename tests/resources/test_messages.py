@@ -115,7 +115,7 @@ async def test_arguments_go_back_as_text_and_all_else_as_it_came(
         {"role": "assistant", "function_call": "auto"},
     ],
 )
-async def test_what_is_no_tool_call_is_sent_as_it_is(
+async def test_what_is_not_a_tool_call_is_sent_as_it_is(
     raw: RawServer, raw_client: AsyncClient, message: Any
 ) -> None:
     assert (await sent(raw, raw_client, message))[1] == message
@@ -144,7 +144,7 @@ async def test_a_stream_expects_as_many_choices_as_were_asked_for(
 
 
 @pytest.mark.parametrize("params", [{"extra_body": {"n": 1}}, {"n": 2, "extra_body": {"n": 1}}])
-async def test_extra_body_has_the_last_word_on_that(
+async def test_n_in_extra_body_takes_precedence(
     raw: RawServer, raw_client: AsyncClient, params: Any
 ) -> None:
     raw.answer = one_choice_then_cut
@@ -168,7 +168,7 @@ async def test_extra_body_has_the_last_word_on_that(
         ({"stream_options": {"include_usage": True}, "extra_body": {"a": 1}}, True),
     ],
 )
-async def test_usage_that_was_asked_for_in_extra_body_is_missed_too(
+async def test_usage_requested_in_extra_body_must_arrive_too(
     raw: RawServer, raw_client: AsyncClient, params: Any, expected: bool
 ) -> None:
     async def answer(exchange: Exchange) -> None:

@@ -135,14 +135,14 @@ def test_the_repr_of_a_picture_in_a_data_url_is_short() -> None:
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\n", None])
-async def test_an_empty_b64_json_does_not_stand_before_the_url(raw: RawServer, empty: Any) -> None:
+async def test_an_empty_b64_json_does_not_hide_the_url(raw: RawServer, empty: Any) -> None:
     item = {"b64_json": empty, "url": f"{raw.url}/x.png"}
     image = await drawn(raw, item, lambda e: e.whole(PNG))
     assert image.format == "png"
 
 
 @pytest.mark.parametrize("empty", ["", " ", None])
-async def test_an_empty_url_does_not_stand_beside_b64_json(raw: RawServer, empty: Any) -> None:
+async def test_an_empty_url_next_to_b64_json_is_ignored(raw: RawServer, empty: Any) -> None:
     image = await drawn(raw, {"url": empty, "b64_json": TEXT})
     assert await image.read() == PNG
 
@@ -173,7 +173,7 @@ async def test_two_empty_fields_are_an_error_of_one_sentence(
     "url",
     ["/images/generated/cats/of/2026/11", "generatedcatof20261125abcdefgh1234", "file:///x.png"],
 )
-async def test_a_path_that_looks_like_base64_is_no_picture(raw: RawServer, url: str) -> None:
+async def test_a_path_that_looks_like_base64_is_not_a_picture(raw: RawServer, url: str) -> None:
     with pytest.raises(APIResponseValidationError, match=r"not an http\(s\) URL"):
         await drawn(raw, {"url": url})
 
@@ -202,7 +202,7 @@ NO_PICTURES: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", NO_PICTURES)
-async def test_what_is_no_picture_is_an_error_with_the_servers_words(
+async def test_what_is_not_a_picture_is_an_error_that_quotes_the_server(
     raw: RawServer, kind: str
 ) -> None:
     body, words = NO_PICTURES[kind]
@@ -220,7 +220,7 @@ async def test_the_same_in_base64(kind: str) -> None:
         await Image(b64_json=base64.b64encode(body).decode()).read()
 
 
-async def test_nothing_is_saved_of_what_is_no_picture(raw: RawServer, tmp_path: Path) -> None:
+async def test_nothing_is_saved_if_it_is_not_a_picture(raw: RawServer, tmp_path: Path) -> None:
     image = Image(b64_json=base64.b64encode(b"<html></html>").decode())
     with pytest.raises(APIResponseValidationError):
         await image.save(tmp_path / "x.png")
@@ -267,7 +267,7 @@ SIGNED = [
 
 
 @pytest.mark.parametrize("path", SIGNED)
-async def test_a_signed_url_is_asked_for_as_it_is_spelled(raw: RawServer, path: str) -> None:
+async def test_a_signed_url_is_requested_verbatim(raw: RawServer, path: str) -> None:
     await drawn(raw, {"url": f"http://127.0.0.1:{raw.port}{path}"}, lambda e: e.whole(PNG))
     assert raw.exchanges[1].head.startswith(f"GET {path} HTTP")
 
@@ -376,7 +376,7 @@ async def test_the_key_follows_a_refusal_on_the_origin_of_base_url(
     assert authorizations(raw) == [None, f"Bearer {KEY}"]
 
 
-async def test_the_key_stays_at_home_where_it_is_not_asked_for(raw: RawServer) -> None:
+async def test_the_key_is_not_sent_where_it_is_not_required(raw: RawServer) -> None:
     await drawn(raw, {"url": f"{raw.url}/x.png"}, lambda e: e.whole(PNG))
     assert authorizations(raw) == [None]
 

@@ -71,7 +71,7 @@ def test_silence_after_the_last_finish_reason_is_the_end() -> None:
     assert it.state is State.DONE
 
 
-def test_silence_is_no_end_while_a_choice_that_was_asked_for_is_missing() -> None:
+def test_silence_does_not_end_a_stream_while_a_requested_choice_is_missing() -> None:
     it = receiver(n=2)
     it.receive_data(event("Hi", finish="stop"))
     silence = APITimeoutError("silent")

@@ -106,7 +106,9 @@ async def test_chunks_come_as_the_server_sends_them(
     assert read == ["first", "second"]
 
 
-async def test_meta_tells_how_the_stream_came(server: LocalServer, client: AsyncClient) -> None:
+async def test_meta_describes_how_the_stream_arrived(
+    server: LocalServer, client: AsyncClient
+) -> None:
     stream = ask(client)
     with pytest.raises(OpenAIError, match="not open yet"):
         _ = stream.meta
@@ -158,7 +160,7 @@ async def test_completion_holds_tool_calls(server: LocalServer, client: AsyncCli
     ] == [("add", '{"a": 1}'), ("sub", '{"b": 22}')]
 
 
-async def test_completion_holds_custom_tool_calls_though_nothing_says_their_type(
+async def test_completion_holds_custom_tool_calls_without_a_type(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     pieces = [{"index": 0, "id": "a", "custom": {"name": "c", "input": "x"}}]
@@ -247,7 +249,7 @@ async def test_break_hangs_up_at_once(server: LocalServer, client: AsyncClient) 
     assert server.requests[0].disconnected
 
 
-async def test_break_hangs_up_though_the_stream_is_still_held(
+async def test_break_hangs_up_even_if_the_stream_is_still_referenced(
     server: LocalServer, client: AsyncClient
 ) -> None:
     server.script(Failure(stall_after=2))
@@ -332,7 +334,7 @@ async def test_a_stream_that_is_dropped_is_hung_up(
     assert server.requests[0].disconnected
 
 
-async def test_a_stream_has_one_reader_who_is_not_disturbed_by_others(
+async def test_a_stream_has_one_reader_that_others_do_not_disturb(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     go_on = asyncio.Event()
@@ -424,7 +426,7 @@ async def test_an_open_stream_does_not_hold_what_was_asked(
     await stream.close()
 
 
-async def test_a_cancelled_read_is_what_the_next_one_tells(
+async def test_a_read_after_a_cancelled_one_names_the_cancellation(
     server: LocalServer, client: AsyncClient
 ) -> None:
     server.script(Failure(stall_after=0))
@@ -478,7 +480,7 @@ async def test_a_middleware_may_send_a_stream_again(
         pytest.param(sse(FINISH) + DONE, id="the end"),
     ],
 )
-async def test_nothing_of_the_first_answer_is_left_when_a_middleware_sends_again(
+async def test_nothing_of_the_first_answer_remains_when_a_middleware_resends(
     raw: RawServer, raw_client: AsyncClient, first: bytes
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -501,7 +503,7 @@ async def test_the_completion_is_that_of_the_last_answer_when_a_middleware_sends
     assert (await stream.completion()).text == "b"
 
 
-async def test_an_error_in_place_of_the_second_stream_of_a_middleware_is_that_error(
+async def test_an_error_instead_of_a_resent_stream_is_raised(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -516,7 +518,7 @@ async def test_an_error_in_place_of_the_second_stream_of_a_middleware_is_that_er
         await ask(raw_client.with_options(middlewares=[twice]))
 
 
-async def test_the_first_answer_is_hung_up_on_when_a_middleware_sends_again(
+async def test_the_first_answer_is_closed_when_a_middleware_resends(
     server: LocalServer, client: AsyncClient
 ) -> None:
     server.script(Failure(stall_after=1), Failure(stall_after=1))
@@ -527,7 +529,7 @@ async def test_the_first_answer_is_hung_up_on_when_a_middleware_sends_again(
     await stream.close()
 
 
-async def test_half_an_event_of_a_try_that_failed_is_no_part_of_the_next(
+async def test_a_partial_event_of_a_failed_attempt_is_not_part_of_the_next(
     raw: RawServer, raw_client: AsyncClient, waits: list[float]
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -553,7 +555,7 @@ async def test_a_middleware_cannot_answer_a_stream_by_itself(client: AsyncClient
 # --- faults -------------------------------------------------------------------------------------
 
 
-async def test_a_stream_cut_short_is_an_error_with_what_came(
+async def test_a_truncated_stream_is_an_error_with_what_arrived(
     server: LocalServer, client: AsyncClient
 ) -> None:
     server.script(Failure(cut_after=3))
@@ -835,7 +837,7 @@ async def test_after_a_failure_reading_on_fails_again(
             await anext(stream)
 
 
-async def test_a_failure_that_is_told_again_does_not_grow(
+async def test_a_failure_that_is_raised_again_does_not_grow(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     raw.answer = lambda e: e.stream(chunk("a"), b"data: {\n\n")
@@ -972,7 +974,7 @@ async def waiting_reader(
 @pytest.mark.skipif(
     not hasattr(aiohttp.StreamReader, "total_raw_bytes"), reason="aiohttp counts them since 3.14"
 )
-async def test_packed_bytes_of_which_there_is_nothing_to_read_are_no_silence(
+async def test_compressed_bytes_that_yield_no_data_yet_are_not_silence(
     raw: RawServer, raw_client: AsyncClient, clock: Clock
 ) -> None:
     packer = Packer()
@@ -985,7 +987,7 @@ async def test_packed_bytes_of_which_there_is_nothing_to_read_are_no_silence(
     assert await reading == ["a"]
 
 
-async def test_a_packed_stream_is_silent_when_nothing_comes_after_that(
+async def test_a_compressed_stream_is_silent_when_no_more_bytes_arrive(
     raw: RawServer, raw_client: AsyncClient, clock: Clock
 ) -> None:
     packer = Packer()
@@ -999,7 +1001,7 @@ async def test_a_packed_stream_is_silent_when_nothing_comes_after_that(
 
 
 @pytest.mark.parametrize("gzipped", [True, False])
-async def test_what_came_before_a_silence_does_not_make_it_longer(
+async def test_data_before_a_silence_does_not_extend_it(
     raw: RawServer, raw_client: AsyncClient, clock: Clock, gzipped: bool
 ) -> None:
     reading = await waiting_reader(raw, raw_client, clock, Packer(gzipped=gzipped))

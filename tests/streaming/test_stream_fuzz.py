@@ -221,7 +221,7 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
 
 @given(mutated(), st.booleans(), st.lists(st.integers(0, 5000), max_size=6))
 @settings(max_examples=400)
-def test_nothing_is_lost_in_silence(
+def test_nothing_is_lost_silently(
     asked: tuple[int, list[dict[str, Any]]], done: bool, cuts: list[int]
 ) -> None:
     n, events = asked

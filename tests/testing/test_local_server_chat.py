@@ -137,7 +137,7 @@ async def test_an_invalid_field_is_named(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff"])
-async def test_a_body_that_is_no_json_object_is_400(
+async def test_a_body_that_is_not_a_json_object_is_400(
     server: LocalServer, http: aiohttp.ClientSession, body: bytes
 ) -> None:
     async with http.post(f"{server.url}/chat/completions", data=body) as response:

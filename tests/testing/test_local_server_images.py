@@ -48,7 +48,7 @@ def opened(image: dict[str, str]) -> Image.Image:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
-async def test_the_answer_says_what_is_to_be_seen(
+async def test_the_answer_describes_the_picture(
     server: LocalServer, http: aiohttp.ClientSession, kind: str
 ) -> None:
     _, answer = await look(server, http, data_url((120, 75, 30), (300, 200), kind))

@@ -192,12 +192,12 @@ async def test_stop_ends_all_that_waits_at_once_and_leaves_no_task(
 
 
 @pytest.mark.parametrize("port", [-1, 70000, "80", True])
-def test_a_port_that_is_none_is_refused(port: Any) -> None:
+def test_an_invalid_port_is_refused(port: Any) -> None:
     with pytest.raises(ValueError, match="port must be"):
         LocalServer(port=port)
 
 
-async def test_what_is_no_http_is_refused_without_a_traceback(
+async def test_what_is_not_http_is_refused_without_a_traceback(
     server: LocalServer, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -72,7 +72,7 @@ def test_a_bucket_fills_evenly() -> None:
     assert passed(limits, NOW + 100, 30) == 20
 
 
-def test_a_request_beyond_the_limit_is_told_when_it_would_pass() -> None:
+def test_a_request_beyond_the_limit_learns_when_it_would_pass() -> None:
     limits = limiter(requests_per_minute=1200)
     assert passed(limits, NOW, 20) == 20
     refused = ask(limits, NOW + 0.005)
@@ -91,7 +91,7 @@ def test_a_request_beyond_the_limit_is_told_when_it_would_pass() -> None:
 
 
 @given(now=CLOCK, per_minute=st.floats(1, 1e6), burst=st.floats(0.001, 60), window=st.booleans())
-def test_who_comes_back_when_told_passes_and_a_moment_sooner_does_not(
+def test_a_retry_passes_at_the_stated_time_and_not_a_moment_sooner(
     now: float, per_minute: float, burst: float, window: bool
 ) -> None:
     limits = limiter(
@@ -194,7 +194,7 @@ def test_an_answer_larger_than_its_estimate_leaves_a_debt() -> None:
 
 
 @given(now=CLOCK, after=st.floats(0, 5), estimate=st.integers(1, 500), used=st.integers(0, 500))
-def test_settling_gives_back_no_more_than_was_taken(
+def test_settling_refunds_no_more_than_was_charged(
     now: float, after: float, estimate: int, used: int
 ) -> None:
     limits = limiter(tokens_per_minute=6000, burst=10)
@@ -223,7 +223,7 @@ def test_a_request_is_charged_for_its_text_and_the_longest_answer(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]"])
-def test_a_body_that_is_no_object_is_charged_too(body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_charged_too(body: bytes) -> None:
     assert estimate_tokens(body, None) == 1
 
 
@@ -316,7 +316,7 @@ def test_only_the_limits_there_are_have_headers(kind: str) -> None:
     }
 
 
-def test_without_headers_only_the_refusal_tells() -> None:
+def test_without_headers_only_the_429_shows_the_limit() -> None:
     limits = limiter(requests_per_minute=60, headers=False)
     assert ask(limits, NOW).headers == {}
     assert ask(limits, NOW).headers == {"retry-after-ms": "1000", "retry-after": "1"}
@@ -517,14 +517,14 @@ async def test_reset_forgets_what_was_used_and_rejected(http: aiohttp.ClientSess
         assert (await chat(server, http))[0] == 200
 
 
-async def test_a_server_without_limits_rejects_nobody(
+async def test_a_server_without_limits_rejects_nothing(
     server: LocalServer, http: aiohttp.ClientSession
 ) -> None:
     assert [(await chat(server, http))[0] for _ in range(5)] == [200] * 5
     assert server.rejections == 0
 
 
-async def test_a_client_that_comes_back_when_told_is_answered() -> None:
+async def test_a_client_that_retries_at_the_stated_time_is_answered() -> None:
     # Half a second between requests: time enough for the second to be sent too early.
     async with (
         LocalServer(limits=ServerLimits(requests_per_minute=120, burst=0.5)) as server,

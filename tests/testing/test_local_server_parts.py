@@ -34,7 +34,7 @@ def test_a_minimal_instance_fits_its_schema(schema: object, value: object) -> No
     assert minimal_instance(schema, "word") == value
 
 
-def test_a_schema_that_requires_itself_comes_to_an_end() -> None:
+def test_a_schema_that_requires_itself_terminates() -> None:
     schema = {"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]}
     assert minimal_instance(schema, "word")["next"]
 

@@ -74,7 +74,7 @@ async def test_a_mocked_answer_may_come_from_a_function(
     assert result.text == "Hi"
 
 
-async def test_when_the_mock_has_ended_requests_go_out_again(
+async def test_after_the_mock_requests_reach_the_network_again(
     server: LocalServer, client: AsyncClient
 ) -> None:
     with aioresponses() as mocked:

@@ -26,7 +26,7 @@ def test_the_headers_of_openai() -> None:
     )
 
 
-def test_without_such_headers_nothing_is_said() -> None:
+def test_without_rate_limit_headers_there_are_no_limits() -> None:
     assert RateLimits.from_headers({"content-type": "application/json"}) is None
 
 
@@ -35,7 +35,7 @@ def test_without_such_headers_nothing_is_said() -> None:
     ["", "-1", "1.5", "1e3", " 1", "many", "²", "٣", "9" * 16, "9" * 400, "9" * 5000],
     ids=lambda count: f"{count[:4]!r} x {len(count)}",
 )
-def test_what_is_no_count_is_as_if_not_said(count: str) -> None:
+def test_an_invalid_count_is_ignored(count: str) -> None:
     for part in ("limit", "remaining"):
         assert RateLimits.from_headers({f"x-ratelimit-{part}-tokens": count}) is None
 
@@ -66,12 +66,12 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "s", "-1s", "1x", "1s 2s", "٣s", "٣", "²", "9" * 5000])
-def test_what_is_no_duration(text: str) -> None:
+def test_invalid_durations(text: str) -> None:
     assert parse_duration(text) is None
 
 
 # A unix time in seconds, in milliseconds, and a second more than a day.
 @pytest.mark.parametrize("text", ["1735689600", "1735689600000", "1735689600.5", "86401"])
-def test_a_moment_is_no_duration(text: str) -> None:
+def test_a_point_in_time_is_not_a_duration(text: str) -> None:
     assert parse_duration(text) is None
     assert RateLimits.from_headers({"x-ratelimit-reset-tokens": text}) is None

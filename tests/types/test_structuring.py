@@ -63,7 +63,7 @@ def home(**fields: Any) -> Home:
         ({}, Cat),
     ],
 )
-def test_a_member_of_a_union_is_told_by_its_own_fields_then_by_its_type(
+def test_a_union_member_is_chosen_by_its_own_fields_then_by_its_type(
     value: dict[str, Any], cls: type[APIObject]
 ) -> None:
     assert type(home(pet=value).pet) is cls
@@ -80,7 +80,7 @@ def test_a_literal_or_any_text_is_text() -> None:
 
 
 @pytest.mark.parametrize("value", [5, "cat", [{"type": "cat"}]])
-def test_what_is_not_an_object_is_no_member_of_a_union(value: object) -> None:
+def test_a_non_object_is_not_a_member_of_a_union(value: object) -> None:
     assert home(pet=value).pet is None
 
 

@@ -73,7 +73,7 @@ def test_tool_calls_interleaved() -> None:
     ]
 
 
-def test_tool_calls_without_index_are_told_apart_by_id() -> None:
+def test_tool_calls_without_an_index_are_distinguished_by_id() -> None:
     calls = message(
         call(id="a", function={"name": "add", "arguments": "{}"}),
         call(id="b", function={"name": "sub", "arguments": "{"}),
@@ -101,7 +101,7 @@ def test_custom_tools_and_audio_add_up() -> None:
     assert result["audio"] == {"id": "1", "data": "AABB", "transcript": "Hello", "expires_at": 5}
 
 
-def test_logprobs_are_strung_together() -> None:
+def test_logprobs_are_concatenated() -> None:
     one, two = chunk("a"), chunk("b")
     one["choices"][0]["logprobs"] = {"content": [{"token": "a"}], "refusal": None}  # type: ignore[index]
     two["choices"][0]["logprobs"] = {"content": [{"token": "b"}]}  # type: ignore[index]
@@ -122,7 +122,7 @@ def test_reasoning_of_vendors_adds_up() -> None:
     assert result["reasoning_content"] == "Hm, well"
 
 
-def test_depths_below_the_api_are_taken_as_they_are() -> None:
+def test_unknown_nested_values_are_kept_as_they_are() -> None:
     deep: dict[str, Any] = {}
     for _ in range(5000):
         deep = {"x": deep}
@@ -164,7 +164,7 @@ CHUNKS = st.lists(st.fixed_dictionaries({"choices": st.lists(PIECES, max_size=2)
 
 
 @given(CHUNKS, st.booleans())
-def test_the_short_way_of_a_text_ends_where_the_long_one_does(
+def test_the_fast_path_for_text_gives_the_same_result_as_the_slow_one(
     chunks: list[Any], single: bool
 ) -> None:
     short, long = Assembly(single=single), Assembly(single=single)
@@ -396,7 +396,7 @@ def test_custom_tools_with_ids_of_their_own_are_two_calls() -> None:
     assert [(one["id"], one["custom"]["input"]) for one in calls] == [("a", "x"), ("b", "x")]
 
 
-def test_a_call_by_itself_in_place_of_a_list() -> None:
+def test_a_single_call_instead_of_a_list() -> None:
     result = message(chunk(tool_calls=piece("weather", OSLO, id="a")))["tool_calls"]
     assert result == [{"id": "a", "function": {"name": "weather", "arguments": OSLO}}]
 

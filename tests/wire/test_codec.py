@@ -62,7 +62,7 @@ def test_nulls_become_defaults() -> None:
     assert (result.id, result.created, result.text) == ("", 0, "")
 
 
-def test_null_in_place_of_a_list() -> None:
+def test_null_instead_of_a_list() -> None:
     assert len(parse(ModelList, b'{"data": null}', META)) == 0
     message = completion({"choices": [{"message": {"tool_calls": None}}]}).choices[0].message
     assert message.tool_calls is None
@@ -78,7 +78,7 @@ def test_floats_for_counts() -> None:
     assert type(usage.total_tokens) is int
 
 
-def test_enum_values_of_next_year() -> None:
+def test_unknown_enum_values() -> None:
     result = completion({"choices": [{"finish_reason": "bored"}], "service_tier": "warp"})
     assert (result.choices[0].finish_reason, result.service_tier) == ("bored", "warp")
 
@@ -353,7 +353,7 @@ def test_arguments_that_are_nested_too_deep_in_a_stream_are_an_error() -> None:
         b'{"message": %s}',
     ],
 )
-def test_depths_anywhere_never_raise_a_recursion_error(answer: bytes) -> None:
+def test_deep_nesting_never_raises_a_recursion_error(answer: bytes) -> None:
     body = answer % (b"[" * 1010 + b"]" * 1010)
     for cls in (ChatCompletion, ModelList, ImagesResponse):
         with suppress(APIError):
@@ -381,7 +381,7 @@ def test_empty_choices_of_any_type_are_an_empty_list(choices: object) -> None:
     assert completion({"choices": choices}).choices == []
 
 
-def test_a_flat_call_takes_nothing_of_its_neighbours_from_what_came() -> None:
+def test_parsing_a_flat_call_keeps_its_neighbours_in_the_json() -> None:
     flat = {"id": "1", "name": "now", "arguments": "{}"}
     message = (
         completion({"choices": [{"message": {"tool_calls": [flat, "oops"]}}]}).choices[0].message
@@ -414,7 +414,7 @@ def test_a_tool_call_is_found_in_every_shape_and_can_be_sent_back(call: Any) -> 
     assert (sent["id"], sent["function"]["name"]) == ("1", "now")
 
 
-def test_a_plain_answer_that_came_as_a_stream_and_was_cut_off_is_none() -> None:
+def test_a_plain_answer_sent_as_a_stream_and_truncated_is_not_an_answer() -> None:
     body = b'data: {"choices": [{"delta": {"content": "hel"}}]}\n\ndata: {"choices": []}\n\n'
     with pytest.raises(APIResponseValidationError):
         parse(ChatCompletion, body, META)
@@ -572,7 +572,7 @@ def test_numbers_in_words() -> None:
 # --- requests -----------------------------------------------------------------------------------
 
 
-def test_answers_may_stand_in_requests() -> None:
+def test_answers_may_be_used_in_requests() -> None:
     message = structurer(ChatCompletionMessage)({"role": "assistant", "content": "hi", "x": 1})
     assert loads(dumps({"messages": [message]})) == {
         "messages": [{"role": "assistant", "content": "hi", "x": 1}]
@@ -635,7 +635,7 @@ def test_what_is_changed_below_is_seen_above() -> None:
     assert '"arguments":"[]"' in message.to_json()
 
 
-def test_an_object_put_in_place_of_another_is_followed() -> None:
+def test_a_replaced_object_is_tracked() -> None:
     result = completion({"choices": [{"index": 0, "message": {"content": "old"}, "y": 2}]})
     result.choices[0] = copy.deepcopy(result.choices[0])
     result.choices[0].message = ChatCompletionMessage(content="new")
