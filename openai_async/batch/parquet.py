@@ -191,13 +191,12 @@ def column_names(path: Path) -> list[str]:
 def _open(path: Path) -> Iterator[Any]:
     pa = require_pyarrow()
     try:
-        try:
-            # Without buffer_size, and with pre_buffer, whole row groups are in memory: 50 MB more.
-            with pa.parquet.ParquetFile(path, buffer_size=CHUNK, pre_buffer=False) as file:
-                yield file
-        except pa.ArrowException as error:
-            msg = f"{path} is not a complete Parquet file: {str(error).splitlines()[0]}"
-            raise OutputError(msg) from error
+        # Without buffer_size, and with pre_buffer, whole row groups are in memory: 50 MB more.
+        with pa.parquet.ParquetFile(path, buffer_size=CHUNK, pre_buffer=False) as file:
+            yield file
+    except pa.ArrowException as error:
+        msg = f"{path} is not a complete Parquet file: {str(error).splitlines()[0]}"
+        raise OutputError(msg) from error
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror or error}."
         raise OutputError(msg) from error
