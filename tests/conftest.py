@@ -64,7 +64,7 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key or URL of the developer's own reaches a test."""
+    """No test sees the developer's own key or URL."""
     for name in ("API_KEY", "BASE_URL", "ORG_ID", "PROJECT_ID"):
         monkeypatch.delenv(f"OPENAI_{name}", raising=False)
 
@@ -105,7 +105,7 @@ async def raw_client(raw: RawServer) -> AsyncIterator[AsyncClient]:
 
 @pytest.fixture
 def mocked() -> Iterator[aioresponses]:
-    """No sockets: requests to `BASE_URL` get what the test lines up."""
+    """No sockets: requests to `BASE_URL` get the responses that the test registers."""
     with aioresponses() as mocked:
         yield mocked
 
@@ -118,7 +118,7 @@ async def mocked_client(mocked: aioresponses) -> AsyncIterator[AsyncClient]:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that retries would have waited; they wait no time at all."""
+    """The seconds that retries would have waited; they do not wait."""
     waited: list[float] = []
 
     async def sleep(self: PendingWaits, seconds: float) -> None:

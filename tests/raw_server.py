@@ -1,4 +1,4 @@
-"""A server that sends exactly the bytes it is told: aiohttp.web is too well behaved for faults."""
+"""A server that sends exactly the given bytes: aiohttp.web is too well behaved for faults."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Which module may import which: only from the layers below, and never in a circle.
 
-Imports inside of functions and under `TYPE_CHECKING` count like all others. docs/architecture.md
+Imports inside functions and under `TYPE_CHECKING` count like all others. docs/architecture.md
 shows the same picture.
 """
 

@@ -107,7 +107,7 @@ async def test_a_failing_key_function_is_an_openai_error(sent: Sent) -> None:
     assert sent.calls == []
 
 
-async def test_a_key_function_that_gives_a_broken_key(sent: Sent) -> None:
+async def test_a_key_function_that_returns_an_invalid_key(sent: Sent) -> None:
     async with AsyncClient(base_url=BASE_URL, api_key=lambda: "a\nb") as client:
         with pytest.raises(InvalidArgumentError, match="line break"):
             await client.models.list()
@@ -293,7 +293,7 @@ async def test_an_unknown_keyword_is_named_with_the_nearest(mocked_client: Async
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), 0])
-async def test_a_broken_timeout_of_a_call(
+async def test_an_invalid_timeout_of_a_call(
     mocked_client: AsyncClient, sent: Sent, timeout: float
 ) -> None:
     with pytest.raises(InvalidArgumentError, match="timeout"):
@@ -368,7 +368,7 @@ async def test_request_stays_below_the_base_url(mocked_client: AsyncClient, path
 
 
 @pytest.mark.parametrize("method", ["", "GET\r\nX: y", "G T", 5])
-async def test_request_refuses_a_broken_method(mocked_client: AsyncClient, method: Any) -> None:
+async def test_request_refuses_an_invalid_method(mocked_client: AsyncClient, method: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="method is"):
         await mocked_client.request(method, "/x")
 
@@ -568,7 +568,7 @@ def test_the_signature_is_the_contract() -> None:
         ("http://127.evil.test/v1", "sk-test-0123456789", True),
     ],
 )
-def test_a_key_that_travels_in_clear_earns_one_warning(url: str, key: Any, warned: bool) -> None:
+def test_a_key_sent_in_clear_text_causes_one_warning(url: str, key: Any, warned: bool) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         client = AsyncClient(base_url=url, api_key=key)

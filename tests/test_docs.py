@@ -56,7 +56,7 @@ def links(page: Path) -> list[str]:
 async def workplace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: LocalServer
 ) -> AsyncIterator[dict[str, str]]:
-    """A directory with a cat.png, and the environment of somebody who has set up a key."""
+    """A directory with a cat.png, and an environment with an API key."""
     Image.open(ROOT / "openai_async" / "cli" / "cat.jpg").save(tmp_path / "cat.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "local")

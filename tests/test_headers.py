@@ -1,4 +1,4 @@
-"""Headers that are left out, and the keys that stand in headers."""
+"""Headers that are omitted, and API keys in headers."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ async def test_a_value_that_is_not_ascii_is_sent_as_utf_8(raw: RawServer) -> Non
 
 
 @pytest.mark.parametrize("value", ["half \ud83d", "\udc00"])
-async def test_half_a_character_in_a_header_of_a_call_is_refused(
+async def test_a_lone_surrogate_in_a_header_of_a_call_is_refused(
     raw: RawServer, value: str
 ) -> None:
     with pytest.raises(InvalidArgumentError, match="X-Title"):

@@ -29,7 +29,7 @@ BIG = 2**70 + 1
 
 
 class Scalar:
-    """A number as numpy has them: no number to Python's `numbers`, but an `item()`."""
+    """A number like numpy's: not one of Python's `numbers`, but with an `item()`."""
 
     shape = ()
 
@@ -156,7 +156,7 @@ async def test_a_value_is_encoded_the_same_whatever_is_next_to_it(
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_number_that_is_not_finite_is_refused_with_its_place(
+async def test_a_number_that_is_not_finite_is_refused_with_its_location(
     raw: RawServer, raw_client: AsyncClient, params: Any, where: str, stream: bool
 ) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
@@ -206,7 +206,7 @@ ITSELF.append(ITSELF)
     ],
     ids=["array", "set", "bytes", "complex", "scalar", "snan", "fraction", "object", "key", "self"],
 )
-async def test_what_json_cannot_hold_is_refused_with_its_place(
+async def test_values_that_json_cannot_represent_are_refused_with_their_location(
     raw: RawServer, raw_client: AsyncClient, value: object, message: str
 ) -> None:
     with pytest.raises(InvalidArgumentError) as caught:

@@ -1,4 +1,4 @@
-"""Options are checked when they are given."""
+"""Options are checked when they are passed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BAD_SECONDS = [0, -1, math.nan, math.inf, 10**400, True, "5"]
 
 @pytest.mark.parametrize("value", BAD_SECONDS)
 @pytest.mark.parametrize("name", ["total", "connect", "idle"])
-def test_a_broken_timeout_is_named(name: str, value: Any) -> None:
+def test_an_invalid_timeout_is_named(name: str, value: Any) -> None:
     with pytest.raises(
         InvalidArgumentError, match=f"{name} is .*: pass a positive number of seconds"
     ):
@@ -24,7 +24,7 @@ def test_a_broken_timeout_is_named(name: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", BAD_SECONDS)
-def test_a_broken_timeout_of_a_client(value: Any) -> None:
+def test_an_invalid_timeout_of_a_client(value: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="timeout is"):
         AsyncClient(api_key="k", timeout=value)
 
@@ -37,7 +37,7 @@ def test_none_waits_forever() -> None:
     assert Timeout.of(None) == Timeout(total=None, connect=None, idle=None)
 
 
-def test_no_key_says_what_to_set() -> None:
+def test_the_error_without_a_key_says_what_to_set() -> None:
     with pytest.raises(OpenAIError, match="OPENAI_API_KEY"):
         AsyncClient()
 
@@ -45,7 +45,7 @@ def test_no_key_says_what_to_set() -> None:
 @pytest.mark.parametrize(
     "key", ["", "  ", "sk-a\nb", "sk-a\r\nX-Evil: 1", " sk-a", "sk-a ", "sk-a\tb", "sk-é", "sk\x00"]
 )
-def test_a_broken_key_is_refused_and_not_shown(key: str) -> None:
+def test_an_invalid_key_is_refused_and_not_shown(key: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         AsyncClient(api_key=key)
     assert "sk" not in str(caught.value)
@@ -64,7 +64,7 @@ def test_a_broken_key_is_refused_and_not_shown(key: str) -> None:
         ('"sk-abc"', "is in quotes: leave them out"),
     ],
 )
-def test_a_key_with_something_around_it_is_refused_and_not_shown(
+def test_a_key_with_a_prefix_or_quotes_is_refused_and_not_shown(
     monkeypatch: pytest.MonkeyPatch, key: str, said: str
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
@@ -84,7 +84,7 @@ def test_a_key_may_be_several_words(key: str) -> None:
     assert AsyncClient(api_key=key).api_key == key
 
 
-def test_a_broken_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-a\n")
     with pytest.raises(InvalidArgumentError, match="strip"):
         AsyncClient()
@@ -124,7 +124,7 @@ def test_what_is_passed_wins_over_the_environment(monkeypatch: pytest.MonkeyPatc
         ("http://x/v1?a=b", "default_query"),
     ],
 )
-def test_a_broken_base_url_says_how_to_write_it(url: str, hint: str) -> None:
+def test_an_invalid_base_url_raises_an_error_with_advice(url: str, hint: str) -> None:
     with pytest.raises(InvalidArgumentError, match=hint.replace("?", r"\?")):
         AsyncClient(api_key="k", base_url=url)
 
@@ -145,19 +145,19 @@ def test_a_url_object_of_another_library_is_a_base_url() -> None:
 
 
 @pytest.mark.parametrize("value", [-1, 1.5, True, "2", None])
-def test_broken_max_retries(value: Any) -> None:
+def test_invalid_max_retries(value: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="max_retries"):
         AsyncClient(api_key="k", max_retries=value)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True])
-def test_broken_max_connections(value: Any) -> None:
+def test_invalid_max_connections(value: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="max_connections"):
         AsyncClient(api_key="k", max_connections=value)
 
 
 @pytest.mark.parametrize("policy", [{"initial_delay": 0}, {"max_delay": math.nan}, {"budget": -1}])
-def test_a_broken_retry_policy(policy: Any) -> None:
+def test_an_invalid_retry_policy(policy: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=next(iter(policy))):
         RetryPolicy(**policy)
 
@@ -196,7 +196,7 @@ def test_an_organization_with_a_line_break_is_refused() -> None:
 
 
 @pytest.mark.parametrize("proxy", ["proxy:3128", "socks5://p:1", "", 5])
-def test_a_broken_proxy(proxy: Any) -> None:
+def test_an_invalid_proxy(proxy: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="proxy is no"):
         AsyncClient(api_key="k", proxy=proxy)
 

@@ -118,7 +118,7 @@ async def test_a_finish_reason_that_is_followed_by_text_proves_nothing_any_more(
     assert caught.value.partial.text == "hello"
 
 
-async def test_what_follows_a_finish_reason_and_is_no_text_changes_nothing(
+async def test_a_chunk_without_text_after_a_finish_reason_changes_nothing(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     filters = choice(chunk(), content_filter_offsets={"start": 0})
@@ -177,7 +177,7 @@ async def test_requested_usage_that_never_arrives_is_logged(
     ]
 
 
-async def test_comments_alone_do_not_keep_a_whole_answer_open_for_ever(
+async def test_comments_alone_do_not_keep_a_complete_answer_open_forever(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     raw.answer = saying(*HELLO, STOP, *[b": ping\n\n"] * 1000, every=1)
@@ -320,7 +320,7 @@ def so_far(arguments: str) -> dict[str, Any]:
         ),
     ],
 )
-async def test_tool_calls_of_messages_in_place_of_deltas_come_once_each(
+async def test_tool_calls_of_messages_in_place_of_deltas_appear_once_each(
     raw: RawServer, raw_client: AsyncClient, messages: list[Any], calls: list[Any]
 ) -> None:
     raw.answer = saying(*(said(None, tool_calls=part) for part in messages), STOP, DONE)
@@ -405,7 +405,7 @@ async def test_a_message_at_the_end_of_its_deltas_is_not_the_answer_again(
     assert (await read(raw_client)).text == "hello"
 
 
-# --- good answers, oddly dressed ----------------------------------------------------------------
+# --- good answers in odd forms ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Pictures as input, whatever they come as."""
+"""Pictures as input, in every form."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ async def test_a_data_url_without_a_comma_gets_an_example() -> None:
         await image_part("data:image/png;base64")
 
 
-# --- text that is no path -------------------------------------------------------------------------
+# --- text that is not a path --------------------------------------------------------------------
 
 WEB = "a web address must begin with https:// or http://"
 

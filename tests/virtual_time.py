@@ -2,7 +2,7 @@
 
 The loop's clock stands still while a callback is ready or a socket has something to say. When all
 that is left is to wait for a timer, the clock jumps to it. So a test of a limit of 600 seconds
-takes none, and how busy the machine is decides nothing: a call that ends after 0.3 s does so
+takes none, and the load of the machine does not matter: a call that ends after 0.3 s does so
 exactly. A test that hangs fails at once, as long as it has some timeout.
 
 It is for tests whose servers run in the same loop. What comes from outside (another process, a

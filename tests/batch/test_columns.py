@@ -1,4 +1,4 @@
-"""Rows of tables as lines of a batch: what a mapping takes from where."""
+"""Rows of tables as lines of a batch: which column a mapping takes each part from."""
 
 from __future__ import annotations
 
@@ -75,6 +75,8 @@ def test_a_mapping_that_cannot_be_is_refused(
     ("body", "problem"),
     [("{broken", "not valid JSON"), ({"x": object()}, "cannot be written as JSON")],
 )
-def test_a_row_that_cannot_become_a_line_tells_why(body: Any, problem: str) -> None:
+def test_a_row_that_cannot_become_a_line_raises_an_error_that_says_why(
+    body: Any, problem: str
+) -> None:
     with pytest.raises(InvalidArgumentError, match=problem):
         made({"url": CHAT}, {"body": body})

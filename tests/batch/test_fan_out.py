@@ -52,7 +52,7 @@ def name_of(request: Request) -> str:
 
 
 class Source:
-    """Lines without end, that counts how many were taken."""
+    """Endless lines; counts how many were taken."""
 
     def __init__(self) -> None:
         self.taken = 0
@@ -157,7 +157,7 @@ async def test_every_request_has_exactly_one_result(concurrency: int, ordered: b
 # --- what is taken from the source -------------------------------------------------------------
 
 
-async def test_a_consumer_that_rests_holds_the_source_back() -> None:
+async def test_a_slow_consumer_puts_backpressure_on_the_source() -> None:
     source = Source()
     async with aclosing(run_requests(client_with(at_once), source, concurrency=3)) as results:
         await anext(results)
@@ -165,7 +165,7 @@ async def test_a_consumer_that_rests_holds_the_source_back() -> None:
         assert source.taken == 1 + 2 * 3
 
 
-async def test_in_order_the_slowest_request_holds_the_source_back() -> None:
+async def test_in_order_the_slowest_request_puts_backpressure_on_the_source() -> None:
     source, gate = Source(), Gate()
     for number in range(1, 100):
         gate.open(number)
@@ -222,7 +222,7 @@ async def test_no_more_requests_are_in_flight_than_the_concurrency() -> None:
 
 async def test_the_server_sees_the_requested_concurrency() -> None:
     here, most = 0, 0
-    full = asyncio.Barrier(4)  # never passed by fewer
+    full = asyncio.Barrier(4)  # never ahead of fewer
 
     async def answer(request: web.Request) -> web.Response:
         nonlocal here, most

@@ -1,4 +1,4 @@
-"""What "on the disk" means where `fsync` alone does not see to it."""
+"""What "on the disk" means where `fsync` alone is not enough."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from openai_async.batch.ids import IdSet
 
-# "\ud800" is a lone surrogate, which is no text but may be an id.
+# "\ud800" is a lone surrogate, which is not valid text but may be an id.
 IDS = st.text(alphabet="ab1é\U0001f600\ud800\0", max_size=3)
 
 

@@ -1,4 +1,4 @@
-"""What an input may be beside lines of text: gzip is read, and everything else is named once."""
+"""Inputs other than lines of text: gzip is read, everything else is identified once."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_tsv_has_a_prompt_in_each_row(tmp_path: Path) -> None:
     assert list(prompts_of(path, column="prompt")) == [(1, "one, and\ttwo")]
 
 
-# --- what is no text ---
+# --- not text ---
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["as it is", "gzip-compressed"])
@@ -187,7 +187,7 @@ def test_a_tsv_has_a_prompt_in_each_row(tmp_path: Path) -> None:
     ],
     ids=lambda value: value[3:9] if isinstance(value, str) else "",
 )
-def test_what_holds_no_lines_is_named_in_one_sentence(
+def test_a_file_without_lines_of_text_is_identified_in_one_sentence(
     path: Path, data: bytes, said: str, read: Callable[[Path], object], inside: bool
 ) -> None:
     path.write_bytes(gzip.compress(data) if inside else data)
@@ -220,7 +220,7 @@ async def test_bad_lines_that_are_skipped_do_not_make_lines_of_an_archive(
     assert not (tmp_path / "out.jsonl").exists()
 
 
-# --- text that is no JSON Lines ---
+# --- text that is not JSON Lines ---
 
 
 @pytest.mark.parametrize(

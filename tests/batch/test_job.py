@@ -145,7 +145,7 @@ async def test_a_rate_limit_is_learned_without_configuration(tmp_path: Path, tar
 # --- again ---
 
 
-async def test_a_second_run_does_what_is_missing(
+async def test_a_second_run_sends_what_is_missing(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
     await run_batch(client, source, target)
@@ -169,7 +169,7 @@ async def test_a_third_run_has_nothing_to_do(
     assert target.read_bytes() == before
 
 
-async def test_failed_requests_are_done_again_on_demand(
+async def test_failed_requests_are_sent_again_on_demand(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
     server.script(Failure(400), times=5)
@@ -234,7 +234,7 @@ async def test_a_cancelled_run_keeps_what_has_come(
         (Failure(429, code="insufficient_quota", message="No credit."), "No credit"),
     ],
 )
-async def test_what_fails_all_requests_stops_the_run_and_is_not_written(
+async def test_a_failure_of_all_requests_stops_the_run_and_is_not_written(
     client: AsyncClient,
     server: LocalServer,
     source: Path,
@@ -255,7 +255,7 @@ async def test_what_fails_all_requests_stops_the_run_and_is_not_written(
 
 
 @pytest.mark.virtual_time
-async def test_a_server_that_goes_away_stops_the_run_and_leaves_no_error_lines(
+async def test_a_server_that_becomes_unreachable_stops_the_run_and_leaves_no_error_lines(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
     server.script(*[Reply("fine")] * 10)
@@ -277,7 +277,7 @@ async def test_a_server_that_answers_everything_with_failures_stops_the_run(
     server.script(Failure(503), times=1000)
     with pytest.raises(BatchStoppedError, match="last 20 requests have failed") as raised:
         await run_batch(quick(client), source, target, concurrency=2)
-    # They have had their retries: if it is they that are at fault, the next run gets past them.
+    # They have had their retries: if these requests are at fault, the next run gets past them.
     assert raised.value.report.failed == 20
     assert len(read(target)) == 30
 
@@ -384,7 +384,7 @@ async def test_two_cancellations_lose_no_result_that_has_come(
 async def test_failures_among_good_answers_are_written(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
-    # Ten retries, and then it has failed.
+    # It fails after ten retries.
     server.script(Reply("fine"), *[Failure(503)] * 11)
     report = await run_batch(quick(client), source, target, concurrency=1)
     assert (report.completed, report.failed) == (49, 1)
@@ -399,7 +399,7 @@ async def test_a_run_survives_an_outage(
     assert (report.completed, report.failed) == (50, 0)
 
 
-async def test_an_output_that_is_taken_away_stops_the_run(
+async def test_an_output_that_is_removed_stops_the_run(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
     server.script(*[Reply("fine")] * 10, Failure(delay=0.2))
@@ -598,7 +598,7 @@ async def test_a_run_may_be_stopped_while_its_input_is_checked(
     assert not target.exists()
 
 
-async def test_the_report_tells_of_failures_of_earlier_runs(
+async def test_the_report_counts_failures_of_earlier_runs(
     client: AsyncClient, server: LocalServer, source: Path, target: Path
 ) -> None:
     server.script(Failure(400), times=5)
@@ -720,7 +720,7 @@ async def test_a_cancelled_run_reads_its_input_no_further(
             return
         reading.set()
         try:
-            while not given_up.is_set():  # an input without end, and all of it done
+            while not given_up.is_set():  # an endless input, all of it done
                 yield Line(number=1, data=orjson.dumps(line("r0")))
         finally:
             ended.set()

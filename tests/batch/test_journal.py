@@ -1,4 +1,4 @@
-"""What is in an output: found again, put right after a crash, one result for each id."""
+"""What is in an output: read back, repaired after a crash, one result for each id."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_results_are_on_the_disk_as_soon_as_they_are_appended(
         ({"a": [2**64, {"b": "\ud83d"}]}, {"a": [2**64, {"b": "\ud83d"}]}),
     ],
 )
-def test_what_strict_json_does_not_hold_is_written_all_the_same(
+def test_values_outside_strict_json_are_still_written(
     journal: FileJournal, path: Path, body: Any, kept: Any
 ) -> None:
     journal.open()
@@ -95,7 +95,7 @@ ENDS = [end + 1 for end, byte in enumerate(FILE) if byte == ord("\n")]
 @given(cut=st.integers(0, len(FILE)), nuls=st.sampled_from([0, 0, 1, 700, 4096]))
 def test_a_file_cut_anywhere_keeps_its_whole_lines(path: Path, cut: int, nuls: int) -> None:
     path.write_bytes(FILE[:cut] + bytes(nuls))
-    whole = sum(end - 1 <= cut for end in ENDS)  # what lacks its end alone is whole
+    whole = sum(end - 1 <= cut for end in ENDS)  # a line that lacks only its line end is whole
     torn = cut not in (0, *ENDS, *(end - 1 for end in ENDS))
     journal = FileJournal(path)
     journal.open()
@@ -156,7 +156,7 @@ def test_a_bad_line_that_was_written_twice_counts_once(path: Path) -> None:
     assert (again.kept, again.failed, again.bad_lines, again.repaired) == (2, 1, 1, 1)
 
 
-def test_errors_are_dropped_to_be_done_again(path: Path) -> None:
+def test_errors_are_dropped_to_be_sent_again(path: Path) -> None:
     path.write_bytes(b"".join(map(line, [good("a"), bad("b"), good("c"), bad("d"), good("a")])))
     again = reopened(path, retry_failed=True)
     assert [id in again.done for id in "abcd"] == [True, False, True, False]

@@ -112,7 +112,7 @@ def test_a_request_is_made_of_a_line() -> None:
         ('{"a":1}'.encode("utf-16"), "not UTF-8: byte 0xff at 0: save the file as UTF-8."),
     ],
 )
-def test_what_is_not_json_is_named(data: bytes, problem: str) -> None:
+def test_a_line_that_is_not_json_is_named(data: bytes, problem: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         parse_json(Line(number=1, data=data))
     assert str(caught.value).startswith(problem)
@@ -129,7 +129,7 @@ def test_what_is_not_json_is_named(data: bytes, problem: str) -> None:
         (REQUEST.replace(b'{"input":"x"}', b"[]"), "body is not an object"),
     ],
 )
-def test_what_is_not_a_request_is_named(data: bytes, problem: str) -> None:
+def test_a_line_that_is_not_a_request_is_named(data: bytes, problem: str) -> None:
     with pytest.raises(InvalidArgumentError, match=problem):
         BatchRequest.of(parse_json(Line(number=1, data=data)))
 

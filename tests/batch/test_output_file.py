@@ -103,7 +103,7 @@ def test_permissions_are_kept(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o666
 
 
-def test_what_a_run_killed_while_rewriting_has_left_is_removed(path: Path) -> None:
+def test_a_temporary_file_left_by_a_killed_run_is_removed(path: Path) -> None:
     path.write_bytes(FILE)
     (path.parent / ".out.jsonl.rewrite").write_bytes(b"half")
     reopened(path)
@@ -152,7 +152,7 @@ def test_a_file_that_may_not_be_written_is_named(path: Path) -> None:
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """Files of at most so many bytes, which is a full disk that needs no root."""
+    """Limits files to so many bytes: like a full disk, but without root."""
     before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
     try:
@@ -162,7 +162,7 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 def run_limited(path: Path, limit: int, *, retry_failed: bool = False) -> str:
-    """Write until the disk is full; returns what is said then."""
+    """Write until the disk is full; returns the error's message."""
     journal = FileJournal(path)
     with largest_file(limit), pytest.raises(OutputError) as caught:
         journal.open(retry_failed=retry_failed)

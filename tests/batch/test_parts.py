@@ -107,7 +107,7 @@ def test_the_next_run_continues_after_the_last_part(
     run(*map(good, "abcd"))
     run(*map(good, "ef"))
     parts = [["a", "b", "c"], ["d", "e", "f"]]
-    if format == "parquet":  # what is finished is not begun again
+    if format == "parquet":  # finished parts are not started again
         parts = [["a", "b", "c"], ["d"], ["e", "f"]]
     assert all_ids(directory) == parts
 
@@ -192,7 +192,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_a_killed_run_has_written_is_resumed(
+def test_the_output_of_a_killed_run_is_resumed(
     run: Reopened, directory: Path, format: Format
 ) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED, directory, format], check=False)

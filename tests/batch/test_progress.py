@@ -20,7 +20,7 @@ MODULE = "openai_async.batch.progress"
 
 
 class Screen(io.StringIO):
-    """What was written, and by whom it is awaited."""
+    """What was written, and who waits for it."""
 
     def __init__(self, *, terminal: bool = False) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Screen(io.StringIO):
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A look each 5 ms, on a terminal of 100 columns."""
+    """A frame every 5 ms, on a terminal of 100 columns."""
     monkeypatch.setattr(f"{MODULE}.FRAME_INTERVAL", 0.005)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "100")
@@ -289,7 +289,7 @@ async def test_a_terminal_without_unicode_gets_a_bar_of_ascii(quick: pytest.Monk
         ([pace(1200), pace(600, paused=75)], "paused 1 min 15 s"),
     ],
 )
-async def test_what_holds_the_run_back_is_shown(
+async def test_the_limit_that_slows_the_run_down_is_shown(
     clock: SimpleNamespace, paces: list[ModelPace], shown: str
 ) -> None:
     known = {str(number): pace for number, pace in enumerate(paces)}
@@ -343,7 +343,7 @@ async def test_no_stderr_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-async def test_a_terminal_that_takes_nothing_holds_nothing_up(quick: pytest.MonkeyPatch) -> None:
+async def test_a_blocked_terminal_does_not_hold_up_the_run(quick: pytest.MonkeyPatch) -> None:
     quick.setattr(f"{MODULE}.FINISH_TIMEOUT", 0.01)
     held_up, go_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()

@@ -53,7 +53,7 @@ def test_a_single_column_needs_no_name(write: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["in.csv", "in.tsv"])
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"], ids=ascii)
 @pytest.mark.parametrize("quote", ["", '"'], ids=["bare", "quoted"])
-def test_the_header_tells_what_separates_the_columns(
+def test_the_delimiter_is_detected_from_the_header(
     write: Any, name: str, separator: str, quote: str
 ) -> None:
     rows = [["id", "prompt"], ["1", "Hi"]]
@@ -167,7 +167,7 @@ def test_a_number_is_not_a_prompt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["in.txt", "in.csv"])
-def test_what_is_not_utf_8_is_named(tmp_path: Path, name: str) -> None:
+def test_text_that_is_not_utf_8_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"prompt\ncaf\xe9\n")
     with pytest.raises(InvalidArgumentError, match="is not UTF-8: save the file as UTF-8"):
@@ -204,7 +204,7 @@ def test_a_missing_file_is_a_bad_argument(tmp_path: Path, name: str) -> None:
         list(prompts_of(tmp_path / name))
 
 
-def test_what_is_not_a_parquet_file_is_a_bad_argument(write: Any) -> None:
+def test_a_file_that_is_not_parquet_is_a_bad_argument(write: Any) -> None:
     pytest.importorskip("pyarrow")
     with pytest.raises(InvalidArgumentError, match="is not a complete Parquet file: "):
         prompts_of(write("in.parquet", "notes"))

@@ -1,6 +1,6 @@
 """The Ray engine on a local Ray with two CPUs: all tests here share it, and the server is ours.
 
-How the limit is shared out is said in test_shared_limit.py, without Ray.
+How the limit is shared is tested in test_shared_limit.py, without Ray.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ async def stamp(request: Request, send: Send) -> Response:
 
 
 class Together:
-    """A middleware that lets nobody send before two processes want to."""
+    """A middleware that holds requests back until two processes want to send."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -114,7 +114,7 @@ def alive(process: int) -> bool:
 def test_without_a_cluster_an_engine_starts_its_own_ray(
     client: AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """First in the file: in its process, Ray must not be there yet."""
+    """First in the file: Ray must not be running in this process yet."""
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     path = tmp_path / "in.jsonl"
     path.write_bytes(b"{}\n" * 5)

@@ -1,4 +1,4 @@
-"""The tally of a run, and the report that is made of it."""
+"""The tally of a run, and the report made from it."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_latencies_take_the_same_memory_however_many_there_are() -> None:
 # --- the report ----------------------------------------------------------------------------------
 
 
-def test_a_report_has_always_the_same_keys() -> None:
+def test_a_report_always_has_the_same_keys() -> None:
     empty = BatchReport(total=0).to_dict()
     full = tally_of(good(elapsed=1.0), bad("x")).report(total=2, wall_time=1.0, stopped="why")
     assert [*empty] == [*full.to_dict()] == KEYS

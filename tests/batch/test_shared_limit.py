@@ -239,7 +239,7 @@ async def test_after_a_429_extra_reservations_are_not_used(
     await middleware.close()
 
 
-async def test_what_one_worker_learns_paces_the_others() -> None:
+async def test_a_limit_learned_by_one_worker_paces_the_others() -> None:
     limiter = Limiter(RateLimit())
     one, other = pacing(limiter, "a"), pacing(limiter, "b")
     with pytest.raises(RateLimitError):
@@ -291,7 +291,7 @@ async def test_while_nothing_is_known_answers_make_room_for_the_next_requests() 
 
 
 async def hold_together(middleware: SharedPacing, number: int) -> None:
-    """Return once so many requests were in flight together."""
+    """Return once this many requests were in flight at the same time."""
     there = 0
     all_there = asyncio.Event()
 
@@ -315,7 +315,7 @@ async def test_a_request_without_a_key_is_not_paced() -> None:
     assert limiter.calls == 0
 
 
-async def test_waiting_requests_fail_when_the_limiter_is_gone() -> None:
+async def test_waiting_requests_fail_when_the_limiter_has_died() -> None:
     limiter = CountingLimiter(RateLimit())
     limiter.gone = True
     middleware = pacing(limiter)

@@ -119,7 +119,7 @@ def test_a_body_too_deep_to_be_sent_is_bad(path: Path) -> None:
 
 
 @pytest.mark.parametrize("levels", range(240, 270))
-def test_what_passes_the_check_can_be_sent(path: Path, levels: int) -> None:
+def test_a_request_that_passes_the_check_can_be_sent(path: Path, levels: int) -> None:
     body = {"input": nested(levels)}
     path.write_text(request("a", body=body))
     try:
@@ -166,7 +166,7 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
     ],
     ids=["too long", "NUL"],
 )
-def test_what_is_not_a_path_is_refused(tmp_path: Path, name: str, said: str) -> None:
+def test_an_argument_that_is_not_a_path_is_refused(tmp_path: Path, name: str, said: str) -> None:
     with pytest.raises(InvalidArgumentError, match=said):
         check_input(tmp_path / name)
 
@@ -219,7 +219,7 @@ def test_the_message_names_ten_mistakes_and_counts_the_rest(path: Path) -> None:
     ]
 
 
-def test_the_second_pass_gives_what_is_not_done_in_order(path: Path) -> None:
+def test_the_second_pass_yields_pending_requests_in_order(path: Path) -> None:
     path.write_text("\n".join(map(request, "abcd")))
     done = IdSet()
     done.add("b")
@@ -228,7 +228,7 @@ def test_the_second_pass_gives_what_is_not_done_in_order(path: Path) -> None:
     assert len(done) == 1
 
 
-def test_the_second_pass_tells_of_the_bad_lines_the_first_one_has_found(path: Path) -> None:
+def test_the_second_pass_reports_the_bad_lines_that_the_first_one_found(path: Path) -> None:
     path.write_text(f"{request('a')}\n{{\n{request('a')}\n{request('b', url='')}\n{request('c')}")
     told: list[BadLine] = []
     left = requests_of(path, IdSet(), on_bad=told.append)

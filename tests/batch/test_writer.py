@@ -1,4 +1,4 @@
-"""From the loop to the disk: in order, held back by a slow disk, and told of one that says no."""
+"""From the loop to the disk: in order, with backpressure and errors from the disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE = 30.0
 
 
 class Disk:
-    """A `Journal` in memory, which writes when it is let."""
+    """A `Journal` in memory, which writes when it is allowed to."""
 
     def __init__(self) -> None:
         self.done = IdSet()
@@ -80,7 +80,7 @@ async def seen(event: threading.Event) -> None:
 
 
 async def some_turns() -> None:
-    """Of the loop: who can go on has gone on."""
+    """Of the loop: every task that can run has run."""
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -100,7 +100,7 @@ async def test_all_is_written_in_order_and_then_synced(disk: Disk) -> None:
     assert disk.log[-1] == "sync"
 
 
-async def test_what_others_have_written_is_synced_in_the_end(disk: Disk) -> None:
+async def test_results_already_written_are_synced_at_the_end(disk: Disk) -> None:
     writer = Writer(disk)
     writer.start()
     await writer.finish()
@@ -197,7 +197,7 @@ async def test_the_last_result_is_synced_even_if_no_other_follows(
     await writer.finish()
 
 
-async def test_what_comes_without_a_pause_is_synced_every_now_and_then(
+async def test_a_steady_stream_of_results_is_synced_regularly(
     disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "WRITE_INTERVAL", 0.0)

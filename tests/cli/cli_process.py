@@ -21,12 +21,12 @@ from openai_async.testing import LocalServer, RecordedRequest
 
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-W", "error", "-m", "openai_async")
-# Far more than any command takes; a hang is to fail, not to wait for CI.
+# Far more than any command takes; a hang must fail, not wait for CI.
 PATIENCE = 30.0
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The environment without what would reach the commands by accident."""
+    """The environment without variables that would affect the commands by accident."""
     unwanted = ("OPENAI_", "NO_COLOR", "FORCE_COLOR", "TTY_", "COLUMNS", "LINES", "COV_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return {**kept, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm-256color", **changes}
@@ -117,7 +117,7 @@ class Terminal:
         os.write(self._master, text.encode())
 
     def expect(self, text: str) -> None:
-        """Read until `text` stands after what was expected before."""
+        """Read until `text` follows what was expected before."""
         parts = self._parts()
         while (place := self.screen.find(text, self._seen)) < 0:
             part = next(parts, None)

@@ -79,7 +79,7 @@ def _surroundings(
 
 
 def _start() -> Future[int]:
-    """Run `main()` in a thread: it starts a loop of its own. One that hangs holds nothing up."""
+    """Run `main()` in a thread: it starts its own loop. If it hangs, the tests do not."""
     done: Future[int] = Future()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""`openai-async batch`: what people see of a run, and of one that does not go well."""
+"""`openai-async batch`: what people see of a run, and of one that fails."""
 
 import asyncio
 import json
@@ -45,7 +45,7 @@ async def test_every_request_has_its_result(
     for number in range(5):
         answer = found[f"q{number}"]["response"]["body"]["choices"][0]["message"]["content"]
         assert f"What is {number} squared?" in answer
-    # The report is the answer; how it went is not.
+    # The report is the output; progress is not.
     assert stdout.startswith("requests")
     assert "\ncompleted    5\n" in stdout
     start, end = stderr.splitlines()
@@ -63,7 +63,7 @@ async def test_with_json_the_report_is_one_line(
     assert (report["total"], report["completed"], report["stopped"]) == (5, 5, None)
 
 
-async def test_started_again_it_does_what_is_missing(
+async def test_started_again_it_sends_what_is_missing(
     server: LocalServer, tmp_path: Path, source: Path, target: Path
 ) -> None:
     await batch(server, source, "-o", target)
@@ -75,7 +75,7 @@ async def test_started_again_it_does_what_is_missing(
     assert stderr.startswith("5 of 8 done (62 %)\n")
 
 
-async def test_failures_are_exit_code_1_until_they_are_done_again(
+async def test_failures_are_exit_code_1_until_their_requests_succeed(
     server: LocalServer, source: Path, target: Path
 ) -> None:
     server.script(BAD, BAD)
@@ -118,7 +118,7 @@ async def test_temporary_failures_are_distinguished_from_permanent_ones(
         )
 
 
-async def test_temporary_failures_only_need_another_try(
+async def test_temporary_failures_only_need_another_attempt(
     server: LocalServer, source: Path, target: Path
 ) -> None:
     server.script(Failure(status=200, body="words"))
@@ -265,7 +265,7 @@ LONG = "x" * 300
     ],
 )
 @pytest.mark.parametrize("more", [[], ["--dry-run"]])
-def test_what_is_not_a_path_is_one_sentence(
+def test_an_argument_that_is_not_a_path_is_reported_in_one_sentence(
     arguments: list[str],
     said: str,
     more: list[str],
@@ -322,7 +322,7 @@ def test_an_invalid_output_is_one_sentence(source: Path, tmp_path: Path) -> None
     assert done.stderr.startswith(f"error: {target} cannot be opened (")
 
 
-def test_without_a_key_there_is_a_way_out(source: Path, target: Path) -> None:
+def test_a_batch_without_a_key_fails_with_one_error(source: Path, target: Path) -> None:
     done = run_cli("batch", str(source), "-o", str(target))
     assert done.returncode == 1
     assert done.stderr.startswith("error: No API key: ")
@@ -355,7 +355,7 @@ async def test_the_first_ctrl_c_finishes_what_is_in_flight(
     assert "not done" in stdout
     assert "stopped: it was interrupted." in stdout
     assert stderr.endswith("note: Start the same command again to resume.\n")
-    # What was sent has come, and nothing was sent for nothing.
+    # Every request sent has its result: none was sent in vain.
     sent = len(server.requests)
     assert 3 <= len(results(target)) == sent < 100
     server.reset()
@@ -379,7 +379,7 @@ async def test_the_second_ctrl_c_ends_at_once(
     exit_code, _, stderr = await outcome(process)
     assert exit_code == 130
     assert stderr.endswith("note: Ended. Start the same command again to resume.\n")
-    # What had come is kept; what had not is missing.
+    # Results that had arrived are kept; the others are missing.
     assert results(target).keys() == {"q0", "q1"}
     async with asyncio.timeout(20):
         await server.requests[-1].finished()

@@ -105,7 +105,7 @@ def test_a_missing_picture_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-async def test_tokens_reach_a_pipe_while_the_stream_goes_on() -> None:
+async def test_tokens_reach_a_pipe_while_the_stream_continues() -> None:
     async with LocalServer() as server:
         server.script(Failure(stall_after=3))
         process = await start_cli("chat", "--base-url", server.url, "Hi")

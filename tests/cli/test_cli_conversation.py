@@ -47,7 +47,7 @@ def test_ctrl_c_at_the_prompt_leaves_with_130() -> None:
         assert "Traceback" not in terminal.screen
 
 
-async def test_ctrl_c_during_an_answer_hangs_up_and_the_conversation_goes_on() -> None:
+async def test_ctrl_c_during_an_answer_hangs_up_and_the_conversation_continues() -> None:
     async with LocalServer() as server:
         server.script(Failure(stall_after=3))
         env = environment(OPENAI_API_KEY="local", OPENAI_BASE_URL=server.url)
@@ -74,7 +74,7 @@ async def test_ctrl_c_during_an_answer_hangs_up_and_the_conversation_goes_on() -
 
 
 @pytest.mark.parametrize("option", ["--stream", "--no-stream"])
-async def test_a_question_stopped_before_anything_was_said_is_forgotten(option: str) -> None:
+async def test_a_question_stopped_before_any_text_arrived_is_forgotten(option: str) -> None:
     async with LocalServer() as server:
         server.script(Failure(delay=600))
         env = environment(OPENAI_API_KEY="local", OPENAI_BASE_URL=server.url)
@@ -92,7 +92,7 @@ async def test_a_question_stopped_before_anything_was_said_is_forgotten(option: 
         assert server.requests[1].json["messages"] == [{"role": "user", "content": "Two"}]
 
 
-async def test_a_question_that_failed_is_forgotten_and_the_conversation_goes_on() -> None:
+async def test_a_question_that_failed_is_forgotten_and_the_conversation_continues() -> None:
     async with LocalServer() as server:
         server.script(Failure(400, message="Not this."))
         env = environment(OPENAI_API_KEY="local", OPENAI_BASE_URL=server.url)
@@ -121,7 +121,7 @@ def test_a_conversation_has_no_json() -> None:
         assert "There is no prompt" in terminal.screen
 
 
-def test_a_missing_key_is_said_before_the_first_question() -> None:
+def test_a_missing_key_is_reported_before_the_first_question() -> None:
     with Terminal("chat") as terminal:
         assert terminal.exit_code() == 1
         assert "export OPENAI_API_KEY=" in terminal.screen

@@ -21,14 +21,14 @@ NOWHERE = "http://127.0.0.1:9/v1"
 @pytest.mark.parametrize(
     "command", [("models",), ("chat", "Hi"), ("image", "an otter", "-o", "otter.png")]
 )
-def test_a_missing_key_says_what_to_set(command: tuple[str, ...]) -> None:
+def test_the_error_for_a_missing_key_says_what_to_set(command: tuple[str, ...]) -> None:
     done = run_cli(*command)
     assert (done.returncode, done.stdout) == (1, "")
     assert "export OPENAI_API_KEY=" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_missing_key_is_said_before_the_pipe_is_read() -> None:
+def test_a_missing_key_is_reported_before_the_pipe_is_read() -> None:
     with subprocess.Popen(
         [*COMMAND, "chat"],
         stdin=subprocess.PIPE,

@@ -41,7 +41,7 @@ def test_version() -> None:
     assert run_cli("--version").stdout == f"{__version__}\n"
 
 
-# What a command needs, and what has no say in help or in wrong usage.
+# What commands need, and what help and wrong usage must not import.
 HEAVY = {
     *("aiohttp", "yarl", "cattrs", "PIL"),
     *("openai_async.client", "openai_async.types", "openai_async.testing"),

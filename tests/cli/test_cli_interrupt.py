@@ -1,4 +1,4 @@
-"""Ctrl-C: at once, exit code 130, no traceback, and the server sees that we are gone."""
+"""Ctrl-C: at once, exit code 130, no traceback, and the server sees the hang-up."""
 
 import asyncio
 import os
@@ -82,7 +82,7 @@ async def test_waiting_for_standard_input_stops() -> None:
     process.stdin.close()
 
 
-async def test_a_thread_that_waits_for_a_pipe_holds_nothing_up(tmp_path: Path) -> None:
+async def test_a_thread_that_waits_for_a_pipe_does_not_delay_the_exit(tmp_path: Path) -> None:
     fifo = tmp_path / "picture"
     os.mkfifo(fifo)
     process = await start_cli("chat", "--local", "Hi", "--image", str(fifo))

@@ -79,7 +79,9 @@ async def test_image_options_become_parameters(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", [".", "missing/otter.png"])
-async def test_a_wrong_file_is_said_before_anything_is_paid_for(tmp_path: Path, where: str) -> None:
+async def test_a_wrong_file_is_reported_before_anything_is_paid_for(
+    tmp_path: Path, where: str
+) -> None:
     async with LocalServer() as server:
         code, _, stderr = await run_beside(
             "image", "x", "-o", str(tmp_path / where), "--base-url", server.url

@@ -20,7 +20,7 @@ FILES = {
     "webp": b"RIFF\x10\0\0\0WEBPVP8 " + bytes(20),
     "psd": b"8BPS\0\1" + bytes(20),
 }
-# Of OpenAI: retired, or announced to be within a year of this line.
+# OpenAI's models that are retired, or will be within a year of writing.
 RETIRED = (
     "dall-e-",
     "gpt-image-1",
@@ -35,7 +35,7 @@ RETIRED = (
 
 
 async def sent(*arguments: str | Path) -> Any:
-    """The body of the one request of a command that does well."""
+    """The body of the only request of a command that succeeds."""
     async with LocalServer() as server:
         server.script(Reply(json=picture("png")) if arguments[0] == "image" else Reply("Hi"))
         code, _, stderr = await run_beside(*map(str, arguments), "--base-url", server.url)
@@ -107,7 +107,7 @@ async def test_prompts_of_a_batch_are_bounded_the_same_way(
     assert body == {"model": "m", "messages": [{"role": "user", "content": "Hi"}], **limits}
 
 
-# --- what comes ---
+# --- what arrives ---
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Faults of answers: what stands in the body, and what the status says."""
+"""Faults of answers: in the body, and in the status."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def _odd_statuses() -> Iterator[Fault]:
 
 def _coded() -> Iterator[Fault]:
     yield row("gzip", "answers", packed(gzip.compress, "gzip"), **RIGHT)
-    # aiohttp refuses a coding it lacks before it tells the status.
+    # aiohttp rejects an unsupported encoding before it reports the status.
     lacking = body(b"\0\1", "400 No", headers="Content-Encoding: br\r\n")
     yield row("400 in a coding we lack", "answers", lacking, **LOST)
     yield row("deflate", "answers", packed(zlib.compress, "deflate"), **RIGHT)
@@ -254,7 +254,7 @@ def _coded() -> Iterator[Fault]:
 
 
 def _lenient() -> Iterator[Fault]:
-    """What vendors leave out, null and invent is no error."""
+    """Fields that vendors omit, null or invent are not errors."""
     least = body(b'{"choices":[{"message":{"content":"hi"}}]}')
     yield row("the bare minimum", "answers", least, plain="hi", calls=("chat",))
     yield row("a BOM before the JSON", "answers", body(b"\xef\xbb\xbf" + PLAIN), plain="hi")
@@ -348,7 +348,7 @@ LAST_CHUNK: dict[str, Any] = {
 }
 
 
-# What carries the answer itself: without it there is none.
+# The fields that carry the answer itself: without them there is no answer.
 _THE_ANSWER = frozenset({"choices", "choices.0", "choices.0.message", "choices.0.message.content"})
 
 

@@ -44,7 +44,7 @@ class _EndedError(Exception):
 
 
 class ChaosProxy:
-    """Listens on `port`, passes everything on to `target`, more or less.
+    """Listens on `port`, passes data on to `target`, with faults.
 
     Attributes:
         faults: how often each fault was done.
@@ -105,7 +105,7 @@ class ChaosProxy:
 
 
 class _Link:
-    """One connection: both directions, and the call that is under way."""
+    """One connection: both directions, and the call in flight."""
 
     def __init__(self, proxy: ChaosProxy, chance: random.Random) -> None:
         self._faults = proxy.faults
@@ -138,7 +138,7 @@ class _Link:
                 data = self._flip(data)
             fault = self._draw()
             if fault == "stall":
-                # For ever: pass_requests() sees the client hang up, and ends both.
+                # Forever: pass_requests() sees the client hang up, and ends both.
                 await asyncio.Event().wait()
             await self._pass(data, writer, fault)
         raise _EndedError
@@ -154,7 +154,7 @@ class _Link:
         return None
 
     def _flip(self, data: bytes) -> bytes:
-        """One to three bits turned over, and the call noted."""
+        """Flip one to three bits, and record the call."""
         self._faults["corrupt"] += 1
         if self._call is not None:
             self._changed.add(self._call)
@@ -195,7 +195,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
-    """Send what is left, and close; whoever does not take it is hung up on."""
+    """Send what is left, and close; a peer that does not read it is disconnected."""
     writer.close()
     try:
         async with asyncio.timeout(_FAREWELL):

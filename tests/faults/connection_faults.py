@@ -1,4 +1,4 @@
-"""Faults of connections: unreachable, broken, stale, and HTTP that is none."""
+"""Faults of connections: unreachable, lost, stale, and malformed HTTP."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def _reused() -> Iterator[Fault]:
 
 
 def _framing() -> Iterator[Fault]:
-    """Odd framing: right where the standard says what it means, else a connection error."""
+    """Odd framing: read correctly where the standard defines it, else a connection error."""
     either = {"plain": ("hi", APIConnectionError), "stream": ("hi", APIConnectionError)}
     for name, headers in (
         ("a folded header", "X-A: b\r\n  folded\r\n"),

@@ -1,7 +1,7 @@
-"""One row of the table of faults: what a server does, which call meets it, what must come of it.
+"""A row of the table of faults: what a server does, which call meets it, the required outcome.
 
 `plain` is the outcome of a plain call (`list`, `chat`), `stream` the one of a streamed call
-(`completion`, `text`, `iterate`): the text that must come, the exact class of the exception, or
+(`completion`, `text`, `iterate`): the text that must arrive, the exact class of the exception, or
 several of these where the standards leave the choice to the client.
 """
 

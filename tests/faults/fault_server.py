@@ -1,4 +1,4 @@
-"""What the faults need beyond `RawServer`: ways to leave a connection, and a server behind TLS."""
+"""What the faults need beyond `RawServer`: ways to end a connection, and a server behind TLS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from ..raw_server import Exchange, RawServer
 
-# --- how a server leaves ------------------------------------------------------------------------
+# --- how a server ends a connection -------------------------------------------------------------
 
 
 async def keep(exchange: Exchange) -> None:
@@ -63,7 +63,7 @@ def trusting() -> ssl.SSLContext:
 
 
 class HastyServer(RawServer):
-    """Refuses whatever comes at its first byte, as servers of plain HTTP refuse a TLS hello."""
+    """Rejects any connection at its first byte, as servers of plain HTTP refuse a TLS hello."""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)

@@ -63,7 +63,7 @@ def framed(
     off: int = 0,
     then: Answer = keep,
 ) -> Answer:
-    """The right answer in odd clothes; its Content-Length is `off` by so much."""
+    """The right answer in an odd form; its Content-Length is `off` by so much."""
 
     async def answer(exchange: Exchange) -> None:
         body, kind = fitting(exchange)
@@ -79,7 +79,7 @@ good = framed()
 
 
 def raw(data: bytes, then: Answer = keep) -> Answer:
-    """These bytes, whatever was asked."""
+    """These bytes, whatever the request."""
 
     async def answer(exchange: Exchange) -> None:
         await exchange.send(data)
@@ -128,7 +128,7 @@ async def apart() -> None:
 
 
 def bad_coding(junk: bytes) -> Answer:
-    """Half an answer in chunks, then what is no chunk; the connection stays open."""
+    """Half an answer in chunks, then a malformed chunk; the connection stays open."""
     return half(raw(junk, hang), chunked=True)
 
 
@@ -192,7 +192,7 @@ async def endless_line(exchange: Exchange) -> None:
 
 
 def late_junk(junk: bytes) -> Answer:
-    """The right answer, and when the client has long taken it, something nobody asked for."""
+    """The right answer, and long after the client has read it, unsolicited data."""
 
     async def answer(exchange: Exchange) -> None:
         await good(exchange)

@@ -131,7 +131,7 @@ def _ended() -> Iterator[Fault]:
 
 
 def _failed() -> Iterator[Fault]:
-    """What comes in the place of events."""
+    """What arrives instead of events."""
     spoilt: dict[str, Any] = {"stream": APIResponseValidationError}
     quota = sse({"error": {"message": "spent", "code": "insufficient_quota"}})
     down = sse({"error": {"message": "said so", "type": "server_error"}})
@@ -149,7 +149,7 @@ def _failed() -> Iterator[Fault]:
         later = events(HEAD, data, then=hang)
         yield row(f"{name} in the middle", "streams", later, stream=expected)
     for name, data in (
-        ("broken JSON", b"data: {broken\n\n"),
+        ("malformed JSON", b"data: {broken\n\n"),
         ("a list", b"data: [1]\n\n"),
         ("null", b"data: null\n\n"),
         ("a number", b"data: 5\n\n"),
@@ -190,7 +190,7 @@ def _tools() -> tuple[bytes, ...]:
 
 
 def _is_whole(completion: ChatCompletion) -> bool:
-    """Whether `_tools` were put together right."""
+    """Whether `_tools` were assembled correctly."""
     said = [
         (
             choice.index,

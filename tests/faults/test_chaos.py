@@ -7,7 +7,7 @@ Each call ends, in time, in a right answer or in an `APIError`. What is right:
   off, the text so far (of the loop, and of `StreamInterruptedError.partial`) is a beginning of it.
   Calls at the same time ask different questions: a mixed-up answer is a wrong one. Usage alone may
   be missing: a stream is done with its last `finish_reason`, and a cut can fall between the two.
-- No client can see that a bit flipped inside of a string, or that `data:` became `dat!:`, a field
+- No client can see that a bit flipped inside a string, or that `data:` became `dat!:`, a field
   that event streams tell us to ignore: HTTP/1.1 leaves that to TCP and TLS. So the proxy notes
   which calls got an answer with flipped bits (the client names each in an `X-Call` header), and
   these may end in another answer, if it is one of the right type. All others may not, in
@@ -54,7 +54,7 @@ QUESTIONS = 97
 PATIENCE = 30.0
 # An early break leaves the connection some seconds to become free by itself.
 SETTLING = 5.0
-# Who must not complain. LocalServer may: it is told broken requests.
+# Loggers that must stay silent. LocalServer may log: it receives malformed requests.
 LOUD = ("asyncio", "aiohttp.client", "aiohttp.internal", "openai_async")
 
 # A stream whose text is complete, but whose usage never came.
@@ -79,7 +79,7 @@ class Answer:
 
 
 class Caller:
-    """Makes the calls; `expected` is what each ought to say, told by `learn()`."""
+    """Makes the calls; `expected` is what each should return, as recorded by `learn()`."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
@@ -88,7 +88,7 @@ class Caller:
         """The text of the stream under way, as far as it has been read."""
 
     def with_client(self, client: AsyncClient) -> Caller:
-        """For one more task: the same knowledge, another client, a `seen` of its own."""
+        """For another task: the same expectations, another client, a `seen` of its own."""
         caller = Caller(client)
         caller._expected = self._expected
         return caller
@@ -273,7 +273,7 @@ async def test_every_call_ends_in_a_right_answer_or_an_api_error(
         + ", ".join(f"{count} {fault}" for fault, count in proxy.faults.most_common())
     )
     assert outcomes.total() == CALLS
-    # Else the storm was none, or nothing got through it.
+    # Otherwise there was no chaos, or nothing got through it.
     assert set(proxy.faults) == {*CHANCES, "corrupt", "refuse"}
     assert outcomes["right"] > 0.6 * CALLS
     loud = [r for r in caplog.records if r.levelno >= logging.WARNING and r.name in LOUD]

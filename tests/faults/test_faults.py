@@ -46,7 +46,7 @@ MAX_MESSAGE = 350
 
 @pytest.fixture(autouse=True)
 def world(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Host names without a network, and the waits for a server's manners cut short."""
+    """Host names without a network, and shorter waits for misbehaving servers."""
     monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", resolve)
     monkeypatch.setattr("openai_async.http.answers.ERROR_BODY_TIMEOUT", 0.2)
     monkeypatch.setattr("openai_async.streaming.base.ERROR_BODY_TIMEOUT", 0.2)
@@ -182,7 +182,7 @@ async def test_fault(fault: Fault, record_property: Callable[[str, object], None
 
 
 async def all_held(fault: Fault) -> list[str]:
-    """For each call of a row: what did not hold, or ""."""
+    """For each call of a row: what failed, or ""."""
 
     async def one(call: str) -> str:
         try:

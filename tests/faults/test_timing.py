@@ -209,7 +209,7 @@ async def test_timeout_around_an_answer(silent: RawServer, streamed: bool) -> No
 
 
 async def test_timeout_around_a_tls_handshake() -> None:
-    """The port takes connections and never says hello."""
+    """The port accepts connections and never answers the TLS hello."""
     before = asyncio.all_tasks()
     with no_complaints(), socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"https://127.0.0.1:{mute.getsockname()[1]}/v1"

@@ -1,4 +1,4 @@
-"""Faults of time: silence, trickles, and servers that never come to an end."""
+"""Faults of time: silence, trickles, and endless answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections: proxies and their passwords, large headers, keep-alive, and whom we do not trust."""
+"""Connections: proxies and their passwords, large headers, keep-alive, untrusted certificates."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def through(port: int, base_url: str, **options: Any) -> AsyncClient:
 
 
 def everything_said(error: BaseException | None) -> str:
-    """All that a log or a reporter may show of an error and of what led to it."""
+    """All that a log or an error reporter may show of an error and its causes."""
     said = "".join(traceback.format_exception(error))
     todo = [error]
     while todo:
@@ -98,7 +98,7 @@ async def test_the_proxy_gets_the_password_and_the_server_does_not(
     assert first.head.startswith("CONNECT " if url.startswith("https") else "GET http://api.test/")
 
 
-async def test_a_proxy_without_a_password_gets_none(raw: RawServer) -> None:
+async def test_a_proxy_without_a_password_is_sent_no_credentials(raw: RawServer) -> None:
     raw.answer = ok
     proxy = f"http://127.0.0.1:{raw.port}"
     async with AsyncClient(base_url="http://api.test/v1", api_key="k", proxy=proxy) as client:

@@ -36,7 +36,7 @@ def timers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[asyncio.TimerHandle
         timer.cancel()
 
 
-async def test_what_takes_too_long_is_a_timeout(deadlines: Deadlines) -> None:
+async def test_a_call_that_takes_too_long_is_a_timeout(deadlines: Deadlines) -> None:
     deadline = Deadline(deadlines, 0.01)
     with pytest.raises(TimeoutError) as caught, deadline:
         await asyncio.Event().wait()
@@ -44,7 +44,7 @@ async def test_what_takes_too_long_is_a_timeout(deadlines: Deadlines) -> None:
     assert isinstance(caught.value.__cause__, asyncio.CancelledError)
 
 
-async def test_what_is_done_in_time_is_left_alone(deadlines: Deadlines) -> None:
+async def test_a_call_that_ends_in_time_is_not_affected(deadlines: Deadlines) -> None:
     with Deadline(deadlines, 60) as deadline:
         await asyncio.sleep(0)
     assert not deadline.expired

@@ -144,7 +144,7 @@ async def test_nothing_listens(client: AsyncClient) -> None:
     assert isinstance(caught.value.__cause__, OSError)
 
 
-async def test_tls_where_there_is_none(server: LocalServer, client: AsyncClient) -> None:
+async def test_tls_to_a_server_without_tls(server: LocalServer, client: AsyncClient) -> None:
     tls = client.with_options(base_url=server.url.replace("http:", "https:"))
     with pytest.raises(APIConnectionError, match="try http://"):
         await tls.models.list()
@@ -199,7 +199,7 @@ async def test_no_http_at_all(raw: RawServer, raw_client: AsyncClient) -> None:
         await raw_client.models.list()
 
 
-async def test_the_ways_of_a_session_of_your_own_do_not_matter(server: LocalServer) -> None:
+async def test_settings_of_your_own_session_do_not_matter(server: LocalServer) -> None:
     server.script(Failure(503, message="Busy."))
     async with (
         aiohttp.ClientSession(
@@ -325,7 +325,7 @@ async def test_connecting_takes_too_long(
 
 
 async def test_connections_that_go_stale_all_at_once_fail_no_request(raw: RawServer) -> None:
-    """Though no retries are allowed: each is sent again at once, on a connection that lives."""
+    """Though no retries are allowed: each is sent again at once, on a live connection."""
     wave: list[Exchange] = []
     full = asyncio.Event()
 
@@ -368,7 +368,7 @@ async def test_a_large_body_is_resent_in_full_on_a_fresh_connection(
 async def test_a_connection_that_has_begun_to_answer_was_not_stale(
     raw: RawServer, raw_client: AsyncClient, half: bytes
 ) -> None:
-    """The request was taken: sent again, it might be paid for twice."""
+    """The request was received: sent again, it might be paid for twice."""
 
     async def answer(exchange: Exchange) -> None:
         if len(raw.exchanges) == 1:
@@ -384,7 +384,7 @@ async def test_a_connection_that_has_begun_to_answer_was_not_stale(
     assert (len(raw.exchanges), raw.connections) == (2, 1)
 
 
-async def test_a_connection_on_which_something_came_unasked_is_hung_up_on(
+async def test_a_connection_with_unsolicited_data_is_closed(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     raw.answer = lambda e: e.whole(LIST)
@@ -561,7 +561,7 @@ async def test_an_error_object_with_status_200(
 def run_script(script: str) -> None:
     """In a process of its own, where every warning is an error and nothing may be printed."""
     code = "import asyncio, gc, logging, sys, warnings, threading\n"
-    # In its debug mode asyncio tells of what takes 0.1 s: on a busy machine, anything.
+    # In debug mode asyncio logs whatever takes 0.1 s: on a busy machine, anything.
     code += "slow = lambda record: 'Executing' not in record.getMessage()\n"
     code += "logging.getLogger('asyncio').addFilter(slow)\n"
     code += "from openai_async import AsyncClient\nfrom openai_async.testing import LocalServer\n"
@@ -921,7 +921,7 @@ asyncio.run(main())
 async def test_every_slot_is_released_whatever_happens(
     server: LocalServer, client: AsyncClient, waits: list[float]
 ) -> None:
-    """With one slot, the call after each of these would wait for ever if it did not."""
+    """With one slot, the call after each of these would wait forever if it were not released."""
     async with AsyncClient(
         base_url=server.url, api_key="k", max_connections=1, max_retries=1
     ) as one:

@@ -55,5 +55,5 @@ def test_the_format_is_detected_from_the_first_bytes(data: bytes, kind: str | No
     assert image_format(data) == kind
 
 
-def test_a_page_of_comments_does_not_take_for_ever() -> None:
+def test_a_page_of_comments_does_not_take_forever() -> None:
     assert image_format(b"<!---->" * 200 + b"<p>") is None

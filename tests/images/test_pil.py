@@ -112,7 +112,7 @@ def close(one: Any, other: Any) -> bool:
     return all(abs(a - b) <= 2 for a, b in zip(one, other, strict=True))
 
 
-async def test_what_is_premultiplied_does_not_change_its_owner() -> None:
+async def test_converting_a_premultiplied_image_does_not_change_the_original() -> None:
     image = pixels("La", [(50, 128)])
     await sent(image)
     assert image.mode == "La"
@@ -153,7 +153,7 @@ async def test_the_photo_of_a_phone_is_sent_as_the_jpeg_it_is() -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
-async def test_what_was_loaded_from_a_jpeg_stays_one(mode: str) -> None:
+async def test_an_image_loaded_from_a_jpeg_is_sent_as_jpeg(mode: str) -> None:
     head, back = await sent(opened(noise(mode), "JPEG"))
     assert (head, back.mode) == ("data:image/jpeg;base64", "L" if mode == "L" else "RGB")
 
@@ -269,7 +269,7 @@ async def test_exif_that_cannot_be_written_leaves_the_orientation() -> None:
     assert dict(back.getexif()) == {0x0112: 6}
 
 
-async def test_what_was_turned_upright_stays_upright() -> None:
+async def test_an_image_that_was_turned_upright_stays_upright() -> None:
     from PIL import ImageOps
 
     exif = Image.Exif()

@@ -1,7 +1,7 @@
 """A job of many requests against a server with limits, in simulated time: exact, and quick.
 
-The server is a token bucket or a window of requests; the client is a `Pace` and a crowd of tasks,
-of which each sends again what was refused. Nothing here waits or reads a clock.
+The server is a token bucket or a window of requests; the client is a `Pace` and many tasks,
+each of which sends again what was refused. Nothing here waits or reads a clock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from openai_async import RateLimit
 from openai_async.middleware.pacing.pace import Pace, Reservation
 from openai_async.types.rate_limits import RateLimits
 
-# How long a refusal takes: servers say no at once.
+# How long a refusal takes: servers refuse at once.
 REFUSAL = 0.002
 
 

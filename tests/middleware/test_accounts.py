@@ -1,4 +1,4 @@
-"""What is learnt of a server and an account is for all copies of the same, and for no others."""
+"""What is learned about a server and an account is shared by its clients, and by no others."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_a_function_that_gives_keys_is_one_account(
         assert 10 - server.pending == (3 if shared else 4)
 
 
-async def test_an_account_is_remembered_after_its_last_client_is_gone(
+async def test_an_account_is_remembered_after_its_last_client_is_deleted(
     server: LocalServer,
 ) -> None:
     async with AsyncClient(base_url=server.url, api_key="k", retry=RetryPolicy(budget=5)) as client:

@@ -141,7 +141,7 @@ def test_it_starts_with_a_few_requests() -> None:
     assert pace.wait(0, 0.0) > 0
 
 
-def test_more_leave_where_the_first_answers_take_long() -> None:
+def test_more_requests_are_sent_if_the_first_answers_take_long() -> None:
     pace, left, now = Pace(RateLimit()), 0, 0.0
     while now < 5:
         wait = pace.wait(0, now)
@@ -161,7 +161,7 @@ def test_the_first_headers_open_up() -> None:
     assert pace.wait(0, 0.2) == 0
 
 
-def test_a_server_that_says_nothing_gets_more_and_more_at_once() -> None:
+def test_a_server_that_reveals_no_limit_gets_more_and_more_requests_at_once() -> None:
     job = Job(Server(rate=1e6, burst=1e6), requests=20_000, concurrency=256, latency=0.1).run()
     assert job.refused == 0
     assert job.seconds < 1.2 * 20_000 / 256 * 0.1  # the opening takes no more than a fifth
@@ -192,7 +192,7 @@ def test_not_adaptive_means_just_the_limits_given() -> None:
 # --- a 429 ---
 
 
-def test_one_429_makes_all_wait_as_long_as_it_says() -> None:
+def test_one_429_makes_all_requests_wait_as_long_as_it_asks() -> None:
     pace = Pace(RateLimit(requests_per_minute=6000))
     reservation = pace.reserve(0, 0.0)
     pace.rate_limited(reservation, None, 7.0, 1.0)
@@ -251,7 +251,7 @@ def test_a_server_that_asks_for_days_is_asked_again_after_a_minute() -> None:
     assert 10 < left < 300
 
 
-def test_after_a_pause_no_crowd_leaves() -> None:
+def test_no_burst_follows_a_pause() -> None:
     pace = Pace(RateLimit(requests_per_minute=6000))
     pace.rate_limited(pace.reserve(0, 0.0), None, 60.0, 0.0)
     left = 0
@@ -292,7 +292,7 @@ def test_an_unsent_request_costs_no_tokens() -> None:
 # --- buckets ---
 
 
-def test_what_is_larger_than_the_bucket_goes_when_it_is_full_and_leaves_a_debt() -> None:
+def test_a_cost_larger_than_the_bucket_needs_a_full_one_and_leaves_a_debt() -> None:
     bucket = Bucket(100.0)  # holds 50
     assert bucket.wait(1000, 0.0) == 0
     bucket.reserve(1000)
@@ -329,7 +329,7 @@ def test_requests_that_come_back_do_not_look_like_requests_that_are_not_counted(
     assert bucket.scale == 1.0
 
 
-def test_the_users_limit_is_not_passed_whatever_the_server_allows() -> None:
+def test_the_users_limit_is_not_exceeded_whatever_the_server_allows() -> None:
     bucket = Bucket(10.0)
     bucket.reserve(1)
     bucket.learn(60_000, 59_999, 0.001, 1.0, age=0.1, now=0.1)
@@ -351,7 +351,7 @@ def test_what_the_server_has_left_ends_a_debt() -> None:
     assert bucket.wait(100, 0.1) < 1
 
 
-def test_it_ends_no_debt_to_the_limit_that_the_user_gave() -> None:
+def test_headers_end_no_debt_to_the_users_limit() -> None:
     bucket = Bucket(1000.0)
     bucket.reserve(10_000)
     bucket.learn(2_000_000, 1_900_000, 1.0, bucket.sent, age=0.0, now=0.1)
@@ -365,7 +365,7 @@ def test_no_more_is_given_back_than_was_charged() -> None:
     assert pace.wait(500, 0.0) > 60
 
 
-def test_a_giant_that_is_lost_holds_up_the_others_for_a_minute_at_most() -> None:
+def test_an_oversized_request_that_is_lost_holds_up_others_for_a_minute_at_most() -> None:
     bucket = Bucket(math.inf)
     bucket.reserve(10)
     sent = bucket.sent

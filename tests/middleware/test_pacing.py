@@ -54,14 +54,16 @@ async def ask(client: AsyncClient, model: str = "gpt-4o") -> str | None:
 # --- the limits ---
 
 
-async def test_a_configured_limit_is_kept_and_nothing_refused(limited: LocalServer) -> None:
+async def test_a_configured_limit_is_respected_and_nothing_is_refused(limited: LocalServer) -> None:
     async with connect(limited, rate_limit=RateLimit(requests_per_minute=6000)) as client:
         await asyncio.gather(*(ask(client) for _ in range(200)))
     assert limited.rejections == 0
     assert len(limited.requests) == 200
 
 
-async def test_the_servers_headers_are_learnt_and_nothing_refused(limited: LocalServer) -> None:
+async def test_limits_are_learned_from_the_servers_headers_and_nothing_is_refused(
+    limited: LocalServer,
+) -> None:
     async with connect(limited, rate_limit=RateLimit()) as client:
         await asyncio.gather(*(ask(client) for _ in range(250)))
         known = client.rate_limits["gpt-4o"]
@@ -364,7 +366,7 @@ def test_bad_limits_are_refused(options: dict[str, Any], message: str) -> None:
         RateLimit(**options)
 
 
-def test_a_rate_limit_of_another_kind_is_refused() -> None:
+def test_a_rate_limit_of_another_type_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="rate_limit has type int: pass a RateLimit"):
         AsyncClient(api_key="local", rate_limit=60)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""The retry table: what is tried again, how often, after how long."""
+"""The retry table: what is retried, how often, after what delay."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def test_a_call_may_set_its_own_number_of_retries(
         ({"retry-after": "60"}, 60.0),
     ],
 )
-async def test_the_servers_wait_is_kept(
+async def test_the_wait_that_the_server_asks_for_is_respected(
     mocked: aioresponses,
     mocked_client: AsyncClient,
     waits: list[float],
@@ -223,7 +223,7 @@ async def test_raising_max_retries_is_advised_only_where_it_would_help(
     assert caught.value.message == f"HTTP 429: No. {advice}"
 
 
-async def test_without_word_from_the_server_waits_grow_to_a_ceiling(
+async def test_without_retry_after_the_delay_grows_up_to_a_maximum(
     mocked: aioresponses,
     mocked_client: AsyncClient,
     waits: list[float],

@@ -1,4 +1,4 @@
-"""Estimates of tokens: proportional to what is sent, and blind to how pictures are written down."""
+"""Estimates of tokens: proportional to what is sent, whatever the encoding of pictures."""
 
 from __future__ import annotations
 

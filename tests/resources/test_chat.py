@@ -167,7 +167,7 @@ async def test_tool_calls(client: AsyncClient, server: LocalServer) -> None:
         ([HI[0], None], r"messages\[1\] has type NoneType"),
     ],
 )
-async def test_broken_messages_are_refused_when_create_is_called(
+async def test_invalid_messages_are_refused_when_create_is_called(
     client: AsyncClient, server: LocalServer, messages: Any, complaint: str
 ) -> None:
     for stream in (False, True):
@@ -206,7 +206,7 @@ async def test_a_missing_parameter_is_a_type_error(client: AsyncClient) -> None:
         ("metadata", {"a": object()}),
     ],
 )
-async def test_broken_options_are_refused_before_anything_is_sent(
+async def test_invalid_options_are_refused_before_anything_is_sent(
     client: AsyncClient, server: LocalServer, option: str, value: Any
 ) -> None:
     for stream in (False, True):

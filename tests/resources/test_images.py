@@ -1,4 +1,4 @@
-"""`client.images`, and the pictures it gives."""
+"""`client.images`, and the pictures it returns."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ async def test_every_parameter_is_sent_as_it_is(client: AsyncClient, server: Loc
         ({"prompt": None}, "prompt is empty"),
     ],
 )
-async def test_what_the_model_does_not_take_is_refused_before_sending(
+async def test_values_that_the_model_does_not_support_are_refused_before_sending(
     client: AsyncClient, server: LocalServer, params: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=complaint):
@@ -211,7 +211,7 @@ async def test_a_target_that_cannot_be_is_refused_before_the_download(
 
 
 @pytest.mark.parametrize("path", [None, 5, b"x.png", "", "a\0b.png", "x" * 5000, io.BytesIO()])
-async def test_what_is_not_a_path_is_refused(path: Any) -> None:
+async def test_an_argument_that_is_not_a_path_is_refused(path: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="path"):
         await GeneratedImage(b64_json=PIXEL).save(path)
 

@@ -52,7 +52,7 @@ async def test_an_id_with_a_slash_is_found(client: AsyncClient, server: LocalSer
 
 
 @pytest.mark.parametrize("model", ["", " ", ".", "..", "\udc80", None, 5])
-async def test_what_is_not_an_id_is_refused(
+async def test_an_invalid_id_is_refused(
     client: AsyncClient, server: LocalServer, model: Any
 ) -> None:
     with pytest.raises(InvalidArgumentError, match="model is"):

@@ -1,4 +1,4 @@
-"""How a generated picture comes to its reader, whatever form the server gave it."""
+"""How a generated picture is read, whatever form the server sent it in."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ async def test_a_path_that_looks_like_base64_is_not_a_picture(raw: RawServer, ur
         await drawn(raw, {"url": url})
 
 
-# --- what is no picture -------------------------------------------------------------------------
+# --- not a picture ------------------------------------------------------------------------------
 
 NO_PICTURES: dict[str, tuple[bytes, str]] = {
     "XML": (b"<?xml version='1.0'?><Error><Code>NoSuchBucket</Code></Error>", "NoSuchBucket"),
@@ -202,7 +202,7 @@ NO_PICTURES: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", NO_PICTURES)
-async def test_what_is_not_a_picture_is_an_error_that_quotes_the_server(
+async def test_a_download_that_is_not_a_picture_is_an_error_that_quotes_the_server(
     raw: RawServer, kind: str
 ) -> None:
     body, words = NO_PICTURES[kind]
@@ -228,7 +228,9 @@ async def test_nothing_is_saved_if_it_is_not_a_picture(raw: RawServer, tmp_path:
 
 
 @pytest.mark.parametrize("data", [AVIF, UNKNOWN], ids=["AVIF", "a format of next year"])
-async def test_a_picture_of_a_rare_kind_still_comes(raw: RawServer, data: bytes) -> None:
+async def test_a_picture_in_an_unknown_format_is_still_returned(
+    raw: RawServer, data: bytes
+) -> None:
     image = await drawn(
         raw, {"url": f"{raw.url}/x"}, lambda e: e.whole(data, content_type="text/html")
     )
@@ -296,7 +298,7 @@ async def test_a_redirect_is_followed_as_it_is_spelled(
         ("/ä", "/%C3%A4"),
     ],
 )
-async def test_what_no_url_may_hold_does_not_reach_the_wire(
+async def test_characters_not_allowed_in_a_url_do_not_reach_the_wire(
     raw: RawServer, path: str, asked: str
 ) -> None:
     url = f" http://127.0.0.1:{raw.port}{path}"
@@ -471,9 +473,7 @@ async def test_a_failure_does_not_look_like_an_answer(
         await raw_client.images.generate(model="m", prompt="x")
 
 
-async def test_a_failure_in_the_place_of_the_picture(
-    raw: RawServer, raw_client: AsyncClient
-) -> None:
+async def test_a_failure_instead_of_the_picture(raw: RawServer, raw_client: AsyncClient) -> None:
     raw.answer = lambda e: e.whole(b'{"data": [{"message": "unsafe words"}]}')
     with pytest.raises(APIError, match="unsafe words"):
         await raw_client.images.generate(model="m", prompt="x")

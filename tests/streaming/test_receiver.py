@@ -46,7 +46,7 @@ def test_a_finish_reason_and_an_end_are_a_complete_answer(end: bytes) -> None:
     assert states == [State.OPEN, State.DONE]  # after the finish_reason the usage may still come
 
 
-def test_nothing_is_taken_in_after_the_end() -> None:
+def test_nothing_is_accepted_after_the_end() -> None:
     it = receiver()
     assert len(it.receive_data(event("Hi", finish="stop") + DONE + event("more"))) == 1
     partial = it.answer.partial()
@@ -79,7 +79,7 @@ def test_silence_does_not_end_a_stream_while_a_requested_choice_is_missing() -> 
     assert it.failure is silence
 
 
-def test_a_broken_connection_is_an_interruption_while_the_usage_is_missing() -> None:
+def test_a_lost_connection_is_an_interruption_while_the_usage_is_missing() -> None:
     it = receiver(include_usage=True)
     it.receive_data(event("Hi", finish="stop"))
     it.receive_break(APIConnectionError("reset"))

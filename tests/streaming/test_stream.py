@@ -1,4 +1,4 @@
-"""Streams over real sockets: the three ways to read one, its end, and the ways it breaks."""
+"""Streams over real sockets: the three ways to read one, its end, and the ways it fails."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_completion_is_what_a_plain_request_gets(
     assert streamed.meta.request_id
 
 
-async def test_completion_after_reading_holds_everything(
+async def test_completion_after_reading_has_everything(
     server: LocalServer, client: AsyncClient
 ) -> None:
     server.script(Reply("one two three"))
@@ -148,7 +148,7 @@ async def test_completion_after_reading_holds_everything(
         assert (await stream.completion()).text == "one two three"
 
 
-async def test_completion_holds_tool_calls(server: LocalServer, client: AsyncClient) -> None:
+async def test_completion_has_tool_calls(server: LocalServer, client: AsyncClient) -> None:
     calls = [{"name": "add", "arguments": '{"a": 1}'}, {"name": "sub", "arguments": '{"b": 22}'}]
     server.script(Reply(tool_calls=calls))
     message = (await ask(client).completion()).choices[0].message
@@ -160,7 +160,7 @@ async def test_completion_holds_tool_calls(server: LocalServer, client: AsyncCli
     ] == [("add", '{"a": 1}'), ("sub", '{"b": 22}')]
 
 
-async def test_completion_holds_custom_tool_calls_without_a_type(
+async def test_completion_has_custom_tool_calls_without_a_type(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     pieces = [{"index": 0, "id": "a", "custom": {"name": "c", "input": "x"}}]
@@ -172,7 +172,7 @@ async def test_completion_holds_custom_tool_calls_without_a_type(
     assert calls[0].custom.input == "xy"
 
 
-async def test_completion_holds_refusals_and_what_vendors_add(
+async def test_completion_has_refusals_and_vendor_fields(
     server: LocalServer, client: AsyncClient
 ) -> None:
     server.script(Reply(refusal="I will not."), Reply("x", extra={"reasoning_content": "Hm, well"}))
@@ -322,7 +322,7 @@ async def test_closing_the_client_is_the_reason_its_streams_give(
 
 
 @pytest.mark.parametrize("read", [0, 1])
-async def test_a_stream_that_is_dropped_is_hung_up(
+async def test_dropping_a_stream_hangs_up(
     server: LocalServer, client: AsyncClient, read: int
 ) -> None:
     server.script(Failure(stall_after=2))
@@ -725,7 +725,7 @@ async def test_a_slow_reader_does_not_time_out(raw: RawServer, raw_client: Async
     raw.answer = answer
     async with ask(raw_client, timeout=Timeout(idle=0.1)) as stream:
         await anext(stream)
-        await asyncio.sleep(0.3)  # nobody reads: this is no silence
+        await asyncio.sleep(0.3)  # nothing is reading: this does not count as silence
         go_on.set()
         assert await texts(stream) == ["b"]
 
@@ -746,7 +746,9 @@ async def test_a_blocked_loop_is_not_the_servers_silence(
     assert await texts(ask(raw_client, timeout=Timeout(idle=0.2))) == ["a", "b", "c"]
 
 
-async def test_a_slow_reader_holds_the_server_back(raw: RawServer, raw_client: AsyncClient) -> None:
+async def test_a_slow_reader_puts_backpressure_on_the_server(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
     sent = 0
     stuck = asyncio.Event()
 
@@ -785,7 +787,7 @@ async def test_a_slow_reader_holds_the_server_back(raw: RawServer, raw_client: A
         (b'data: {"choices": "none"}\n\n', APIResponseValidationError),
     ],
 )
-async def test_a_broken_event_is_a_typed_error_behind_the_good_ones(
+async def test_a_malformed_event_is_a_typed_error_after_the_good_ones(
     raw: RawServer, raw_client: AsyncClient, event: bytes, kind: type[APIError]
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -937,7 +939,7 @@ async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Packer:
-    """Answers with what it is told to send, gzipped or not."""
+    """Answers with the given data, gzipped or not."""
 
     NOTHING = b"\0\0\0\xff\xff"  # a gzip block of no bytes
 
@@ -962,7 +964,7 @@ class Packer:
 async def waiting_reader(
     raw: RawServer, client: AsyncClient, clock: Clock, packer: Packer
 ) -> asyncio.Task[list[str]]:
-    """Has read one event, and bears a minute of silence."""
+    """Has read one event, and allows a minute of silence."""
     raw.answer = packer
     packer.send(sse(chunk("a")))
     stream = await ask(client, timeout=Timeout(idle=60))
@@ -1049,7 +1051,7 @@ async def test_a_failure_after_the_first_chunk_is_not_retried(
 
 
 @pytest.mark.parametrize("fault", ["cut", "reset", "closed", "silent", "slow"])
-async def test_leaving_a_stream_that_was_tried_again_hangs_up_without_the_garbage_collector(
+async def test_leaving_a_stream_that_was_retried_hangs_up_without_the_garbage_collector(
     raw: RawServer, waits: list[float], fault: str
 ) -> None:
     async def answer(exchange: Exchange) -> None:

@@ -236,7 +236,7 @@ async def test_a_tool_is_called_with_arguments_that_fit_its_schema(
     assert (choice["finish_reason"], choice["message"]["content"]) == ("tool_calls", None)
 
 
-async def test_after_a_tool_has_answered_there_are_words(
+async def test_after_a_tool_result_the_answer_is_text(
     server: LocalServer, http: aiohttp.ClientSession
 ) -> None:
     messages = [

@@ -223,7 +223,7 @@ async def test_a_transparent_background_is_transparent(
         ),
     ],
 )
-async def test_what_a_model_does_not_allow_is_named(
+async def test_parameters_that_a_model_does_not_support_are_named(
     server: LocalServer, http: aiohttp.ClientSession, fields: dict[str, Any], param: str
 ) -> None:
     status, answer = await generate(server, http, **fields)

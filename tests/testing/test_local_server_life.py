@@ -1,4 +1,4 @@
-"""LocalServer's life, and its way with every request."""
+"""How LocalServer starts and stops, and what it does with every request."""
 
 import asyncio
 import io
@@ -36,7 +36,7 @@ async def test_a_stopped_server_starts_again_at_its_address(http: aiohttp.Client
         assert response.status == 200
 
 
-def test_a_server_can_live_in_one_loop_after_the_other() -> None:
+def test_a_server_can_run_in_one_loop_after_another() -> None:
     server = LocalServer()
 
     async def once() -> int:
@@ -197,7 +197,7 @@ def test_an_invalid_port_is_refused(port: Any) -> None:
         LocalServer(port=port)
 
 
-async def test_what_is_not_http_is_refused_without_a_traceback(
+async def test_a_request_that_is_not_http_is_refused_without_a_traceback(
     server: LocalServer, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -219,7 +219,7 @@ async def test_tokens_per_second_paces_a_stream(http: aiohttp.ClientSession) -> 
         assert loop.time() - started >= 0.095
 
 
-async def test_a_body_with_a_broken_encoding_is_400(
+async def test_a_body_with_a_malformed_encoding_is_400(
     server: LocalServer, http: aiohttp.ClientSession
 ) -> None:
     headers = {"Content-Encoding": "gzip"}

@@ -1,4 +1,4 @@
-"""LocalServer's own limits: the arithmetic, at times made up, and what a client gets to see."""
+"""LocalServer's own limits: the arithmetic, at made-up times, and what a client sees."""
 
 from __future__ import annotations
 
@@ -479,7 +479,7 @@ async def test_a_usage_without_a_total_leaves_the_estimate(
         assert (await chat(server, http, max_tokens=900))[0] == 429
 
 
-async def test_what_fails_with_400_or_401_counts_too(http: aiohttp.ClientSession) -> None:
+async def test_requests_that_fail_with_400_or_401_count_too(http: aiohttp.ClientSession) -> None:
     async with LocalServer(limits=FEW) as server:
         assert (await chat(server, http, n=0))[0] == 400
         assert (await chat(server, http))[0] == 429

@@ -1,4 +1,4 @@
-"""What the headers of an answer say of its server's limits, however odd they are."""
+"""Rate limits, read from the headers of an answer, however odd they are."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def test_a_union_member_is_chosen_by_its_own_fields_then_by_its_type(
     assert [type(pet) for pet in home(pets=[value, {"type": "dog"}]).pets or []] == [cls, Dog]
 
 
-def test_a_union_whose_members_cannot_be_told_apart_is_a_type_error() -> None:
+def test_a_union_of_indistinguishable_members_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="give each a field of the same name with a Literal type"):
         structurer(Untold)
 

@@ -178,7 +178,7 @@ def test_the_fast_path_for_text_gives_the_same_result_as_the_slow_one(
     assert short.finished == long.finished
 
 
-# --- tool calls, by whatever servers tell them apart ---
+# --- tool calls, however servers distinguish them ---
 
 OSLO, ROME = '{"city":"Oslo"}', '{"city":"Rome"}'
 
@@ -186,7 +186,7 @@ OSLO, ROME = '{"city":"Oslo"}', '{"city":"Rome"}'
 def piece(
     name: str | None = None, arguments: Any = None, *, id: str | None = None, index: Any = None
 ) -> dict[str, Any]:
-    """A piece of a call with what is given."""
+    """A fragment of a call with these fields."""
     function = {"name": name, "arguments": arguments}
     fields = {
         "index": index,
@@ -407,7 +407,7 @@ def test_an_empty_value_makes_no_call(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["none", [5], 7])
-def test_what_cannot_be_read_as_a_call_is_kept(value: Any) -> None:
+def test_a_tool_call_that_cannot_be_parsed_is_kept(value: Any) -> None:
     held = value if type(value) is list else [value]
     assert message(chunk("text", tool_calls=value))["tool_calls"] == held
 

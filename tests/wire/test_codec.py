@@ -182,7 +182,7 @@ def test_everything_the_api_describes() -> None:
         {"id": "1", "type": "custom"},
     ],
 )
-def test_a_custom_tool_call_is_known_by_its_type_or_by_what_it_holds(call: object) -> None:
+def test_a_custom_tool_call_is_recognized_by_its_type_or_its_fields(call: object) -> None:
     message = completion({"choices": [{"message": {"tool_calls": [call]}}]}).choices[0].message
     assert message.tool_calls is not None
     assert type(message.tool_calls[0]) is ChatCompletionMessageCustomToolCall
@@ -255,7 +255,7 @@ def test_a_side_field_of_another_shape_has_its_default_and_is_an_extra(
 @pytest.mark.parametrize(
     ("value", "number"), [("1712361441.0", 1712361441), ("12", 12), (12.9, 12), (True, 1)]
 )
-def test_a_number_in_other_clothes_is_that_number(value: object, number: int) -> None:
+def test_a_number_in_another_form_is_read_as_that_number(value: object, number: int) -> None:
     result = completion({"choices": [], "created": value})
     assert (result.created, result.extra) == (number, {})
 
@@ -365,7 +365,7 @@ def test_content_that_is_nested_too_deep_has_no_text() -> None:
     assert parse(ChatCompletion, body, META).text == ""
 
 
-def test_half_a_stream_of_one_event_is_not_an_answer() -> None:
+def test_a_truncated_stream_of_one_event_is_not_an_answer() -> None:
     with pytest.raises(APIResponseValidationError):
         parse(ChatCompletion, HEL, META)
 
@@ -590,7 +590,7 @@ def test_keys_may_be_numbers() -> None:
 
 
 @pytest.mark.parametrize("value", [{1, 2}, object(), b"bytes", ["\ud83d", {1}]])
-def test_what_json_cannot_hold_is_named(value: object) -> None:
+def test_values_that_json_cannot_represent_are_named(value: object) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot be written as JSON"):
         dumps({"x": value})
 
