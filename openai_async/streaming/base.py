@@ -127,6 +127,10 @@ class AsyncStream(ABC, Generic[Event]):
         """Close the connection. Events not yet read are lost; closing twice is fine."""
         self._leave()
 
+    async def aclose(self) -> None:
+        """`close()`, by the name that `contextlib.aclosing` calls."""
+        self._leave()
+
     @property
     def meta(self) -> ResponseMeta:
         """Request id, status, headers, attempts; available once the stream is open."""

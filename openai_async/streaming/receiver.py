@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..types.base import ResponseMeta
 from ..types.values import MalformedError, quoted, shown
-from ..wire.codec import body_or_text, loads
+from ..wire.codec import body_or_text, is_whole, loads, split_event
 from ..wire.failures import is_error, message_in, object_error, reports_failure
 from ..wire.redaction import redacted
 from ..wire.sse import ServerSentEvent, SSEDecoder, SSEError, is_done
@@ -154,11 +154,12 @@ class Receiver:
         try:
             value = loads(data)
         except ValueError as error:
-            lines = data.split(b"\n")
-            if len(lines) > 1 and all(map(_is_event, lines)):
-                for line in lines:  # events separated by one line feed instead of two
+            # An error behind an event that was cut off may also be outside of it.
+            behind = ServerSentEvent(kind, b"\n".join((data, *self._decoder.stray)))
+            if parts := split_event(event) or split_event(behind):
+                for part in parts:
                     if not self.over:
-                        self._take(ServerSentEvent(kind, line), truncated=truncated)
+                        self._take(part, truncated=truncated)
             elif not truncated:  # a truncated event is reported as the end of the body
                 self._take_text(kind, data.decode("utf-8", "replace"), error)
             return
@@ -201,9 +202,9 @@ class Receiver:
         """Take in lines outside any event: often an error, sent as if there were no stream."""
         self._decoder.new_stray = False
         together = b"\n".join(self._decoder.stray)
-        events = [line for line in self._decoder.stray if _is_event(line)]
+        events = [line for line in self._decoder.stray if is_whole(line)]
         # All lines may be one object, or each line an object, perhaps followed by `[DONE]`.
-        for text in [together] if _is_event(together) or not events else events:
+        for text in [together] if is_whole(together) or not events else events:
             if is_done(text):
                 self._end()
                 return
@@ -282,13 +283,3 @@ class Receiver:
             f"not with an event stream{quote}. Leave out stream, or check the base_url."
         )
         return APIResponseValidationError(msg, status_code=self.meta.status, body=value)
-
-
-def _is_event(line: bytes) -> bool:
-    """Whether a line of an event's data is a complete event by itself."""
-    if is_done(line):
-        return True
-    try:
-        return isinstance(loads(line), dict)
-    except ValueError:
-        return False

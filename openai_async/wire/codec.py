@@ -105,8 +105,36 @@ def _whole_answer(cls: type[APIResponse], data: bytes) -> Any:
         raise
 
 
+def split_event(event: ServerSentEvent) -> list[ServerSentEvent]:
+    """The events in an event that is not JSON; empty if it is just malformed.
+
+    There are several where a server separates events by one line feed instead of two. Where a
+    gateway has written an error behind an event that was cut off, only the error is left.
+    """
+    lines = event.data.split(b"\n")
+    last = lines[-1]
+    if len(lines) == 1 or not is_whole(last):
+        return []
+    if all(map(is_whole, lines)):
+        return [event._replace(data=line) for line in lines]
+    value = None if is_done(last) else loads(last)
+    is_failure = event.event == "error" or is_error(value) or reports_failure(value)
+    return [event._replace(data=last)] if value is not None and is_failure else []
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether a line of an event's data is a complete event by itself."""
+    if is_done(line):
+        return True
+    try:
+        return isinstance(loads(line), dict)
+    except ValueError:
+        return False
+
+
 def _assembled(events: list[ServerSentEvent]) -> Any:
     """The JSON of an answer that arrived as a stream; ValueError if it is incomplete."""
+    events = [part for event in events for part in split_event(event) or [event]]
     for event in events:
         if event.event == "error":
             return {"error": body_or_text(event.data)}

@@ -60,6 +60,8 @@ FAILURES: dict[str, dict[str, Any]] = {
 }
 """JSON objects that say in some way that the request has failed."""
 
+CUT = b'data: {"choices": [{"index": 0, "del\n'
+
 FRAMED: dict[str, bytes] = {
     "an error line": b'{"error": {"message": "the context is full", "code": 400}}\n\n',
     "an error line without its end": b'{"error": {"message": "the context is full"}}',
@@ -68,6 +70,12 @@ FRAMED: dict[str, bytes] = {
     "an error field in words": b"error: the context is full\n\n",
     "an error event": b'event: error\ndata: {"message": "the context is full"}\n\n',
     "an error event in words": b"event: error\ndata: the context is full\n\n",
+    # Gateways write these when their upstream breaks in the middle of an event.
+    "an error in a cut event": CUT + b'data: {"error": {"message": "the context is full"}}\n\n',
+    "a flat error in a cut event": CUT + b'data: {"message": "the context is full"}\n\n',
+    "an error event in a cut event": CUT
+    + b'event: error\ndata: {"message": "the context is full"}\n\n',
+    "an error line in a cut event": CUT + b'{"error": {"message": "the context is full"}}\n\n',
 }
 """Failures that can be told by how they are framed."""
 

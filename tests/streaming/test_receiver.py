@@ -95,6 +95,26 @@ def test_a_failure_does_not_take_away_the_events_before_it() -> None:
     assert it.failure.status_code == 503
 
 
+def test_events_may_be_separated_by_one_line_feed() -> None:
+    it = receiver()
+    data = event("a") + event("b", finish="stop") + DONE
+    assert len(it.receive_data(data.replace(b"\n\n", b"\n") + b"\n")) == 2
+    assert it.state is State.DONE
+
+
+def test_an_error_event_behind_an_event_that_was_cut_off_is_shown_alone() -> None:
+    it = receiver()
+    it.receive_data(b'data: {"choices": [{"del\nevent: error\ndata: {"reason": "full"}\n\n')
+    assert "full" in str(it.failure)
+    assert "choices" not in str(it.failure)
+
+
+def test_done_behind_an_event_that_was_cut_off_does_not_hide_it() -> None:
+    it = receiver()
+    it.receive_data(event("Hi", finish="stop") + b'data: {"choices": [{"del\n[DONE]\n\n')
+    assert it.state is State.FAILED
+
+
 @pytest.mark.parametrize(
     ("start", "other"),
     [(b'{"id": 1}', True), (b" <html>", True), (b"data: {}", False), (b"[DONE]", False)],

@@ -8,7 +8,7 @@ import pickle
 import time
 import weakref
 import zlib
-from contextlib import nullcontext
+from contextlib import aclosing, nullcontext
 from typing import Any
 
 import aiohttp
@@ -296,6 +296,15 @@ async def test_cancellation_hangs_up_and_is_passed_on(
     with pytest.raises(asyncio.CancelledError):
         await task
     await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
+async def test_aclosing_closes_a_stream(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Failure(stall_after=2))
+    async with asyncio.timeout(5), aclosing(ask(client)) as stream:
+        await anext(stream)
+    async with asyncio.timeout(5):
+        await server.requests[0].finished()
     assert server.requests[0].disconnected
 
 

@@ -266,6 +266,7 @@ def test_a_number_in_another_form_is_read_as_that_number(value: object, number: 
         b'{"choices": [{"message": {"content": "hello"}}]}data: [DONE]',
         b'{"choices": [{"message": {"content": "hello"}}]}\n\ndata: [DONE]\n\n',
         b'data: {"choices": [{"message": {"content": "hello"}}]}\n\ndata: [DONE]\n\n',
+        b'data: {"choices": [{"message": {"content": "hello"}}]}\ndata: [DONE]\n\n',
         b'data: {"choices": [{"delta": {"content": "hel"}}]}\n\n'
         b'data: {"choices": [{"delta": {"content": "lo"}}]}\n\ndata: [DONE]\n\n',
         b': ping\n\ndata: {"choices": [{"delta": {"content": "hello"}, "finish_reason": "stop"}]}',
@@ -285,6 +286,8 @@ HEL = b'data: {"choices": [{"delta": {"content": "hel"}}]}\n\n'
     [
         (b'event: error\ndata: {"message": "full"}\n\n', "full"),
         (b"event: error\ndata: full\n\n", "full"),
+        (b'data: {"choices": [{"del\ndata: {"error": {"message": "full"}}\n\n', "full"),
+        (b'data: {"choices": [{"del\nevent: error\ndata: {"message": "full"}\n\n', "full"),
         (b'data: {"message": "full", "code": 500}\n\n', "full"),
         (b'data: {"choices": [], "message": "full", "code": 500}\n\n', "full"),
         (b'data: {"error": {"message": "full"}}\n\n', "full"),
