@@ -51,11 +51,11 @@ class View(Protocol):
 def choose_view(file: TextIO | None) -> View | None:
     """A bar if the file is a terminal that can show one, else lines; `None` if it is closed."""
     try:
-        if file is None or file.closed:
+        if file is None:
             return None
         if not file.isatty() or find_spec("rich") is None:
             return _Lines(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # it is closed
         return None
     from rich.console import Console
 

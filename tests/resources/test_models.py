@@ -37,6 +37,12 @@ async def test_delete(client: AsyncClient) -> None:
         await client.models.delete("gpt-4o")
 
 
+async def test_a_get_has_no_body(client: AsyncClient, server: LocalServer) -> None:
+    await client.models.list(timeout=5)
+    assert server.requests[0].body == b""
+    assert "Content-Type" not in server.requests[0].headers
+
+
 async def test_an_id_is_one_segment_of_the_path(raw: RawServer, raw_client: AsyncClient) -> None:
     raw.answer = lambda e: e.whole(b'{"id": "x"}')
     await raw_client.models.retrieve("meta/llama 3?x#y/../é")

@@ -632,6 +632,40 @@ async def test_silence_after_the_end_of_the_answer_does_not_keep_it_open(
         assert (await ask(raw_client).completion()).text == "a"
 
 
+async def test_each_event_after_the_last_finish_reason_extends_the_wait_for_done(
+    raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openai_async.streaming.base.FINISH_GRACE", 0.5)
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")) + sse(FINISH))
+        for _ in range(3):
+            await asyncio.sleep(0.3)
+            await exchange.part(sse({"choices": [], "note": "x"}))
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    async with asyncio.timeout(5):
+        chunks = [received async for received in ask(raw_client)]
+    assert [received.extra.get("note") for received in chunks[2:]] == ["x", "x", "x"]
+
+
+async def test_a_stream_closed_while_it_opens_is_closed_though_all_of_it_has_arrived(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(chunk("a"), FINISH, DONE)
+
+    async def closing(request: Request, send: Send) -> Response:
+        response = await send(request)
+        await stream.close()
+        return response
+
+    stream = ask(raw_client.with_options(middlewares=[closing]))
+    with pytest.raises(OpenAIError, match="closed before its end"):
+        await stream
+
+
 async def test_pings_after_the_end_of_the_answer_do_not_keep_it_open(
     raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

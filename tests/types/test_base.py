@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+from types import MappingProxyType
+from typing import Any
 
 import attrs
 import pytest
@@ -11,7 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from openai_async.types import images, models  # noqa: F401 - so that their classes are there
 from openai_async.types.base import APIObject, APIResponse, ResponseMeta
-from openai_async.types.chat import Custom, Function
+from openai_async.types.chat import ChatCompletion, Custom, Function
 from openai_async.types.rate_limits import RateLimits, parse_duration
 from openai_async.types.structuring import structurer
 
@@ -97,3 +99,22 @@ def test_objects_of_different_classes_are_not_equal() -> None:
 def test_a_response_object_has_no_hash() -> None:
     with pytest.raises(TypeError):
         hash(Function())
+
+
+def test_from_dict_makes_what_to_dict_gives_back() -> None:
+    data = {"id": "c", "choices": [{"message": {"content": "Hi"}}], "vendor": 1}
+    completion = ChatCompletion.from_dict(MappingProxyType(data))
+    assert (completion.text, completion.extra) == ("Hi", {"vendor": 1})
+    assert completion.to_dict() == data
+
+
+def test_changing_an_object_leaves_the_dict_that_it_was_made_of() -> None:
+    data = {"id": "c", "choices": []}
+    ChatCompletion.from_dict(data).id = "changed"
+    assert data["id"] == "c"
+
+
+@pytest.mark.parametrize("data", [None, [], "text", {"choices": "none"}])
+def test_from_dict_refuses_what_is_not_such_an_object(data: Any) -> None:
+    with pytest.raises(ValueError, match="was expected"):
+        ChatCompletion.from_dict(data)
