@@ -8,9 +8,6 @@ import gzip
 import io
 import json
 import lzma
-import resource
-import subprocess
-import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -24,6 +21,8 @@ from openai_async.batch.input.lines import read_lines
 from openai_async.batch.input.prompts import prompts_of
 from openai_async.batch.input.validation import check_input
 from openai_async.testing import LocalServer
+
+from .limited_memory import lines_read_within
 
 
 def requests(count: int) -> bytes:
@@ -112,19 +111,7 @@ def test_decompressed_gzip_is_never_held_in_full(path: Path) -> None:
         for _ in range(400):
             file.write(b"x" * 2**20)
         file.write(b"\nb\n")
-    code = (
-        "import sys; from pathlib import Path;"
-        "from openai_async.batch.input.lines import read_lines;"
-        "print([(line.number, bool(line.problem)) for line in read_lines(Path(sys.argv[1]))])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, path],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (300 << 20, 300 << 20)),
-    )
-    assert done.stdout == "[(1, True), (2, False)]\n", done.stderr
+    assert lines_read_within(300, path) == [(1, True), (2, False)]
 
 
 @pytest.mark.parametrize(

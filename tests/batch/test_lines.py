@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +9,8 @@ import pytest
 from openai_async import InvalidArgumentError
 from openai_async.batch.input.lines import MAX_LINE, Line, parse_json, read_lines
 from openai_async.batch.requests import BatchRequest
+
+from .limited_memory import lines_read_within
 
 REQUEST = b'{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"input":"x"}}'
 
@@ -76,19 +75,7 @@ def test_a_line_larger_than_the_memory_is_not_held(path: Path) -> None:
         file.truncate(256 << 20)  # from there on a hole, which reads as NULs
         file.seek(0, 2)
         file.write(b"\nb\n")
-    code = (
-        "import sys; from pathlib import Path;"
-        "from openai_async.batch.input.lines import read_lines;"
-        "print([(line.number, bool(line.problem)) for line in read_lines(Path(sys.argv[1]))])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, path],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (192 << 20, 192 << 20)),
-    )
-    assert done.stdout == "[(1, True), (2, False)]\n", done.stderr
+    assert lines_read_within(192, path) == [(1, True), (2, False)]
 
 
 def test_a_file_that_is_not_there_is_a_bad_argument(path: Path) -> None:
