@@ -589,6 +589,17 @@ async def test_a_server_that_has_never_answered_gets_few_retries(
     assert [result.attempts for result in results] == [4]
 
 
+async def test_a_server_that_has_refused_a_request_has_answered(
+    mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
+) -> None:
+    mocked.post(f"{BASE_URL}/chat/completions", status=400)
+    mocked.post(f"{BASE_URL}/chat/completions", status=503, repeat=9)
+    mocked.post(f"{BASE_URL}/chat/completions", payload={})
+    source = map(line, "ab")
+    results = [result async for result in run_requests(mocked_client, source, concurrency=1)]
+    assert [result.attempts for result in results] == [1, 10]
+
+
 def test_pacing_and_longer_waits_are_added_to_the_client() -> None:
     run = batch_client(client_with())
     assert isinstance(run.rate_limit, RateLimit)

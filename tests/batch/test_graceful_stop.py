@@ -42,3 +42,12 @@ async def test_a_call_that_others_cancel_while_it_is_ended_stays_cancelled() -> 
     with pytest.raises(asyncio.CancelledError):
         await call
     await ending
+
+
+async def test_stopping_twice_at_the_same_time_is_fine() -> None:
+    stop = GracefulStop()
+    call = await begin(stop)
+    async with asyncio.timeout(5):
+        await asyncio.gather(stop.stop(), stop.stop())
+    with pytest.raises(NotSentError):
+        await call

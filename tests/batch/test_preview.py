@@ -20,6 +20,7 @@ from openai_async.batch import (
     run_batch,
 )
 from openai_async.batch.input.lines import Line
+from openai_async.batch.preview import OTHER_NAMES
 from openai_async.testing import LocalServer
 
 from .outputs import bad, good, line
@@ -142,3 +143,25 @@ def test_a_dry_run_writes_requests_to_a_temporary_file(source: Path, target: Pat
         assert written.read_bytes() == b'{"custom_id":"a"}\n'
     assert not written.exists()
     assert not path.exists()
+
+
+async def test_of_many_models_the_first_are_counted_by_name(tmp_path: Path, target: Path) -> None:
+    names = [*(f"m{number}" for number in range(25)), "m0"]
+    path = tmp_path / "in.jsonl"
+    body = {"messages": [{"role": "user", "content": "Hi"}]}
+    path.write_text(
+        "".join(
+            json.dumps(
+                {
+                    "custom_id": f"r{number}",
+                    "url": "/v1/chat/completions",
+                    "body": {**body, "model": name},
+                }
+            )
+            + "\n"
+            for number, name in enumerate(names)
+        )
+    )
+    models = (await preview_batch(path, target)).models
+    assert models["m0"] == 2
+    assert models[OTHER_NAMES] == 5

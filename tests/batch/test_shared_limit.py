@@ -254,6 +254,44 @@ async def test_a_limit_learned_by_one_worker_paces_the_others() -> None:
     await other.close()
 
 
+async def test_a_429_that_comes_while_another_is_reported_is_reported_too() -> None:
+    class SlowLimiter(CountingLimiter):
+        reported = 0
+
+        async def report(self, worker: str, model: str, reports: Sequence[Report]) -> None:
+            self.reported += len(reports)
+            self.asked.set()
+            await self.arrives.wait()
+
+    limiter = SlowLimiter(RateLimit())
+    middleware = pacing(limiter, "a")
+    refuse = [asyncio.Event(), asyncio.Event()]
+
+    async def refused(number: int) -> None:
+        async def send(request: Request) -> Response:
+            await refuse[number].wait()
+            raise RateLimitError("Slow down.", status_code=429)
+
+        with pytest.raises(RateLimitError):
+            await middleware(request(), send)
+
+    calls = [asyncio.create_task(refused(number)) for number in range(2)]
+    async with asyncio.timeout(5):
+        await limiter.asked.wait()
+        limiter.asked.clear()
+        limiter.arrives.clear()
+        refuse[0].set()
+        await calls[0]
+        await limiter.asked.wait()
+        refuse[1].set()
+        await calls[1]
+        limiter.asked.clear()
+        limiter.arrives.set()
+        await limiter.asked.wait()
+    assert limiter.reported == 2
+    await middleware.close()
+
+
 async def test_a_request_cancelled_while_waiting_returns_its_reservation() -> None:
     limiter = CountingLimiter(RateLimit())  # lets only so many be in flight at first
     limiter.arrives.clear()

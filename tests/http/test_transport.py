@@ -499,6 +499,16 @@ async def test_a_post_never_becomes_a_get(
     assert len(raw.exchanges) == 1
 
 
+@pytest.mark.parametrize("status", [300, 305])
+async def test_other_statuses_with_a_location_are_not_followed(
+    raw: RawServer, raw_client: AsyncClient, status: int
+) -> None:
+    raw.answer = redirect(status, "/v1/moved")
+    with pytest.raises(APIStatusError, match=f"HTTP {status}"):
+        await raw_client.models.list()
+    assert len(raw.exchanges) == 1
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_no_key_goes_to_another_origin(
     raw: RawServer, raw_client: AsyncClient, status: int
@@ -545,6 +555,25 @@ async def test_an_answer_may_be_as_large_as_the_bound(
     raw.answer = lambda e: e.whole(body)
     response = await raw_client.with_options(middlewares=[bound]).request("GET", "/large")
     assert len(response.body) == len(body)
+
+
+async def test_an_answer_larger_than_the_bound_is_hung_up_on(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def bound(request: Request, send: Send) -> Response:
+        request.max_body = 500_000
+        return await send(request)
+
+    async def endless(exchange: Exchange) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n"
+        await exchange.send(head + b"x" * 600_000)
+
+    raw.answer = endless
+    client = raw_client.with_options(middlewares=[bound], max_retries=0)
+    async with asyncio.timeout(5):
+        with pytest.raises(APIResponseValidationError, match="larger than 500000 bytes"):
+            await client.request("GET", "/large")
+        await raw.hung_up.wait()
 
 
 async def test_an_error_object_with_status_200(

@@ -71,6 +71,13 @@ def test_silence_after_the_last_finish_reason_is_the_end() -> None:
     assert it.state is State.DONE
 
 
+def test_silence_in_place_of_the_usage_is_the_end() -> None:
+    it = receiver(include_usage=True)
+    it.receive_data(event("Hi", finish="stop"))
+    it.receive_break(APITimeoutError("silent"))
+    assert it.state is State.DONE
+
+
 def test_silence_does_not_end_a_stream_while_a_requested_choice_is_missing() -> None:
     it = receiver(n=2)
     it.receive_data(event("Hi", finish="stop"))

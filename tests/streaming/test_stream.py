@@ -632,6 +632,30 @@ async def test_silence_after_the_end_of_the_answer_does_not_keep_it_open(
         assert (await ask(raw_client).completion()).text == "a"
 
 
+@pytest.mark.parametrize(("usage", "reported"), [(None, []), ({"total_tokens": 7}, [7])])
+async def test_only_usage_that_has_arrived_is_reported(
+    raw: RawServer, raw_client: AsyncClient, usage: Any, reported: list[int]
+) -> None:
+    tokens: list[int] = []
+
+    async def counting(request: Request, send: Send) -> Response:
+        response = await send(request)
+        response.on_usage = tokens.append
+        return response
+
+    raw.answer = lambda e: e.stream(chunk("a"), {**chunk(finish="stop"), "usage": usage}, DONE)
+    assert await texts(ask(raw_client.with_options(middlewares=[counting]))) == ["a"]
+    assert tokens == reported
+
+
+async def test_a_message_that_repeats_the_text_adds_no_piece(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    whole = {"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}
+    raw.answer = lambda e: e.stream(chunk("a"), {"choices": [whole]}, DONE)
+    assert await texts(ask(raw_client)) == ["a"]
+
+
 async def test_each_event_after_the_last_finish_reason_extends_the_wait_for_done(
     raw: RawServer, raw_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
