@@ -23,6 +23,7 @@ from .http.headers import (
     check_headers,
     find_header_value,
 )
+from .http.outgoing import Prepared
 from .http.request import Response
 from .http.transport import SSL, Transport
 from .http.urls import Urls, query_values
@@ -181,9 +182,11 @@ class AsyncClient(BaseClient):
             self._headers["OpenAI-Project"] = project
         self._options["organization"], self._options["project"] = organization, project
         self._removed = change_headers(self._headers, frozenset(), defaults)
-        self._json_headers = self._headers.copy()
+        json_headers = self._headers.copy()
         if "content-type" not in self._removed:
-            self._json_headers["Content-Type"] = "application/json"
+            json_headers["Content-Type"] = "application/json"
+        self._prepared = Prepared(self._headers, self._removed, self.api_key)
+        self._json_prepared = Prepared(json_headers, self._removed, self.api_key)
         self._warn_of_plain_http()
         self._urls = Urls(self.base_url, query_values(options["default_query"]))
         retry, middlewares = options["retry"], options["middlewares"]

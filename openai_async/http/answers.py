@@ -6,18 +6,14 @@ import asyncio
 import io
 from contextlib import suppress
 
-import aiohttp
-
 from ..errors import APIConnectionError, APIError, APIResponseValidationError
 from ..wire.codec import body_or_text
 from ..wire.failures import status_error
 from ..wire.redaction import redacted, without_secret
-from .body import ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, ByteStream
+from .body import ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, Answer, ByteStream
 
 
-async def read_body(
-    answer: aiohttp.ClientResponse, limit: int, open_streams: set[ByteStream]
-) -> bytes:
+async def read_body(answer: Answer, limit: int, open_streams: set[ByteStream]) -> bytes:
     """The whole body.
 
     Raises:
@@ -45,13 +41,13 @@ async def read_body(
     return whole.getvalue()
 
 
-def _too_large(answer: aiohttp.ClientResponse, limit: int) -> APIResponseValidationError:
+def _too_large(answer: Answer, limit: int) -> APIResponseValidationError:
     msg = f"The answer from {answer.url.origin()} is larger than {limit} bytes."
     return APIResponseValidationError(msg, status_code=answer.status)
 
 
 async def read_failure(
-    answer: aiohttp.ClientResponse,
+    answer: Answer,
     open_streams: set[ByteStream],
     secret: str | None,
     *,

@@ -6,20 +6,30 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import quote, unquote_plus
 
-from multidict import CIMultiDict
 from yarl import URL
 
 from ..errors import OpenAIError
 from ..options import check_api_key
 from ..wire.redaction import SECRET_PARAMETERS, secret_of
+from .outgoing import Outgoing
 from .request import Request
 
 
-async def authorized(
-    request: Request, proxy_secrets: Iterable[str]
-) -> tuple[CIMultiDict[str], str | None]:
+async def authorized(request: Request, proxy_secrets: Iterable[str]) -> Outgoing:
     """The headers with the key, and the secrets that no error may show."""
-    headers, key = request.headers, request.api_key
+    prepared = request.prepared
+    if prepared is not None and prepared.serves(request):
+        known = prepared.known.get(request.url)
+        if known is None:
+            known = await _authorized(request, proxy_secrets)
+            if isinstance(request.api_key, str):  # a function is called for each attempt
+                prepared.keep(request.url, known)
+        return known
+    return await _authorized(request, proxy_secrets)
+
+
+async def _authorized(request: Request, proxy_secrets: Iterable[str]) -> Outgoing:
+    headers, key = request.sent_headers, request.api_key
     if "Authorization" in headers or "authorization" in request.removed:
         key = None
     elif key is not None and not isinstance(key, str):
@@ -28,7 +38,7 @@ async def authorized(
     if key:
         headers = headers.copy()
         headers["Authorization"] = f"Bearer {key}"
-    return headers, secret
+    return Outgoing(headers, request.removed, secret)
 
 
 async def _call_key_function(api_key: Callable[[], str | Awaitable[str]]) -> str:

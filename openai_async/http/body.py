@@ -10,11 +10,12 @@ import asyncio
 import copy
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeAlias
 
 import aiohttp
 
 from ..errors import APIConnectionError, APITimeoutError, OpenAIError
-from .aiohttp_internals import bytes_received
+from .aiohttp_internals import DirectAnswer, bytes_received
 from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback
 
 # An error's body is read to report what went wrong: no more of it than this many bytes...
@@ -31,12 +32,14 @@ CHECK_INTERVAL = 1.0
 # A silence or a lost connection is confirmed by a second check after this many seconds.
 RECHECK_DELAY = 0.01
 
+Answer: TypeAlias = aiohttp.ClientResponse | DirectAnswer
+
 
 class ByteStream:
     """The bytes of one response. One reader at a time.
 
     Args:
-        answer: aiohttp's response, its headers already read.
+        answer: an answer whose headers have been read.
         idle: seconds of silence after which one `read` fails; `None` for no limit.
         on_release: called once, when the request is no longer in flight; `None` if its owner
             keeps track itself.
@@ -60,7 +63,7 @@ class ByteStream:
 
     def __init__(
         self,
-        answer: aiohttp.ClientResponse,
+        answer: Answer,
         idle: float | None,
         on_release: Callable[[], None] | None,
         open_streams: set[ByteStream],

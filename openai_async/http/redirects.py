@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import aiohttp
 from yarl import URL
 
+from .body import Answer
 from .request import Request
 from .urls import as_spelled, same_origin
 
@@ -12,7 +12,7 @@ from .urls import as_spelled, same_origin
 MAX_REDIRECTS = 5
 
 
-def redirect_target(answer: aiohttp.ClientResponse, url: URL, request: Request) -> URL | None:
+def redirect_target(answer: Answer, url: URL, request: Request) -> URL | None:
     """The URL to follow from `url`, if this redirect keeps the method, the body and the origin.
 
     RFC 9110, section 15.4: only 307 and 308 keep the method. A POST that 301 or 302 would turn

@@ -22,6 +22,7 @@ from ..types.values import quoted
 from ..wire.failures import is_error, object_error
 from ..wire.redaction import redacted
 from .body import MAX_ERROR_BODY, ByteStream
+from .outgoing import Prepared
 
 _Meta: Any = without_hooks(ResponseMeta)
 
@@ -48,7 +49,7 @@ class Request:
 
     method: str
     url: URL
-    headers: CIMultiDict[str] = field(factory=CIMultiDict, repr=False)
+    _headers: CIMultiDict[str] = field(factory=CIMultiDict, repr=False, alias="headers")
     removed: frozenset[str] = frozenset()
     """Names of headers, in lower case, that neither aiohttp nor the API key may add."""
     body: bytes | None = field(default=None, repr=lambda body: f"<{len(body or b'')} bytes>")
@@ -68,6 +69,25 @@ class Request:
     """Called with an open stream, as part of the attempt: if it raises, the attempt has failed."""
     state: SendState = field(factory=SendState, repr=False)
     started: float = field(factory=time.perf_counter, repr=False)
+    prepared: Prepared | None = field(default=None, repr=False, eq=False)
+    """Where the headers come from, until somebody looks at them."""
+
+    @property
+    def headers(self) -> CIMultiDict[str]:
+        """Case-insensitive; without Authorization, which is made from `api_key`."""
+        if self.prepared is not None:  # they are shared with other requests, and may be changed now
+            self._headers = self.prepared.headers.copy()
+            self.prepared = None
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: CIMultiDict[str]) -> None:
+        self._headers, self.prepared = headers, None
+
+    @property
+    def sent_headers(self) -> CIMultiDict[str]:
+        """`headers`, for reading only: this makes no copy."""
+        return self._headers if self.prepared is None else self.prepared.headers
 
     @property
     def address(self) -> str:

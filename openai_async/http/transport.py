@@ -15,7 +15,6 @@ from ssl import SSLContext
 from typing import Any
 
 import aiohttp
-from multidict import CIMultiDict
 from yarl import URL
 
 from ..errors import (
@@ -29,12 +28,14 @@ from ..options import check_proxy
 from ..wire.redaction import (
     without_secret,
 )
-from .aiohttp_internals import reused
+from .aiohttp_internals import connection_key, exchange, nothing_replaced, open_connection, reused
 from .answers import read_body, read_failure
 from .authorization import authorized
-from .body import ByteStream
+from .body import Answer, ByteStream
 from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback
 from .deadlines import Deadline
+from .head import request_bytes
+from .outgoing import Outgoing
 from .pool import Pool, Pools
 from .proxy import Proxy
 from .redirects import MAX_REDIRECTS, redirect_target
@@ -167,10 +168,11 @@ class Transport:
 
     async def _exchange(self, pool: Pool, request: Request) -> Response:
         """Send the request, and read the whole answer, or only the headers of a stream."""
-        headers, secret = await authorized(request, self._proxy.secrets)
-        answer = await self._send(request.url, pool, request, headers)
+        outgoing = await authorized(request, self._proxy.secrets)
+        secret = outgoing.secret
+        answer = await self._send(request.url, pool, request, outgoing)
         if answer.status >= 300:
-            answer = await self._follow(answer, pool, request, headers)
+            answer = await self._follow(answer, pool, request, outgoing)
         if answer.status >= 300:
             # Not in a variable of this frame, to which its traceback refers: in that cycle, the
             # request and its stream would live until the garbage collector runs.
@@ -187,7 +189,7 @@ class Transport:
         return response
 
     async def _failure(
-        self, answer: aiohttp.ClientResponse, pool: Pool, request: Request, secret: str | None
+        self, answer: Answer, pool: Pool, request: Request, secret: str | None
     ) -> APIError:
         """The exception for an answer with a status of 300 or above."""
         failure = await read_failure(answer, pool.streams, secret, picture=request.picture)
@@ -195,12 +197,8 @@ class Transport:
         return failure
 
     async def _follow(
-        self,
-        answer: aiohttp.ClientResponse,
-        pool: Pool,
-        request: Request,
-        headers: CIMultiDict[str],
-    ) -> aiohttp.ClientResponse:
+        self, answer: Answer, pool: Pool, request: Request, outgoing: Outgoing
+    ) -> Answer:
         """Follow redirects as long as that is safe; returns the last answer."""
         url = request.url
         for _ in range(MAX_REDIRECTS):
@@ -209,44 +207,24 @@ class Transport:
                 break
             answer.release()
             url = target
-            answer = await self._send(url, pool, request, headers)
+            answer = await self._send(url, pool, request, outgoing)
         return answer
 
-    async def _send(
-        self, url: URL, pool: Pool, request: Request, headers: CIMultiDict[str]
-    ) -> aiohttp.ClientResponse:
+    async def _send(self, url: URL, pool: Pool, request: Request, outgoing: Outgoing) -> Answer:
         """Send the request to one URL and read the answer's headers.
 
         A server may close an idle connection just as a request is sent on it. The request is then
         sent again at once, as RFC 9112 (section 9.3.1) allows if no byte of an answer has arrived.
         This counts against neither `max_retries` nor the retry budget.
         """
-        body: bytes | io.BytesIO | None = request.body
         for stale in range(MAX_STALE_CONNECTIONS, -1, -1):
-            if request.body is not None and len(request.body) > MAX_SINGLE_WRITE:
-                body = io.BytesIO(request.body)
             # Checked right before sending, without an await in between: the client may have been
             # closed while this request waited for its slot or its key.
             self._pools.check_open(pool)
             reused.set(False)
             try:
-                return await pool.session.request(
-                    request.method,
-                    url,
-                    data=body,
-                    headers=headers if url.scheme == "https" else self._proxy.added_to(headers),
-                    skip_auto_headers=request.removed or None,
-                    allow_redirects=False,
-                    # A session passed by the user may have other defaults.
-                    raise_for_status=False,
-                    auto_decompress=True,
-                    timeout=_client_timeout(request.timeout.connect, pool.owned),
-                    max_line_size=MAX_HEADER,
-                    max_field_size=MAX_HEADER,
-                    proxy=self._proxy.url,
-                    proxy_headers=self._proxy.headers,
-                    ssl=self._ssl,
-                )
+                answer = await self._send_direct(url, pool, request, outgoing)
+                return answer or await self._send_by_session(url, pool, request, outgoing)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 began = not isinstance(
                     getattr(error, "message", ""), str
@@ -255,6 +233,55 @@ class Transport:
                     raise
                 drop_traceback(error)
         raise AssertionError  # the last round returns or raises
+
+    async def _send_direct(
+        self, url: URL, pool: Pool, request: Request, outgoing: Outgoing
+    ) -> Answer | None:
+        """Send on a connection that is already open; `None` if that is not possible.
+
+        Only where it is exactly what `session.request` would do, at a third of its price.
+        """
+        body = request.body
+        if (
+            not pool.direct
+            or self._proxy.url is not None
+            or (body is not None and len(body) > MAX_SINGLE_WRITE)
+            or not nothing_replaced()
+        ):
+            return None
+        head = outgoing.head(request.method, url, has_body=body is not None)
+        if head is None:
+            return None
+        connection = await open_connection(pool.session, connection_key(url, self._ssl))
+        if connection is None:
+            return None
+        return await exchange(connection, url, request_bytes(head, body), MAX_HEADER)
+
+    async def _send_by_session(
+        self, url: URL, pool: Pool, request: Request, outgoing: Outgoing
+    ) -> Answer:
+        """Send as any user of aiohttp would: connecting first, through a proxy, observed..."""
+        body: bytes | io.BytesIO | None = request.body
+        if request.body is not None and len(request.body) > MAX_SINGLE_WRITE:
+            body = io.BytesIO(request.body)
+        headers = outgoing.headers
+        return await pool.session.request(
+            request.method,
+            url,
+            data=body,
+            headers=headers if url.scheme == "https" else self._proxy.added_to(headers),
+            skip_auto_headers=request.removed or None,
+            allow_redirects=False,
+            # A session passed by the user may have other defaults.
+            raise_for_status=False,
+            auto_decompress=True,
+            timeout=_client_timeout(request.timeout.connect, pool.owned),
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
+            proxy=self._proxy.url,
+            proxy_headers=self._proxy.headers,
+            ssl=self._ssl,
+        )
 
 
 @lru_cache(maxsize=64)

@@ -16,6 +16,7 @@ from ..http.headers import (
     change_headers,
     check_headers,
 )
+from ..http.outgoing import Prepared
 from ..http.request import Request, Response
 from ..http.urls import Urls, query_values
 from ..middleware import Send
@@ -51,8 +52,8 @@ class BaseClient:
     timeout: Timeout
     max_retries: int
     _urls: Urls
-    _headers: CIMultiDict[str]
-    _json_headers: CIMultiDict[str]
+    _prepared: Prepared
+    _json_prepared: Prepared
     _removed: frozenset[str]
     _send: Send
 
@@ -122,7 +123,7 @@ class BaseClient:
         request = Request(
             method=method,
             url=self._urls.of(path),
-            headers=(self._headers if body is None else self._json_headers).copy(),
+            prepared=self._prepared if body is None else self._json_prepared,
             removed=self._removed,
             body=body,
             params=options,
