@@ -13,6 +13,7 @@ the pool, keep-alive, chunked and compressed bodies remain aiohttp's.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import time
@@ -23,7 +24,6 @@ from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -79,24 +79,39 @@ class _Connector(aiohttp.TCPConnector):
 
     def _get(self, key: Any, *args: Any) -> Any:
         try:
-            idle = self._conns.get(key)
-            if idle:
-                self._drop_unusable(idle)
+            if self._has_idle(key):
+                reused.set(True)
         except (AttributeError, TypeError, ValueError):  # `_conns` is missing or different
             _warn_once("unsolicited data on an idle connection goes unnoticed")
         # Return aiohttp's own coroutine: wrapping it in another would cost time.
         return super()._get(key, *args)
 
-    def _drop_unusable(self, idle: Any) -> None:
-        """Close unusable connections at the front; set `reused` if a usable one is left."""
+    def _has_idle(self, key: Any) -> bool:
+        """Close unusable connections at the front; returns whether a usable one is left."""
+        idle = self._conns.get(key)
         oldest_good = time.monotonic() - self._keepalive
         while idle:
             protocol, since = idle[0]
             if protocol.is_connected() and not protocol.should_close and since >= oldest_good:
-                reused.set(True)
-                break
+                return True
             idle.popleft()
             protocol.close()
+        return False
+
+    def acquire(self, key: Any) -> ResponseHandler | None:
+        """An idle connection, if there is one: `_get` without its coroutine and `Connection`."""
+        if not self._has_idle(key):
+            return None
+        idle = self._conns[key]
+        protocol, _ = idle.popleft()
+        if not idle:
+            del self._conns[key]
+        self._acquired.add(protocol)
+        return protocol
+
+    def release(self, key: Any, protocol: ResponseHandler, *, close: bool) -> None:
+        """Return a connection, to be reused if that is possible."""
+        self._release(key, protocol, should_close=close)
 
 
 # --- direct exchanges ---------------------------------------------------------------------------
@@ -136,9 +151,7 @@ def _known_shape() -> bool:
             and not any(hasattr(function, "__wrapped__") for function in own)
             and {"read_until_eof", "max_line_size", "max_field_size"} <= parameters.keys()
             and inspect.iscoroutinefunction(ResponseHandler.read)
-            and inspect.iscoroutinefunction(aiohttp.BaseConnector._get)
             and isinstance(aiohttp.ClientRequest.connection_key, property)
-            and all(hasattr(Connection, name) for name in ("protocol", "transport", "release"))
         )
     except (AttributeError, TypeError, ValueError):
         return False
@@ -149,18 +162,22 @@ def allows_direct(session: aiohttp.ClientSession) -> bool:
 
     Tracers add their hooks to every session when it is created.
     """
+    connector: Any = session.connector
     return (
-        type(session.connector) is _Connector
+        type(connector) is _Connector
         and _known_shape()
+        and isinstance(getattr(connector, "_conns", None), dict)
+        and isinstance(getattr(connector, "_acquired", None), set)
+        and hasattr(connector, "_release")
         and not session.trace_configs
         and not getattr(session, "_middlewares", ())
     )
 
 
-async def open_connection(session: aiohttp.ClientSession, key: Any) -> Connection | None:
-    """An idle connection from the pool, or `None`. Never suspends."""
+def acquire_connection(session: aiohttp.ClientSession, key: Any) -> ResponseHandler | None:
+    """An idle connection from the pool of the session, or `None`: pass it to `exchange`."""
     connector: Any = session.connector
-    found: Connection | None = await connector._get(key, [])
+    found: ResponseHandler | None = connector.acquire(key)
     return found
 
 
@@ -174,14 +191,18 @@ def connection_key(url: URL, ssl: Any) -> Any:
 class DirectAnswer:
     """The answer to a direct exchange: what we use of an `aiohttp.ClientResponse`."""
 
-    __slots__ = ("connection", "content", "headers", "status", "url")
+    __slots__ = ("_connector", "_key", "_protocol", "content", "headers", "status", "url")
 
-    def __init__(self, url: URL, connection: Connection, message: Any, content: Any) -> None:
+    def __init__(
+        self, url: URL, connector: _Connector, key: Any, protocol: Any, message: Any, content: Any
+    ) -> None:
         self.url = url
         self.status: int = message.code
         self.headers: CIMultiDictProxy[str] = message.headers
         self.content: aiohttp.StreamReader = content
-        self.connection: Connection | None = connection
+        self._connector = connector
+        self._key = key
+        self._protocol = protocol
         if content.is_eof():
             self._release_connection()
         else:
@@ -190,7 +211,13 @@ class DirectAnswer:
     @property
     def closed(self) -> bool:
         """Whether the connection has been released or closed."""
-        return self.connection is None
+        return self._protocol is None
+
+    @property
+    def connection(self) -> ResponseHandler | None:
+        """What has the connection's `transport`; `None` if it has been released or closed."""
+        protocol: ResponseHandler | None = self._protocol
+        return protocol
 
     def release(self) -> None:
         """Return the connection to the pool, or close it if the body has not been read."""
@@ -200,33 +227,32 @@ class DirectAnswer:
     def close(self) -> None:
         """Close the connection; a waiting read fails."""
         self._end_reading()
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None
+        self._release_connection(close=True)
 
-    def _release_connection(self) -> None:
-        connection, self.connection = self.connection, None
-        if connection is None:
-            return
-        protocol = connection.protocol
-        # The server has answered before it read all of the body. aiohttp closes such a connection.
-        if protocol is not None and protocol.writing_paused:
-            connection.close()
-        else:
-            connection.release()
+    def _release_connection(self, *, close: bool = False) -> None:
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            # A server may answer before it has read all of the body. aiohttp closes that, too.
+            self._connector.release(self._key, protocol, close=close or protocol.writing_paused)
 
     def _end_reading(self) -> None:
         if self.content.exception() is None:
             self.content.set_exception(aiohttp.ClientConnectionError("Connection closed"))
 
+    def __del__(self) -> None:
+        if self._protocol is not None and not self._connector._loop.is_closed():
+            self._release_connection(close=True)
 
-async def exchange(connection: Connection, url: URL, data: bytes, max_header: int) -> DirectAnswer:
-    """Write a request, and read the headers of its answer.
+
+async def exchange(
+    session: aiohttp.ClientSession, key: Any, protocol: Any, url: URL, data: bytes, max_header: int
+) -> DirectAnswer:
+    """Write a request on an acquired connection, and read the headers of the answer.
 
     Raises:
         WIRE_ERRORS: the connection has failed; it is closed.
     """
-    protocol: Any = connection.protocol
+    connector: Any = session.connector
     try:
         protocol.set_response_params(
             read_until_eof=True, max_line_size=max_header, max_field_size=max_header
@@ -236,9 +262,58 @@ async def exchange(connection: Connection, url: URL, data: bytes, max_header: in
         while 100 <= message.code < 200 and message.code != 101:  # as `ClientResponse.start` does
             message, content = await protocol.read()
     except BaseException:
-        connection.close()
+        connector.release(key, protocol, close=True)
         raise
-    return DirectAnswer(url, connection, message, content)
+    return DirectAnswer(url, connector, key, protocol, message, content)
+
+
+# --- reading bodies -----------------------------------------------------------------------------
+
+_READER_SLOTS = {
+    *("_buffer", "_buffer_offset", "_cursor", "_eof", "_exception", "_http_chunk_splits"),
+    *("_protocol", "_size", "_waiter"),
+}
+_READER_IS_KNOWN = set(getattr(aiohttp.StreamReader, "__slots__", ())) >= _READER_SLOTS
+
+
+def take_buffered(content: Any) -> bytes:
+    """`content.read_nowait()`: all bytes that have arrived, b"" at the end.
+
+    aiohttp resumes the transport and enters the parser again after each HTTP chunk that it takes
+    from its buffer, which servers send for each event of a stream: 2 us for every one of them.
+    """
+    if not _READER_IS_KNOWN or type(content) is not aiohttp.StreamReader or content._buffer_offset:
+        data: bytes = content.read_nowait()
+        return data
+    if content._exception is not None:
+        raise content._exception
+    buffer = content._buffer
+    data = buffer[0] if len(buffer) == 1 else b"".join(buffer)
+    buffer.clear()
+    content._size = 0
+    content._cursor += len(data)
+    if content._http_chunk_splits:
+        content._http_chunk_splits.clear()
+    if content._protocol._reading_paused:
+        content._protocol.resume_reading()
+    return data
+
+
+async def read_any(content: Any, loop: asyncio.AbstractEventLoop) -> bytes:
+    """`content.readany()`: the bytes that have arrived, or the next; b"" at the end."""
+    if not _READER_IS_KNOWN or type(content) is not aiohttp.StreamReader:
+        data: bytes = await content.readany()
+        return data
+    while not content._buffer and not content._eof and content._exception is None:
+        if not content._protocol.connected:
+            msg = "Connection closed."
+            raise RuntimeError(msg)
+        waiter = content._waiter = loop.create_future()
+        try:
+            await waiter
+        finally:
+            content._waiter = None
+    return take_buffered(content)
 
 
 def bytes_received(content: aiohttp.StreamReader) -> int:

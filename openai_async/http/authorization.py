@@ -15,17 +15,20 @@ from .outgoing import Outgoing
 from .request import Request
 
 
+def known_outgoing(request: Request) -> Outgoing | None:
+    """The headers, if an earlier request of the client has sent the same."""
+    prepared = request.prepared
+    return prepared.known.get(request.url) if prepared and prepared.serves(request) else None
+
+
 async def authorized(request: Request, proxy_secrets: Iterable[str]) -> Outgoing:
     """The headers with the key, and the secrets that no error may show."""
     prepared = request.prepared
-    if prepared is not None and prepared.serves(request):
-        known = prepared.known.get(request.url)
-        if known is None:
-            known = await _authorized(request, proxy_secrets)
-            if isinstance(request.api_key, str):  # a function is called for each attempt
-                prepared.keep(request.url, known)
-        return known
-    return await _authorized(request, proxy_secrets)
+    outgoing = await _authorized(request, proxy_secrets)
+    # A function that returns the key is called for each attempt.
+    if prepared is not None and prepared.serves(request) and isinstance(request.api_key, str):
+        prepared.keep(request.url, outgoing)
+    return outgoing
 
 
 async def _authorized(request: Request, proxy_secrets: Iterable[str]) -> Outgoing:

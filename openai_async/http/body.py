@@ -15,7 +15,7 @@ from typing import TypeAlias
 import aiohttp
 
 from ..errors import APIConnectionError, APITimeoutError, OpenAIError
-from .aiohttp_internals import DirectAnswer, bytes_received
+from .aiohttp_internals import DirectAnswer, bytes_received, read_any
 from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback
 
 # An error's body is read to report what went wrong: no more of it than this many bytes...
@@ -106,7 +106,7 @@ class ByteStream:
         if self._timer is None:
             self._timer = self._loop.call_later(self._until_next_check(0.0), self._check)
         try:
-            data = await content.readany()
+            data = await read_any(content, self._loop)
         except WIRE_ERRORS as error:
             reason = self._close_reason
             self.abort()
@@ -141,7 +141,7 @@ class ByteStream:
         if not content.at_eof():
             try:
                 async with asyncio.timeout(DRAIN_TIMEOUT):
-                    while await content.readany():
+                    while await read_any(content, self._loop):
                         pass
             except TimeoutError:
                 pass  # release() goes on waiting

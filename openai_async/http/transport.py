@@ -28,9 +28,15 @@ from ..options import check_proxy
 from ..wire.redaction import (
     without_secret,
 )
-from .aiohttp_internals import connection_key, exchange, nothing_replaced, open_connection, reused
+from .aiohttp_internals import (
+    acquire_connection,
+    connection_key,
+    exchange,
+    nothing_replaced,
+    reused,
+)
 from .answers import read_body, read_failure
-from .authorization import authorized
+from .authorization import authorized, known_outgoing
 from .body import Answer, ByteStream
 from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback
 from .deadlines import Deadline
@@ -168,7 +174,7 @@ class Transport:
 
     async def _exchange(self, pool: Pool, request: Request) -> Response:
         """Send the request, and read the whole answer, or only the headers of a stream."""
-        outgoing = await authorized(request, self._proxy.secrets)
+        outgoing = known_outgoing(request) or await authorized(request, self._proxy.secrets)
         secret = outgoing.secret
         answer = await self._send(request.url, pool, request, outgoing)
         if answer.status >= 300:
@@ -217,29 +223,36 @@ class Transport:
         sent again at once, as RFC 9112 (section 9.3.1) allows if no byte of an answer has arrived.
         This counts against neither `max_retries` nor the retry budget.
         """
+        head = self._direct_head(url, pool, request, outgoing)
         for stale in range(MAX_STALE_CONNECTIONS, -1, -1):
             # Checked right before sending, without an await in between: the client may have been
             # closed while this request waited for its slot or its key.
             self._pools.check_open(pool)
-            reused.set(False)
+            direct = False
             try:
-                answer = await self._send_direct(url, pool, request, outgoing)
-                return answer or await self._send_by_session(url, pool, request, outgoing)
+                if head is not None:
+                    key = connection_key(url, self._ssl)
+                    if (connection := acquire_connection(pool.session, key)) is not None:
+                        direct = True
+                        data = request_bytes(head, request.body)
+                        return await exchange(pool.session, key, connection, url, data, MAX_HEADER)
+                reused.set(False)
+                return await self._send_by_session(url, pool, request, outgoing)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 began = not isinstance(
                     getattr(error, "message", ""), str
                 )  # part of a header arrived
-                if not stale or began or not reused.get():
+                if not stale or began or not (direct or reused.get()):
                     raise
                 drop_traceback(error)
         raise AssertionError  # the last round returns or raises
 
-    async def _send_direct(
+    def _direct_head(
         self, url: URL, pool: Pool, request: Request, outgoing: Outgoing
-    ) -> Answer | None:
-        """Send on a connection that is already open; `None` if that is not possible.
+    ) -> bytes | None:
+        """The head for a direct exchange; `None` if the request has to go through the session.
 
-        Only where it is exactly what `session.request` would do, at a third of its price.
+        It is direct only where that is exactly what `session.request` would do.
         """
         body = request.body
         if (
@@ -249,13 +262,7 @@ class Transport:
             or not nothing_replaced()
         ):
             return None
-        head = outgoing.head(request.method, url, has_body=body is not None)
-        if head is None:
-            return None
-        connection = await open_connection(pool.session, connection_key(url, self._ssl))
-        if connection is None:
-            return None
-        return await exchange(connection, url, request_bytes(head, body), MAX_HEADER)
+        return outgoing.head(request.method, url, has_body=body is not None)
 
     async def _send_by_session(
         self, url: URL, pool: Pool, request: Request, outgoing: Outgoing

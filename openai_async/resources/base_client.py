@@ -120,10 +120,12 @@ class BaseClient:
     ) -> Request:
         if body is None and (extra_body := options.get("extra_body")) is not None:
             body = json_body({}, extra_body)
+        prepared = self._prepared if body is None else self._json_prepared
         request = Request(
             method=method,
             url=self._urls.of(path),
-            prepared=self._prepared if body is None else self._json_prepared,
+            headers=prepared.headers,
+            prepared=prepared,
             removed=self._removed,
             body=body,
             params=options,

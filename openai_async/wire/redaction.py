@@ -69,7 +69,10 @@ def without_secret(headers: Mapping[str, str], secret: str | None) -> Mapping[st
     if secret is None or len(secret) < MIN_SECRET:
         return headers
     values = "\n".join(headers.values())
-    if not any(key in values for key in secret.split("\n")):
+    for key in secret.split("\n"):
+        if key in values:
+            break
+    else:
         return headers
     return CIMultiDictProxy(CIMultiDict((k, redacted(v, secret)) for k, v in headers.items()))
 
