@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .options import RateLimit, RetryPolicy, Timeout
     from .streaming.base import AsyncStream
     from .streaming.chat import ChatCompletionStream
+    from .streaming.raw import ResponseStream
     from .vision import image_part
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "RateLimitError",
     "Request",
     "Response",
+    "ResponseStream",
     "RetryPolicy",
     "Send",
     "StreamInterruptedError",
@@ -105,6 +107,7 @@ _MODULES = {
     "options": ("RateLimit", "RetryPolicy", "Timeout"),
     "http.request": ("Request", "Response"),
     "streaming.base": ("AsyncStream",),
+    "streaming.raw": ("ResponseStream",),
     "vision": ("image_part",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

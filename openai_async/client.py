@@ -24,18 +24,14 @@ from .http.headers import (
     find_header_value,
 )
 from .http.outgoing import Prepared
-from .http.request import Response
 from .http.transport import SSL, Transport
 from .http.urls import Urls, query_values
-from .jsontext import dumps
 from .middleware import Middleware, chain
 from .middleware.accounts import Account, ByAccount, account_of
 from .middleware.retry import Retry
 from .options import (
-    REQUEST_OPTIONS,
     APIKey,
     RateLimit,
-    RequestOptions,
     RetryPolicy,
     Timeout,
     check_retries,
@@ -43,10 +39,10 @@ from .options import (
     find_base_url,
     is_loopback,
 )
-from .resources.base_client import USER_AGENT, BaseClient
+from .resources.base_client import USER_AGENT
 from .resources.chat import Chat
 from .resources.endpoint import check_known
-from .resources.params import json_body
+from .resources.raw import RawRequests
 from .types.base import APIResponse
 from .wire.redaction import (
     MIN_SECRET,
@@ -81,7 +77,7 @@ class ClientOptions(TypedDict, total=False):
 _CHANGEABLE = frozenset(ClientOptions.__annotations__)
 
 
-class AsyncClient(BaseClient):
+class AsyncClient(RawRequests):
     """The OpenAI API, or any server that speaks it.
 
     Creating a client does no I/O and needs no running event loop, so it can be a module-level
@@ -285,45 +281,6 @@ class AsyncClient(BaseClient):
         from .resources.images import Images
 
         return Images(self)
-
-    async def request(
-        self, method: str, path: str, *, json: object = None, **options: Unpack[RequestOptions]
-    ) -> Response:
-        """Send any request: for endpoints that have no method here.
-
-        Args:
-            method: an HTTP method.
-            path: relative to the base URL, such as "/embeddings"; it may include a query.
-            json: the body; `None` for a request without one.
-
-        Returns:
-            A `Response`: `.status .headers .json() .json_object() .text() .body .meta`.
-
-        Raises:
-            APIError: as for every call; failures are retried in the same way too.
-
-        Example::
-
-            response = await client.request(
-                "POST", "/embeddings", json={"model": "text-embedding-3-small", "input": "Hi"}
-            )
-            vector = response.json()["data"][0]["embedding"]
-        """
-        check_known("request", options, REQUEST_OPTIONS)
-        if not isinstance(method, str) or not method.isalpha() or not method.isascii():
-            msg = f'method is {method!r}: pass one like "GET" or "POST".'
-            raise InvalidArgumentError(msg)
-        body = None
-        if json is not None and (extra_body := options.get("extra_body")) is not None:
-            if not isinstance(json, Mapping):
-                msg = "extra_body can only be merged into a JSON object."
-                raise InvalidArgumentError(msg)
-            body = json_body(json, extra_body)
-        elif json is not None:
-            body = dumps(json)
-        request = self._request(method.upper(), path, body, options)
-        request.params = json if isinstance(json, Mapping) else None
-        return await self._send(request)
 
     async def close(self) -> None:
         """Close the connections. Calls in flight or waiting fail; closing twice is fine."""

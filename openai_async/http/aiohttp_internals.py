@@ -308,6 +308,9 @@ async def read_any(content: Any, loop: asyncio.AbstractEventLoop) -> bytes:
         if not content._protocol.connected:
             msg = "Connection closed."
             raise RuntimeError(msg)
+        if content._waiter is not None:
+            msg = "Another task is reading this body."
+            raise RuntimeError(msg)
         waiter = content._waiter = loop.create_future()
         try:
             await waiter

@@ -18,20 +18,13 @@ from .request import Request
 def known_outgoing(request: Request) -> Outgoing | None:
     """The headers, if an earlier request of the client has sent the same."""
     prepared = request.prepared
-    return prepared.known.get(request.url) if prepared and prepared.serves(request) else None
+    if prepared is None or not prepared.serves(request.api_key, request.removed):
+        return None
+    return prepared.known.get(request.url)
 
 
 async def authorized(request: Request, proxy_secrets: Iterable[str]) -> Outgoing:
     """The headers with the key, and the secrets that no error may show."""
-    prepared = request.prepared
-    outgoing = await _authorized(request, proxy_secrets)
-    # A function that returns the key is called for each attempt.
-    if prepared is not None and prepared.serves(request) and isinstance(request.api_key, str):
-        prepared.keep(request.url, outgoing)
-    return outgoing
-
-
-async def _authorized(request: Request, proxy_secrets: Iterable[str]) -> Outgoing:
     headers, key = request.sent_headers, request.api_key
     if "Authorization" in headers or "authorization" in request.removed:
         key = None
@@ -41,7 +34,16 @@ async def _authorized(request: Request, proxy_secrets: Iterable[str]) -> Outgoin
     if key:
         headers = headers.copy()
         headers["Authorization"] = f"Bearer {key}"
-    return Outgoing(headers, request.removed, secret)
+    outgoing = Outgoing(headers, request.removed, secret)
+    prepared = request.prepared
+    # A function that returns the key is called for each attempt.
+    if (
+        prepared is not None
+        and prepared.serves(request.api_key, request.removed)
+        and not callable(request.api_key)
+    ):
+        prepared.keep(request.url, outgoing)
+    return outgoing
 
 
 async def _call_key_function(api_key: Callable[[], str | Awaitable[str]]) -> str:

@@ -6,17 +6,12 @@ written as bytes once for each URL, which is a quarter of the CPU time of a requ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from multidict import CIMultiDict
 from yarl import URL
 
+from ..options import APIKey
 from .head import request_head
 from .urls import MAX_URLS
-
-if TYPE_CHECKING:
-    from ..options import APIKey
-    from .request import Request
 
 
 class Outgoing:
@@ -67,9 +62,9 @@ class Prepared:
         self._api_key = api_key
         self.known: dict[URL, Outgoing] = {}
 
-    def serves(self, request: Request) -> bool:
-        """Whether the request still has the key and the removed headers it was made with."""
-        return request.api_key is self._api_key and request.removed is self._removed
+    def serves(self, api_key: APIKey | None, removed: frozenset[str]) -> bool:
+        """Whether a request still has the key and the removed headers that it was made with."""
+        return api_key is self._api_key and removed is self._removed
 
     def keep(self, url: URL, outgoing: Outgoing) -> None:
         """For the next request to this URL."""

@@ -27,7 +27,7 @@ from ..options import (
     Timeout,
     check_retries,
 )
-from ..streaming.base import Connect
+from ..streaming.raw import Connect
 from ..wire.codec import parse
 from .endpoint import Endpoint, R
 from .params import json_body
@@ -88,8 +88,13 @@ class BaseClient:
     ) -> Connect:
         """The function that a stream calls to open its response."""
 
+        return self._opening(lambda: self._request(endpoint.method, endpoint.path, body, params))
+
+    def _opening(self, build: Callable[[], Request]) -> Connect:
+        """The function that opens the answer to the request that `build` returns."""
+
         async def connect(on_open: Callable[[Response], Awaitable[None]]) -> Response:
-            request = self._request(endpoint.method, endpoint.path, body, params)
+            request = build()
             request.stream = True
             request.on_open = on_open
             return await self._send(request)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import suppress
 from enum import Enum
 from typing import Any, Generic, Self, TypeVar
@@ -28,14 +28,12 @@ from ..types.structuring import structurer
 from ..types.values import MalformedError
 from ..wire.codec import misread
 from .answer import Answer
+from .raw import Connect
 from .reader import Reader
 from .receiver import Receiver
 from .receiver import State as Received
 
 Event = TypeVar("Event", bound=APIObject)
-
-Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
-"""Sends the request; calls back with the open response of each attempt."""
 
 # How many seconds to keep reading a stream that has all its finish_reasons, if the server neither
 # sends [DONE] nor ends the response.

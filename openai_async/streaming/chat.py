@@ -13,7 +13,8 @@ from ..wire.assembly import Assembly
 from ..wire.codec import unreadable
 from ..wire.merging import index_of
 from .answer import Answer
-from .base import AsyncStream, Connect
+from .base import AsyncStream
+from .raw import Connect
 from .reader import Reader
 
 

@@ -11,7 +11,8 @@ from ..types.images import (
     ImageGenStreamEvent,
 )
 from .answer import Answer
-from .base import AsyncStream, Connect
+from .base import AsyncStream
+from .raw import Connect
 
 
 class ImageAnswer(Answer):

@@ -142,7 +142,14 @@ def _proxies() -> Iterator[Fault]:
 def _broken() -> Iterator[Fault]:
     head = OK + b"Content-Type: application/json\r\nX-"
     for name, leave in (("reset", reset), ("closed", close)):
-        yield row(f"{name} before the header", "connections", raw(b"", leave), requests=1, **LOST)
+        yield row(
+            f"{name} before the header",
+            "connections",
+            raw(b"", leave),
+            requests=1,
+            resent=1,
+            **LOST,
+        )
         yield row(f"{name} inside the status line", "connections", raw(OK[:9], leave), **LOST)
         yield row(f"{name} inside the header", "connections", raw(head, leave), **LOST)
         yield row(

@@ -54,6 +54,7 @@ class Fault:
         requests, connections: how many the server must have seen.
         least: seconds the call must have lasted at least; `within`: at most.
         client: options of the client that are not the usual ones.
+        resent: how many more if the connection was open, so that it may have been closed as idle.
         recovers: whether the client is asked for one more answer, a good one, at the end.
     """
 
@@ -70,6 +71,7 @@ class Fault:
     match: str = ""
     partial: str | None = None
     requests: int | None = None
+    resent: int = 0
     connections: int | None = None
     least: float = 0
     within: float = 1.1
@@ -78,6 +80,11 @@ class Fault:
     client: Options = _no_options
     server: type[RawServer] = RawServer
     recovers: bool = True
+
+    @property
+    def connects(self) -> bool:
+        """Whether the client can connect, so that it may have an open connection before."""
+        return self.recovers
 
 
 def row(name: str, group: Group, *does: Answer, **rest: Any) -> Fault:

@@ -166,12 +166,26 @@ def calls(fault: Fault) -> tuple[str, ...]:
 # --- the tests ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=[f"{fault.group}-{fault.name}" for fault in FAULTS])
-async def test_fault(fault: Fault, record_property: Callable[[str, object], None]) -> None:
-    """One row, with all its calls at once: each has a server and a client of its own."""
+CASES = [(fault, is_open) for fault in FAULTS for is_open in (False, True)[: 1 + fault.connects]]
+
+
+def named(case: tuple[Fault, bool]) -> str:
+    fault, is_open = case
+    return f"{fault.group}-{fault.name}{', open connection' if is_open else ''}"
+
+
+@pytest.mark.parametrize(("fault", "is_open"), CASES, ids=map(named, CASES))
+async def test_fault(
+    fault: Fault, is_open: bool, record_property: Callable[[str, object], None]
+) -> None:
+    """One row, with all its calls at once: each has a server and a client of its own.
+
+    On a new connection, or on one that is already open: then the request does not go through
+    `ClientSession.request`.
+    """
     before = asyncio.all_tasks()
     with no_complaints():
-        outcomes = await all_held(fault)
+        outcomes = await all_held(fault, is_open)
         async with asyncio.timeout(1):
             while left := asyncio.all_tasks() - before:
                 await asyncio.wait(left, timeout=0.05)
@@ -181,12 +195,12 @@ async def test_fault(fault: Fault, record_property: Callable[[str, object], None
     assert not failed, "\n".join(failed)
 
 
-async def all_held(fault: Fault) -> list[str]:
+async def all_held(fault: Fault, is_open: bool) -> list[str]:
     """For each call of a row: what failed, or ""."""
 
     async def one(call: str) -> str:
         try:
-            await hold(fault, call)
+            await hold(fault, call, is_open)
         except (AssertionError, TimeoutError) as error:
             return f"{fault.group}: {fault.name} ({call}): {str(error) or repr(error)}"
         return ""
@@ -197,18 +211,22 @@ async def all_held(fault: Fault) -> list[str]:
 # --- what a row must hold -----------------------------------------------------------------------
 
 
-async def hold(fault: Fault, call: str) -> None:
+async def hold(fault: Fault, call: str, is_open: bool) -> None:
     """One row with one call, on a server and a client of its own."""
     async with fault.server() as server:
-        server.answer = lambda e: fault.does[min(len(server.exchanges), len(fault.does)) - 1](e)
         options = {"base_url": server.url, "timeout": fault.timeout, "max_retries": fault.retries}
         client = AsyncClient(api_key=KEY, **{**options, **fault.client(server)})
         async with client:
+            if is_open:
+                server.answer = good
+                await plain_chat(client)
+                server.exchanges.clear()
+            server.answer = lambda e: fault.does[min(len(server.exchanges), len(fault.does)) - 1](e)
             for _ in range(fault.times - 1):
                 await check_call(evolve(fault, plain="hi", stream="hi"), call, client)
                 await asyncio.sleep(fault.pause)
             await check_call(fault, call, client)
-            check_counts(fault, server)
+            check_counts(fault, server, resent=fault.resent if is_open else 0)
             if call in LEAVING:
                 async with asyncio.timeout(1):
                     await server.hung_up.wait()
@@ -258,9 +276,10 @@ def check_error(fault: Fault, error: Exception) -> None:
         assert (error.partial.text or "") == fault.partial
 
 
-def check_counts(fault: Fault, server: RawServer) -> None:
+def check_counts(fault: Fault, server: RawServer, resent: int) -> None:
     if fault.requests is not None:
-        assert len(server.exchanges) == fault.requests, f"{len(server.exchanges)} requests"
+        expected = fault.requests + resent
+        assert len(server.exchanges) == expected, f"{len(server.exchanges)} requests"
     if fault.connections is not None:
         assert server.connections == fault.connections, f"{server.connections} connections"
 

@@ -1,0 +1,106 @@
+"""An open answer as bytes, for relays, adapters and endpoints that are not chat completions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Self
+
+from ..errors import OpenAIError
+from ..http.body import ByteStream
+from ..http.request import Response
+from ..types.base import ResponseMeta
+
+Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
+"""Sends the request; calls back with the open response of each attempt."""
+
+
+class ResponseStream:
+    """The bytes of an answer as they arrive; see `AsyncClient.stream`.
+
+    Entering it sends the request and waits for the first bytes: failures until then are retried as
+    for any other call. Leaving it before the end closes the connection at once; after the end, the
+    connection is back in the pool. A slow reader holds the server back.
+
+    Raises (when entered, and when read):
+        APITimeoutError: the answer did not begin in time, or was silent for `Timeout(idle=...)`.
+        APIConnectionError: the connection failed.
+        APIStatusError: the status is 300 or above (when entered).
+    """
+
+    __slots__ = ("_body", "_connect", "_first", "_meta")
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect: Connect | None = connect  # until it has been entered
+        self._body: ByteStream | None = None
+        self._first: bytes | None = None
+        self._meta: ResponseMeta | None = None
+
+    async def __aenter__(self) -> Self:
+        connect, self._connect = self._connect, None
+        if connect is None:
+            msg = "This answer has been opened before: call client.stream(...) again."
+            raise OpenAIError(msg)
+        try:
+            response = await connect(self._begin)
+        except BaseException:
+            self._close()
+            raise
+        if self._body is None:
+            msg = "A middleware returned a response without sending the request of this stream."
+            raise OpenAIError(msg)
+        self._meta = response.meta
+        return self
+
+    async def _begin(self, response: Response) -> None:
+        """Read the first bytes; part of the attempt, so that a failure is retried."""
+        self._close()  # a middleware sends again
+        assert response.stream is not None
+        self._body = response.stream
+        self._first = await self._body.read()
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The bytes that have arrived since the last call, or the next to arrive; never empty."""
+        if self.meta and self._body is None:
+            raise StopAsyncIteration
+        assert self._body is not None
+        data, self._first = self._first, None
+        if data is None:
+            data = await self._body.read()
+        if not data:
+            self._body.release()
+            self._body = None
+            raise StopAsyncIteration
+        return data
+
+    async def read(self) -> bytes:
+        """The rest of the body."""
+        return b"".join([data async for data in self])
+
+    @property
+    def meta(self) -> ResponseMeta:
+        """Request id, status, headers, attempts, elapsed seconds, rate limits."""
+        if self._meta is None:
+            msg = "The answer is not open yet: use `async with client.stream(...) as response`."
+            raise OpenAIError(msg)
+        return self._meta
+
+    @property
+    def status(self) -> int:
+        """The HTTP status: 200 to 299."""
+        return self.meta.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The response's headers (case-insensitive)."""
+        return self.meta.headers
+
+    def _close(self) -> None:
+        body, self._body, self._first = self._body, None, None
+        if body is not None:
+            body.abort()
