@@ -24,6 +24,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_parser import RawResponseMessage
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -98,15 +99,26 @@ class _Connector(aiohttp.TCPConnector):
             protocol.close()
         return False
 
-    def acquire(self, key: Any) -> ResponseHandler | None:
-        """An idle connection, if there is one: `_get` without its coroutine and `Connection`."""
-        if not self._has_idle(key):
+    def acquire(self, key: Any, max_header: int) -> ResponseHandler | None:
+        """An idle connection, ready for a request: `_get` without its coroutine and `Connection`.
+
+        `None` if there is none, or if this aiohttp is different.
+        """
+        try:
+            if not self._has_idle(key):
+                return None
+            idle = self._conns[key]
+            protocol = idle[0][0]
+            # What aiohttp passes, too; `read_until_eof`: a body without a length ends with it.
+            protocol.set_response_params(
+                read_until_eof=True, max_line_size=max_header, max_field_size=max_header
+            )
+            self._acquired.add(protocol)
+        except (AttributeError, TypeError, ValueError):
             return None
-        idle = self._conns[key]
-        protocol, _ = idle.popleft()
+        idle.popleft()
         if not idle:
             del self._conns[key]
-        self._acquired.add(protocol)
         return protocol
 
     def release(self, key: Any, protocol: ResponseHandler, *, close: bool) -> None:
@@ -151,6 +163,8 @@ def _known_shape() -> bool:
             and not any(hasattr(function, "__wrapped__") for function in own)
             and {"read_until_eof", "max_line_size", "max_field_size"} <= parameters.keys()
             and inspect.iscoroutinefunction(ResponseHandler.read)
+            and inspect.isdatadescriptor(RawResponseMessage.code)
+            and inspect.isdatadescriptor(RawResponseMessage.headers)
             and isinstance(aiohttp.ClientRequest.connection_key, property)
         )
     except (AttributeError, TypeError, ValueError):
@@ -174,10 +188,10 @@ def allows_direct(session: aiohttp.ClientSession) -> bool:
     )
 
 
-def acquire_connection(session: aiohttp.ClientSession, key: Any) -> ResponseHandler | None:
+def acquire(session: aiohttp.ClientSession, key: Any, max_header: int) -> ResponseHandler | None:
     """An idle connection from the pool of the session, or `None`: pass it to `exchange`."""
     connector: Any = session.connector
-    found: ResponseHandler | None = connector.acquire(key)
+    found: ResponseHandler | None = connector.acquire(key, max_header)
     return found
 
 
@@ -245,7 +259,7 @@ class DirectAnswer:
 
 
 async def exchange(
-    session: aiohttp.ClientSession, key: Any, protocol: Any, url: URL, data: bytes, max_header: int
+    session: aiohttp.ClientSession, key: Any, protocol: Any, url: URL, data: bytes
 ) -> DirectAnswer:
     """Write a request on an acquired connection, and read the headers of the answer.
 
@@ -254,9 +268,6 @@ async def exchange(
     """
     connector: Any = session.connector
     try:
-        protocol.set_response_params(
-            read_until_eof=True, max_line_size=max_header, max_field_size=max_header
-        )
         protocol.transport.write(data)
         message, content = await protocol.read()
         while 100 <= message.code < 200 and message.code != 101:  # as `ClientResponse.start` does

@@ -29,7 +29,7 @@ from ..wire.redaction import (
     without_secret,
 )
 from .aiohttp_internals import (
-    acquire_connection,
+    acquire,
     connection_key,
     exchange,
     nothing_replaced,
@@ -224,25 +224,24 @@ class Transport:
         This counts against neither `max_retries` nor the retry budget.
         """
         head = self._direct_head(url, pool, request, outgoing)
+        key = None if head is None else connection_key(url, self._ssl)
         for stale in range(MAX_STALE_CONNECTIONS, -1, -1):
             # Checked right before sending, without an await in between: the client may have been
             # closed while this request waited for its slot or its key.
             self._pools.check_open(pool)
-            direct = False
+            reused.set(False)
             try:
-                if head is not None:
-                    key = connection_key(url, self._ssl)
-                    if (connection := acquire_connection(pool.session, key)) is not None:
-                        direct = True
-                        data = request_bytes(head, request.body)
-                        return await exchange(pool.session, key, connection, url, data, MAX_HEADER)
-                reused.set(False)
+                taken = None if head is None else acquire(pool.session, key, MAX_HEADER)
+                if head is not None and taken is not None:
+                    reused.set(True)
+                    data = request_bytes(head, request.body)
+                    return await exchange(pool.session, key, taken, url, data)
                 return await self._send_by_session(url, pool, request, outgoing)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 began = not isinstance(
                     getattr(error, "message", ""), str
                 )  # part of a header arrived
-                if not stale or began or not (direct or reused.get()):
+                if not stale or began or not reused.get():
                     raise
                 drop_traceback(error)
         raise AssertionError  # the last round returns or raises

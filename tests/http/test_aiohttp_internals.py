@@ -15,24 +15,19 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
-from multidict import CIMultiDict
 
 from openai_async import APIConnectionError, AsyncClient
 from openai_async.http.aiohttp_internals import (
     ParserError,
-    _ClientRequest,
     _Connector,
     _warn_once,
     bytes_received,
-    json_payload,
     open_session,
 )
 
 from ..raw_server import Exchange, RawServer
 
 pytestmark = pytest.mark.virtual_time
-
-JSON = {"Content-Type": "application/json", "Authorization": "Bearer sk-1", "X-Two": "2"}
 
 
 async def ok(exchange: Exchange) -> None:
@@ -42,91 +37,9 @@ async def ok(exchange: Exchange) -> None:
 @pytest.fixture(autouse=True)
 def nothing_known() -> Iterator[None]:
     """Each test finds out for itself what this aiohttp has."""
-    for found in (_warn_once, json_payload):
-        found.cache_clear()
+    _warn_once.cache_clear()
     yield
-    for found in (_warn_once, json_payload):
-        found.cache_clear()
-
-
-# --- requests ---
-
-
-@pytest.mark.parametrize(
-    ("method", "headers", "body"),
-    [
-        ("POST", CIMultiDict(JSON), b'{"model": "m"}'),
-        ("POST", CIMultiDict(JSON), b""),
-        ("POST", CIMultiDict({**JSON, "Host": "example.org"}), b"{}"),
-        ("POST", CIMultiDict([*JSON.items(), ("X-Two", "3")]), b"{}"),
-        ("POST", CIMultiDict({"Accept": "text/plain"}), b"no content type"),
-        ("POST", JSON, b"a plain dict of headers"),
-        ("POST", CIMultiDict(JSON), None),
-        ("GET", CIMultiDict({"Accept": "application/json"}), None),
-        ("DELETE", None, None),
-    ],
-)
-async def test_requests_are_those_of_aiohttps_own_class(
-    raw: RawServer, method: str, headers: Any, body: bytes | None
-) -> None:
-    raw.answer = ok
-    for request_class in (aiohttp.ClientRequest, _ClientRequest):
-        async with (
-            aiohttp.ClientSession(request_class=request_class) as session,
-            session.request(method, f"http://127.0.0.1:{raw.port}/v1", headers=headers, data=body),
-        ):
-            pass
-    theirs, ours = raw.exchanges
-    assert sorted(ours.head.split("\r\n")) == sorted(theirs.head.split("\r\n"))
-    assert ours.head.split("\r\n")[:2] == theirs.head.split("\r\n")[:2]
-    assert ours.body == theirs.body
-
-
-async def test_aiohttp_still_asks_what_is_overridden(
-    raw: RawServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Renamed in aiohttp, they would be dead code: the wire would be the same, at the old price."""
-    raw.answer = ok
-    asked: list[str] = []
-
-    def spy(name: str) -> None:
-        original = getattr(_ClientRequest, name)
-
-        def called(*args: Any, **kwargs: Any) -> Any:
-            asked.append(name)
-            return original(*args, **kwargs)
-
-        monkeypatch.setattr(_ClientRequest, name, called)
-
-    spy("update_headers")
-    spy("update_body_from_data")
-    async with AsyncClient(base_url=raw.url, api_key="local") as client:
-        await client.request("POST", "/anything", json={})
-    assert asked == ["update_headers", "update_body_from_data"]
-
-
-def test_a_payload_is_what_aiohttp_would_have_made() -> None:
-    ours = json_payload()(b'{"a": 1}')
-    theirs = aiohttp.BytesPayload(b'{"a": 1}', content_type="application/json")
-    assert json_payload().__name__ == "copied"
-    assert (type(ours), vars(ours)) == (type(theirs), vars(theirs))
-
-
-async def test_a_payload_with_more_to_it_is_made_by_aiohttp(
-    raw: RawServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    raw.answer = ok
-    original = aiohttp.BytesPayload.__init__
-
-    def init(self: aiohttp.BytesPayload, value: bytes, **kwargs: Any) -> None:
-        original(self, value, **kwargs)
-        self.checksum = sum(value)  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(aiohttp.BytesPayload, "__init__", init)
-    assert json_payload().__name__ == "made"
-    async with AsyncClient(base_url=raw.url, api_key="local", max_retries=0) as client:
-        await client.request("POST", "/anything", json={})
-    assert raw.exchanges[0].body == b"{}"
+    _warn_once.cache_clear()
 
 
 # --- connections ---
@@ -149,11 +62,11 @@ async def test_without_a_look_at_idle_connections_requests_work(
     caplog: pytest.LogCaptureFixture,
     error: type[Exception],
 ) -> None:
-    def fail(self: _Connector, idle: object) -> None:
+    def fail(self: _Connector, key: object) -> bool:
         raise error
 
     raw.answer = ok
-    monkeypatch.setattr(_Connector, "_drop_unusable", fail)
+    monkeypatch.setattr(_Connector, "_has_idle", fail)
     async with AsyncClient(base_url=raw.url, api_key="local", max_retries=0) as client:
         for _ in range(3):
             await client.request("GET", "/anything")

@@ -1,0 +1,505 @@
+"""Requests on open connections go round `ClientSession.request`: the same bytes, at half the price.
+
+What the server sees and what the caller gets is the same on both ways: the table of faults
+(tests/faults/) is played on new and on open connections. These tests are about the choice between
+the two, and about what only the direct way could get wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import vcr
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.test_utils import unused_port
+
+from openai_async import APIConnectionError, AsyncClient, OpenAIError, Timeout
+from openai_async.http import aiohttp_internals, transport
+from openai_async.http.aiohttp_internals import DirectAnswer, _known_shape
+from openai_async.testing import LocalServer, aioresponses
+
+from ..raw_server import DONE, Exchange, RawServer, chunk, sse
+
+pytestmark = pytest.mark.virtual_time
+
+HI: Any = [{"role": "user", "content": "hi"}]
+Call = Callable[[AsyncClient], Awaitable[object]]
+
+
+async def ok(exchange: Exchange) -> None:
+    await exchange.whole(b'{"data": [], "choices": []}')
+
+
+@pytest.fixture
+def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The path of each request that was sent directly."""
+    paths: list[str] = []
+    original = aiohttp_internals.exchange
+
+    async def exchange(session: Any, key: Any, protocol: Any, url: Any, data: bytes) -> Any:
+        paths.append(url.path.removeprefix("/v1"))
+        return await original(session, key, protocol, url, data)
+
+    monkeypatch.setattr(transport, "exchange", exchange)
+    return paths
+
+
+# --- the same bytes ---
+
+CALLS: dict[str, tuple[dict[str, Any], Call]] = {
+    "a chat": ({}, lambda c: c.chat.completions.create(model="m", messages=HI)),
+    "a model list": ({}, lambda c: c.models.list()),
+    "a deletion": ({}, lambda c: c.request("DELETE", "/models/m")),
+    "a stream": ({}, lambda c: c.chat.completions.create(model="m", messages=HI, stream=True)),
+    "a POST without a body": (
+        {},
+        lambda c: c.request("POST", "/cancel", extra_headers={"Content-Type": "text/plain"}),
+    ),
+    "a POST without a body or type": ({}, lambda c: c.request("POST", "/cancel")),
+    "an empty body": (
+        {},
+        lambda c: c.request("PUT", "/f", content=b"", extra_headers={"Content-Type": "a/b"}),
+    ),
+    "bytes without a type": ({}, lambda c: c.request("POST", "/f", content=b"\x00\xff")),
+    "a query": ({"default_query": {"api-version": "1 é"}}, lambda c: c.models.list()),
+    "an account": ({"organization": "org-1", "project": "p"}, lambda c: c.models.list()),
+    "another host": ({"default_headers": {"Host": "example.org"}}, lambda c: c.models.list()),
+    "another agent": ({"default_headers": {"user-agent": "me/1"}}, lambda c: c.models.list()),
+    "a header that is not ASCII": (
+        {"default_headers": {"X-Name": "Zoë"}},
+        lambda c: c.models.list(),
+    ),
+    "headers taken out": (
+        {"default_headers": {"User-Agent": None, "Accept-Encoding": None, "Accept": None}},
+        lambda c: c.models.list(),
+    ),
+    "no type": (
+        {"default_headers": {"Content-Type": None}},
+        lambda c: c.chat.completions.create(model="m", messages=HI),
+    ),
+    "headers of a call": (
+        {},
+        lambda c: c.models.list(extra_headers={"X-One": "1", "Authorization": "Basic eA=="}),
+    ),
+    "a closed connection": (
+        {"default_headers": {"Connection": "close"}},
+        lambda c: c.models.list(),
+    ),
+    "a key from a function": ({"api_key": lambda: "sk-from-a-function"}, lambda c: c.models.list()),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_the_bytes_on_the_wire_are_the_same(raw: RawServer, name: str) -> None:
+    raw.answer = ok
+    options, call = CALLS[name]
+    for url in (raw.url, raw.url.replace("127.0.0.1", "[::ffff:127.0.0.1]")):
+        raw.exchanges.clear()
+        options = {"api_key": "sk-0123456789", "base_url": url, **options}
+        for _ in range(2):
+            async with AsyncClient(**options) as client:
+                for _ in range(2):  # on a new connection, and on an open one
+                    try:
+                        await call(client)
+                    except OpenAIError:
+                        assert name == "a stream"
+        first, *others = [(exchange.head, exchange.body) for exchange in raw.exchanges]
+        assert others == [first] * 3
+
+
+async def test_each_request_on_an_open_connection_is_direct(
+    raw: RawServer, direct: list[str]
+) -> None:
+    raw.answer = ok
+    async with AsyncClient(base_url=raw.url, api_key="k") as client:
+        await client.models.list()
+        assert direct == []
+        await client.models.list()
+        await client.request("POST", "/anything", json={})
+        await client.with_options(timeout=5).models.list()
+    assert direct == ["/models", "/anything", "/models"]
+    assert raw.connections == 1
+
+
+# --- where it is not used ---
+
+
+async def second_request(client: AsyncClient, **options: Any) -> None:
+    await client.models.list()
+    await client.models.list(**options)
+
+
+async def test_a_session_of_your_own_is_asked(raw: RawServer, direct: list[str]) -> None:
+    raw.answer = ok
+    async with aiohttp.ClientSession() as session:
+        await second_request(AsyncClient(base_url=raw.url, api_key="k", session=session))
+    assert direct == []
+
+
+async def test_a_proxy_gets_its_requests_from_aiohttp(raw: RawServer, direct: list[str]) -> None:
+    raw.answer = ok
+    url = f"http://127.0.0.1:{unused_port()}/v1"
+    async with AsyncClient(base_url=url, api_key="k", proxy=raw.url) as client:
+        await second_request(client)
+    assert direct == []
+
+
+async def test_tracers_that_hook_into_every_session_see_every_request(
+    raw: RawServer, direct: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As OpenTelemetry's and Sentry's do: they pass their trace config to `__init__`."""
+    raw.answer = ok
+    seen: list[str] = []
+
+    async def started(session: Any, context: Any, params: aiohttp.TraceRequestStartParams) -> None:
+        seen.append(params.method)
+
+    original = aiohttp.ClientSession.__init__
+
+    def init(self: aiohttp.ClientSession, **kwargs: Any) -> None:
+        config = aiohttp.TraceConfig()
+        config.on_request_start.append(started)
+        original(self, trace_configs=[config], **kwargs)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", init)
+    async with AsyncClient(base_url=raw.url, api_key="k") as client:
+        await second_request(client)
+    assert seen == ["GET", "GET"]
+    assert direct == []
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        (aiohttp.ClientSession, "request"),
+        (aiohttp.ClientSession, "_request"),
+        (aiohttp.BaseConnector, "connect"),
+        (aiohttp.ClientRequest, "send"),
+        (aiohttp.ClientResponse, "start"),
+    ],
+)
+async def test_what_is_replaced_in_aiohttp_sees_every_request_from_then_on(
+    raw: RawServer, direct: list[str], monkeypatch: pytest.MonkeyPatch, cls: type, name: str
+) -> None:
+    raw.answer = ok
+    original = getattr(cls, name)
+    seen = []
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        seen.append(name)
+        return original(*args, **kwargs)
+
+    async with AsyncClient(base_url=raw.url, api_key="k") as client:
+        await client.models.list()
+        with monkeypatch.context() as patch:
+            patch.setattr(cls, name, spy)
+            await client.models.list()
+        assert (seen, direct) == ([name], [])
+        await client.models.list()
+        assert (seen, direct) == ([name], ["/models"])
+
+
+async def test_aioresponses_answers_though_a_connection_is_open(raw: RawServer) -> None:
+    raw.answer = ok
+    async with AsyncClient(base_url=raw.url, api_key="k") as client:
+        await client.models.list()
+        with aioresponses() as mocked:
+            mocked.get(f"{raw.url}/models", payload={"data": [{"id": "mocked"}]})
+            assert [model.id for model in await client.models.list()] == ["mocked"]
+    assert len(raw.exchanges) == 1
+
+
+async def test_vcr_records_and_plays_though_a_connection_is_open(
+    server: LocalServer, tmp_path: Path
+) -> None:
+    cassette = str(tmp_path / "cassette.yaml")
+    async with AsyncClient(base_url=server.url, api_key="k") as client:
+        first = await client.models.list()
+        with vcr.use_cassette(cassette):
+            await client.models.list()
+        with vcr.use_cassette(cassette, record_mode="none") as tape:
+            assert await client.models.list() == first
+    assert tape.play_count == 1
+    assert len(server.requests) == 2
+
+
+async def test_a_body_that_does_not_go_out_in_one_write_is_sent_by_aiohttp(
+    raw: RawServer, direct: list[str]
+) -> None:
+    raw.answer = ok
+    async with AsyncClient(base_url=raw.url, api_key="k") as client:
+        await client.models.list()
+        await client.request("POST", "/f", content=b"x" * (transport.MAX_SINGLE_WRITE + 1))
+        assert direct == []
+        await client.request("POST", "/f", content=b"x" * transport.MAX_SINGLE_WRITE)
+    assert [len(exchange.body) for exchange in raw.exchanges] == [0, 1048577, 1048576]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
+async def test_unusual_methods_are_sent_by_aiohttp(
+    raw: RawServer, direct: list[str], method: str
+) -> None:
+    raw.answer = lambda exchange: exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    async with AsyncClient(base_url=raw.url, api_key="k") as client:
+        for _ in range(2):
+            await client.request(method, "/anything")
+    assert direct == []
+
+
+async def test_a_header_with_a_line_break_is_never_sent(raw: RawServer) -> None:
+    async def break_out(request: Any, send: Any) -> Any:
+        request.headers["X-Name"] = "value\r\nX-Evil: 1"
+        return await send(request)
+
+    raw.answer = ok
+    async with AsyncClient(base_url=raw.url, api_key="k", max_retries=0) as client:
+        await client.models.list()
+        with pytest.raises(APIConnectionError):
+            await client.with_options(middlewares=[break_out]).models.list()
+    assert len(raw.exchanges) == 1
+
+
+# --- an aiohttp that is different ---
+
+
+@pytest.fixture
+def look_again() -> Iterator[None]:
+    _known_shape.cache_clear()
+    yield
+    _known_shape.cache_clear()
+
+
+def test_this_aiohttp_has_what_a_direct_exchange_uses() -> None:
+    assert _known_shape()
+    assert aiohttp_internals._READER_IS_KNOWN
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        (ResponseHandler, "set_response_params"),
+        (ResponseHandler, "read"),
+        (aiohttp.ClientRequest, "connection_key"),
+        (aiohttp_internals, "RawResponseMessage"),
+    ],
+)
+@pytest.mark.usefixtures("look_again")
+async def test_without_what_it_uses_of_aiohttp_nothing_is_direct(
+    raw: RawServer,
+    direct: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    cls: Any,
+    name: str,
+) -> None:
+    """Here it is replaced for the look only: requests need most of it, too."""
+    raw.answer = ok
+    with monkeypatch.context() as patch:
+        patch.setattr(cls, name, None)
+        assert not _known_shape()
+    async with AsyncClient(base_url=raw.url, api_key="k") as client:
+        await second_request(client)
+    assert direct == []
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("error", [AttributeError, TypeError, ValueError])
+async def test_where_a_connection_cannot_be_prepared_aiohttp_does_it(
+    raw: RawServer, direct: list[str], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    original = ResponseHandler.set_response_params
+
+    def other(self: ResponseHandler, **params: Any) -> None:
+        if "timer" not in params:  # which aiohttp itself passes
+            raise error
+        original(self, **params)
+
+    raw.answer = ok
+    assert _known_shape()
+    monkeypatch.setattr(ResponseHandler, "set_response_params", other)
+    async with AsyncClient(base_url=raw.url, api_key="k") as client:
+        await second_request(client)
+        (pool,) = client._transport._pools._pools.values()
+        connector: Any = pool.session.connector
+        assert not connector._acquired
+    assert direct == []
+    assert raw.connections == 1
+
+
+# --- what only the direct way could get wrong ---
+
+
+async def open_client(raw: RawServer, **options: Any) -> AsyncClient:
+    """A client with an open connection."""
+    answer, raw.answer = raw.answer, ok
+    client = AsyncClient(base_url=raw.url, api_key="k", max_retries=0, **options)
+    await client.models.list()
+    raw.answer = answer
+    return client
+
+
+BODIES = {
+    "with a length": b"Content-Length: 12\r\n\r\n" + b'{"data": []}',
+    "in chunks": b'Transfer-Encoding: chunked\r\n\r\n6\r\n{"data\r\n6\r\n": []}\r\n0\r\n\r\n',
+    "compressed": b"Content-Encoding: gzip\r\nContent-Length: 32\r\n\r\n"
+    + gzip.compress(b'{"data": []}', mtime=0),
+    "after informational responses": b"Content-Length: 12\r\n\r\n" + b'{"data": []}',
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_bodies_arrive_whole(
+    raw: RawServer, direct: list[str], kind: str, at_once: bool
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    if kind == "after informational responses":
+        head = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + head
+
+    async def answer(exchange: Exchange) -> None:
+        data = head + BODIES[kind]
+        for part in [data] if at_once else [data[:-7], data[-7:]]:
+            await exchange.send(part)
+            await asyncio.sleep(0.01)
+
+    raw.answer = answer
+    async with await open_client(raw) as client:
+        for _ in range(3):
+            assert (await client.request("GET", "/models")).json() == {"data": []}
+    assert len(direct) == 3
+    assert raw.connections == 1
+
+
+async def test_an_answer_without_a_body_leaves_the_connection_usable(raw: RawServer) -> None:
+    raw.answer = lambda exchange: exchange.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+    async with await open_client(raw) as client:
+        for _ in range(3):
+            assert (await client.request("DELETE", "/files/f")).body == b""
+    assert raw.connections == 1
+
+
+async def test_a_server_that_closes_after_its_answer_is_connected_to_again(raw: RawServer) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+
+    raw.answer = answer
+    async with await open_client(raw) as client:
+        for _ in range(3):
+            assert (await client.request("GET", "/x")).json() == {}
+    assert raw.connections == 3
+
+
+async def test_cancelling_before_the_answer_hangs_up(raw: RawServer, direct: list[str]) -> None:
+    arrived = asyncio.Event()
+
+    async def hang(exchange: Exchange) -> None:
+        arrived.set()
+        await asyncio.Event().wait()
+
+    raw.answer = hang
+    async with await open_client(raw) as client:
+        task = asyncio.create_task(client.request("GET", "/x"))
+        await arrived.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        (pool,) = client._transport._pools._pools.values()
+        connector: Any = pool.session.connector
+        assert not connector._acquired
+        assert not connector._conns
+    assert direct == ["/x"]
+
+
+async def test_an_answer_that_comes_before_the_body_was_read_costs_the_connection(
+    direct: list[str],
+) -> None:
+    """The rest of the body is still in the buffer, and would be taken for the next request."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}")
+        while await reader.read(2**20):
+            pass
+        writer.close()
+        await writer.wait_closed()
+        hung_up.set()
+
+    hung_up = asyncio.Event()
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0, limit=2**26)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with AsyncClient(base_url=url, api_key="k", max_retries=0) as client:
+            await client.request("GET", "/x")
+            (pool,) = client._transport._pools._pools.values()
+            connector: Any = pool.session.connector
+            ((protocol, _),) = next(iter(connector._conns.values()))
+            protocol.pause_writing()
+            with pytest.raises(OpenAIError):
+                await client.request("POST", "/x", content=b"x" * 2**20)
+            assert not connector._conns
+        async with asyncio.timeout(5):
+            await hung_up.wait()
+    assert direct == ["/x"]
+
+
+async def test_a_direct_answer_that_is_dropped_closes_its_connection(raw: RawServer) -> None:
+    async def begin(exchange: Exchange) -> None:
+        await exchange.start_stream()
+
+    raw.answer = begin
+    async with await open_client(raw) as client:
+        (pool,) = client._transport._pools._pools.values()
+        connector: Any = pool.session.connector
+        key = next(iter(connector._conns))
+        taken = aiohttp_internals.acquire(pool.session, key, 65536)
+        assert taken is not None
+        head = b"GET /v1 HTTP/1.1\r\nHost: x\r\n\r\n"
+        answer: DirectAnswer | None = await aiohttp_internals.exchange(
+            pool.session, key, taken, client.base_url, head
+        )
+        assert answer is not None
+        assert not answer.closed
+        answer.content._eof_callbacks.clear()  # which refer to it, until the body ends
+        del answer
+        async with asyncio.timeout(5):
+            await raw.hung_up.wait()
+        assert not connector._acquired
+
+
+async def test_a_stream_on_an_open_connection_can_be_left_and_read_to_its_end(
+    raw: RawServer, direct: list[str]
+) -> None:
+    async def endless(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("hi")))
+        await asyncio.Event().wait()
+
+    raw.answer = lambda exchange: exchange.stream(chunk("hi"), chunk(finish="stop"), DONE)
+    async with await open_client(raw) as client:
+        for _ in range(3):
+            stream = client.chat.completions.create(model="m", messages=HI, stream=True)
+            assert (await stream.completion()).text == "hi"
+        raw.answer = endless
+        async for _ in client.chat.completions.create(model="m", messages=HI, stream=True):
+            break
+        (pool,) = client._transport._pools._pools.values()
+        connector: Any = pool.session.connector
+        assert not connector._acquired
+        assert not connector._conns
+    assert len(direct) == 4
+    assert raw.connections == 1
+
+
+async def test_total_bounds_a_direct_exchange(raw: RawServer) -> None:
+    raw.answer = lambda exchange: asyncio.sleep(60)
+    async with await open_client(raw, timeout=Timeout(total=0.5)) as client:
+        with pytest.raises(OpenAIError, match="No complete answer within"):
+            await client.models.list()
