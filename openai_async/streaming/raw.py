@@ -27,13 +27,14 @@ class ResponseStream:
         APIStatusError: the status is 300 or above (when entered).
     """
 
-    __slots__ = ("_body", "_connect", "_first", "_meta")
+    __slots__ = ("_body", "_connect", "_ended", "_first", "_meta")
 
     def __init__(self, connect: Connect) -> None:
         self._connect: Connect | None = connect  # until it has been entered
         self._body: ByteStream | None = None
         self._first: bytes | None = None
         self._meta: ResponseMeta | None = None
+        self._ended = False  # all of it has been read
 
     async def __aenter__(self) -> Self:
         connect, self._connect = self._connect, None
@@ -66,15 +67,18 @@ class ResponseStream:
 
     async def __anext__(self) -> bytes:
         """The bytes that have arrived since the last call, or the next to arrive; never empty."""
-        if self.meta and self._body is None:
+        meta, body = self.meta, self._body  # `meta` raises an error if it is not open yet
+        if self._ended:
             raise StopAsyncIteration
-        assert self._body is not None
+        if body is None:
+            msg = f"This answer (status {meta.status}) was closed before its end."
+            raise OpenAIError(msg)
         data, self._first = self._first, None
         if data is None:
-            data = await self._body.read()
+            data = await body.read()
         if not data:
-            self._body.release()
-            self._body = None
+            self._ended, self._body = True, None
+            body.release()
             raise StopAsyncIteration
         return data
 

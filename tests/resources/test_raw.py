@@ -1,0 +1,288 @@
+"""`client.send` and `client.stream`: any request, and its answer as it came."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from yarl import URL
+
+from openai_async import (
+    APIConnectionError,
+    APITimeoutError,
+    AsyncClient,
+    BadRequestError,
+    InvalidArgumentError,
+    OpenAIError,
+    RateLimit,
+    Request,
+    Response,
+    Send,
+    Timeout,
+)
+from openai_async.testing import aioresponses
+
+from ..conftest import BASE_URL
+from ..raw_server import Exchange, RawServer
+
+pytestmark = pytest.mark.virtual_time
+
+
+# --- whole answers ---
+
+
+async def test_a_built_request_can_be_changed_before_it_is_sent(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda exchange: exchange.whole(b'{"ok": true}')
+    request = raw_client.build_request("post", "/anything", json={"input": "Hi"})
+    assert (request.method, request.url, request.body) == (
+        "POST",
+        URL(f"{raw.url}/anything"),
+        b'{"input":"Hi"}',
+    )
+    request.headers["Idempotency-Key"] = "1"
+    response = await raw_client.send(request)
+    assert (response.status, response.json(), response.meta.attempts) == (200, {"ok": True}, 1)
+    (exchange,) = raw.exchanges
+    assert exchange.headers["idempotency-key"] == "1"
+    assert exchange.headers["authorization"] == "Bearer local"
+
+
+async def test_changing_one_request_leaves_the_next_as_it_was(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"{}")
+    request = raw_client.build_request("GET", "/x", extra_headers={"X-One": "1"})
+    request.headers.clear()
+    request.api_key = "another"
+    for _ in range(2):
+        await raw_client.send(request)
+        await raw_client.request("GET", "/x")
+    changed, usual = raw.exchanges[0].headers, raw.exchanges[1].headers
+    assert [exchange.headers for exchange in raw.exchanges] == [changed, usual] * 2
+    assert (changed["authorization"], usual["authorization"]) == ("Bearer another", "Bearer local")
+    assert ("accept" in usual, usual["user-agent"][:12]) == (True, "openai_async")
+    assert "x-one" not in {**changed, **usual}
+
+
+async def test_send_retries_like_every_call(
+    mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
+) -> None:
+    mocked.get(f"{BASE_URL}/x", status=503)
+    mocked.get(f"{BASE_URL}/x", payload={})
+    response = await mocked_client.send(mocked_client.build_request("GET", "/x"))
+    assert response.meta.attempts == 2
+    assert len(waits) == 1
+
+
+async def test_send_takes_nothing_but_requests(mocked_client: AsyncClient) -> None:
+    with pytest.raises(InvalidArgumentError, match="has type str: pass a Request"):
+        await mocked_client.send("/models")  # type: ignore[arg-type]
+
+
+async def test_content_is_sent_as_it_is(raw: RawServer, raw_client: AsyncClient) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"{}")
+    content_type = {"Content-Type": "audio/wav"}
+    await raw_client.request("POST", "/x", content=b"\x00\xff", extra_headers=content_type)
+    (exchange,) = raw.exchanges
+    assert (exchange.body, exchange.headers["content-type"]) == (b"\x00\xff", "audio/wav")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"content": b"1", "json": {}}, "json or as content"),
+        ({"content": b"1", "extra_body": {}}, "json or as content"),
+        ({"content": "text"}, "content has type str: pass bytes"),
+        ({"json": [], "extra_body": {}}, "merged into a JSON object"),
+    ],
+)
+async def test_a_body_that_is_not_one_is_refused(
+    mocked_client: AsyncClient, options: Any, message: str
+) -> None:
+    for call in (mocked_client.build_request, mocked_client.stream):
+        with pytest.raises(InvalidArgumentError, match=message):
+            call("POST", "/x", **options)
+    with pytest.raises(InvalidArgumentError, match=message):
+        await mocked_client.request("POST", "/x", **options)
+
+
+# --- bytes as they come ---
+
+
+async def test_bytes_are_read_as_they_arrive(raw: RawServer, raw_client: AsyncClient) -> None:
+    more = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream("X-Request-Id: req_1\r\n")
+        await exchange.part(b"one")
+        await more.wait()
+        await exchange.part(b"two")
+        await exchange.end()
+
+    raw.answer = answer
+    async with raw_client.stream("POST", "/x", json={"a": 1}) as response:
+        assert response.status == 200
+        assert response.headers["content-type"] == "text/event-stream"
+        assert (response.meta.request_id, response.meta.attempts) == ("req_1", 1)
+        assert await anext(response) == b"one"
+        more.set()
+        assert [data async for data in response] == [b"two"]
+        assert [data async for data in response] == []
+    assert raw.exchanges[0].body == b'{"a":1}'
+    raw.answer = lambda exchange: exchange.whole(b"{}")
+    await raw_client.request("GET", "/x")
+    assert raw.connections == 1
+
+
+async def test_read_is_the_rest_of_the_body(raw: RawServer, raw_client: AsyncClient) -> None:
+    raw.answer = lambda exchange: exchange.stream(b"one", b"two")
+    async with raw_client.stream("GET", "/x") as response:
+        assert await response.read() == b"onetwo"
+        assert await response.read() == b""
+
+
+async def test_an_empty_answer_has_no_bytes(raw: RawServer, raw_client: AsyncClient) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"", status="204 No Content")
+    async with raw_client.stream("GET", "/x") as response:
+        assert (response.status, [data async for data in response]) == (204, [])
+
+
+async def test_leaving_early_hangs_up(raw: RawServer, raw_client: AsyncClient) -> None:
+    async def endless(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(b"one")
+        await asyncio.Event().wait()
+
+    raw.answer = endless
+    async with raw_client.stream("GET", "/x") as response:
+        async for _ in response:
+            break
+    (pool,) = raw_client._transport._pools._pools.values()
+    connector: Any = pool.session.connector
+    assert (pool.streams, connector._acquired, connector._conns) == (set(), set(), {})
+    assert pool.slots.free == 1000
+    with pytest.raises(OpenAIError, match="closed before its end"):
+        await anext(response)
+
+
+async def test_a_failure_before_the_first_bytes_is_retried(raw: RawServer) -> None:
+    async def cut_off(exchange: Exchange) -> None:
+        if len(raw.exchanges) == 3:
+            await exchange.stream(b"ok")
+        elif len(raw.exchanges) == 2:
+            await exchange.whole(b"busy", status="503 Busy")
+        else:
+            await exchange.start_stream()
+            exchange.abort()
+
+    raw.answer = cut_off
+    async with (
+        AsyncClient(base_url=raw.url, api_key="k") as client,
+        client.stream("GET", "/x") as response,
+    ):
+        assert await response.read() == b"ok"
+        assert response.meta.attempts == 3
+
+
+async def test_a_failure_after_the_first_bytes_is_not(raw: RawServer) -> None:
+    async def cut_off(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(b"one")
+        await asyncio.sleep(0.1)
+        exchange.abort()
+
+    raw.answer = cut_off
+    async with (
+        AsyncClient(base_url=raw.url, api_key="k") as client,
+        client.stream("GET", "/x") as response,
+    ):
+        assert await anext(response) == b"one"
+        with pytest.raises(APIConnectionError):
+            await anext(response)
+    assert len(raw.exchanges) == 1
+
+
+async def test_silence_is_bounded_by_idle(raw: RawServer, raw_client: AsyncClient) -> None:
+    async def silent(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(b"one")
+        await asyncio.Event().wait()
+
+    raw.answer = silent
+    async with raw_client.stream("GET", "/x", timeout=Timeout(idle=2)) as response:
+        assert await anext(response) == b"one"
+        with pytest.raises(APITimeoutError, match="silent for 2 s"):
+            await anext(response)
+
+
+async def test_an_error_status_is_raised_when_it_is_entered(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.whole(b'{"error": {"message": "No."}}', status="400 Bad Request")
+    with pytest.raises(BadRequestError, match="No"):
+        async with raw_client.stream("GET", "/x"):
+            raise AssertionError
+
+
+async def test_it_is_paced_and_passes_the_middlewares(raw: RawServer) -> None:
+    seen: list[tuple[bool, object]] = []
+
+    async def watch(request: Request, send: Send) -> Response:
+        response = await send(request)
+        seen.append((request.stream, request.params))
+        return response
+
+    raw.answer = lambda exchange: exchange.stream(b"ok")
+    limit = RateLimit(requests_per_minute=60)
+    loop = asyncio.get_running_loop()
+    async with AsyncClient(
+        base_url=raw.url, api_key="k", middlewares=[watch], rate_limit=limit
+    ) as client:
+        begun = loop.time()
+        for _ in range(4):
+            async with client.stream("POST", "/x", json={"model": "m"}) as response:
+                await response.read()
+    assert seen == [(True, {"model": "m"})] * 4
+    assert loop.time() - begun >= 2
+
+
+async def test_a_middleware_that_sends_nothing_is_reported() -> None:
+    async def canned(request: Request, send: Send) -> Response:
+        return Response(status=200, headers={})
+
+    client = AsyncClient(base_url=BASE_URL, api_key="k", middlewares=[canned])
+    with pytest.raises(OpenAIError, match="without sending the request"):
+        async with client.stream("GET", "/x"):
+            raise AssertionError
+
+
+async def test_it_is_entered_once(raw: RawServer, raw_client: AsyncClient) -> None:
+    raw.answer = lambda exchange: exchange.stream(b"ok")
+    stream = raw_client.stream("GET", "/x")
+    with pytest.raises(OpenAIError, match="not open yet"):
+        _ = stream.status
+    async with stream:
+        pass
+    with pytest.raises(OpenAIError, match="opened before"):
+        async with stream:
+            raise AssertionError
+
+
+async def test_closing_the_client_fails_its_reader(raw: RawServer) -> None:
+    async def endless(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(b"one")
+        await asyncio.Event().wait()
+
+    raw.answer = endless
+    client = AsyncClient(base_url=raw.url, api_key="k")
+    async with client.stream("GET", "/x") as response:
+        await anext(response)
+        reading = asyncio.ensure_future(anext(response))
+        await asyncio.sleep(0)
+        await client.close()
+        with pytest.raises(APIConnectionError, match="The client was closed"):
+            await reading
