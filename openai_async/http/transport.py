@@ -229,19 +229,19 @@ class Transport:
             # Checked right before sending, without an await in between: the client may have been
             # closed while this request waited for its slot or its key.
             self._pools.check_open(pool)
-            reused.set(False)
+            taken = None if head is None else acquire(pool.session, key, MAX_HEADER)
             try:
-                taken = None if head is None else acquire(pool.session, key, MAX_HEADER)
                 if head is not None and taken is not None:
-                    reused.set(True)
                     data = request_bytes(head, request.body)
                     return await exchange(pool.session, key, taken, url, data)
+                if reused.get():
+                    reused.set(False)
                 return await self._send_by_session(url, pool, request, outgoing)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 began = not isinstance(
                     getattr(error, "message", ""), str
                 )  # part of a header arrived
-                if not stale or began or not reused.get():
+                if not stale or began or (taken is None and not reused.get()):
                     raise
                 drop_traceback(error)
         raise AssertionError  # the last round returns or raises
