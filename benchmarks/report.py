@@ -108,7 +108,13 @@ def _spread(figures: Figures, work: str, peer: str) -> str:
     if ratio is not None and peer != "by-hand":
         return f", {_times_as_much(ratio)}"
     time = figures.spread((work, peer))
-    return f" ({chart.micros(time.low)} to {chart.micros(time.high)})" if time is not None else ""
+    return "" if time is None else f" ({_range(chart.micros(time.low), chart.micros(time.high))})"
+
+
+def _range(low: str, high: str) -> str:
+    """From one time to another, with the unit once if it is the same."""
+    value, _, unit = low.partition(" ")
+    return f"{value if high.endswith(f' {unit}') else low} to {high}"
 
 
 def _times_as_much(ratio: Spread) -> str:
