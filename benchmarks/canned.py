@@ -15,6 +15,12 @@ import orjson
 IMAGE_SIZE = 4 * 1024 * 1024
 """Characters of base64."""
 MODELS = 80
+TOKENS = 83
+"""What the usage of a chat completion says."""
+FIRST_ROLE = "assistant"
+"""What the first chunk of each stream says."""
+REST_OF_FIRST = 2
+"""How many chunks follow in `first_stream`."""
 
 CHAT_TEXT = (
     "The sky is blue because the gases and particles of the air scatter the light of the sun in "
@@ -73,8 +79,8 @@ def chat() -> bytes:
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     usage = {
         "prompt_tokens": 31,
-        "completion_tokens": 52,
-        "total_tokens": 83,
+        "completion_tokens": TOKENS - 31,
+        "total_tokens": TOKENS,
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {
             "reasoning_tokens": 0,
@@ -127,7 +133,7 @@ def chunks(tokens: int) -> int:
 
 def events(tokens: int) -> Iterator[bytes]:
     """The server-sent events of a stream, without `[DONE]`."""
-    yield _event({"role": "assistant", "content": "", "refusal": None})
+    yield _event({"role": FIRST_ROLE, "content": "", "refusal": None})
     for text in tokens_of(tokens):
         yield _event({"content": text})
     yield _event({}, "stop")
@@ -156,6 +162,13 @@ def stream(tokens: int, per_write: int) -> tuple[bytes, ...]:
 def held_stream() -> bytes:
     """The beginning of a stream."""
     return _stream_head() + b"".join(map(_framed, islice(events(1), 2)))
+
+
+@lru_cache(maxsize=1)
+def first_stream() -> tuple[bytes, bytes]:
+    """A short stream: its headers with the first event, as a proxy sends them, and the rest."""
+    first, *rest = stream(REST_OF_FIRST - 1, 1)[1:]
+    return _stream_head() + first, b"".join(rest)
 
 
 def _stream_head() -> bytes:

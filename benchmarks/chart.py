@@ -10,12 +10,14 @@ from svg import LINE, PALE, picture, text
 from works import WORKS
 
 _TITLE = "CPU time of one operation (logarithmic scale; shorter is better)"
-_GROUPS = ("chat", "stream", "models", "image")
+_WORKS = ("chat", "stream-one", "stream", "models", "image")
 _COLOURS = {
     "official-httpx": "#c2703d",
     "official-aiohttp": "#dd9f72",
     "ours": "#1a7f64",
     "by-hand": "#66758a",
+    "pyreqwest": "#8795a8",
+    "wreq": "#8795a8",
     "raw": "#a9b4c2",
 }
 _WIDTH, _LEFT, _RIGHT = 860, 150, 140
@@ -25,14 +27,14 @@ _BAR, _STEP, _HEADING, _TOP, _BOTTOM = 17, 22, 32, 52, 36
 def draw(figures: Figures) -> str:
     """The whole picture."""
     bars = {
-        group: [
+        work: [
             (peer, value)
             for peer in _COLOURS
-            if (value := figures.median((group, peer))) is not None
+            if (value := figures.median((work, peer))) is not None
         ]
-        for group in _GROUPS
+        for work in _WORKS
     }
-    bars = {group: some for group, some in bars.items() if some}
+    bars = {work: some for work, some in bars.items() if some}
     values = [value for some in bars.values() for _, value in some]
     if not values:
         return ""
@@ -58,8 +60,8 @@ def draw(figures: Figures) -> str:
         label = micros(10.0 ** (low + decade))
         parts.append(text(at, height - 14, label, anchor="middle", colour=PALE))
     y = float(_TOP)
-    for group, some in bars.items():
-        parts.append(text(20, y + 22, WORKS[group].label, weight=600))
+    for work, some in bars.items():
+        parts.append(text(20, y + 22, WORKS[work].label, weight=600))
         y += _HEADING
         for peer, value in some:
             weight = 600 if peer == "ours" else 400
@@ -68,7 +70,7 @@ def draw(figures: Figures) -> str:
                 f'<rect x="{_LEFT}" y="{y:.0f}" width="{max(1.0, x(value) - _LEFT):.1f}" '
                 f'height="{_BAR}" rx="2" fill="{_COLOURS[peer]}"/>'
             )
-            label = micros(value) + _ratio(figures, group, peer)
+            label = micros(value) + _ratio(figures, work, peer)
             parts.append(text(x(value) + 6, y + 13, label, weight=weight))
             y += _STEP
     return picture(_TITLE, _WIDTH, height, parts)
@@ -81,9 +83,9 @@ def micros(value: float) -> str:
     return f"{value:,.{digits}f} {unit}"
 
 
-def _ratio(figures: Figures, group: str, peer: str) -> str:
-    """How often the CPU time of by hand, for this package and the official one."""
-    ratio = figures.spread((group, peer), (group, "by-hand"))
+def _ratio(figures: Figures, work: str, peer: str) -> str:
+    """How often the CPU time of by hand."""
+    ratio = figures.spread((work, peer), (work, "by-hand"))
     if ratio is None or peer in ("by-hand", "raw"):
         return ""
     return f" · {ratio.median:.{1 if ratio.median >= 10 else 2}f}x"

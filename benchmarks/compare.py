@@ -26,19 +26,20 @@ import processes
 import report
 from figures import Figures
 from peers import PEERS
-from processes import Worker, WorkerError, running_server, running_worker
+from processes import Servers, Worker, WorkerError, running_worker
 from works import MEMORY, WORKS, MemoryWork, Work
 
 MEMORY_ROUNDS = 2  # memory hardly varies, and each of them takes seconds
 DOCS = Path(__file__).parents[1] / "docs"
 NAMES = (*WORKS, *MEMORY, "imports")
+SECONDS = 0.3  # of CPU time for one work of one peer in one round
 
 
 @frozen
 class Plan:
     rounds: int
-    seconds: float
-    """CPU time to spend on one work of one peer in one round."""
+    share: float
+    """How much is done in one round, as a share of a whole run's rounds."""
     only: Sequence[str]
     peers: Sequence[str]
 
@@ -50,31 +51,31 @@ class Plan:
         return "imports" not in self.only and peers.isdisjoint(self.peers)
 
 
-def measure_times(plan: Plan, url: str, figures: Figures) -> None:
+def measure_times(plan: Plan, servers: Servers, figures: Figures) -> None:
     """Microseconds of CPU time an operation."""
     chosen = [work for work in WORKS.values() if work.name in plan.only]
     with ExitStack() as stack:
-        workers: dict[str, Worker] = {}
+        workers: dict[tuple[str, str], Worker] = {}
         for group, works in groupby(chosen, key=lambda work: work.group):
             pairs = [(work, peer) for work in works for peer in work.peers if peer in plan.peers]
-            for _, peer in pairs:
-                if peer not in workers:
-                    workers[peer] = stack.enter_context(running_worker(peer, url))
+            for work, peer in pairs:
+                if (key := (peer, work.server)) not in workers:
+                    worker = running_worker(peer, servers[work.server])
+                    workers[key] = stack.enter_context(worker)
             if not pairs:
                 continue
+            turns = [(work, peer, workers[peer, work.server]) for work, peer in pairs]
             with _progress(group):
-                _take_turns(plan, pairs, workers, figures)
+                _take_turns(plan, turns, figures)
 
 
-def _take_turns(
-    plan: Plan, pairs: list[tuple[Work, str]], workers: dict[str, Worker], figures: Figures
-) -> None:
-    operations = [_calibrate(work, workers[peer], plan.seconds) for work, peer in pairs]
-    turns = list(zip(pairs, operations, strict=True))
+def _take_turns(plan: Plan, turns: list[tuple[Work, str, Worker]], figures: Figures) -> None:
+    operations = [_operations(work, worker, plan.share) for work, _, worker in turns]
+    counted = list(zip(turns, operations, strict=True))
     for number in range(plan.rounds):
-        first = number % len(turns)
-        for (work, peer), count in turns[first:] + turns[:first]:
-            answer = _ask(work, workers[peer], count)
+        first = number % len(counted)
+        for (work, peer, worker), count in counted[first:] + counted[:first]:
+            answer = _ask(work, worker, count)
             figures.add((work.name, peer), answer["cpu"] / answer["operations"] * 1e6)
 
 
@@ -82,18 +83,20 @@ def _ask(work: Work, worker: Worker, operations: int) -> Any:
     return worker.ask(work=work.name, operations=operations, concurrency=work.concurrency)
 
 
-def _calibrate(work: Work, worker: Worker, seconds: float) -> int:
-    """How many operations take so long: at least four calls for each that runs at once, since
+def _operations(work: Work, worker: Worker, share: float) -> int:
+    """How many take as long as they may: at least four calls for each that runs at once, since
     with fewer it is the beginning and the end that are measured.
     """
+    if work.operations is not None:
+        return int(work.operations * share)
     least = 4 * work.concurrency * work.size if work.concurrency > 1 else work.size
     tried = _ask(work, worker, least)
     # Where the server sets the pace, no more than four times as long by the clock.
     longest = max(tried["cpu"], tried["wall"] / 4)
-    return max(least, int(seconds / longest * tried["operations"]))
+    return max(least, int(share * SECONDS / longest * tried["operations"]))
 
 
-def measure_memory(plan: Plan, url: str, figures: Figures) -> None:
+def measure_memory(plan: Plan, servers: Servers, figures: Figures) -> None:
     """Each figure from a process of its own."""
     chosen = [work for work in MEMORY.values() if work.name in plan.only]
     if chosen and not machine.has_proc:
@@ -102,13 +105,13 @@ def measure_memory(plan: Plan, url: str, figures: Figures) -> None:
     for work in chosen:
         with _progress(work.name):
             for _ in range(min(plan.rounds, MEMORY_ROUNDS)):
-                _measure_memory(work, plan, url, figures)
+                _measure_memory(work, plan, servers, figures)
 
 
-def _measure_memory(work: MemoryWork, plan: Plan, url: str, figures: Figures) -> None:
+def _measure_memory(work: MemoryWork, plan: Plan, servers: Servers, figures: Figures) -> None:
     for peer in work.peers:
         if peer in plan.peers:
-            with running_worker(peer, url) as worker:
+            with running_worker(peer, servers["plain"]) as worker:
                 figures.add((work.name, peer), worker.ask(**work.command)["value"])
 
 
@@ -148,11 +151,18 @@ def _rounds(text: str) -> int:
 
 def _installed(peers: Sequence[str]) -> list[str]:
     """The peers that can run here; says which cannot."""
-    for name in peers:
-        if missing := PEERS[name].missing:
-            packages = " and ".join(missing)
-            print(f'{name}: left out, needs {packages}: pip install -e ".[bench]"')
-    return [name for name in peers if not PEERS[name].missing]
+    return [name for name in peers if _can(name, PEERS[name].missing)]
+
+
+def _possible(names: Sequence[str]) -> list[str]:
+    """The works that can be done here; says which cannot."""
+    return [name for name in names if name not in WORKS or _can(name, WORKS[name].missing)]
+
+
+def _can(name: str, missing: list[str]) -> bool:
+    if missing:
+        print(f'{name}: left out, needs {" and ".join(missing)}: pip install -e ".[bench]"')
+    return not missing
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -188,25 +198,27 @@ def main() -> None:
         parser.error("--output says where --write writes: it needs --write")
     plan = Plan(
         rounds=arguments.rounds or (3 if arguments.quick else 9),
-        seconds=0.1 if arguments.quick else 0.3,
-        only=arguments.only or NAMES,
+        share=1 / 3 if arguments.quick else 1.0,
+        only=_possible(arguments.only or NAMES),
         peers=_installed(arguments.peers or [*PEERS]),
     )
     if plan.empty:
         print("Nothing to measure: no chosen peer does any of the chosen works.", file=sys.stderr)
         sys.exit(2)
-    some = arguments.quick or arguments.only or arguments.peers or len(plan.peers) < len(PEERS)
-    output = _output(parser, arguments, whole=not some) if arguments.write else None
+    everything = len(plan.peers) == len(PEERS) and len(plan.only) == len(NAMES)
+    whole = everything and not arguments.quick
+    output = _output(parser, arguments, whole) if arguments.write else None
     figures = Figures()
     try:
-        with running_server() as url:
-            measure_times(plan, url, figures)
-            measure_memory(plan, url, figures)
+        with Servers() as servers:
+            measure_times(plan, servers, figures)
+            measure_memory(plan, servers, figures)
+            if "imports" in plan.only:
+                with _progress("imports"):
+                    rounds = 3 if arguments.quick else imports.ROUNDS
+                    imports.measure(figures, servers["plain"][0], rounds)
     except WorkerError as error:
         sys.exit(str(error))
-    if "imports" in plan.only:
-        with _progress("imports"):
-            imports.measure(figures, 3 if arguments.quick else imports.ROUNDS)
     print(f"\n{report.circumstances(figures, plan.rounds)}\n\n{report.tables(figures)}")
     if output is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all of it, or nothing

@@ -1,10 +1,9 @@
 """What the fan-out adds to the requests themselves: CPU time, and memory for a million lines.
 
-    python benchmarks/fan_out.py [--rounds 5] [--requests 20000] [--memory 1000000]
+    python benchmarks/fan_out.py [--rounds 5] [--memory 1000000]
 
-Three ways to send the same requests through the same client, in turns: `asyncio.gather` with all
-of them at once, `run_requests`, and `run_batch` from a file to a file. The canned server has a
-process and a core of its own.
+Three ways to send the same 20,000 requests through the same client, in turns: see peers/many.py.
+They are works of compare.py too, where their goals are.
 """
 
 from __future__ import annotations
@@ -12,94 +11,40 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import orjson
-
+import compare
 import machine
 import processes
+from calls import check
+from figures import Figures
 from openai_async import AsyncClient
-from openai_async.batch import run_batch, run_requests
-from peers import KEY, MESSAGES, MODEL
+from openai_async.batch import run_batch
+from peers import KEY
+from peers.many import write
+from works import WORKS
 
-CONCURRENCY = 64
-BODY = {"model": MODEL, "messages": MESSAGES}
-
-
-def lines(number: int) -> Iterator[dict[str, Any]]:
-    for index in range(number):
-        yield {
-            "custom_id": f"request-{index}",
-            "method": "POST",
-            "url": "/v1/chat/completions",
-            "body": BODY,
-        }
+WAYS = ("gather", "run-requests", "run-batch")
 
 
-def write(path: Path, number: int) -> None:
-    with path.open("wb") as file:
-        for line in lines(number):
-            file.write(orjson.dumps(line) + b"\n")
-
-
-async def by_gather(client: AsyncClient, number: int) -> int:
-    async def one() -> int:
-        response = await client.request("POST", "/chat/completions", json=BODY)
-        return int(response.json()["usage"]["total_tokens"])
-
-    return sum(await asyncio.gather(*(one() for _ in range(number))))
-
-
-async def by_run_requests(client: AsyncClient, number: int) -> int:
-    tokens = 0
-    async for result in run_requests(client, lines(number), concurrency=CONCURRENCY):
-        tokens += result.tokens
-    return tokens
-
-
-async def by_run_batch(client: AsyncClient, number: int) -> int:
-    with tempfile.TemporaryDirectory() as name:
-        source = Path(name) / "in.jsonl"
-        write(source, number)
-        started = machine.cpu_seconds()
-        report = await run_batch(client, source, Path(name) / "out.jsonl", concurrency=CONCURRENCY)
-        by_run_batch.cpu = machine.cpu_seconds() - started  # type: ignore[attr-defined]
-        return report.tokens
-
-
-async def compare(url: str, rounds: int, number: int) -> None:
+def measure(servers: processes.Servers, rounds: int) -> None:
     """CPU microseconds a request, and how often that of gather."""
-    ways: list[Callable[[AsyncClient, int], Awaitable[int]]] = [
-        by_gather,
-        by_run_requests,
-        by_run_batch,
-    ]
-    figures: dict[str, list[float]] = {way.__name__: [] for way in ways}
-    async with AsyncClient(base_url=url, api_key=KEY, max_connections=CONCURRENCY) as client:
-        expected = await by_gather(client, number)
-        for round in range(rounds):
-            for way in ways[round % 3 :] + ways[: round % 3]:
-                gc.collect()
-                started = machine.cpu_seconds()
-                assert await way(client, number) == expected
-                cpu = machine.cpu_seconds() - started
-                if way is by_run_batch:
-                    cpu = by_run_batch.cpu  # type: ignore[attr-defined]
-                figures[way.__name__].append(cpu / number * 1e6)
+    figures = Figures()
+    plan = compare.Plan(rounds=rounds, share=1.0, only=WAYS, peers=["ours"])
+    compare.measure_times(plan, servers, figures)
     print("| | CPU a request | of gather | on one core |\n| --- | --: | --: | --: |")
-    for name, values in figures.items():
-        ratios = [a / b for a, b in zip(values, figures["by_gather"], strict=True)]
-        median = statistics.median(values)
+    for way in WAYS:
+        time_of = figures.spread((way, "ours"))
+        ratio = figures.spread((way, "ours"), ("gather", "ours"))
+        assert time_of is not None
+        assert ratio is not None
         print(
-            f"| {name.removeprefix('by_')} | {median:.0f} µs | {statistics.median(ratios):.2f}x "
-            f"| {1e6 / median:,.0f} a second |"
+            f"| {WORKS[way].label} | {time_of.median:.0f} µs "
+            f"| {ratio.median:.2f}x ({ratio.low:.2f} to {ratio.high:.2f}) "
+            f"| {1e6 / time_of.median:,.0f} a second |"
         )
 
 
@@ -116,7 +61,7 @@ async def remember(url: str, number: int) -> None:
             machine.reset_peak()
             async with AsyncClient(base_url=url, api_key=KEY) as client:
                 report = await run_batch(client, source, output, concurrency=concurrency)
-            assert report.completed == number
+            check(report.completed, number)
             print(
                 f"{number:,} lines, {concurrency} at once: at most "
                 f"{machine.peak_memory() / 2**20:.0f} MiB, {time.perf_counter() - started:.0f} s"
@@ -126,16 +71,19 @@ async def remember(url: str, number: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--memory", type=int, default=0, metavar="LINES")
     options = parser.parse_args()
-    machine.pin(0)
-    machine.allow_many_files()
-    with processes.running_server("--no-limits") as url:
-        if options.rounds:
-            asyncio.run(compare(url, options.rounds, options.requests))
-        if options.memory:
-            asyncio.run(remember(url, options.memory))
+    try:
+        with processes.Servers() as servers:
+            if options.rounds:
+                measure(servers, options.rounds)
+            if options.memory:
+                url = servers["no-limits"][0]  # started before: else it would be on this core too
+                machine.pin(0)
+                machine.allow_many_files()
+                asyncio.run(remember(url, options.memory))
+    except processes.WorkerError as error:
+        sys.exit(str(error))
     sys.stdout.flush()
 
 

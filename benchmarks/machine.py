@@ -13,8 +13,8 @@ _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _FILES = 10_000
 _PACKAGES = (
-    *("openai_async", "aiohttp", "attrs", "cattrs", "orjson", "uvloop"),
-    *("openai", "httpx2", "httpx", "pydantic"),
+    *("openai_async", "aiohttp", "attrs", "cattrs", "orjson", "msgspec", "uvloop"),
+    *("openai", "httpx2", "httpx", "pydantic", "wreq", "pyreqwest"),
 )
 
 has_proc = _STATUS.exists() and _CLEAR.exists()

@@ -10,6 +10,7 @@ import gc
 
 import canned
 import machine
+from calls import check
 from peers import HangUp, Peer
 
 OPENING_AT_ONCE = 100
@@ -20,7 +21,7 @@ async def open_streams(peer: Peer, streams: int) -> float:
     """Bytes for each of so many streams that are open at the same time."""
     # What is made once, for all streams, is not to be counted; nor is it to be left for later.
     for _ in range(2):
-        await (await peer.hold())()
+        await (await hold(peer))()
     gc.collect()
     before = machine.memory()
     held: list[HangUp] = []
@@ -28,15 +29,22 @@ async def open_streams(peer: Peer, streams: int) -> float:
 
     async def opening() -> None:
         for _ in turns:
-            held.append(await peer.hold())
+            held.append(await hold(peer))
 
     await asyncio.gather(*(opening() for _ in range(OPENING_AT_ONCE)))
     gc.collect()
     grown = machine.memory() - before
-    assert len(held) == streams
+    check(len(held), streams)
     for hang_up in held:
         await hang_up()
     return grown / streams
+
+
+async def hold(peer: Peer) -> HangUp:
+    """Open a stream that falls silent after its first chunk; returns what closes it."""
+    opened = await peer.open("hold")
+    check(opened.role, canned.FIRST_ROLE)
+    return opened.hang_up
 
 
 async def image_peak(peer: Peer) -> float:
@@ -47,5 +55,5 @@ async def image_peak(peer: Peer) -> float:
     before = machine.memory()
     machine.reset_peak()
     size = await peer.image()
-    assert size == canned.IMAGE_SIZE
+    check(size, canned.IMAGE_SIZE)
     return (machine.peak_memory() - before) / canned.IMAGE_SIZE

@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
+
+from certificate import certificate
 
 _HERE = Path(__file__).parent
 
@@ -33,10 +35,39 @@ def run(main: Callable[[], None]) -> None:
 
 
 @contextmanager
-def running_server(*options: str) -> Iterator[str]:
+def running_server(*options: str, scheme: str = "http") -> Iterator[str]:
     """The canned server; gives its base URL."""
     with _process("server.py", *options) as process:
-        yield f"http://127.0.0.1:{int(_line(process))}/v1"
+        yield f"{scheme}://127.0.0.1:{int(_line(process))}/v1"
+
+
+@contextmanager
+def _running_tls_server() -> Iterator[tuple[str, str]]:
+    with (
+        certificate() as (server, authority),
+        running_server("--tls", str(server), scheme="https") as url,
+    ):
+        yield url, str(authority)
+
+
+class Servers(ExitStack):
+    """The canned server in its kinds: "plain", "no-limits" and "tls"."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._running: dict[str, tuple[str, ...]] = {}
+
+    def __getitem__(self, kind: str) -> tuple[str, ...]:
+        """What a worker is told of the server, which is started when it is first asked for."""
+        if kind not in self._running:
+            self._running[kind] = self._start(kind)
+        return self._running[kind]
+
+    def _start(self, kind: str) -> tuple[str, ...]:
+        if kind == "tls":
+            return self.enter_context(_running_tls_server())
+        options = () if kind == "plain" else (f"--{kind}",)
+        return (self.enter_context(running_server(*options)),)
 
 
 class Worker:
@@ -53,8 +84,8 @@ class Worker:
 
 
 @contextmanager
-def running_worker(peer: str, url: str) -> Iterator[Worker]:
-    with _process("worker.py", peer, url) as process:
+def running_worker(peer: str, server: tuple[str, ...]) -> Iterator[Worker]:
+    with _process("worker.py", peer, *server) as process:
         yield Worker(process)
 
 

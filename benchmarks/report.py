@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 import chart
 import imports
 import machine
-from figures import Figures
+from figures import Figures, Spread
 from goals import GOALS
 from peers import PEERS
 from works import MEMORY, WORKS
@@ -18,14 +18,18 @@ from works import MEMORY, WORKS
 _PAGE, _PICTURE = "performance.md", "performance.svg"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 _MAIN = ("ours", "by-hand", "official-aiohttp", "official-httpx")
-_OTHERS = ("ours-uvloop", "by-hand-uvloop", "by-hand-tuned", "raw")
+_OTHERS = ("ours-uvloop", "by-hand-uvloop", "by-hand-tuned", "wreq", "pyreqwest", "raw")
+_TIMES = "CPU time of one operation, and its ratio to by hand (where half of the rounds lie)"
 
 
 def tables(figures: Figures) -> str:
     """All that was measured."""
     parts = [
-        _titled("CPU time of one operation, and its ratio to by hand", _times(figures, _MAIN)),
-        _titled("With uvloop, with more work by hand, and without HTTP", _times(figures, _OTHERS)),
+        _titled(_TIMES, _times(figures, _MAIN)),
+        _titled(
+            "With uvloop, with more work by hand, over HTTP in Rust, and without HTTP",
+            _times(figures, _OTHERS),
+        ),
         _titled("Memory", _memory(figures)),
         _titled("Starting, CPU and wall time, and the ratio of CPU time", _starts(figures)),
         _titled("Goals", _goals(figures)),
@@ -95,12 +99,26 @@ def _times(figures: Figures, peers: Sequence[str]) -> str:
 
 def _time(figures: Figures, work: str, peer: str) -> str:
     value = figures.median((work, peer))
-    return "" if value is None else chart.micros(value) + _ratio(figures, work, peer)
+    return "" if value is None else chart.micros(value) + _spread(figures, work, peer)
 
 
-def _ratio(figures: Figures, work: str, peer: str) -> str:
+def _spread(figures: Figures, work: str, peer: str) -> str:
+    """Of the ratio to by hand; for by hand itself, and where it does not take part, of the time."""
     ratio = figures.spread((work, peer), (work, "by-hand"))
-    return f" ({ratio.median:.2f}x)" if ratio is not None and peer != "by-hand" else ""
+    if ratio is not None and peer != "by-hand":
+        return f", {_times_as_much(ratio)}"
+    time = figures.spread((work, peer))
+    return "" if time is None else f" ({_range(chart.micros(time.low), chart.micros(time.high))})"
+
+
+def _range(low: str, high: str) -> str:
+    """From one time to another, with the unit once if it is the same."""
+    value, _, unit = low.partition(" ")
+    return f"{value if high.endswith(f' {unit}') else low} to {high}"
+
+
+def _times_as_much(ratio: Spread) -> str:
+    return f"{ratio.median:.2f}x ({ratio.low:.2f} to {ratio.high:.2f})"
 
 
 def _memory(figures: Figures) -> str:
@@ -117,9 +135,9 @@ def _starts(figures: Figures) -> str:
     rows = []
     for start in imports.STARTS:
         cpu, wall = (figures.median((work, start.name)) for work in ("import", "import-wall"))
-        ratio = figures.spread(("import", start.name), ("import", "dependencies"))
+        ratio = figures.spread(("import", start.name), ("import", "by-hand"))
         if cpu is not None and wall is not None and ratio is not None:
-            cells = [f"{cpu:.0f} ms", f"{wall:.0f} ms", f"{ratio.median:.2f}x"]
+            cells = [f"{cpu:.0f} ms", f"{wall:.0f} ms", _times_as_much(ratio)]
             rows.append([start.label, *cells])
     return _table(["", "CPU", "wall", "ratio"], rows)
 

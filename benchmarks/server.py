@@ -1,21 +1,24 @@
 """The canned server: one `asyncio.Protocol`, as little work as possible, in a process of its own.
 
-    python benchmarks/server.py [--no-limits]
+    python benchmarks/server.py [--no-limits] [--tls KEY-AND-CERTIFICATE.pem]
 
 Prints its port, and ends when its standard input does, so that nothing outlives who started it.
 How a stream is written is said by the request's model: "one" (an event a write), "burst" (20 a
-write), "flood" (as fast as the client takes it), "hold" (two events, and then silence). How long it
-is, by `max_tokens`. With `--no-limits` no answer has X-RateLimit headers, which would pace a client
-that reads them.
+write), "flood" (as fast as the client takes it), "hold" (two events, and then silence), "first" (an
+event, and the rest as soon as anybody sends a chat request without a stream). How long it is, by
+`max_tokens`. With `--no-limits` no answer has X-RateLimit headers, which would pace a client that
+reads them.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import re
+import ssl
 import sys
 from collections.abc import Iterator
-from typing import cast
+from typing import ClassVar, cast
 
 import canned
 import machine
@@ -36,6 +39,9 @@ _MANNERS = {b"one": (1, 0.001), b"burst": (20, 0.010), b"flood": (20, 0.0)}
 class Connection(asyncio.Protocol):
     """Answers the requests of one connection, one after another."""
 
+    _waiting: ClassVar[list[Connection]] = []
+    """Those with a stream of "first" that has not gone on yet."""
+
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._received = bytearray()
@@ -48,6 +54,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self in self._waiting:
+            self._waiting.remove(self)
         if self._turn is not None:
             self._turn.cancel()
 
@@ -80,6 +88,7 @@ class Connection(asyncio.Protocol):
                 self._begin_stream(body)
             else:
                 self._transport.write(canned.chat())
+                self._go_on()
         elif line.startswith(b"GET /v1/models "):
             self._transport.write(canned.models())
         elif line.startswith(b"POST /v1/images/generations "):
@@ -94,9 +103,21 @@ class Connection(asyncio.Protocol):
             self._writes = iter(())  # under way until the client hangs up
             self._transport.write(canned.held_stream())
             return
+        if model[1] == b"first":
+            self._writes = iter((canned.first_stream()[1],))
+            self._transport.write(canned.first_stream()[0])
+            self._pause = 0.0
+            self._waiting.append(self)
+            return
         per_write, self._pause = _MANNERS[model[1]]
         self._writes = iter(canned.stream(int(tokens[1]) if tokens is not None else 200, per_write))
         self._take_turn()
+
+    def _go_on(self) -> None:
+        """What has waited since its first event may be written."""
+        for connection in self._waiting:
+            connection._take_turn()
+        self._waiting.clear()
 
     def _take_turn(self) -> None:
         """Each write in a turn of the loop of its own, else they all would leave as one."""
@@ -124,25 +145,33 @@ class Connection(asyncio.Protocol):
             self._take_turn()
 
 
-async def serve() -> None:
+async def serve(tls: ssl.SSLContext | None) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Connection, "127.0.0.1", 0, backlog=4096)
+    server = await loop.create_server(Connection, "127.0.0.1", 0, backlog=4096, ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description="The canned server.")
+    parser.add_argument("--no-limits", action="store_true", help="no X-RateLimit headers")
+    parser.add_argument("--tls", metavar="PEM", help="a key with its certificate")
+    options = parser.parse_args()
     machine.pin(-1)
     machine.allow_many_files()
-    if "--no-limits" in sys.argv:
+    if options.no_limits:
         canned.forget_limits()
+    tls = None
+    if options.tls:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(options.tls)
     try:
         import uvloop
     except ImportError:
-        asyncio.run(serve())
+        asyncio.run(serve(tls))
     else:
-        uvloop.run(serve())
+        uvloop.run(serve(tls))
 
 
 if __name__ == "__main__":

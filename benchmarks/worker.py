@@ -1,6 +1,7 @@
 """One peer in a process of its own: commands in, CPU seconds out.
 
     python benchmarks/worker.py ours http://127.0.0.1:1234/v1
+    python benchmarks/worker.py ours https://127.0.0.1:1234/v1 authority.pem
 
 reads lines like {"work": "chat", "operations": 2000, "concurrency": 32} and answers each with a
 line of JSON. One loop and one client for all of them, so that connections are warm, as in a server.
@@ -13,15 +14,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import ssl
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, NoReturn
 
 import orjson
 
 import machine
 import memory
+from calls import repeat
 from peers import PEERS, Kind, Peer
 from works import WORKS
 
@@ -44,32 +47,16 @@ async def measure(peer: Peer, work: str, operations: int, concurrency: int) -> A
     plan = WORKS[work]
     calls = max(1, operations // plan.size)
     # Connections that were dropped while this peer waited for its turn are no part of the work.
-    await _repeat(peer.chat, concurrency, concurrency)
+    await repeat(peer.chat, concurrency, concurrency)
     gc.collect()
     threshold = gc.get_threshold()
     if plan.gc_threshold is not None:
         gc.set_threshold(plan.gc_threshold)
-    clock, cpu = time.perf_counter(), machine.cpu_seconds()
-    await _repeat(lambda: plan.call(peer), calls, concurrency)
-    answer = {
-        "cpu": machine.cpu_seconds() - cpu,
-        "wall": time.perf_counter() - clock,
-        "operations": calls * plan.size,
-    }
+    clock = time.perf_counter()
+    cpu = await plan.run(peer, calls, concurrency)
+    wall = time.perf_counter() - clock
     gc.set_threshold(*threshold)
-    return answer
-
-
-async def _repeat(call: Callable[[], Awaitable[object]], times: int, concurrency: int) -> None:
-    turns = iter(range(times))  # shared: who is free takes the next
-
-    async def task() -> None:
-        for _ in turns:
-            await call()
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(times, concurrency)):
-            group.create_task(task())
+    return {"cpu": cpu, "wall": wall, "operations": calls * plan.size}
 
 
 async def _open_streams(peer: Peer, streams: int) -> Answer:
@@ -124,8 +111,8 @@ def _first(error: BaseException) -> BaseException:
 
 
 def _kind(arguments: list[str]) -> Kind:
-    if len(arguments) != 2:
-        _end("worker.py takes a peer and a URL", 2)
+    if len(arguments) not in (2, 3):
+        _end("worker.py takes a peer, a URL and, for TLS, the authority's certificate", 2)
     kind = PEERS.get(arguments[0])
     if kind is None:
         _end(f"{arguments[0]}: not among {', '.join(PEERS)}", 2)
@@ -134,14 +121,15 @@ def _kind(arguments: list[str]) -> Kind:
     return kind
 
 
-def _answer_all(kind: Kind, url: str) -> None:
+def _answer_all(kind: Kind, url: str, *authority: str) -> None:
     factory = None
     if kind.uvloop:
         import uvloop
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        peer = kind.make(url)
+        trust = ssl.create_default_context(cafile=authority[0]) if authority else None
+        peer = kind.make(url, trust)
         for line in sys.stdin:
             try:
                 answer = runner.run(work(peer, _parse(line)))
@@ -160,7 +148,7 @@ def main() -> None:
     kind = _kind(sys.argv[1:])
     machine.pin(0)
     machine.allow_many_files()
-    _answer_all(kind, sys.argv[2])
+    _answer_all(kind, *sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -1,26 +1,24 @@
-"""What is measured: each work as one awaitable call, which checks what came.
+"""What is measured: a table of works, and who does each of them.
 
 Works of one group take turns within the same rounds, so that they can be compared with each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 
 from attrs import frozen
 
+import calls
 import canned
-from peers import Peer, Read
+from calls import Run, each
 
 SHORT = 200
 LONG = 100_000
 BY_HAND = ("ours", "by-hand")
 OFFICIAL = ("official-aiohttp", "official-httpx")
 UVLOOP = ("ours-uvloop", "by-hand-uvloop")
-
-
-class WrongAnswerError(Exception):
-    """A peer has not read what the server sent."""
+RUST = ("wreq", "pyreqwest")
 
 
 @frozen
@@ -30,77 +28,49 @@ class Work:
     Attributes:
         name: what `--only` knows it by.
         label: what the tables call it.
-        call: does it once.
+        run: does it.
         peers: who does it.
         group: the works it shares its rounds with.
         concurrency: how many calls run at once.
         size: how many operations one call is.
+        operations: how many are measured in each round of a whole run; `None` for as many as the
+            time allows.
+        server: the kind of server; see `processes.Servers`.
         gc_threshold: how many new objects there must be before Python looks for garbage; `None` is
             its default.
+        needs: the packages that it needs, whoever does it.
     """
 
     name: str
     label: str
-    call: Callable[[Peer], Awaitable[None]]
+    run: Run
     peers: tuple[str, ...]
     group: str
     concurrency: int = 32
     size: int = 1
+    operations: int | None = None
+    server: str = "plain"
     gc_threshold: int | None = None
+    needs: tuple[str, ...] = ()
 
-
-def _check(came: object, wanted: object) -> None:
-    if came != wanted:
-        msg = f"{came} has been read, where {wanted} was sent"
-        raise WrongAnswerError(msg)
-
-
-async def _chat(peer: Peer) -> None:
-    _check(await peer.chat(), len(canned.CHAT_TEXT))
-
-
-async def _models(peer: Peer) -> None:
-    _check(await peer.models(), canned.MODELS)
-
-
-async def _image(peer: Peer) -> None:
-    _check(await peer.image(), canned.IMAGE_SIZE)
-
-
-def _stream(tokens: int, model: str) -> Callable[[Peer], Awaitable[None]]:
-    async def stream(peer: Peer) -> None:
-        wanted = Read(canned.chunks(tokens), canned.stream_length(tokens))
-        _check(await peer.stream(tokens, model), wanted)
-
-    return stream
-
-
-async def _text(peer: Peer) -> None:
-    came = await peer.text(SHORT, "burst")
-    _check(came.characters, canned.stream_length(SHORT))
-    if came.pieces not in (SHORT, canned.chunks(SHORT)):  # with and without the empty ones
-        _check(came.pieces, SHORT)
-
-
-def _completion(tokens: int) -> Callable[[Peer], Awaitable[None]]:
-    async def completion(peer: Peer) -> None:
-        _check(await peer.completion(tokens), Read(1, canned.stream_length(tokens)))
-
-    return completion
+    @property
+    def missing(self) -> list[str]:
+        """The packages it needs that are not installed."""
+        return [name for name in self.needs if find_spec(name) is None]
 
 
 _ALL = (
     Work(
         name="chat",
         label="a chat request, 32 at a time",
-        call=_chat,
-        peers=(*BY_HAND, *OFFICIAL, *UVLOOP, "by-hand-tuned", "raw"),
+        run=each(calls.chat),
+        peers=(*BY_HAND, *OFFICIAL, *UVLOOP, "by-hand-tuned", *RUST, "raw"),
         group="chat",
     ),
     Work(
         name="chat-1000",
         label="a chat request, 1,000 at a time",
-        call=_chat,
+        run=each(calls.chat),
         peers=BY_HAND,
         group="chat",
         concurrency=1000,
@@ -108,41 +78,74 @@ _ALL = (
     Work(
         name="chat-1000-gc",
         label="a chat request, 1,000 at a time, `gc.set_threshold(100_000)`",
-        call=_chat,
+        run=each(calls.chat),
         peers=BY_HAND,
         group="chat",
         concurrency=1000,
         gc_threshold=100_000,
     ),
     Work(
-        name="stream",
-        label="a streamed chunk, 20 a read",
-        call=_stream(SHORT, "burst"),
-        peers=(*BY_HAND, *OFFICIAL, *UVLOOP, "by-hand-tuned"),
-        group="stream",
-        size=canned.chunks(SHORT),
-    ),
-    Work(
-        name="text",
-        label="a streamed chunk, only its text",
-        call=_text,
-        peers=(*BY_HAND, "ours-uvloop", "by-hand-tuned"),
-        group="stream",
-        size=canned.chunks(SHORT),
+        name="chat-tls",
+        label="a chat request over TLS, 32 at a time",
+        run=each(calls.chat),
+        peers=BY_HAND,
+        group="chat-tls",
+        server="tls",
+        needs=("trustme",),
     ),
     Work(
         name="stream-one",
         label="a streamed chunk, one a read",
-        call=_stream(SHORT, "one"),
+        run=each(calls.stream(SHORT, "one")),
         peers=(*BY_HAND, *OFFICIAL, "by-hand-tuned"),
         group="stream-one",
         concurrency=8,
         size=canned.chunks(SHORT),
     ),
     Work(
+        name="text-one",
+        label="a streamed chunk, one a read, only its text",
+        run=each(calls.text(SHORT, "one")),
+        peers=BY_HAND,
+        group="stream-one",
+        concurrency=8,
+        size=canned.chunks(SHORT),
+    ),
+    Work(
+        name="stream",
+        label="a streamed chunk, 20 a read",
+        run=each(calls.stream(SHORT, "burst")),
+        peers=(*BY_HAND, *OFFICIAL, *UVLOOP, "by-hand-tuned"),
+        group="stream",
+        size=canned.chunks(SHORT),
+    ),
+    Work(
+        name="text",
+        label="a streamed chunk, 20 a read, only its text",
+        run=each(calls.text(SHORT, "burst")),
+        peers=(*BY_HAND, "ours-uvloop", "by-hand-tuned"),
+        group="stream",
+        size=canned.chunks(SHORT),
+    ),
+    Work(
+        name="completion",
+        label="a streamed chunk, 20 a read, put together",
+        run=each(calls.completion(SHORT, "burst")),
+        peers=("ours", "by-hand-tuned"),
+        group="stream",
+        size=canned.chunks(SHORT),
+    ),
+    Work(
+        name="first-chunk",
+        label="a stream to its first chunk, 32 at a time",
+        run=calls.first_chunks,
+        peers=(*BY_HAND, *OFFICIAL),
+        group="first-chunk",
+    ),
+    Work(
         name="stream-flood",
         label="a streamed chunk, as fast as it is read",
-        call=_stream(SHORT, "flood"),
+        run=each(calls.stream(SHORT, "flood")),
         peers=(*BY_HAND, "by-hand-tuned"),
         group="flood",
         size=canned.chunks(SHORT),
@@ -150,7 +153,7 @@ _ALL = (
     Work(
         name="long-stream",
         label="a chunk of a stream of 100,000",
-        call=_stream(LONG, "flood"),
+        run=each(calls.stream(LONG, "flood")),
         peers=BY_HAND,
         group="flood",
         concurrency=1,
@@ -159,7 +162,7 @@ _ALL = (
     Work(
         name="completion-short",
         label="a chunk of `completion()`, 200 tokens",
-        call=_completion(SHORT),
+        run=each(calls.completion(SHORT, "flood")),
         peers=("ours",),
         group="flood",
         size=canned.chunks(SHORT),
@@ -167,7 +170,7 @@ _ALL = (
     Work(
         name="completion-long",
         label="a chunk of `completion()`, 100,000 tokens",
-        call=_completion(LONG),
+        run=each(calls.completion(LONG, "flood")),
         peers=("ours",),
         group="flood",
         concurrency=1,
@@ -176,17 +179,34 @@ _ALL = (
     Work(
         name="models",
         label="a list of 80 models",
-        call=_models,
+        run=each(calls.models),
         peers=(*BY_HAND, *OFFICIAL),
         group="models",
     ),
     Work(
         name="image",
         label="an image of 4 MB base64",
-        call=_image,
+        run=each(calls.image),
         peers=(*BY_HAND, *OFFICIAL),
         group="image",
         concurrency=2,
+    ),
+    *(
+        Work(
+            name=way,
+            label=label,
+            run=calls.many(way),
+            peers=("ours",),
+            group="fan-out",
+            concurrency=64,
+            operations=20_000,  # as few as 1,000 would measure how a run begins
+            server="no-limits",
+        )
+        for way, label in (
+            ("gather", "a request of 20,000, `asyncio.gather`"),
+            ("run-requests", "a request of 20,000, `run_requests`"),
+            ("run-batch", "a request of 20,000, `run_batch`, file to file"),
+        )
     ),
 )
 WORKS = {work.name: work for work in _ALL}

@@ -10,9 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from importlib.util import find_spec
+from ssl import SSLContext
 from typing import Any
 
 from attrs import frozen
+
+import dependencies
 
 KEY = "sk-benchmark-0123456789"
 MODEL = "gpt-4o-mini"
@@ -23,11 +26,35 @@ MESSAGES: list[Any] = [
     {"role": "user", "content": "Why is the sky blue, and why is it red in the evening?"},
 ]
 
-_OURS = ("openai_async", "aiohttp", "attrs", "cattrs", "orjson")
+HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+
+_OURS = ("openai_async", *dependencies.packages())
 _BY_HAND = ("aiohttp", "orjson")
 _OFFICIAL = ("openai", "httpx2", "httpx", "pydantic")
 
 HangUp = Callable[[], Awaitable[None]]
+
+
+@frozen
+class Opened:
+    """A stream of which the first chunk has been read: whose words it says it has.
+
+    Its bound methods keep the stream open: `rest` reads it to the end and tells how many chunks
+    there were, `hang_up` closes it.
+    """
+
+    role: str
+    rest: Callable[[], Awaitable[int]]
+    hang_up: HangUp
+
+
+@frozen
+class Sent:
+    """What came of many requests, and the CPU seconds they took."""
+
+    cpu: float
+    answers: int
+    tokens: int
 
 
 @frozen
@@ -43,7 +70,10 @@ class Peer(ABC):
 
     @abstractmethod
     def __init__(self, url: str) -> None:
-        """`url` is the base URL: http://127.0.0.1:1234/v1."""
+        """`url` is the base URL: http://127.0.0.1:1234/v1.
+
+        Peers that are measured over TLS also take `ssl`, the context to check the server with.
+        """
 
     @abstractmethod
     async def chat(self) -> int:
@@ -57,7 +87,7 @@ class Peer(ABC):
         """Read the text, in the shortest way there is."""
         return await self.stream(tokens, model)
 
-    async def completion(self, tokens: int) -> Read:
+    async def completion(self, tokens: int, model: str) -> Read:
         """Stream, and put the whole answer together."""
         raise NotImplementedError
 
@@ -69,8 +99,12 @@ class Peer(ABC):
         """Draw a picture; the length of its base64."""
         raise NotImplementedError
 
-    async def hold(self) -> HangUp:
-        """Open a stream and read its first chunk; returns what closes it."""
+    async def open(self, model: str) -> Opened:
+        """Open a stream and read its first chunk."""
+        raise NotImplementedError
+
+    async def many(self, way: str, requests: int, concurrency: int) -> Sent:
+        """Send so many chat requests: see peers/many.py."""
         raise NotImplementedError
 
     @abstractmethod
@@ -93,9 +127,10 @@ class Kind:
         needs = (*self.needs, "uvloop") if self.uvloop else self.needs
         return [name for name in needs if find_spec(name) is None]
 
-    def make(self, url: str) -> Peer:
+    def make(self, url: str, ssl: SSLContext | None = None) -> Peer:
         module, _, name = self.where.partition(":")
-        peer: Peer = getattr(import_module(f"peers.{module}"), name)(url)
+        options = {} if ssl is None else {"ssl": ssl}
+        peer: Peer = getattr(import_module(f"peers.{module}"), name)(url, **options)
         return peer
 
 
@@ -112,5 +147,9 @@ PEERS = {
     "ours-uvloop": Kind("openai_async, uvloop", "ours:Ours", (*_OURS, "uvloop"), uvloop=True),
     "by-hand-uvloop": Kind("by hand, uvloop", "by_hand:ByHand", (*_BY_HAND, "uvloop"), uvloop=True),
     "by-hand-tuned": Kind("by hand, tuned", "by_hand:Tuned", _BY_HAND),
+    "wreq": Kind("wreq", "by_wreq:Wreq", ("wreq", "orjson"), needs=("wreq",)),
+    "pyreqwest": Kind(
+        "pyreqwest", "by_pyreqwest:Pyreqwest", ("pyreqwest", "orjson"), needs=("pyreqwest",)
+    ),
     "raw": Kind("raw protocol", "raw:Raw", ("orjson",)),
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import openai
 
-from . import KEY, MESSAGES, MODEL, PROMPT, HangUp, Peer, Read
+from . import KEY, MESSAGES, MODEL, PROMPT, Opened, Peer, Read
 
 
 class Official(Peer):
@@ -36,12 +36,16 @@ class Official(Peer):
         result = await self._client.images.generate(model="gpt-image-1", prompt=PROMPT)
         return len((result.data or [])[0].b64_json or "")
 
-    async def hold(self) -> HangUp:
+    async def open(self, model: str) -> Opened:
         stream = await self._client.chat.completions.create(
-            model="hold", messages=MESSAGES, stream=True
+            model=model, messages=MESSAGES, stream=True
         )
-        await anext(stream)
-        return stream.close
+        first = await anext(stream)
+
+        async def rest() -> int:
+            return len([chunk async for chunk in stream])
+
+        return Opened(first.choices[0].delta.role or "", rest, stream.close)
 
     async def close(self) -> None:
         await self._client.close()
