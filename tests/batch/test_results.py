@@ -1,4 +1,4 @@
-"""Results whose answer is kept as text: they behave like others, and the text is what is written."""
+"""Results whose answer is kept as text: they behave like others, and are written as it came."""
 
 from __future__ import annotations
 

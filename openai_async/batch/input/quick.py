@@ -9,12 +9,10 @@ from __future__ import annotations
 import msgspec
 
 from ..json_text import JSONText
-from ..requests import MAX_ID, POST_URLS, BatchRequest, unchecked_post
+from ..requests import MAX_ID, POST_PATHS, BatchRequest, unchecked_post
 
 # With fewer, nothing is nested too deep to be sent.
 MANY_BRACKETS = 200
-
-_URLS = POST_URLS | {url.removeprefix("/v1") for url in POST_URLS}
 
 
 class _Body(msgspec.Struct, gc=False):
@@ -51,7 +49,7 @@ def _quick(data: bytes) -> _Line | None:
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
     if (
-        line.url not in _URLS
+        line.url not in POST_PATHS
         or line.method != "POST"
         or line.body.stream
         or not 0 < len(line.custom_id) <= MAX_ID

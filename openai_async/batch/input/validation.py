@@ -193,10 +193,10 @@ def requests_of(
     Raises:
         InvalidArgumentError: the file cannot be read, or has a bad line and there is no `on_bad`.
     """
-    any_done = len(done) > 0
+    left_out = done or ()  # without any, no digest of each id is made
     for outcome in _parsed(read(path), None if on_bad is None else IdSet()):
         if isinstance(outcome, BatchRequest):
-            if not (any_done and outcome.custom_id in done):
+            if outcome.custom_id not in left_out:
                 yield outcome
         elif on_bad is None:
             msg = f"{path}, line {outcome.number}: {outcome.problem}"
