@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import pickle
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from openai_async import AsyncClient
 from openai_async.batch import sending
+from openai_async.batch.output.journal import FileJournal
 from openai_async.batch.output.jsonl import line_of
 from openai_async.batch.requests import BatchRequest
 from openai_async.batch.results import BatchError, BatchResponse, BatchResult
@@ -23,6 +25,7 @@ from openai_async.batch.sending import send_request
 from openai_async.testing import aioresponses
 
 from ..conftest import BASE_URL
+from .outputs import reopened
 
 BODY = {"choices": [], "usage": {"total_tokens": 12}}
 
@@ -108,6 +111,27 @@ def test_what_stands_on_one_line_is_written_as_it_came() -> None:
     line = line_of(result(of_text(text)))
     assert text in line
     assert orjson.loads(line)["response"]["body"]["x"] == 1.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"n": 1e400}',
+        b'{"n": ' + b"9" * 400 + b"}",
+        b'{"n": ' + b"[" * 900 + b"]" * 900 + b"}",
+        '{"s": "\u2028é"}'.encode(),
+        b'{"n": 1, "n": 2}',
+    ],
+    ids=["a large float", "a long integer", "deep", "a line separator", "a key twice"],
+)
+def test_what_is_written_as_it_came_is_found_by_the_next_run(tmp_path: Path, text: bytes) -> None:
+    journal = FileJournal(tmp_path / "out.jsonl")
+    journal.open()
+    journal.append([result(of_text(text))])
+    journal.close()
+    again = reopened(tmp_path / "out.jsonl")
+    assert (again.kept, again.failed, again.repaired) == (1, 0, 0)
+    assert "a" in again.done
 
 
 @pytest.mark.parametrize("space", [b"\n", b"\r", b"\r\n"])
