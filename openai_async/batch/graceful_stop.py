@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 
-from attrs import define
-
 from .. import Request, Response
 from ..errors import OpenAIError
 from ..middleware import Send
@@ -19,19 +17,13 @@ class NotSentError(OpenAIError):
     """The run was stopped while this request waited, and so it still has no result."""
 
 
-@define(eq=False)
-class _Call:
-    request: Request
-    task: asyncio.Task[object]
-    cancelled: asyncio.Future[None] | None = None
-    """Set once `stop` cancels the call; done when the call has ended."""
-
-
 class GracefulStop:
     """A middleware, the outermost, that knows the calls in progress and can end those that wait."""
 
     def __init__(self) -> None:
-        self._calls: dict[_Call, None] = {}
+        # By the id of the request.
+        self._calls: dict[int, tuple[Request, asyncio.Task[object]]] = {}
+        self._ending: dict[int, asyncio.Future[None]] = {}  # cancelled by `stop`; done at their end
         self._stopping = False
 
     async def __call__(self, request: Request, send: Send) -> Response:
@@ -39,17 +31,17 @@ class GracefulStop:
         assert task is not None
         if self._stopping:
             raise NotSentError
-        call = _Call(request, task)
-        self._calls[call] = None
+        call = id(request)
+        self._calls[call] = (request, task)
         try:
             return await send(request)
         except asyncio.CancelledError:
-            if call.cancelled is None or task.uncancel():  # cancelled by someone else as well
+            if call not in self._ending or task.uncancel():  # cancelled by someone else as well
                 raise
         finally:
             del self._calls[call]
-            if call.cancelled is not None:
-                call.cancelled.set_result(None)
+            if self._stopping and (ended := self._ending.pop(call, None)) is not None:
+                ended.set_result(None)
         raise NotSentError
 
     async def stop(self) -> None:
@@ -57,11 +49,11 @@ class GracefulStop:
         self._stopping = True
         loop = asyncio.get_running_loop()
         ending = []
-        for call in [*self._calls]:
-            call.request.state.no_retry = True
-            if not call.request.state.in_flight and call.cancelled is None:
-                call.cancelled = loop.create_future()
-                ending.append(call.cancelled)
-                call.task.cancel()
+        for call, (request, task) in self._calls.items():
+            request.state.no_retry = True
+            if not request.state.in_flight and call not in self._ending:
+                self._ending[call] = ended = loop.create_future()
+                ending.append(ended)
+                task.cancel()
         if ending:
             await asyncio.wait(ending)

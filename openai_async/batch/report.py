@@ -38,10 +38,12 @@ class Latencies:
 
     def add(self, seconds: float) -> None:
         """Count one more."""
-        number = math.ceil(math.log(min(max(seconds, _SHORTEST), _LONGEST)) / _GROWTH)
+        bounded = seconds if _SHORTEST <= seconds <= _LONGEST else _bounded(seconds)
+        number = math.ceil(math.log(bounded) / _GROWTH)
         self._buckets[number] = self._buckets.get(number, 0) + 1
         self.count += 1
-        self.longest = max(self.longest, seconds)
+        if seconds > self.longest:
+            self.longest = seconds
 
     def percentile(self, percent: float) -> float:
         """Seconds within which this percentage was done; 0.0 if there are none."""
@@ -52,6 +54,10 @@ class Latencies:
             if seen >= wanted:
                 return min(math.exp(number * _GROWTH), self.longest)
         return self.longest
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, _SHORTEST), _LONGEST)
 
 
 @define

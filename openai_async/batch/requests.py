@@ -16,6 +16,7 @@ from attrs import field, frozen
 from ..errors import InvalidArgumentError
 from ..jsontext import shown
 from ..resources import chat, images, models
+from ..types.structuring import without_hooks
 
 CHAT_URL = f"/v1{chat.CREATE.path}"
 POST_URLS = frozenset(
@@ -34,13 +35,15 @@ POST_URLS = frozenset(
     }
 )
 """Endpoints that take a JSON object and answer with one; not uploads and audio."""
+POST_PATHS = POST_URLS | {url.removeprefix("/v1") for url in POST_URLS}
+"""The same, with and without their version."""
 
 _GET_URL = re.compile(rf"(/v1)?{models.LIST.path}(/(?!\.{{1,2}}(/|$))[^/?#\s]+)*")
 # OpenAI limits ids to 64 characters, vLLM does not. More than this is a mistake.
 MAX_ID = 512
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, weakref_slot=False)
 class BatchRequest:
     """A request, and the id that its result will have.
 
@@ -75,6 +78,8 @@ class BatchRequest:
         """
         if isinstance(value, BatchRequest):
             return value
+        if type(value) is dict and (request := _usual_post(value)) is not None:
+            return request
         if not isinstance(value, Mapping):
             msg = 'not a JSON object: write {"custom_id", "method", "url", "body"}.'
             raise InvalidArgumentError(msg)
@@ -97,6 +102,37 @@ class BatchRequest:
             "url": self.url,
             "body": dict(self.body),
         }
+
+
+# Checks and frozen setters would take most of the time that it takes to read a file.
+_Unchecked: Any = without_hooks(BatchRequest)
+
+
+def unchecked_post(custom_id: str, url: str, body: Mapping[str, Any]) -> BatchRequest:
+    """A POST request from fields that are known to be right."""
+    request = _Unchecked.__new__(_Unchecked)
+    request.custom_id = custom_id
+    request.url = url
+    request.body = body
+    request.method = "POST"
+    request.__class__ = BatchRequest
+    return request  # type: ignore[no-any-return]
+
+
+def _usual_post(line: dict[Any, Any]) -> BatchRequest | None:
+    """The request in a line without mistakes; `None` for any other."""
+    custom_id, url, body = line.get("custom_id"), line.get("url"), line.get("body")
+    if (
+        type(custom_id) is str
+        and 0 < len(custom_id) <= MAX_ID
+        and type(url) is str
+        and url in POST_PATHS
+        and type(body) is dict
+        and not body.get("stream")
+        and line.get("method", "POST") == "POST"
+    ):
+        return unchecked_post(custom_id, url, body)
+    return None
 
 
 def _check_custom_id(value: object) -> None:
@@ -129,7 +165,7 @@ _ADDRESS = re.compile(r"https?://[^/]*", re.IGNORECASE)
 
 
 def _is_post(url: str) -> bool:
-    return url in POST_URLS or f"/v1{url}" in POST_URLS
+    return url in POST_PATHS
 
 
 @lru_cache(maxsize=16)  # a mistake is usually on every line, and this takes 0.1 ms

@@ -6,11 +6,12 @@ https://platform.openai.com/docs/api-reference/batch/request-output
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
 from ..errors import APIError, APIResponseValidationError, InvalidArgumentError
+from ..jsontext import loads
 from ..middleware import RETRYABLE_STATUSES
 from ..types.chat import ChatCompletion
 
@@ -23,14 +24,63 @@ def is_refusal(status: object) -> bool:
     return type(status) is int and 400 <= status < 500 and status not in RETRYABLE_STATUSES
 
 
+class _FromText:
+    """Parses `body` where it is looked at first, if only the text of the answer has been kept."""
+
+    __slots__ = ("_text",)
+    _text: bytes
+
+    if not TYPE_CHECKING:  # it would allow any attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "body":
+                msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+                raise AttributeError(msg)
+            body = loads(self._text)
+            object.__setattr__(self, "body", body)
+            return body
+
+
 @frozen(kw_only=True)
-class BatchResponse:
+class BatchResponse(_FromText):
     """The response of the server, success or error."""
 
     status_code: int
     request_id: str | None
     body: Any
     """The parsed JSON body; the text of an error that is not JSON."""
+
+    @classmethod
+    def of_text(cls, status_code: int, request_id: str | None, text: bytes) -> BatchResponse:
+        """A response whose body is parsed when it is needed: not at all in `run_batch`.
+
+        Args:
+            status_code, request_id: as the attributes.
+            text: valid JSON in UTF-8.
+        """
+        response = object.__new__(cls)
+        set_attribute = object.__setattr__  # the class is frozen
+        set_attribute(response, "status_code", status_code)
+        set_attribute(response, "request_id", request_id)
+        set_attribute(response, "_text", text)
+        return response
+
+    @property
+    def text(self) -> bytes | None:
+        """What the response was made of with `of_text`."""
+        try:
+            return self._text
+        except AttributeError:
+            return None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if (text := self.text) is not None:
+            return BatchResponse.of_text, (self.status_code, self.request_id, text)
+        return _response, (self.status_code, self.request_id, self.body)
+
+
+def _response(status_code: int, request_id: str | None, body: Any) -> BatchResponse:
+    return BatchResponse(status_code=status_code, request_id=request_id, body=body)
 
 
 @frozen(kw_only=True)

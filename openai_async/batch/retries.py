@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from attrs import evolve
 
 from .. import Request, Response
 from ..client import AsyncClient
-from ..errors import APIStatusError
+from ..errors import APIConnectionError, APIError, APIStatusError, APITimeoutError
 from ..middleware import Send
 from ..options import RateLimit
 
@@ -47,14 +50,38 @@ class BatchRetries:
 
     def __init__(self) -> None:
         self._server_responded = False
+        self._waiting: dict[int, Request] = {}  # for the first response; by their ids
 
-    async def __call__(self, request: Request, send: Send) -> Response:
-        if self._server_responded:
-            request.max_retries = max(request.max_retries, MAX_RETRIES)
+    def __call__(self, request: Request, send: Send) -> Coroutine[Any, Any, Response]:
+        if self._server_responded:  # nearly always, it takes no coroutine
+            _allow_many(request)
+            return send(request)  # type: ignore[return-value] # it is awaited
+        return self._await_first_response(request, send)
+
+    async def _await_first_response(self, request: Request, send: Send) -> Response:
+        self._waiting[id(request)] = request
         try:
             response = await send(request)
         except APIStatusError as error:
-            self._server_responded |= error.status_code < 500
+            if error.status_code < 500:
+                self._responded()
             raise
-        self._server_responded = True
+        finally:
+            self._waiting.pop(id(request), None)
+        self._responded()
         return response
+
+    def _responded(self) -> None:
+        self._server_responded = True
+        while self._waiting:
+            _allow_many(self._waiting.popitem()[1])
+
+
+def _allow_many(request: Request) -> None:
+    if request.max_retries < MAX_RETRIES:
+        request.max_retries = MAX_RETRIES
+
+
+def is_unreachable(error: APIError) -> bool:
+    """Whether the server cannot be reached at all: not one that answers with errors."""
+    return isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError)

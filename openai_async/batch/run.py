@@ -19,7 +19,6 @@ from attrs import define, field
 from ..errors import (
     APIConnectionError,
     APIError,
-    APITimeoutError,
     AuthenticationError,
     InsufficientQuotaError,
     InvalidArgumentError,
@@ -37,6 +36,7 @@ from .progress import Progress, show_progress
 from .report import BatchReport, BatchStoppedError, Tally
 from .requests import BatchRequest
 from .results import BAD_LINE, BatchError, BatchResult
+from .retries import is_unreachable
 
 # The run gives up after as many retryable failures in a row, with no good answer among them, as
 # requests are in flight at once, but not after fewer than this.
@@ -126,7 +126,7 @@ class BatchRun:
             async with show_progress(view) if show else nullcontext():
                 with self.reading():
                     await self.send(writer)
-                self.give_up_if_unreachable()
+                self.give_up_ifis_unreachable()
                 await self.write_failures(writer)
         except OpenAIError as error:  # the disk, the client, the input
             self.stop_error, self.stop_reason = error, str(error)
@@ -152,7 +152,13 @@ class BatchRun:
         """Send the requests, and handle each result."""
         async with aclosing(self.engine.results(self.remaining(), self.stopping)) as results:
             async for result in results:
-                await self.handle(result, writer)
+                if result.exception is not None or self.unwritten_failures:
+                    await self.handle(result, writer)
+                    continue
+                self.server_responded = True
+                self.tally.add(result)
+                if not writer.put_nowait(result):  # nearly always, it takes no coroutine
+                    await writer.room()
 
     def report(self) -> BatchReport:
         """The report as of now."""
@@ -192,11 +198,10 @@ class BatchRun:
 
     def remaining(self) -> Iterator[BatchRequest]:
         """The requests without a result. Iterated in a thread of the engine."""
-        done = self.journal.done
-        resuming = len(done) > 0  # a first run saves 1 us for each request
+        done = self.journal.done or ()  # a first run is spared the digest of each id
         on_bad = (lambda line: None) if self.bad else None
         for request in requests_of(self.source, IdSet(), on_bad=on_bad, read=self.lines):
-            if resuming and request.custom_id in done:
+            if request.custom_id in done:
                 self.resumed += 1
             else:
                 yield request
@@ -235,7 +240,9 @@ class BatchRun:
         self.unwritten_failures.append(result)
         if len(self.unwritten_failures) >= self.max_failures and self.stop_reason is None:
             why = f"The last {len(self.unwritten_failures)} requests have failed: {error.message}"
-            if not _unreachable(error):  # they have had their retries: not to be sent by every run
+            if not is_unreachable(
+                error
+            ):  # they have had their retries: not to be sent by every run
                 await self.write_failures(writer)
             self.give_up(error, why)
 
@@ -245,13 +252,13 @@ class BatchRun:
             self.stop_error, self.stop_reason = error, why
         self.gave_up.set()
 
-    def give_up_if_unreachable(self) -> None:
+    def give_up_ifis_unreachable(self) -> None:
         """At the end: give up if the last failures mean that the server is gone."""
         number = len(self.unwritten_failures)
         last = self.unwritten_failures[-1].exception if number else None
         if (
             last is not None
-            and _unreachable(last)
+            and is_unreachable(last)
             and (not self.server_responded or number >= MIN_FAILURES)
         ):
             self.give_up(last, f"The last {number} requests have failed: {last.message}")
@@ -274,11 +281,6 @@ class BatchRun:
         """Count a result and write it to the output."""
         self.tally.add(result)
         await writer.put(result)
-
-
-def _unreachable(error: APIError) -> bool:
-    """Whether the server cannot be reached at all: not one that answers with errors."""
-    return isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError)
 
 
 async def run_in_thread_uncancelled(work: Callable[[], object]) -> None:

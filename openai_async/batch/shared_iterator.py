@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 END = object()
 """In place of a value, once the source is exhausted."""
+NOT_YET = object()
+"""In place of a value that has to be waited for."""
 
 
 class SharedAsyncIterator(Generic[T]):
@@ -19,27 +21,41 @@ class SharedAsyncIterator(Generic[T]):
     A task of its own iterates it, and only while another waits. It gives out all values that are
     ready in one iteration of the loop; with a lock in its place it would be one per iteration, for
     twice the CPU time.
+
+    Args:
+        source: values, or lists of them if `in_blocks`.
     """
 
-    def __init__(self, source: AsyncIterable[T]) -> None:
-        self._source = aiter(source)
+    def __init__(
+        self, source: AsyncIterable[T] | AsyncIterable[Sequence[T]], *, in_blocks: bool = False
+    ) -> None:
+        self._source: Any = aiter(source)
+        self._in_blocks = in_blocks
+        self._ready: deque[T] = deque()  # the rest of the last block
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._feeder: asyncio.Task[None] | None = None
         self._wake: asyncio.Future[None] | None = None
         self._ended = False
 
-    async def next(self) -> T | object:
-        """The next value, or `END`. An exception of the source is raised in one of the tasks."""
+    def next_nowait(self) -> T | object:
+        """The next value, `END`, or `NOT_YET`."""
         if self._ended:
             return END
+        return self._ready.popleft() if self._ready else NOT_YET
+
+    async def next(self) -> T | object:
+        """The next value, or `END`. An exception of the source is raised in one of the tasks."""
+        value = self.next_nowait()
+        if value is not NOT_YET:
+            return value
         if self._feeder is None:
             self._feeder = self._loop.create_task(self._feed())
-        value: asyncio.Future[T | object] = self._loop.create_future()
-        self._waiting.append(value)
+        turn: asyncio.Future[T | object] = self._loop.create_future()
+        self._waiting.append(turn)
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
-        return await value
+        return await turn
 
     def end(self) -> None:
         """Take no more values, beyond the one that may be on its way."""
@@ -67,13 +83,14 @@ class SharedAsyncIterator(Generic[T]):
                 while not self._waiting:
                     self._wake = self._loop.create_future()
                     await self._wake
-                value = await anext(self._source, END)
+                value: Any = await anext(self._source, END)
                 if value is END:
                     break
-                while self._waiting and (taker := self._waiting.popleft()).done():
-                    pass  # its task was cancelled
-                if not taker.done():
-                    taker.set_result(value)
+                self._ready.extend(value if self._in_blocks else (value,))
+                while self._ready and self._waiting:
+                    turn = self._waiting.popleft()
+                    if not turn.done():  # a done one belongs to a cancelled task
+                        turn.set_result(self._ready.popleft())
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and self._ended:
                 raise  # by `cancel`, not by the source itself

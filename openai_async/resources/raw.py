@@ -38,8 +38,8 @@ class RawRequests(BaseClient):
             method: an HTTP method.
             path: relative to the base URL, such as "/embeddings"; it may include a query.
             json: the body; `None` for a request without one.
-            content: the body as bytes, in place of `json`; pass its Content-Type in
-                `extra_headers`.
+            content: the body as bytes, in place of `json`; if it is not JSON, pass its
+                Content-Type in `extra_headers`.
 
         Returns:
             A `Response`: `.status .headers .json() .json_object() .text() .body .meta`.

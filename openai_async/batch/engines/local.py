@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from itertools import islice
 from pathlib import Path
 
 from ...client import AsyncClient
 from ...types.rate_limits import ModelPace
-from ..fan_out import run_requests
+from ..fan_out import run_blocks
 from ..graceful_stop import GracefulStop
 from ..input.lines import Line, read_lines
 from ..requests import BatchRequest
@@ -25,7 +33,7 @@ BLOCK_SECONDS = 0.005
 
 
 class LocalEngine:
-    """`run_requests` on one client."""
+    """The workers of `run_requests` on one client."""
 
     def __init__(self, client: AsyncClient, *, concurrency: int) -> None:
         self._graceful_stop = GracefulStop()
@@ -43,8 +51,8 @@ class LocalEngine:
         self, requests: Iterable[BatchRequest], stopping: Callable[[], bool]
     ) -> AsyncGenerator[BatchResult, None]:
         """As `Engine.results`."""
-        source = _read_ahead(requests, stopping)
-        return run_requests(self._client, source, concurrency=self._concurrency)
+        blocks = _read_ahead(requests)
+        return run_blocks(self._client, blocks, stopping, concurrency=self._concurrency)
 
     async def stop(self) -> None:
         """As `Engine.stop`."""
@@ -59,16 +67,11 @@ class LocalEngine:
         """As `Engine.close`: nothing to do, as the caller closes the client."""
 
 
-async def _read_ahead(
-    requests: Iterable[BatchRequest], stopping: Callable[[], bool]
-) -> AsyncIterator[BatchRequest]:
+async def _read_ahead(requests: Iterable[BatchRequest]) -> AsyncIterator[Sequence[BatchRequest]]:
     """The requests, read from their file in a thread, a block at a time."""
     source = iter(requests)
     while block := await asyncio.to_thread(_next_block, source):
-        for request in block:
-            if stopping():
-                return
-            yield request
+        yield block
 
 
 def _next_block(source: Iterator[BatchRequest]) -> list[BatchRequest]:

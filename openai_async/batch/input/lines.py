@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
-from attrs import frozen
+from attrs import define
 
 from ...errors import InvalidArgumentError
 from .input_file import CHUNK, open_input
@@ -21,7 +21,7 @@ from .input_file import CHUNK, open_input
 MAX_LINE = 32 * 1024 * 1024
 
 
-@frozen(kw_only=True)
+@define  # not frozen, as one is made of every line
 class Line:
     """A line of a file that is not blank.
 
@@ -57,7 +57,7 @@ def numbered(lines: Iterable[bytes | None]) -> Iterator[Line]:
         if number == 1:
             data = data.removeprefix(codecs.BOM_UTF8)
         if data and not data.isspace():
-            yield Line(number=number, data=data.rstrip(b"\r\n"))
+            yield Line(number, data.rstrip(b"\r\n"))
 
 
 _TOO_LONG = (

@@ -19,6 +19,8 @@ from ...jsontext import dumps
 from ..ids import IdSet
 from ..requests import MAX_ID, BatchRequest
 from .lines import Line, parse_json, read_lines
+from .quick import has_many_brackets, quick_id, quick_request
+from .repeated_ids import RepeatedIds
 from .wrong_format import describe_wrong_format
 
 # How many bad lines are kept to be reported. A file with more repeats one mistake.
@@ -28,8 +30,6 @@ MAX_MISTAKES = 10
 MAX_NUMBERS = 5
 # What may differ between two cases of one mistake: quoted names, and numbers.
 _DETAILS = re.compile(r"""'[^']*'|"[^"]*"|\d+""")
-# With fewer, no line is nested too deep. Serializing each body would make the check 5 % slower.
-MANY_BRACKETS = 200
 
 
 @frozen(kw_only=True)
@@ -113,7 +113,7 @@ def check_input(
 
     Args:
         path: a JSONL file of requests, or what `read` reads.
-        read: returns the lines of `path`; called once.
+        read: returns the lines of `path`; called a second time if ids are repeated.
 
     Raises:
         InvalidArgumentError: the file cannot be read, or not twice, or is empty.
@@ -121,19 +121,31 @@ def check_input(
     if _is_pipe(path):
         msg = f"{path} is a pipe, which cannot be read twice: write it to a file first."
         raise InvalidArgumentError(msg)
+    ids = RepeatedIds()
+    check = _check(path, read(path), ids)
+    if ids.any_likely():  # which lines have them takes more memory to tell, and another pass
+        check = _check(path, read(path), IdSet())
+    if not check.requests and not check.bad_count:
+        msg = f"{path} is empty: write one request on each line."
+        raise InvalidArgumentError(msg)
+    return check
+
+
+def _check(path: Path, lines: Iterable[Line], seen: IdSet | RepeatedIds) -> InputCheck:
     check = InputCheck()
-    lines = iter(read(path))
+    lines = iter(lines)
     first = next(lines, None)
-    for outcome in _parsed(lines if first is None else chain([first], lines), IdSet()):
+    for line in lines if first is None else chain([first], lines):
+        outcome = quick_id(line.data) or _parse(line)
+        custom_id = outcome if isinstance(outcome, str) else outcome.custom_id
+        if custom_id is not None and not seen.add(custom_id):
+            outcome = _repeating(line, outcome, custom_id)
         if isinstance(outcome, BadLine):
             check.add(outcome)
         else:
             check.requests += 1
     if first is not None and not check.requests:
         check.wrong_format = describe_wrong_format(path, first)
-    if not check.requests and not check.bad_count:
-        msg = f"{path} is empty: write one request on each line."
-        raise InvalidArgumentError(msg)
     return check
 
 
@@ -181,9 +193,10 @@ def requests_of(
     Raises:
         InvalidArgumentError: the file cannot be read, or has a bad line and there is no `on_bad`.
     """
+    left_out = done or ()  # without any, no digest of each id is made
     for outcome in _parsed(read(path), None if on_bad is None else IdSet()):
         if isinstance(outcome, BatchRequest):
-            if outcome.custom_id not in done:
+            if outcome.custom_id not in left_out:
                 yield outcome
         elif on_bad is None:
             msg = f"{path}, line {outcome.number}: {outcome.problem}"
@@ -195,17 +208,23 @@ def requests_of(
 def _parsed(lines: Iterable[Line], seen: IdSet | None) -> Iterator[BatchRequest | BadLine]:
     """Each line parsed. Of lines with the same id, bad or not, only the first is valid."""
     for line in lines:
-        outcome = _parse(line)
+        outcome = quick_request(line.data) or _parse(line)
         if seen is None or outcome.custom_id is None or seen.add(outcome.custom_id):
             yield outcome
-        elif isinstance(outcome, BadLine):
-            yield BadLine(number=line.number, custom_id=None, problem=outcome.problem)
         else:
-            problem = f"custom_id {outcome.custom_id[:80]!r} repeats that of an earlier line."
-            yield BadLine(number=line.number, custom_id=None, problem=problem)
+            yield _repeating(line, outcome, outcome.custom_id)
+
+
+def _repeating(line: Line, outcome: object, custom_id: str) -> BadLine:
+    """What becomes of a line with the id of an earlier one."""
+    if isinstance(outcome, BadLine):
+        return BadLine(number=line.number, custom_id=None, problem=outcome.problem)
+    problem = f"custom_id {custom_id[:80]!r} repeats that of an earlier line."
+    return BadLine(number=line.number, custom_id=None, problem=problem)
 
 
 def _parse(line: Line) -> BatchRequest | BadLine:
+    """The request in a line, or what is wrong with it."""
     value: object = None
     try:
         value = parse_json(line)
@@ -218,7 +237,7 @@ def _parse(line: Line) -> BatchRequest | BadLine:
 
 def _check_depth(line: Line, request: BatchRequest) -> None:
     """Not everything that can be read can be sent: orjson reads 1,024 levels and writes 254."""
-    if line.data.count(b"[") + line.data.count(b"{") > MANY_BRACKETS:
+    if has_many_brackets(line.data):
         try:
             dumps(request.body)
         except InvalidArgumentError as error:

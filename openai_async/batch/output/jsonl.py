@@ -147,8 +147,27 @@ def _entry_of(id: str, value: dict[str, Any], line: bytes) -> Entry:
     return Entry(id, failed=True, refused=refused, bad_line=bad_line, line=line)
 
 
+# As `BatchResult.to_dict` has it.
+_LINE = (
+    b'{"id":%b,"custom_id":%b,"response":{"status_code":%d,"request_id":%b,"body":%b},'
+    b'"error":null}\n'
+)
+
+
 def line_of(result: BatchResult) -> bytes:
     """The line of output, with its line end."""
+    response = result.response
+    if response is not None and result.error is None:
+        text = response.text
+        # With line breaks between its values, it has to be written anew.
+        if text is not None and b"\n" not in text and b"\r" not in text:
+            return _LINE % (
+                dump(result.id),
+                dump(result.custom_id),
+                response.status_code,
+                dump(response.request_id),
+                text,
+            )
     try:
         return dump(result.to_dict()) + b"\n"
     except RecursionError:

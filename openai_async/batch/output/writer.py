@@ -42,20 +42,36 @@ class Writer:
         """Start the task that writes."""
         self._task = asyncio.create_task(self._write_all())
 
+    def put_nowait(self, result: BatchResult) -> bool:
+        """Pass on a result to be written; false if too many are waiting: then wait for `room`.
+
+        Raises:
+            OutputError: an earlier result could not be written.
+        """
+        self._check()  # once the task has ended, no room is made
+        self._waiting.append(result)
+        self._arrived.set()
+        return len(self._waiting) < MAX_QUEUED
+
+    async def room(self) -> None:
+        """Wait until results are written.
+
+        Raises:
+            OutputError: they could not be written.
+        """
+        self._room.clear()
+        self._full.set()
+        await self._room.wait()
+        self._check()
+
     async def put(self, result: BatchResult) -> None:
         """Pass on a result to be written; waits while too many are waiting.
 
         Raises:
             OutputError: this or an earlier result could not be written.
         """
-        self._check()  # once the task has ended, no room is made
-        self._waiting.append(result)
-        self._arrived.set()
-        if len(self._waiting) >= MAX_QUEUED:
-            self._room.clear()
-            self._full.set()
-            await self._room.wait()
-        self._check()
+        if not self.put_nowait(result):
+            await self.room()
 
     def _check(self) -> None:
         """Raise the exception that the task has ended with."""
