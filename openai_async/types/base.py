@@ -13,8 +13,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, get_args
 
 import attrs
-import orjson
 from attrs import define, field, frozen
+from msgspec.json import encode
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from .structuring import structurer
@@ -106,8 +106,8 @@ class APIObject:
         """`to_dict()` as JSON text."""
         data = self._json()
         try:
-            return orjson.dumps(data).decode()
-        except TypeError:  # lone surrogates, where a server split an emoji; very deep nesting
+            return encode(data).decode()
+        except ValueError:  # lone surrogates, where a server split an emoji
             return json.dumps(data, separators=(",", ":"))
 
     def _json(self) -> dict[str, Any]:
