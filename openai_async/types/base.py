@@ -50,7 +50,8 @@ class APIObject:
     )
 
     # A class may have a class method `_prepared`, which returns the received JSON object with
-    # misplaced fields moved to where they belong.
+    # misplaced fields moved to where they belong. It is not called if this key has an object.
+    _prepared_unless: ClassVar[str] = ""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

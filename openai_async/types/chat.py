@@ -110,6 +110,8 @@ class ChatCompletionMessageFunctionToolCall(APIObject):
     type: Literal["function"] = "function"
     function: Function = Factory(Function)
 
+    _prepared_unless: ClassVar[str] = "function"
+
     @classmethod
     def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
         return as_call(value)
@@ -221,6 +223,14 @@ class Choice(APIObject):
     )
     logprobs: ChoiceLogprobs | None = None
 
+    _prepared_unless: ClassVar[str] = "message"
+
+    @classmethod
+    def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """The choice with a `message`, even where a gateway sent a `delta`."""
+        delta = value.get("delta")
+        return {**value, "message": delta} if delta and value.get("message") is None else value
+
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ChatCompletion(APIResponse):
@@ -247,7 +257,12 @@ class ChatCompletion(APIResponse):
     @classmethod
     def _reports_failure(cls, value: dict[str, Any]) -> bool:
         choices = value.get("choices")
-        return type(choices) is list and any(map(fails, [*choices, value.get("x_groq")]))
+        if type(choices) is not list:
+            return False
+        for choice in choices:
+            if fails(choice):
+                return True
+        return "x_groq" in value and fails(value["x_groq"])
 
     def _unreadable(self) -> Any:
         """Tool calls of the wrong shape, if there is no text either."""
@@ -258,27 +273,11 @@ class ChatCompletion(APIResponse):
                 return came
         return None
 
-    @classmethod
-    def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """The response with a `message` in each choice, even where a gateway sent a `delta`."""
-        choices = value.get("choices")
-        if type(choices) is not list or not any(map(_has_delta_only, choices)):
-            return value
-        fixed = [
-            {**choice, "message": choice["delta"]} if _has_delta_only(choice) else choice
-            for choice in choices
-        ]
-        return {**value, "choices": fixed}
-
     @property
     def text(self) -> str:
         """The text of choice 0; "" if it has none (a refusal, a tool call)."""
         content = self.choices[0].message.content if self.choices else None
         return content if isinstance(content, str) else ""
-
-
-def _has_delta_only(choice: object) -> bool:
-    return type(choice) is dict and choice.get("message") is None and bool(choice.get("delta"))
 
 
 # --- streamed -----------------------------------------------------------------------------------

@@ -186,8 +186,11 @@ def _seconds_until(date: str) -> float:
 def is_error(value: object) -> bool:
     """Whether a JSON value is OpenAI's error object, or a flat object that says it is an error."""
     # A parsed JSON object is a dict; isinstance(value, Mapping) would take three times as long.
-    return type(value) is dict and bool(
-        is_error_object(value.get("error"))
+    if type(value) is not dict:
+        return False
+    error = value.get("error")
+    return (
+        (error is not None and is_error_object(error))
         or value.get("object") == "error"
         or value.get("type") == "error"
     )
