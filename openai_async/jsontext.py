@@ -11,7 +11,7 @@ import dataclasses
 import json
 import math
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, time
 from enum import Enum
 from gc import get_referents
@@ -110,7 +110,7 @@ def dumps(value: object) -> bytes:
     try:
         data = _encode(value)
         # Looked at only now, since writing has shown that the value does not contain itself.
-        if _are_plain((value,)):
+        if _is_plain(value):
             return data
     except (TypeError, *_NOT_JSON, RecursionError):
         pass  # what it may be is found below
@@ -141,30 +141,28 @@ _PLAIN_OR_FLOAT = _PLAIN | {float}
 _MANY = 8
 
 
-def _are_plain(values: Iterable[Any]) -> bool:
-    """Whether all values are of the types that JSON has, and finite, at any depth.
+def _is_plain(value: Any) -> bool:
+    """Whether all of a value is of the types that JSON has, and finite, at any depth.
 
-    Takes 0.6 us for a chat request, and 0.08 ms for a conversation of 1,000 messages.
+    Takes 0.7 us for a chat request, and 0.08 ms for a conversation of 1,000 messages.
     """
-    for value in values:
-        kind = type(value)
-        if kind is str or kind in _SCALARS:
-            continue
-        if kind is dict:
-            for key in value:
-                if type(key) is not str:
-                    return False
-            if not _are_plain(value.values()):
+    kind = type(value)
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or (type(item) is not str and not _is_plain(item)):
                 return False
-        elif kind is list or kind is tuple:
-            if not (_are_plain(value) if len(value) < _MANY else _are_levels_plain(value)):
+        return True
+    if kind is list or kind is tuple:
+        if len(value) >= _MANY:
+            return _are_plain(value)
+        for item in value:  # noqa: SIM110 - `all` with a generator takes twice as long
+            if type(item) is not str and not _is_plain(item):
                 return False
-        elif kind is not float or not math.isfinite(value):
-            return False
-    return True
+        return True
+    return kind in _SCALARS or (kind is float and math.isfinite(value))
 
 
-def _are_levels_plain(level: Sequence[Any]) -> bool:
+def _are_plain(level: Sequence[Any]) -> bool:
     """The same for many values, in C: the values, then all that is in them, and so on."""
     while level:
         if not _PLAIN.issuperset(map(type, level)):

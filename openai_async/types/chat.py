@@ -16,6 +16,11 @@ FinishReason: TypeAlias = (
     Literal["stop", "length", "tool_calls", "content_filter", "function_call"] | str
 )
 
+_FINISH_REASON = {
+    "read": finish_reason,
+    "as_is": frozenset(("stop", "length", "tool_calls", "content_filter", "function_call")),
+}
+
 
 # --- usage and logprobs, whole or streamed ------------------------------------------------------
 
@@ -217,7 +222,7 @@ class Choice(APIObject):
     """One answer out of `n`."""
 
     index: int = 0
-    finish_reason: FinishReason | None = field(default=None, metadata={"read": finish_reason})
+    finish_reason: FinishReason | None = field(default=None, metadata=_FINISH_REASON)
     message: ChatCompletionMessage = field(
         factory=ChatCompletionMessage, metadata={"essential": True}
     )
@@ -327,7 +332,7 @@ class ChunkChoice(APIObject):
 
     index: int = 0
     delta: ChoiceDelta = field(factory=ChoiceDelta, metadata={"essential": True})
-    finish_reason: FinishReason | None = field(default=None, metadata={"read": finish_reason})
+    finish_reason: FinishReason | None = field(default=None, metadata=_FINISH_REASON)
     logprobs: ChoiceLogprobs | None = None
 
 

@@ -145,8 +145,12 @@ def _converted(a: attrs.Attribute[Any], default: str, names: dict[str, Any]) -> 
     """The source code that converts `item`."""
     if (read := a.metadata.get("read")) is not None:
         names[f"convert_{a.name}"] = read
-        as_is = a.metadata.get("as_is")
-        fits = "item is None" + (f" or type(item) is {as_is.__name__}" if as_is else "")
+        fits = "item is None"
+        if (as_is := a.metadata.get("as_is")) is str:
+            fits += " or type(item) is str"
+        elif as_is is not None:
+            names[f"as_is_{a.name}"] = as_is
+            fits += f" or (type(item) is str and item in as_is_{a.name})"
         return f"item if {fits} else convert_{a.name}(item)"
     convert = convert_to(a.type, structurer)
     if convert is None:
@@ -163,7 +167,8 @@ def _converted(a: attrs.Attribute[Any], default: str, names: dict[str, Any]) -> 
             strict = getattr(convert, "strict", True) and "essential" not in a.metadata
             kind, function = "dict", None if strict else convert
         if function is None:
-            return otherwise
+            empty = "[] if item == [] else " if kind == "list" and of_list is not None else ""
+            return f"{default} if item is None else {empty}{converted}"
         names[f"structure_{a.name}"] = function
         return f"structure_{a.name}(item) if type(item) is {kind} else {otherwise}"
     # The likelier case is checked first: null for a field that may be null, else the right type.
