@@ -367,14 +367,20 @@ def test_arguments_that_are_nested_too_deep_in_a_stream_are_an_error() -> None:
         b'{"choices": [{"logprobs": %s}]}',
         b'{"choices": [], "error": %s}',
         b'{"message": %s}',
+        b'{"message": {"msg": %s}}',
+        b'{"message": {"loc": [%s], "msg": "no"}}',
     ],
 )
-def test_deep_nesting_never_raises_a_recursion_error(answer: bytes) -> None:
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"msg":', b"1" + b"}")])
+def test_deep_nesting_never_raises_a_recursion_error(
+    answer: bytes, opening: bytes, closing: bytes
+) -> None:
     for levels in DEPTHS:
-        body = answer % (b"[" * levels + b"]" * levels)
+        body = answer % (opening * levels + closing[:-1] + closing[-1:] * levels)
         for cls in (ChatCompletion, ModelList, ImagesResponse):
-            with suppress(APIError):
-                assert parse(cls, body, META, "sk-test-0123456789")
+            for secret in (None, "sk-test-0123456789"):
+                with suppress(APIError):
+                    assert parse(cls, body, META, secret)
 
 
 def test_content_that_is_nested_too_deep_has_no_text() -> None:
