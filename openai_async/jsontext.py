@@ -1,8 +1,8 @@
 """JSON text to values and back, without loss.
 
-orjson does nearly all of it. The standard library handles what orjson cannot (integers beyond 64
-bits, `NaN` and lone surrogates in responses, number types of other libraries in requests), and what
-orjson would change silently (NaN to `null`) is detected where that costs next to nothing.
+msgspec does nearly all of it. The standard library reads what msgspec refuses (`NaN` and lone
+surrogates, which servers written in Python send) and writes lone surrogates. What msgspec would
+write in a way of its own (bytes as base64, a set as a list, NaN as `null`) is found beforehand.
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ import dataclasses
 import json
 import math
 import operator
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date, time
 from enum import Enum
+from gc import get_referents
 from typing import Any
+from uuid import UUID
 
-import orjson
+from msgspec import MsgspecError
+from msgspec.json import Decoder, Encoder
 
 from .errors import InvalidArgumentError
 from .types.base import APIObject
 
-# Python can be configured to refuse longer integers, but never integers of up to this many digits
-# (`sys.int_info.str_digits_check_threshold`).
-MAX_DIGITS = 640
+_decode = Decoder().decode
+_encode = Encoder().encode
 
 
 def shown(value: object, most: int = 80) -> str:
@@ -50,60 +52,46 @@ def loads(data: bytes) -> Any:
     That error does not hold the text, as a `JSONDecodeError` does: it becomes the `__cause__` of
     others, and a server's text may repeat the API key.
 
-    What orjson refuses is parsed again by the standard library, because servers written in Python
-    send `NaN` and `Infinity` in logprobs, and lone surrogates where an emoji was split. So are
-    integers beyond 64 bits, which orjson would round to floats.
+    What is not quite JSON is parsed again by the standard library, because servers written in
+    Python send `NaN` and `Infinity` in logprobs, and lone surrogates where an emoji was split.
     """
     try:
-        value = orjson.loads(data)
-    except ValueError as error:
-        reason = str(error)
-    else:
-        return _read_again(data) if _has_long_integer(data) else value
-    if "depth" in reason:  # orjson allows 1,024 levels; Python's stack has no room for more
-        raise ValueError(reason)
-    return _read_again(data)
-
-
-def _read_again(data: bytes) -> Any:
-    try:
-        return json.loads(data, parse_int=_integer)
+        return _decode(data)
     except RecursionError:
-        reason = "nested too deep"
-    except ValueError as error:
-        reason = str(error)
+        reason = TOO_DEEP
+    except _NOT_JSON:
+        reason = ""
+    if not reason:
+        try:
+            return json.loads(data, parse_int=_integer)
+        except RecursionError:
+            reason = TOO_DEEP
+        except ValueError as error:
+            reason = str(error)
     raise ValueError(reason)  # outside the `except`, whose error would be its context
 
 
+TOO_DEEP = "nested too deep"
+# msgspec's own errors are ValueErrors since its version 0.21.
+_NOT_JSON = (ValueError, MsgspecError)
+
+
+def strict_loads(data: bytes | str) -> Any:
+    """Parse JSON as the RFC has it, for files and requests; ValueError says what is wrong where."""
+    try:
+        return _decode(data)
+    except RecursionError as error:
+        raise ValueError(TOO_DEEP) from error
+    except _NOT_JSON as error:
+        reason = str(error).removeprefix("JSON is malformed: ")
+        raise ValueError(reason[:1].lower() + reason[1:]) from error
+
+
 def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
-
-
-# 64 bits hold every number of 18 digits. In every sixth byte, a run of 19 digits appears as three
-# digits in a row, so most responses can be ruled out without looking at every byte: that takes
-# 0.4 us for a chunk of a stream, and a regular expression 7.
-_LONG = 19
-_EVERY = 6
-_DIGITS_TO_0 = bytes.maketrans(b"123456789", b"000000000")
-_DIGITS = re.compile(rb"[0-9]+")
-
-
-def _has_long_integer(data: bytes) -> bool:
-    """Whether the JSON contains an integer of more than 18 digits outside its strings."""
-    if b"0" * (_LONG // _EVERY) not in data[_EVERY - 1 :: _EVERY].translate(_DIGITS_TO_0):
-        return False
-    zeros = data.translate(_DIGITS_TO_0)
-    at = zeros.find(b"0" * _LONG)
-    while at >= 0:
-        end = _DIGITS.match(data, at).end()  # type: ignore[union-attr] # there is a digit
-        if data[max(0, at - 1) : at] in _BEFORE and data[end : end + 1] not in _WITHIN_FLOAT:
-            return True
-        at = zeros.find(b"0" * _LONG, end)
-    return False
-
-
-_BEFORE = frozenset((b"", b":", b",", b"[", b"-", b" ", b"\t", b"\r", b"\n"))
-_WITHIN_FLOAT = frozenset((b".", b"e", b"E"))
+    try:
+        return int(digits)
+    except ValueError:  # more digits than Python converts: `sys.get_int_max_str_digits()`
+        return float(digits)
 
 
 # --- writing ---
@@ -119,59 +107,71 @@ def dumps(value: object) -> bytes:
     Raises:
         InvalidArgumentError: a value is not JSON, or not a finite number; the message says where.
     """
-    string_keys = True
     try:
-        data = orjson.dumps(value, default=_default)
-    except TypeError:
-        string_keys = False
+        data = _encode(value)
+        # Looked at only now, since writing has shown that the value does not contain itself.
+        if _is_plain(value):
+            return data
+    except (TypeError, *_NOT_JSON, RecursionError):
+        pass  # what it may be is found below
+    return _dumps_with_care(value)
+
+
+def _dumps_with_care(value: object) -> bytes:
+    try:
+        plain = _made_plain(value, None)
         try:
-            # For `logit_bias={50256: -100}`. Only on the second try, since the option makes every
-            # call slower.
-            data = orjson.dumps(value, default=_default, option=orjson.OPT_NON_STR_KEYS)
-        except TypeError:
-            from ._unawaited import refuse_unawaited  # imported for mistakes only
+            return _encode(plain)
+        except ValueError:  # lone surrogates
+            return json.dumps(plain, separators=(",", ":")).encode()
+    except (InvalidArgumentError, RecursionError) as error:
+        from ._unawaited import refuse_unawaited  # imported for mistakes only
 
-            refuse_unawaited(value)
-            return _dumps_plain(_plain(value))
-    # orjson writes NaN as null; few bodies contain null at all.
-    if b"null" in data and not (string_keys and _is_finite(value)):
-        _plain(value)
-    return data
-
-
-def _default(value: object) -> object:
-    if isinstance(value, APIObject):
-        return value._json()
-    return dict(value) if isinstance(value, Mapping) else _number(value)
+        refuse_unawaited(value)
+        if isinstance(error, InvalidArgumentError):
+            raise
+        msg = "The request cannot be written as JSON: it is nested too deep, or contains itself."
+        raise InvalidArgumentError(msg) from error
 
 
-def _dumps_plain(value: object) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:  # long integers, surrogates
-        return json.dumps(value, separators=(",", ":")).encode()
+_SCALARS = frozenset((str, int, bool, type(None)))
+_PLAIN = _SCALARS | {dict, list, tuple}
+_PLAIN_OR_FLOAT = _PLAIN | {float}
+# From this length on, looking at a whole level at once is faster than at one item after the other.
+_MANY = 8
 
 
-def _is_finite(value: object) -> bool:
-    """Whether it certainly contains neither NaN nor infinity; False if it contains objects."""
-    found = [value]
-    for item in found:  # grows as we go
-        kind = type(item)
-        if kind is str or item is None:
-            continue
-        if kind is dict:
-            found += item.values()  # type: ignore[attr-defined]
-        elif kind is list or kind is tuple:
-            found += item  # type: ignore[arg-type]
-        elif kind is float:
-            if not math.isfinite(item):  # type: ignore[arg-type]
+def _is_plain(value: Any) -> bool:
+    """Whether all of a value is of the types that JSON has, and finite, at any depth.
+
+    Takes 0.7 us for a chat request, and 0.08 ms for a conversation of 1,000 messages.
+    """
+    kind = type(value)
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or (type(item) is not str and not _is_plain(item)):
                 return False
-        elif kind is not int and kind is not bool:
-            return False
+        return True
+    if kind is list or kind is tuple:
+        if len(value) >= _MANY:
+            return _are_plain(value)
+        for item in value:  # noqa: SIM110 - `all` with a generator takes twice as long
+            if type(item) is not str and not _is_plain(item):
+                return False
+        return True
+    return kind in _SCALARS or (kind is float and math.isfinite(value))
+
+
+def _are_plain(level: Sequence[Any]) -> bool:
+    """The same for many values, in C: the values, then all that is in them, and so on."""
+    while level:
+        if not _PLAIN.issuperset(map(type, level)):
+            if not _PLAIN_OR_FLOAT.issuperset(map(type, level)):
+                return False
+            if not all(map(math.isfinite, [v for v in level if type(v) is float])):
+                return False
+        level = get_referents(*level)
     return True
-
-
-_PLAIN = frozenset((str, int, bool))
 
 
 class _Path:
@@ -190,23 +190,14 @@ class _Path:
         return f"{above}.{self._key}" if above else str(self._key)
 
 
-def _plain(value: object) -> object:
-    """The value as dicts with string keys, lists, strings, finite numbers, booleans and None."""
-    try:
-        return _made_plain(value, None)
-    except RecursionError as error:
-        msg = "The request cannot be written as JSON: it is nested too deep, or contains itself."
-        raise InvalidArgumentError(msg) from error
-
-
 def _made_plain(value: object, path: _Path | None) -> object:
-    if value is None or type(value) in _PLAIN:
+    if type(value) in _SCALARS:
         return value
     if isinstance(value, Enum):
         value = value.value
     elif isinstance(value, APIObject):
         value = value._json()
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):  # as orjson writes them
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [f.name for f in dataclasses.fields(value) if not f.name.startswith("_")]
         value = {name: getattr(value, name) for name in names}
     if isinstance(value, dict | Mapping):
@@ -230,13 +221,14 @@ def _leaf(value: object, path: _Path | None) -> object:
             msg = f"{_where(path)} is {name}, which JSON cannot represent: pass a finite number."
             raise InvalidArgumentError(msg)
         return number
-    try:
-        return orjson.loads(orjson.dumps(value))  # dates, times and UUIDs
-    except TypeError as error:
-        kind = type(value).__name__
-        advice = "its .tolist()" if hasattr(value, "tolist") else "text, numbers, dicts or lists"
-        msg = f"{_where(path)} has type {kind}, which cannot be written as JSON: pass {advice}."
-        raise InvalidArgumentError(msg) from error
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    kind = type(value).__name__
+    advice = "its .tolist()" if hasattr(value, "tolist") else "text, numbers, dicts or lists"
+    msg = f"{_where(path)} has type {kind}, which cannot be written as JSON: pass {advice}."
+    raise InvalidArgumentError(msg)
 
 
 def _where(path: _Path | None) -> str:

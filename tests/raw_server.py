@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Self
 
-import orjson
+import msgspec
 
 Answer = Callable[["Exchange"], Awaitable[None]]
 
@@ -126,7 +126,7 @@ async def _refuse(exchange: Exchange) -> None:
 
 
 def sse(value: dict[str, object]) -> bytes:
-    return b"data: " + orjson.dumps(value) + b"\n\n"
+    return b"data: " + msgspec.json.encode(value) + b"\n\n"
 
 
 DONE = b"data: [DONE]\n\n"

@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 import attrs
-import orjson
+import msgspec
 import pytest
 from aioresponses import CallbackResult, aioresponses
 from yarl import URL
@@ -619,7 +619,9 @@ async def test_no_error_in_the_chain_holds_a_key_that_came_back_in_the_wrong_pla
     async def answer(exchange: Exchange) -> None:
         good = chunk("a")
         await (
-            exchange.stream(good, misshapen) if stream else exchange.whole(orjson.dumps(misshapen))
+            exchange.stream(good, misshapen)
+            if stream
+            else exchange.whole(msgspec.json.encode(misshapen))
         )
 
     raw.answer = answer

@@ -15,8 +15,11 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from openai_async import AsyncClient, InvalidArgumentError
+from openai_async.jsontext import dumps, loads, strict_loads
 from openai_async.types.chat import ChatCompletionMessage
 
 from .raw_server import DONE, Exchange, RawServer, chunk
@@ -224,6 +227,92 @@ async def test_number_keys_and_lone_surrogates_go_together_in_any_order(
     body = await sent(raw, raw_client, **dict(items))
     assert body["logit_bias"] == {"50256": -100}
     assert body["messages"][0]["content"] == "x \ud83d"
+
+
+JSON: Any = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    # Lone surrogates too.
+    | st.text(st.characters(codec=None, categories=["L", "Cc", "Cs", "So"]), max_size=9),
+    lambda inside: st.lists(inside, max_size=12) | st.dictionaries(st.text(max_size=9), inside),
+    max_leaves=40,
+)
+
+
+@given(JSON)
+def test_all_json_is_written_and_read_unchanged(value: Any) -> None:
+    written = dumps(value)
+    assert repr(json.loads(written)) == repr(value)
+    assert repr(loads(written)) == repr(value)
+
+
+@given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
+def test_what_is_read_is_what_the_standard_library_reads(data: bytes) -> None:
+    try:
+        expected = json.loads(data)
+    except ValueError:
+        with pytest.raises(ValueError):
+            loads(data)
+    else:
+        assert repr(loads(data)) == repr(expected)
+
+
+@pytest.mark.parametrize("data", [b"NaN", b"[1e400]", b'"\\ud83d"', b"\xff", b"{", b"[" * 5000])
+def test_strict_json_is_that_of_the_rfc(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        strict_loads(data)
+
+
+FOREIGN: Any = {
+    "bytes": b"x",
+    "bytearray": bytearray(b"x"),
+    "a set": {1},
+    "a complex number": 1j,
+    "NaN": NAN,
+    "a class": int,
+}
+
+
+@pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("neighbours", [0, 3, 7, 8, 9, 1000])
+@pytest.mark.parametrize(
+    "around",
+    [lambda x: x, lambda x: {"k": x}, lambda x: {"k": [x, 0.5]}, lambda x: [{}, (x,)]],
+    ids=["alone", "in a dict", "in a list in a dict", "in a tuple in a list"],
+)
+def test_what_is_not_json_is_found_among_any_number_of_neighbours(
+    foreign: object, neighbours: int, around: Callable[[object], object]
+) -> None:
+    for value in (
+        [around(0)] * neighbours + [around(foreign)],
+        {**{f"{n}": around(0) for n in range(neighbours)}, "x": around(foreign)},
+        [[around(0)] * neighbours, (around(foreign),)],
+    ):
+        with pytest.raises(InvalidArgumentError, match=r"which|cannot"):
+            dumps(value)
+
+
+@pytest.mark.parametrize("neighbours", [0, 9, 1000])
+def test_response_objects_are_written_as_they_came_among_any_number_of_neighbours(
+    neighbours: int,
+) -> None:
+    came = {"content": "Hi", "refusal": None, "vendor": [1, {"a": None}]}
+    message = ChatCompletionMessage.from_dict(came)
+    plain = [{"role": "user", "content": "Hi"}] * neighbours
+    built = ChatCompletionMessage(content="Ho")
+    body = json.loads(dumps({"messages": [*plain, message, (built,)]}))
+    assert body["messages"] == [*plain, came, [{"role": "assistant", "content": "Ho"}]]
+
+
+def test_keys_that_are_not_text_are_found_among_many_neighbours() -> None:
+    plain = [{"role": "user", "content": "Hi"}] * 20
+    for key in (b"x", (1,), NAN, Scalar(NAN)):
+        with pytest.raises(InvalidArgumentError):
+            dumps([*plain, {key: 1}])
+    written = json.loads(dumps([*plain, {2: 1, 0.25: 2, None: 3, True: 4, Level.LOW: 5}]))
+    assert written[-1] == {"2": 1, "0.25": 2, "null": 3, "true": 4, "0.5": 5}
 
 
 # --- answers ---

@@ -83,7 +83,7 @@ def test_every_name_is_imported_at_its_first_use_and_kept(
 def test_the_import_alone_loads_no_dependency() -> None:
     loaded = fresh("import sys, openai_async; print(*sys.modules)").split()
     assert "openai_async" in loaded
-    heavy = {"aiohttp", "yarl", "multidict", "cattrs", "attrs", "attr", "orjson", "asyncio"}
+    heavy = {"aiohttp", "yarl", "multidict", "cattrs", "attrs", "attr", "msgspec", "asyncio"}
     assert not heavy.intersection(loaded)
 
 

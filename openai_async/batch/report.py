@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+import msgspec
 from attrs import asdict, define, field, frozen
 
 from ..errors import OpenAIError
@@ -188,7 +188,7 @@ class BatchReport:
 
     def to_json(self) -> str:
         """The same as indented JSON."""
-        return orjson.dumps(self.to_dict(), option=orjson.OPT_INDENT_2).decode()
+        return msgspec.json.format(msgspec.json.encode(self.to_dict())).decode()
 
     def __str__(self) -> str:
         rows = [row for row in _rows(self) if row[1]]

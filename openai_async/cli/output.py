@@ -182,9 +182,9 @@ def _output_errors() -> Iterator[None]:
 
 
 def _dumps(value: Mapping[str, Any]) -> bytes:
-    import orjson  # imported here, as help does not need it
+    from msgspec.json import encode  # imported here, as help does not need it
 
-    return orjson.dumps(value)
+    return encode(value)
 
 
 def _printable(text: str) -> str:

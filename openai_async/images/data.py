@@ -10,9 +10,8 @@ import codecs
 import re
 from urllib.parse import unquote_to_bytes
 
-import orjson
-
 from ..errors import APIResponseValidationError
+from ..jsontext import strict_loads
 from ..wire.failures import summary
 from ..wire.redaction import redacted
 from .format import HEAD_SIZE, image_format
@@ -130,6 +129,6 @@ def _text(data: bytes) -> str | None:
 
 def _parsed(text: str) -> object:
     try:
-        return orjson.loads(text)
+        return strict_loads(text)
     except ValueError:
         return text

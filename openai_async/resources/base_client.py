@@ -72,7 +72,8 @@ class BaseClient:
             endpoint.check(params)
             if endpoint.method == "POST":
                 body = json_body(params, params.get("extra_body"))
-        answer: Any = self._answer(endpoint, endpoint.path_for(ids), body, params)
+        path = endpoint.path_for(ids) if ids else endpoint.path
+        answer: Any = self._answer(endpoint, path, body, params)
         # The name in Python's warning about a coroutine that was never awaited.
         answer.__name__ = answer.__qualname__ = endpoint.name
         return answer  # type: ignore[no-any-return]

@@ -55,8 +55,6 @@ class Endpoint(Generic[R]):
 
     def path_for(self, ids: Mapping[str, object]) -> str:
         """The path with these ids filled in."""
-        if not ids:
-            return self.path
         return self.path.format_map({name: path_segment(name, ids[name]) for name in ids})
 
 
@@ -70,7 +68,7 @@ def check_known(
 
     The parameters are passed as `**params`, typed by a TypedDict, which Python does not check.
     """
-    if required <= params.keys() <= known:
+    if known.issuperset(params) and all(map(params.__contains__, required)):
         return
     name = next((key for key in params if key not in known), None)
     if name is None:

@@ -14,7 +14,7 @@ _TEXTS = {"function": "arguments", "custom": "input"}
 
 
 def sendable(messages: Any) -> Any:
-    """The messages, checked, with the arguments of tool calls as text.
+    """The messages, checked, response objects as their JSON, arguments of tool calls as text.
 
     Some servers send arguments as an object, but accept only text, as in the API, when the message
     is sent back in the next request.
@@ -22,22 +22,26 @@ def sendable(messages: Any) -> Any:
     Raises:
         InvalidArgumentError: it is not a list, it is empty, or an item is not a message.
     """
-    if not isinstance(messages, list | tuple):
+    if type(messages) is not list and not isinstance(messages, list | tuple):
         msg = f"messages has type {type(messages).__name__}: pass a list of messages."
         raise InvalidArgumentError(msg)
     if not messages:
         msg = 'messages is empty: pass at least one, like {"role": "user", "content": "Hi"}.'
         raise InvalidArgumentError(msg)
-    changed = {}
+    changed: dict[int, Mapping[str, Any]] = {}
     for index, message in enumerate(messages):
-        # Nearly all are dicts; the other two checks take ten times as long.
-        if type(message) is not dict and not isinstance(message, Mapping | APIObject):
+        if type(message) is dict:  # as nearly all are
+            fields: Mapping[str, Any] = message
+        elif isinstance(message, APIObject):
+            fields = changed[index] = message._json()
+        elif isinstance(message, Mapping):
+            fields = message
+        else:
             msg = (
                 f"messages[{index}] has type {type(message).__name__}: "
                 'pass {"role": "user", "content": ...}.'
             )
             raise InvalidArgumentError(msg)
-        fields = _fields(message)
         if "tool_calls" in fields or "function_call" in fields:
             ready = _with_text(fields)
             if ready is not fields:

@@ -5,9 +5,9 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 from aiohttp import web
 
+from ..jsontext import dumps
 from .chat_request import ChatRequest, read_request, unchecked_request
 from .choices import Choice, compose
 from .completions import Answer
@@ -80,6 +80,6 @@ def _full_call(call: dict[str, Any]) -> dict[str, Any]:
     details = dict(call.get(kind) or {"name": call["name"], "arguments": call.get("arguments", {})})
     field = "input" if kind == "custom" else "arguments"
     if not isinstance(details.get(field), str):
-        details[field] = orjson.dumps(details.get(field, {})).decode()
+        details[field] = dumps(details.get(field, {})).decode()
     call_id = call.get("id") or f"call_{uuid.uuid4().hex[:24]}"
     return {"id": call_id, "type": kind, kind: details}

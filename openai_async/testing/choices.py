@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import attrs
-import orjson
 
+from ..jsontext import dumps
 from .chat_request import ChatRequest
 from .schema import minimal_instance
 from .tokens import tokenize
@@ -79,10 +79,10 @@ def _content(request: ChatRequest, pictures: list[str], index: int) -> str:
     prose = _prose(request, pictures, index)
     if kind == "json_schema" and request.response_format is not None:
         schema = request.response_format["json_schema"].get("schema", {"type": "object"})
-        return orjson.dumps(minimal_instance(schema, _key_word(request))).decode()
+        return dumps(minimal_instance(schema, _key_word(request))).decode()
     if kind == "json_object":
         answer = {"answer": prose, "messages": len(request.messages)}
-        return orjson.dumps(answer).decode()
+        return dumps(answer).decode()
     return prose
 
 
@@ -174,7 +174,7 @@ def _call(request: ChatRequest, tool: dict[str, Any], index: int) -> dict[str, A
     return {
         "id": _call_id(f"{request.seed}{name}{request.messages[-1].text}", index),
         "type": kind,
-        kind: {"name": name, "arguments": orjson.dumps(arguments).decode()},
+        kind: {"name": name, "arguments": dumps(arguments).decode()},
     }
 
 

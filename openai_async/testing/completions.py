@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
-import orjson
 
+from ..jsontext import dumps
 from .chat_request import ChatRequest
 from .choices import Choice
 from .sending import Event
@@ -166,4 +166,4 @@ def _completion_tokens(choice: Choice) -> int:
 
 
 def _sse(payload: dict[str, Any]) -> bytes:
-    return b"data: " + orjson.dumps(payload) + b"\n\n"
+    return b"data: " + dumps(payload) + b"\n\n"

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
 import attrs
-import orjson
 from aiohttp import web
 
+from ..jsontext import strict_loads
 from .files import FileStore
 from .limits import Decision, Limiter
 from .models import ModelStore
@@ -75,8 +75,8 @@ class Exchange:
     def json_object(self) -> dict[str, Any]:
         """The request's body, which must be a JSON object."""
         try:
-            body = orjson.loads(self.record.body)
-        except orjson.JSONDecodeError as error:
+            body = strict_loads(self.record.body)
+        except ValueError as error:
             raise invalid(f"We could not parse the JSON body of your request: {error}.") from error
         if not isinstance(body, dict):
             raise invalid("The JSON body of your request must be an object.")

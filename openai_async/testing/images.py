@@ -5,9 +5,9 @@ import base64
 import time
 from typing import Any
 
-import orjson
 from aiohttp import web
 
+from ..jsontext import dumps
 from .drawing import Drawing, draw, draw_with_previews
 from .exchange import Exchange
 from .files import FILES_PATH
@@ -88,7 +88,7 @@ async def _stream(exchange: Exchange, request: ImageRequest) -> web.StreamRespon
         payload |= {"usage": _usage(request)} if completed else {"partial_image_index": number}
         head = f"event: image_generation.{kind}\ndata: ".encode()
         # For a scripted failure each partial picture counts as one token.
-        event = Event(head + orjson.dumps(payload) + b"\n\n", not completed, completed)
+        event = Event(head + dumps(payload) + b"\n\n", not completed, completed)
         events.append(event)
     return await send_events(exchange, events)
 

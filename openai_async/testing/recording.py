@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-import orjson
+
+from ..jsontext import strict_loads
 
 
 @attrs.define(eq=False)
@@ -30,8 +31,8 @@ class RecordedRequest:
     def json(self) -> Any:
         """The body as JSON; None if it is not JSON."""
         try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError:
+            return strict_loads(self.body)
+        except ValueError:
             return None
 
     async def finished(self) -> None:

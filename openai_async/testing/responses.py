@@ -5,9 +5,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from aiohttp import web
 
+from ..jsontext import dumps
 from .script import Failure
 
 # Far above what one process can take: clients that pace themselves by these must not slow down.
@@ -63,7 +63,7 @@ def json_response(
     payload: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     return web.Response(
-        body=orjson.dumps(payload),
+        body=dumps(payload),
         status=status,
         headers=headers,
         content_type=None if _has_content_type(headers) else "application/json",

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
-import orjson
+
+from ..jsontext import dumps, strict_loads
 
 
 class _Unset:
@@ -152,8 +153,8 @@ def _is_call(call: object) -> bool:
 
 def _is_json(value: object) -> bool:
     try:
-        orjson.dumps(value)
-    except TypeError:
+        strict_loads(dumps(value))
+    except ValueError:
         return False
     return True
 

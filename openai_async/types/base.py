@@ -13,8 +13,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, get_args
 
 import attrs
-import orjson
 from attrs import define, field, frozen
+from msgspec.json import encode
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from .structuring import structurer
@@ -50,7 +50,8 @@ class APIObject:
     )
 
     # A class may have a class method `_prepared`, which returns the received JSON object with
-    # misplaced fields moved to where they belong.
+    # misplaced fields moved to where they belong. It is not called if this key has an object.
+    _prepared_unless: ClassVar[str] = ""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -106,8 +107,8 @@ class APIObject:
         """`to_dict()` as JSON text."""
         data = self._json()
         try:
-            return orjson.dumps(data).decode()
-        except TypeError:  # lone surrogates, where a server split an emoji; very deep nesting
+            return encode(data).decode()
+        except ValueError:  # lone surrogates, where a server split an emoji
             return json.dumps(data, separators=(",", ":"))
 
     def _json(self) -> dict[str, Any]:

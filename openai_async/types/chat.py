@@ -16,6 +16,11 @@ FinishReason: TypeAlias = (
     Literal["stop", "length", "tool_calls", "content_filter", "function_call"] | str
 )
 
+_FINISH_REASON = {
+    "read": finish_reason,
+    "as_is": frozenset(("stop", "length", "tool_calls", "content_filter", "function_call")),
+}
+
 
 # --- usage and logprobs, whole or streamed ------------------------------------------------------
 
@@ -109,6 +114,8 @@ class ChatCompletionMessageFunctionToolCall(APIObject):
     id: str = ""
     type: Literal["function"] = "function"
     function: Function = Factory(Function)
+
+    _prepared_unless: ClassVar[str] = "function"
 
     @classmethod
     def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -215,11 +222,19 @@ class Choice(APIObject):
     """One answer out of `n`."""
 
     index: int = 0
-    finish_reason: FinishReason | None = field(default=None, metadata={"read": finish_reason})
+    finish_reason: FinishReason | None = field(default=None, metadata=_FINISH_REASON)
     message: ChatCompletionMessage = field(
         factory=ChatCompletionMessage, metadata={"essential": True}
     )
     logprobs: ChoiceLogprobs | None = None
+
+    _prepared_unless: ClassVar[str] = "message"
+
+    @classmethod
+    def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """The choice with a `message`, even where a gateway sent a `delta`."""
+        delta = value.get("delta")
+        return {**value, "message": delta} if delta and value.get("message") is None else value
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -247,7 +262,12 @@ class ChatCompletion(APIResponse):
     @classmethod
     def _reports_failure(cls, value: dict[str, Any]) -> bool:
         choices = value.get("choices")
-        return type(choices) is list and any(map(fails, [*choices, value.get("x_groq")]))
+        if type(choices) is not list:
+            return False
+        for choice in choices:
+            if fails(choice):
+                return True
+        return "x_groq" in value and fails(value["x_groq"])
 
     def _unreadable(self) -> Any:
         """Tool calls of the wrong shape, if there is no text either."""
@@ -258,27 +278,11 @@ class ChatCompletion(APIResponse):
                 return came
         return None
 
-    @classmethod
-    def _prepared(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """The response with a `message` in each choice, even where a gateway sent a `delta`."""
-        choices = value.get("choices")
-        if type(choices) is not list or not any(map(_has_delta_only, choices)):
-            return value
-        fixed = [
-            {**choice, "message": choice["delta"]} if _has_delta_only(choice) else choice
-            for choice in choices
-        ]
-        return {**value, "choices": fixed}
-
     @property
     def text(self) -> str:
         """The text of choice 0; "" if it has none (a refusal, a tool call)."""
         content = self.choices[0].message.content if self.choices else None
         return content if isinstance(content, str) else ""
-
-
-def _has_delta_only(choice: object) -> bool:
-    return type(choice) is dict and choice.get("message") is None and bool(choice.get("delta"))
 
 
 # --- streamed -----------------------------------------------------------------------------------
@@ -328,7 +332,7 @@ class ChunkChoice(APIObject):
 
     index: int = 0
     delta: ChoiceDelta = field(factory=ChoiceDelta, metadata={"essential": True})
-    finish_reason: FinishReason | None = field(default=None, metadata={"read": finish_reason})
+    finish_reason: FinishReason | None = field(default=None, metadata=_FINISH_REASON)
     logprobs: ChoiceLogprobs | None = None
 
 

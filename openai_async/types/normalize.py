@@ -28,9 +28,10 @@ def finish_reason(value: object) -> str | None:
 
 def fails(choice: object) -> bool:
     """Whether a choice, whole or streamed, reports a failure, as OpenRouter's do."""
-    return type(choice) is dict and (
-        is_error_object(choice.get("error")) or choice.get("finish_reason") == "error"
-    )
+    if type(choice) is not dict:
+        return False
+    error = choice.get("error")
+    return (error is not None and is_error_object(error)) or choice.get("finish_reason") == "error"
 
 
 def is_error_object(value: object) -> bool:

@@ -140,6 +140,8 @@ def _list_of(item: Any, convert: Convert | None) -> Convert:
             return value
         return value if convert is None else [convert(x) for x in value if x is not None]
 
+    function: Any = convert_list
+    function.of_list = structure_all
     return convert_list
 
 

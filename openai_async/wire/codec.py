@@ -49,14 +49,15 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
         APIError: the body is an error object, which some gateways send with status 200.
     """
     try:
-        value = _whole_answer(cls, data)
+        value = _whole_answer(data)
     except ValueError as error:
         text = redacted(data.decode("utf-8", "replace"), secret)
         msg = f"The answer is not JSON: {quoted(text)}. Check the base_url."
         raise _invalid(msg, text, meta) from error
-    if is_error(value) or (isinstance(value, dict) and _fails(cls, value)):
+    is_object = type(value) is dict
+    if is_object and (is_error(value) or _fails(cls, value)):
         raise object_error(redacted(value, secret), meta.headers)
-    if not isinstance(value, dict) or not cls._matches(value):
+    if not is_object or not cls._matches(value):
         value = redacted(value, secret)
         msg = f"The answer is not a valid {cls.__name__}: {quoted(shown(value))}."
         raise _invalid(msg, value, meta)
@@ -88,7 +89,7 @@ def unreadable(calls: object, secret: str | None) -> APIResponseValidationError:
     return APIResponseValidationError(str(malformed(calls, "a list of tool calls")), body=calls)
 
 
-def _whole_answer(cls: type[APIResponse], data: bytes) -> Any:
+def _whole_answer(data: bytes) -> Any:
     """The JSON of an answer; ValueError if it has none. The content type does not matter.
 
     Some gateways append `data: [DONE]`, or send a stream although none was requested.

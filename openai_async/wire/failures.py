@@ -186,11 +186,11 @@ def _seconds_until(date: str) -> float:
 def is_error(value: object) -> bool:
     """Whether a JSON value is OpenAI's error object, or a flat object that says it is an error."""
     # A parsed JSON object is a dict; isinstance(value, Mapping) would take three times as long.
-    return type(value) is dict and bool(
-        is_error_object(value.get("error"))
-        or value.get("object") == "error"
-        or value.get("type") == "error"
-    )
+    if type(value) is not dict:
+        return False
+    if (error := value.get("error")) is not None and is_error_object(error):
+        return True
+    return value.get("object") == "error" or value.get("type") == "error"
 
 
 def reports_failure(value: object) -> bool:
@@ -262,15 +262,16 @@ def _inner(body: Mapping[str, Any]) -> object:
     return None
 
 
-def _message_text(detail: object) -> str:
+def _message_text(detail: object, levels: int = 8) -> str:
     """The text of a string, of FastAPI's `{"loc": [...], "msg": ...}`, or of a list of either."""
-    if isinstance(detail, list):
-        return "; ".join(_message_text(item) for item in detail[:3])
-    if isinstance(detail, Mapping) and "msg" in detail:
+    if isinstance(detail, list) and levels:
+        return "; ".join(_message_text(item, levels - 1) for item in detail[:3])
+    if isinstance(detail, Mapping) and "msg" in detail and levels:
         loc = detail.get("loc")
-        where = ".".join(str(step) for step in loc) if isinstance(loc, list) else ""
-        return f"{where}: {detail['msg']}" if where else str(detail["msg"])
-    return str(detail)
+        where = ".".join(_message_text(x, 0) for x in loc) if isinstance(loc, list) else ""
+        text = _message_text(detail["msg"], 0)
+        return f"{where}: {text}" if where else text
+    return detail if isinstance(detail, str) else shown(detail)
 
 
 def _visible(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
+import msgspec
 import pytest
 
 from openai_async import InvalidArgumentError
@@ -15,7 +15,7 @@ PROMPTS = {"prompt": "text", "model": "m"}
 
 
 def made(columns: dict[str, str] | None, row: dict[str, Any], number: int = 3) -> Any:
-    return orjson.loads(RowMapping.of(columns, row).line(number, row))
+    return msgspec.json.decode(RowMapping.of(columns, row).line(number, row))
 
 
 def chat(prompt: str, model: str = "m") -> dict[str, Any]:

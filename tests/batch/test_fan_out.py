@@ -12,7 +12,7 @@ from contextlib import aclosing
 from itertools import count
 from typing import Any
 
-import orjson
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -47,7 +47,7 @@ def line(name: object) -> dict[str, Any]:
 
 def name_of(request: Request) -> str:
     assert request.body is not None
-    name: str = orjson.loads(request.body)["messages"][0]["content"]
+    name: str = msgspec.json.decode(request.body)["messages"][0]["content"]
     return name
 
 

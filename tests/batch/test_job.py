@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import orjson
+import msgspec
 import pytest
 
 from openai_async import (
@@ -43,13 +43,13 @@ def line(custom_id: str, model: str = "gpt-4o") -> dict[str, Any]:
 
 def write(path: Path, lines: Iterable[dict[str, Any] | bytes]) -> Path:
     path.write_bytes(
-        b"".join((ln if isinstance(ln, bytes) else orjson.dumps(ln)) + b"\n" for ln in lines)
+        b"".join((ln if isinstance(ln, bytes) else msgspec.json.encode(ln)) + b"\n" for ln in lines)
     )
     return path
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    return [orjson.loads(ln) for ln in path.read_bytes().splitlines()]
+    return [msgspec.json.decode(ln) for ln in path.read_bytes().splitlines()]
 
 
 def ids(path: Path) -> list[str]:
@@ -583,7 +583,7 @@ async def test_killed_twenty_times_and_still_each_request_once(
     assert all(result["error"] is None for result in read(target))
     # Sent twice were at most those that were in flight, or on their way to the disk, at a kill.
     assert sent + len(server.requests) <= number + 20 * 60
-    report = BatchReport(**orjson.loads(output))
+    report = BatchReport(**msgspec.json.decode(output))
     assert report.resumed + report.completed == number
 
 
@@ -716,12 +716,12 @@ async def test_a_cancelled_run_reads_its_input_no_further(
         nonlocal passes
         passes += 1
         if passes < pass_:
-            yield Line(number=1, data=orjson.dumps(line("r0")))
+            yield Line(number=1, data=msgspec.json.encode(line("r0")))
             return
         reading.set()
         try:
             while not given_up.is_set():  # an endless input, all of it done
-                yield Line(number=1, data=orjson.dumps(line("r0")))
+                yield Line(number=1, data=msgspec.json.encode(line("r0")))
         finally:
             ended.set()
 

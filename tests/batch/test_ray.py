@@ -15,7 +15,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import orjson
+import msgspec
 import pytest
 
 import openai_async
@@ -260,13 +260,13 @@ async def test_a_client_that_cannot_be_pickled_is_refused(
 
 async def test_a_run_is_resumed(server: LocalServer, stamped: AsyncClient, tmp_path: Path) -> None:
     source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    source.write_bytes(b"".join(orjson.dumps(line(i)) + b"\n" for i in range(40)))
+    source.write_bytes(b"".join(msgspec.json.encode(line(i)) + b"\n" for i in range(40)))
     stop = asyncio.Event()
     stop.set()
     await run_batch(stamped, source, output, engine="ray", concurrency=4, workers=1, stop=stop)
     report = await run_batch(stamped, source, output, engine="ray", concurrency=4, workers=1)
     assert (report.total, report.failed) == (40, 0)
-    ids = [orjson.loads(text)["custom_id"] for text in output.read_bytes().splitlines()]
+    ids = [msgspec.json.decode(text)["custom_id"] for text in output.read_bytes().splitlines()]
     assert sorted(ids) == names(40)
     assert len(server.requests) == 40
 

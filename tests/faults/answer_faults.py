@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-import orjson
+import msgspec
 
 from openai_async import (
     APIConnectionError,
@@ -108,7 +108,7 @@ def _errors_with_200() -> Iterator[Fault]:
         ({"message": "m"}, APIError),
         ("m", APIError),
     ):
-        answer = body(orjson.dumps({"error": error}))
+        answer = body(msgspec.json.encode({"error": error}))
         name = f"200 with the error {error}"
         yield row(name, "answers", answer, plain=expected, stream=expected, match="m")
     flat = body(b'{"object": "error", "message": "too long", "code": 400}')
@@ -264,7 +264,7 @@ def _lenient() -> Iterator[Fault]:
     deep = PLAIN[:-1] + b',"x":' + b"[" * 900 + b"]" * 900 + b"}"
     yield row("900 deep", "answers", body(deep), plain="hi")
     for name, change in (("null", _null), ("a float", _float), ("a new word", _word)):
-        variants = [body(orjson.dumps(value)) for value in changed(COMPLETION, change)]
+        variants = [body(msgspec.json.encode(value)) for value in changed(COMPLETION, change)]
         yield row(
             f"each field {name}",
             "answers",
@@ -372,7 +372,7 @@ def changed(value: dict[str, Any], change: Change) -> Iterator[dict[str, Any]]:
     for path in list(_paths(value, "")):
         if path in _THE_ANSWER:
             continue
-        copy = orjson.loads(orjson.dumps(value))
+        copy = msgspec.json.decode(msgspec.json.encode(value))
         *way, last = (int(step) if step.isdigit() else step for step in path.split("."))
         holder = copy
         for step in way:

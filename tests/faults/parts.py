@@ -12,7 +12,7 @@ import socket
 import zlib
 from collections.abc import Callable
 
-import orjson
+import msgspec
 
 from ..raw_server import DONE, Answer, Exchange, RawServer, chunk, sse
 from .fault import Options
@@ -20,7 +20,7 @@ from .fault_server import hang, keep
 
 # --- the parts of answers -----------------------------------------------------------------------
 
-PLAIN = orjson.dumps(
+PLAIN = msgspec.json.encode(
     {
         "object": "list",
         "data": [{"id": "hi"}],

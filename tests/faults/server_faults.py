@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
+import msgspec
 
 from openai_async import (
     APIError,
@@ -112,7 +112,7 @@ def server_faults() -> Iterator[Fault]:
 
 
 def plain(value: object) -> Answer:
-    return body(orjson.dumps(value))
+    return body(msgspec.json.encode(value))
 
 
 def message_of(event: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
+import msgspec
 
 from openai_async import (
     APIError,
@@ -54,7 +54,7 @@ def stream_faults() -> Iterator[Fault]:
 def _spelt() -> Iterator[Fault]:
     """The same events, spelt and split in other ways."""
     mixed = EVENTS.replace(b"\n\n", b"\r\r\n", 1).replace(b"\n\n", b"\r\n\n", 1)
-    lines = orjson.dumps(chunk("hi"), option=orjson.OPT_INDENT_2).replace(b"\n", b"\ndata: ")
+    lines = msgspec.json.format(msgspec.json.encode(chunk("hi"))).replace(b"\n", b"\ndata: ")
     for name, data in (
         ("CRLF", EVENTS.replace(b"\n", b"\r\n")),
         ("CR", EVENTS.replace(b"\n", b"\r")),

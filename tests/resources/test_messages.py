@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from types import MappingProxyType
 from typing import Any
 
-import orjson
+import msgspec
 import pytest
 
 from openai_async import AsyncClient, StreamInterruptedError
@@ -63,7 +63,7 @@ async def sent(raw: RawServer, client: AsyncClient, message: Any) -> Any:
 
 async def answered(raw: RawServer, client: AsyncClient, message: Any) -> ChatCompletionMessage:
     """The message as an object, as it comes out of an answer."""
-    body = orjson.dumps({"choices": [{"message": message}]})
+    body = msgspec.json.encode({"choices": [{"message": message}]})
     raw.answer = lambda exchange: exchange.whole(body)
     result = await client.chat.completions.create(model="m", messages=[HI])
     return result.choices[0].message
@@ -83,7 +83,7 @@ async def test_arguments_go_back_as_text_and_all_else_as_it_came(
         given = given.to_dict()
     elif form == "dict of objects":
         given = {**message, **{k: getattr(given, k) for k in (path[0],)}}
-    before = orjson.dumps(message)
+    before = msgspec.json.encode(message)
     first, back, last = await sent(raw, raw_client, given)
     assert (first, last) == (HI, HI)
     place: Any = back
@@ -102,7 +102,7 @@ async def test_arguments_go_back_as_text_and_all_else_as_it_came(
         part = part[step]
     part[path[-1]] = "compared"
     assert back == whole
-    assert orjson.dumps(message) == before
+    assert msgspec.json.encode(message) == before
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
+import msgspec
 import pytest
 from PIL import Image as PILImage
 
@@ -57,7 +57,7 @@ async def drawn(raw: RawServer, item: dict[str, Any], other: Handler | None = No
 
     async def answer(exchange: Exchange) -> None:
         if exchange.head.startswith("POST /v1/images/generations "):
-            await exchange.whole(orjson.dumps({"created": 1, "data": [item]}))
+            await exchange.whole(msgspec.json.encode({"created": 1, "data": [item]}))
         else:
             assert other is not None
             await other(exchange)
@@ -468,7 +468,7 @@ async def test_a_failure_does_not_look_like_an_answer(
     raw: RawServer, raw_client: AsyncClient, data: str, failure: str
 ) -> None:
     answer = {"created": 1} | NO_DATA[data] | FAILURES[failure]
-    raw.answer = lambda e: e.whole(orjson.dumps(answer))
+    raw.answer = lambda e: e.whole(msgspec.json.encode(answer))
     with pytest.raises(APIError, match="unsafe words"):
         await raw_client.images.generate(model="m", prompt="x")
 
@@ -482,7 +482,7 @@ async def test_a_failure_instead_of_the_picture(raw: RawServer, raw_client: Asyn
 async def test_words_beside_a_picture_do_not_withhold_it(raw: RawServer) -> None:
     async def answer(exchange: Exchange) -> None:
         body = {"data": [{"b64_json": TEXT}], "base_resp": {"status_msg": "ok"}, "message": "done"}
-        await exchange.whole(orjson.dumps(body))
+        await exchange.whole(msgspec.json.encode(body))
 
     raw.answer = answer
     async with AsyncClient(base_url=raw.url, api_key=KEY) as client:

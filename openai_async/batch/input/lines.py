@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import orjson
 from attrs import define
 
 from ...errors import InvalidArgumentError
+from ...jsontext import strict_loads
 from .input_file import CHUNK, open_input
 
 # Bytes. OpenAI accepts pictures of 20 MB, which are 27 MB in base64. A longer line is a mistake
@@ -87,14 +87,14 @@ def parse_json(line: Line) -> Any:
     if line.problem is not None:
         raise InvalidArgumentError(line.problem)
     try:
-        return orjson.loads(line.data)
-    except orjson.JSONDecodeError as error:
+        return strict_loads(line.data)
+    except ValueError as error:
         raise InvalidArgumentError(_what_is_wrong(line.data, error)) from error
 
 
-def _what_is_wrong(data: bytes, error: orjson.JSONDecodeError) -> str:
+def _what_is_wrong(data: bytes, error: ValueError) -> str:
     try:
         data.decode()
     except UnicodeDecodeError as bad:
         return f"not UTF-8: byte 0x{data[bad.start]:02x} at {bad.start}: save the file as UTF-8."
-    return f"not valid JSON: {error.msg} at column {error.colno}."
+    return f"not valid JSON: {error}."

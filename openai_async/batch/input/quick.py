@@ -35,7 +35,7 @@ _line = msgspec.json.Decoder(_Line).decode
 _text = msgspec.json.Decoder(_Text).decode
 
 
-def has_many_brackets(data: bytes) -> bool:
+def _has_many_brackets(data: bytes) -> bool:
     """Whether it may be nested too deep to be sent."""
     # As many are closed.
     return len(data) > 2 * MANY_BRACKETS and data.count(b"[") + data.count(b"{") > MANY_BRACKETS
@@ -46,14 +46,14 @@ def _quick(data: bytes) -> _Line | None:
         line = _line(data)
         if not data.isascii():
             data.decode()  # in what it skips, msgspec checks everything but this
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+    except (ValueError, msgspec.MsgspecError, RecursionError):
         return None
     if (
         line.url not in POST_PATHS
         or line.method != "POST"
         or line.body.stream
         or not 0 < len(line.custom_id) <= MAX_ID
-        or (len(data) > 2 * MANY_BRACKETS and has_many_brackets(data))
+        or (len(data) > 2 * MANY_BRACKETS and _has_many_brackets(data))
     ):
         return None
     return line

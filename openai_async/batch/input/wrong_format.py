@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import orjson
-
+from ...jsontext import strict_loads
 from .lines import Line
 
 # How many characters of the line are quoted.
@@ -49,8 +48,8 @@ def describe_wrong_format(path: Path, first: Line) -> str | None:
 
 def _is_json(text: str) -> bool:
     try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
+        strict_loads(text)
+    except ValueError:
         return False
     return True
 

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 from attrs import evolve
+from msgspec.json import encode
 
-from ...jsontext import loads
+from ...jsontext import loads, strict_loads
 from ..input.input_file import CHUNK
 from ..input.lines import bounded_lines
 from ..results import BAD_LINE, BatchError, BatchResult, is_refusal
@@ -128,7 +128,7 @@ class LinesPart:
 def _undamaged(line: bytes) -> Entry | None:
     """The result in a line, if it is well-formed JSON with a line end."""
     try:
-        value = orjson.loads(line)
+        value = strict_loads(line)
     except ValueError:
         return None
     if type(value) is dict and line.endswith(b"\n") and "response" in value:
@@ -182,10 +182,8 @@ def line_of(result: BatchResult) -> bytes:
 def dump(value: Any) -> bytes:
     """A parsed JSON value as strict JSON: NaN and infinite numbers become null."""
     try:
-        return orjson.dumps(value)
-    except TypeError:
-        # Integers beyond 64 bits, lone surrogates, deep nesting: the standard library writes them
-        # all, at a tenth of the speed.
+        return encode(value)
+    except ValueError:  # lone surrogates
         return json.dumps(_finite(value), separators=(",", ":")).encode()
 
 

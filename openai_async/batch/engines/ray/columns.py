@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import orjson
 from attrs import frozen
 
 from ....errors import InvalidArgumentError
+from ....jsontext import dumps, strict_loads
 from ...requests import CHAT_URL
 
 _PARTS = ("custom_id", "method", "url", "body", "prompt", "model")
@@ -77,13 +78,10 @@ class RowMapping:
             parts.pop("method", None)
         try:
             parts["body"] = _body(parts)
-            return orjson.dumps(parts)
-        except orjson.JSONDecodeError as error:
-            msg = f"the body is not valid JSON: {error.msg} at column {error.colno}."
+        except ValueError as error:
+            msg = f"the body is not valid JSON: {error}."
             raise InvalidArgumentError(msg) from error
-        except TypeError as error:
-            msg = f"the row cannot be written as JSON: {error}."
-            raise InvalidArgumentError(msg) from error
+        return dumps(parts)
 
 
 def _body(parts: dict[str, Any]) -> Any:
@@ -92,13 +90,19 @@ def _body(parts: dict[str, Any]) -> Any:
         message = {"role": "user", "content": parts.pop("prompt")}
         return {"model": parts.pop("model"), "messages": [message]}
     body = parts["body"]
-    return orjson.loads(body) if isinstance(body, str | bytes) else without_nulls(body)
+    return strict_loads(body) if isinstance(body, str | bytes) else without_nulls(body)
 
 
 def without_nulls(value: Any) -> Any:
-    """The value without null fields: Arrow gives each row the fields of all other rows."""
+    """The value without null fields: Arrow gives each row the fields of all other rows, and pandas
+    writes NaN for those that a row does not have.
+    """
     if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+        return {k: without_nulls(item) for k, item in value.items() if not _is_missing(item)}
     if isinstance(value, list):
         return [without_nulls(item) for item in value]
     return value
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
