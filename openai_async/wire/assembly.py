@@ -53,11 +53,10 @@ class Assembly:
     @property
     def finished(self) -> bool:
         """Whether every choice that has begun has a finish_reason that can be trusted."""
-        return (
-            self.trusted
-            and bool(self._choices)
-            and all(choice.finish_reason is not None for choice in self._choices.values())
-        )
+        for choice in self._choices.values():
+            if choice.finish_reason is None:
+                return False
+        return self.trusted and bool(self._choices)
 
     @property
     def empty(self) -> bool:
@@ -128,6 +127,22 @@ class Assembly:
         if choice is None or (index and self._single):
             return False
         return choice.add_text(piece)
+
+    def growing(self, chunk: dict[str, Any]) -> tuple[str, list[Any]] | None:
+        """The field and the pieces of the text that a chunk, the last one added, has continued.
+
+        `None` unless the same chunk with another text would do nothing but add that text to choice
+        0. The fields of the chunk itself are no hindrance: each holds the same value again.
+        """
+        choices = chunk.get("choices")
+        if type(choices) is not list or len(choices) != 1 or "x_groq" in chunk:
+            return None
+        piece = choices[0]
+        if type(piece) is not dict or index_of(piece):
+            return None
+        index = self._first if self._single and self._first is not None else 0
+        choice = self._choices.get(index)
+        return None if choice is None else choice.growing(piece)
 
     def _take_usage(self, holder: Any) -> None:
         """Take the usage from a choice, where Kimi puts it, or from Groq's `x_groq`."""

@@ -7,12 +7,15 @@ from typing import Any, TypeVar
 from ..types.normalize import content_text, finish_reason
 from ..types.values import MalformedError
 from .call_assembly import Calls, merge_function
-from .merging import Fields, Items, joined, merge
+from .merging import NAMES, Fields, Items, joined, merge
 
 T = TypeVar("T", list[Any], dict[str, Any])
 
 # Types of content parts: neighbours of the same type are pieces of one part.
 _GROWING = ("text", "thinking")
+# The texts that models stream, the vendors' reasoning among them.
+_TEXTS = frozenset({"content", "reasoning_content", "reasoning"})
+_MERGED = ("logprobs", "message")
 
 
 class ChoiceAssembly:
@@ -70,6 +73,30 @@ class ChoiceAssembly:
             return False
         held.append(text)
         return True
+
+    def growing(self, piece: dict[str, Any]) -> tuple[str, list[Any]] | None:
+        """The field and the pieces of the text that a piece, the last one added, has continued.
+
+        `None` unless the same piece with another text would do nothing but add that text: nothing
+        else in it may be joined to what came before, as other texts, lists and objects are. Names
+        and vendors' values replace an equal one, and an empty value replaces nothing.
+        """
+        delta, field = piece.get("delta"), None
+        if type(delta) is not dict or self.finish_reason is not None:
+            return None
+        for key, value in delta.items():
+            if not value or (key in NAMES and type(value) is str):
+                continue
+            if field is not None or key not in _TEXTS or type(value) is not str:
+                return None
+            field = key
+        for key, value in piece.items():
+            if value and (key in _MERGED or type(value) is list):
+                return None
+        if field is None:
+            return None
+        pieces = self.text if field == "content" else self._message.get(field)
+        return (field, pieces) if isinstance(pieces, list) else None
 
     def _add_delta(self, delta: dict[str, Any]) -> None:
         self._by_delta.update(key for key, value in delta.items() if value)
