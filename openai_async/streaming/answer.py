@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..types.chat import ChatCompletion
+
+Received: TypeAlias = Any
+"""An event for the user: its JSON, or a `Match` of a template."""
 
 
 class Answer(ABC):
@@ -22,6 +25,13 @@ class Answer(ABC):
     @abstractmethod
     def has_part(self, value: dict[str, Any]) -> bool:
         """Whether a JSON object is part of such an answer."""
+
+    def growing(self, value: dict[str, Any]) -> tuple[str, list[Any]] | None:
+        """The field and the pieces of a text, if the event, the last one taken in, has added to it.
+
+        `None` unless the event with another text would do nothing but add that text.
+        """
+        return None
 
     @property
     @abstractmethod

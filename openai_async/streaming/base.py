@@ -27,11 +27,11 @@ from ..types.base import APIObject, ResponseMeta
 from ..types.structuring import structurer
 from ..types.values import MalformedError
 from ..wire.codec import misread
-from .answer import Answer
+from .answer import Answer, Received
 from .raw import Connect
 from .reader import Reader
 from .receiver import Receiver
-from .receiver import State as Received
+from .receiver import State as Progress
 
 Event = TypeVar("Event", bound=APIObject)
 
@@ -101,9 +101,9 @@ class AsyncStream(ABC, Generic[Event]):
         self._meta: ResponseMeta | None = None
         self._receiver: Receiver | None = None
         self._answer: Answer | None = None  # of the latest attempt, even if that has failed
-        # Parsed events that have not been requested yet, the next one last: a read often returns
-        # several. (A deque would do as well, but takes 700 bytes even when it is empty.)
-        self._ready: list[dict[str, Any]] = []
+        # Events that have not been requested yet, the next one last: a read often returns several.
+        # (A deque would do as well, but takes 700 bytes even when it is empty.)
+        self._ready: list[Received] = []
         self._secret: str | None = None
         self._on_usage: Callable[[int], None] | None = None
         self._grace_ends: float | None = None
@@ -295,16 +295,16 @@ class AsyncStream(ABC, Generic[Event]):
         """An empty answer for the events of an attempt."""
 
     @abstractmethod
-    def _kind(self, value: dict[str, Any]) -> type[Event]:
+    def _kind(self, value: Received) -> type[Event]:
         """The class of an event."""
 
-    def _structure(self, value: dict[str, Any]) -> Event:
+    def _structure(self, value: Received) -> Event:
         """The typed event."""
         return structurer(self._kind(value))(value)
 
     # --- how it ends ---
 
-    def _misread(self, value: dict[str, Any]) -> APIError:
+    def _misread(self, value: Received) -> APIError:
         """The failure for an event with parts of the wrong shape."""
         return self._fail(misread(self._kind(value), value, self._secret))
 
@@ -321,7 +321,7 @@ class AsyncStream(ABC, Generic[Event]):
         if self._state is State.ENDED or self._state is State.CLOSED:
             return
         receiver = self._receiver if self._state is State.OPEN else None
-        done = receiver is not None and receiver.state is Received.DONE
+        done = receiver is not None and receiver.state is Progress.DONE
         self._become(State.ENDED if done else State.CLOSED)
         self._ready.clear()
         if self._body is not None:

@@ -8,11 +8,12 @@ from typing import Any
 
 from ..types.chat import ChatCompletion, ChatCompletionChunk
 from ..types.normalize import content_text
+from ..types.repeating import chunk_maker, is_flat
 from ..types.structuring import structurer
 from ..wire.assembly import Assembly
 from ..wire.codec import unreadable
 from ..wire.merging import index_of
-from .answer import Answer
+from .answer import Answer, Received
 from .base import AsyncStream
 from .raw import Connect
 from .reader import Reader
@@ -45,6 +46,12 @@ class ChatAnswer(Answer):
     def take(self, value: dict[str, Any]) -> dict[str, Any]:
         text = self._assembly.add(value)
         return value if text is None else _ChunkWithText(value, text)
+
+    def growing(self, value: dict[str, Any]) -> tuple[str, list[Any]] | None:
+        if type(value) is _ChunkWithText:
+            return None
+        found = self._assembly.growing(value)
+        return found if found is not None and is_flat(value) else None
 
     def has_part(self, value: dict[str, Any]) -> bool:
         return bool(value.get("choices"))
@@ -126,10 +133,16 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     def _new_answer(self) -> Answer:
         return ChatAnswer(self._n, self._include_usage)
 
-    def _kind(self, value: dict[str, Any]) -> type[ChatCompletionChunk]:
+    def _kind(self, value: Received) -> type[ChatCompletionChunk]:
         return ChatCompletionChunk
 
-    def _structure(self, value: dict[str, Any]) -> ChatCompletionChunk:
+    def _structure(self, value: Received) -> ChatCompletionChunk:
+        if type(value) is tuple:
+            template = value[0]
+            make = template.made
+            if make is None:
+                make = template.made = chunk_maker(template.event, template.field, len(value) > 2)
+            return make(value)  # type: ignore[no-any-return]
         if type(value) is not _ChunkWithText:
             return self._structurer(value)
         chunk = self._structurer(dict(value))
@@ -137,8 +150,10 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         return chunk
 
 
-def _text_of(chunk: dict[str, Any]) -> str | None:
+def _text_of(chunk: Received) -> str | None:
     """The text a chunk adds to choice 0; `None` if none. Reads the JSON without making objects."""
+    if type(chunk) is tuple:
+        return (chunk[1] or None) if chunk[0].field == "content" else None
     if type(chunk) is _ChunkWithText:
         return chunk.text or None
     choices = chunk.get("choices")

@@ -10,7 +10,7 @@ from ..types.images import (
     ImageGenPartialImageEvent,
     ImageGenStreamEvent,
 )
-from .answer import Answer
+from .answer import Answer, Received
 from .base import AsyncStream
 from .raw import Connect
 
@@ -52,12 +52,12 @@ class ImageStream(AsyncStream[ImageGenStreamEvent]):
     def _new_answer(self) -> Answer:
         return ImageAnswer(self._n)
 
-    def _kind(self, value: dict[str, Any]) -> type[ImageGenStreamEvent]:
+    def _kind(self, value: Received) -> type[ImageGenStreamEvent]:
         if value.get("type") == "image_generation.partial_image":
             return ImageGenPartialImageEvent
         return ImageGenCompletedEvent
 
-    def _structure(self, value: dict[str, Any]) -> ImageGenStreamEvent:
+    def _structure(self, value: Received) -> ImageGenStreamEvent:
         event = super()._structure(value)
         event._download = self._download
         return event

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from ..errors import APIError
 from ..types.values import MalformedError
+from .answer import Received
 
 T = TypeVar("T")
 
@@ -14,13 +15,13 @@ T = TypeVar("T")
 class Source(Protocol):
     """What a reader needs from a stream."""
 
-    _ready: list[dict[str, Any]]
+    _ready: list[Received]
     """Events that have not been requested yet, the next one last."""
 
     async def _more(self) -> None:
         """Wait until an event is ready; `StopAsyncIteration` at the end."""
 
-    def _misread(self, value: dict[str, Any]) -> APIError:
+    def _misread(self, value: Received) -> APIError:
         """The failure for an event with parts of the wrong shape."""
 
     def _leave(self) -> None:
@@ -36,7 +37,7 @@ class Reader(Generic[T]):
 
     __slots__ = ("_begun", "_convert", "_stream")
 
-    def __init__(self, stream: Source, convert: Callable[[dict[str, Any]], T | None]) -> None:
+    def __init__(self, stream: Source, convert: Callable[[Received], T | None]) -> None:
         self._stream = stream
         self._convert = convert
         self._begun = False

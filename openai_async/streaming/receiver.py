@@ -28,7 +28,8 @@ from ..wire.codec import body_or_text, is_whole, loads, split_event
 from ..wire.failures import is_error, message_in, object_error, reports_failure
 from ..wire.redaction import redacted
 from ..wire.sse import ServerSentEvent, SSEDecoder, SSEError, is_done
-from .answer import Answer
+from ..wire.template import Templates
+from .answer import Answer, Received
 
 log = logging.getLogger("openai_async")
 
@@ -60,7 +61,7 @@ class Receiver:
     """
 
     __slots__ = (
-        *("_content_type", "_decoder", "_secret", "_suspect", "_taken"),
+        *("_content_type", "_decoder", "_secret", "_suspect", "_taken", "_templates"),
         *("answer", "failure", "meta", "state"),
     )
 
@@ -74,7 +75,8 @@ class Receiver:
         self._content_type = content_type
         self._secret = secret
         self._decoder = SSEDecoder()
-        self._taken: list[dict[str, Any]] = []
+        self._templates = Templates()
+        self._taken: list[Received] = []
         # An object that is not part of the answer but reports a failure: the reason, if the answer
         # remains incomplete.
         self._suspect: dict[str, Any] | None = None
@@ -86,23 +88,38 @@ class Receiver:
 
     # --- what comes in ---
 
-    def receive_data(self, data: bytes) -> list[dict[str, Any]]:
+    def receive_data(self, data: bytes) -> list[Received]:
         """Take in bytes, or b"" for the regular end of the body; returns the events in them."""
         if self.state is _START and data.strip():
             self.state = _OPEN
+        decoder, template = self._decoder, self._templates.current
+        taken: list[Received] = []
+        self._taken = taken
         try:
-            events = self._decoder.feed(data) if data else self._decoder.flush()
+            if data:
+                lines = decoder.lines(data)
+                if template is not None and decoder.starts_event(lines):
+                    matches, lines = template.match_all(lines)
+                    if matches and not lines:  # nearly always
+                        return matches
+                    taken += matches
+                events = decoder.cut(lines)
+            else:
+                events = [*decoder.flush()]
         except SSEError as error:
             msg = f"The stream cannot be read: {error}."
             self.fail(APIResponseValidationError(msg), error)
-            return []
-        taken: list[dict[str, Any]] = []
-        self._taken = taken
-        for event in events:
-            self._take(event, truncated=not data)
-            if self.over:
-                break
-        if self._decoder.new_stray and not self.over:
+            return taken
+        at = 0
+        while at < len(events) and self.state is _OPEN:
+            template = self._templates.current
+            if template is not None and (matches := template.match(events, at)):
+                taken += matches
+                at += len(matches)
+            else:
+                self._take(events[at], truncated=not data)
+                at += 1
+        if decoder.new_stray and not self.over:
             self._take_stray()
         if not data and not self.over:
             self._body_ended(None)
@@ -143,9 +160,10 @@ class Receiver:
 
     # --- events ---
 
-    def _take(self, event: ServerSentEvent, *, truncated: bool) -> None:
+    def _take(self, event: bytes | ServerSentEvent, *, truncated: bool) -> None:
         """Take in an event; `truncated` if the bytes ended before its blank line."""
-        kind, data, _, _ = event
+        whole = ServerSentEvent("message", event) if isinstance(event, bytes) else event
+        kind, data = whole.event, whole.data
         if is_done(data):
             self._end()
             return
@@ -156,14 +174,14 @@ class Receiver:
         except ValueError as error:
             # An error behind an event that was cut off may also be outside of it.
             behind = ServerSentEvent(kind, b"\n".join((data, *self._decoder.stray)))
-            if parts := split_event(event) or split_event(behind):
+            if parts := split_event(whole) or split_event(behind):
                 for part in parts:
                     if not self.over:
                         self._take(part, truncated=truncated)
             elif not truncated:  # a truncated event is reported as the end of the body
                 self._take_text(kind, data.decode("utf-8", "replace"), error)
             return
-        self._take_value(kind, value)
+        self._take_value(kind, value, data)
 
     def _take_text(self, kind: str, text: str, error: ValueError) -> None:
         """An event that is not JSON."""
@@ -174,7 +192,9 @@ class Receiver:
             msg = f"The stream contains malformed JSON: {text[:80]!r}."
             self.fail(APIResponseValidationError(msg), error)
 
-    def _take_value(self, kind: str, value: Any) -> None:
+    def _take_value(self, kind: str, value: Any, data: bytes = b"") -> None:
+        """Take in the JSON of an event, and the event itself if another may be like it."""
+        self._templates.drop()
         if kind == "error" or is_error(value):
             self.fail(self._reported_failure(value))
             return
@@ -197,6 +217,8 @@ class Receiver:
             self.fail(self._reported_failure(value))
         else:
             self._taken.append(value)
+            if data and self._templates.wanted and (pieces := self.answer.growing(value)):
+                self._templates.make(data, value, pieces)
 
     def _take_stray(self) -> None:
         """Take in lines outside any event: often an error, sent as if there were no stream."""

@@ -10,7 +10,7 @@ from typing import Any
 
 # Strings that name something, and so replace the earlier value; all others are concatenated. Some
 # servers repeat the role, or a tool call's id and name, in every chunk.
-_NAMES = frozenset({"role", "id", "type", "name", "format", "signature"})
+NAMES = frozenset({"role", "id", "type", "name", "format", "signature"})
 # message.audio.data, tool_calls[].function.arguments: the API nests no deeper. Anything below that
 # is taken as it is, since following it could exhaust the stack.
 _MAX_DEPTH = 4
@@ -57,7 +57,7 @@ def merge(into: Fields, piece: dict[str, Any], depth: int = 0) -> None:
             into.setdefault(key, None)
         elif not value and held is not None:
             pass  # an empty value never replaces another
-        elif isinstance(value, str) and key not in _NAMES:
+        elif isinstance(value, str) and key not in NAMES:
             if isinstance(held, Text):
                 held.append(value)
             else:

@@ -10,7 +10,7 @@ since they are often all that a failing server says about its failure.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # The limit for one event. A base64 picture of 4096 x 4096 pixels is about 30 MB, and no server
 # sends larger events; without a limit, an endless line would fill the memory.
@@ -117,6 +117,16 @@ class SSEDecoder:
         Raises:
             SSEError: an event is too large. The events before it have been returned.
         """
+        events = self.cut(self.lines(chunk))
+        return [
+            e if isinstance(e, ServerSentEvent) else ServerSentEvent("message", e) for e in events
+        ]
+
+    def lines(self, chunk: bytes) -> bytes:
+        """What `chunk` adds, with line feeds as line ends, from the start of the unfinished line.
+
+        As long as that line does not end, it is b"", and the decoder keeps the pieces.
+        """
         if self._at_start:
             chunk = self._without_bom(chunk)
         if self._after_cr and chunk:
@@ -125,12 +135,30 @@ class SSEDecoder:
         if b"\r" in chunk:
             self._after_cr = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        events: list[ServerSentEvent] = []
-        if b"\n" in chunk:
-            self._blocks(chunk, events)
-        else:  # joined when the line ends, so that a long line in many pieces stays linear
+        if b"\n" not in chunk:  # joined when the line ends, so that a long one stays linear
             self._parts.append(chunk)
             self._held += len(chunk)
+            return b""
+        if self._held:
+            chunk = b"".join((*self._parts, chunk))
+            self._parts = []
+            self._held = 0
+        return chunk
+
+    def starts_event(self, lines: bytes) -> bool:
+        """Whether `lines` begins a new event, and is small enough for all of its events."""
+        fresh = not (self._data or self._event or self._too_large) and self._retry is None
+        return fresh and len(lines) <= self._max_size
+
+    def cut(self, lines: bytes) -> list[bytes | ServerSentEvent]:
+        """The events that `lines` completes; those that are nothing but data, as that data.
+
+        Raises:
+            SSEError: an event is too large. The events before it have been returned.
+        """
+        events: list[bytes | ServerSentEvent] = []
+        if lines:
+            self._blocks(lines, events)
         if self._held + self._data_size > self._max_size:
             self._too_large = True
         if self._too_large and not events:
@@ -142,24 +170,22 @@ class SSEDecoder:
         """Drop the stray lines, once they have been handled."""
         self.stray, self._stray_size = [], 0
 
-    def _blocks(self, chunk: bytes, events: list[ServerSentEvent]) -> None:
+    def _blocks(self, lines: bytes, events: list[Any]) -> None:
         """Take in bytes that contain a line end, split at the blank lines."""
-        if self._held:
-            chunk = b"".join((*self._parts, chunk))
-        *blocks, rest = chunk.split(b"\n\n")
+        *blocks, rest = lines.split(b"\n\n")
         fresh = not (self._data or self._event or self._too_large) and self._retry is None
         for block in blocks:
             # Nearly every event is one line, "data: {...}".
             one_line = fresh and block.startswith(b"data: ") and b"\n" not in block
-            if one_line and len(block) <= self._max_size:
-                events.append(ServerSentEvent("message", block[6:], self._id))
+            if one_line and len(block) <= self._max_size and not self._id:
+                events.append(block[6:])
                 continue
             for line in block.split(b"\n"):
                 self._line(line, events)
             self._line(b"", events)
             fresh = not self._too_large
-        *lines, last = rest.split(b"\n")
-        for line in lines:
+        *whole, last = rest.split(b"\n")
+        for line in whole:
             self._line(line, events)
         self._parts = [last]
         self._held = len(last)
@@ -185,7 +211,7 @@ class SSEDecoder:
         self._at_start = False
         return chunk.removeprefix(_BOM)
 
-    def _line(self, line: bytes, events: list[ServerSentEvent]) -> None:
+    def _line(self, line: bytes, events: list[Any]) -> None:
         # Most lines are data, with one space.
         if line.startswith(b"data: "):
             self._data.append(line[6:])

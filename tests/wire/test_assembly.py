@@ -35,6 +35,13 @@ def test_text_adds_up_and_names_do_not() -> None:
     ) == {"role": "assistant", "content": "Hello", "refusal": "No"}
 
 
+@pytest.mark.parametrize("first", ["", "Oh! "])
+def test_a_whole_message_after_deltas_adds_no_text(first: str) -> None:
+    whole = {"index": 0, "message": {"content": "Hello, world!"}, "finish_reason": "stop"}
+    deltas = [chunk(first, role="assistant"), chunk("Hello "), chunk("world!")]
+    assert message(*deltas, {"choices": [whole]})["content"] == f"{first}Hello world!"
+
+
 def test_what_a_vendor_adds_beside_a_text_is_kept() -> None:
     second = chunk("lo")
     second["choices"][0]["token_ids"] = [7]  # type: ignore[index]

@@ -1,0 +1,220 @@
+"""Assembles the pieces of one choice: its message, its log probabilities and its finish_reason."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from ..types.normalize import content_text, finish_reason
+from ..types.values import MalformedError
+from .call_assembly import Calls, merge_function
+from .merging import NAMES, Fields, Items, joined, merge
+
+T = TypeVar("T", list[Any], dict[str, Any])
+
+# Types of content parts: neighbours of the same type are pieces of one part.
+_GROWING = ("text", "thinking")
+# The texts that models stream, the vendors' reasoning among them.
+_TEXTS = frozenset({"content", "reasoning_content", "reasoning"})
+_MERGED = ("logprobs", "message")
+
+
+class ChoiceAssembly:
+    """An unfinished choice."""
+
+    __slots__ = ("_by_delta", "_extra", "_grows", "_logprobs", "_message", "finish_reason", "text")
+
+    def __init__(self) -> None:
+        self.finish_reason: str | None = None
+        self._by_delta: set[str] = set()
+        """The fields of the message that have arrived in deltas."""
+        self._grows = False
+        """Whether each message repeats the whole text so far."""
+        self.text: list[Any] | None = None
+        """The content so far, in pieces: strings, and parts that are not text."""
+        self._message = Fields(role="assistant", content=None)
+        self._logprobs: Fields | None = None
+        self._extra: dict[str, Any] = {}
+
+    def add(self, piece: dict[str, Any]) -> str | None:
+        """Take in a piece; returns its text if that is not in a delta."""
+        text = None
+        for key, value in piece.items():
+            if value is None or key == "index":
+                continue
+            if key == "delta":
+                self._add_delta(checked(value, dict))
+            elif key == "message":
+                text = self._add_message(piece)
+            elif key == "finish_reason":
+                self.finish_reason = finish_reason(value) or self.finish_reason
+            elif key == "logprobs" and type(value) is dict:
+                if self._logprobs is None:
+                    self._logprobs = Fields(content=None, refusal=None)
+                merge(self._logprobs, value)
+            else:
+                self._add_extra(key, value)
+        return text
+
+    def add_text(self, piece: dict[str, Any]) -> bool:
+        """Take in a piece that only continues the text; `False`, and nothing done, for any other.
+
+        It does what `add` would do, but takes 0.4 us less.
+        """
+        if piece.get("finish_reason") is not None or piece.get("logprobs") is not None:
+            return False
+        if len(piece) != 2 + ("finish_reason" in piece) + ("logprobs" in piece):
+            return False
+        delta, held = piece.get("delta"), self.text
+        if type(delta) is not dict or len(delta) != 1 or self.finish_reason is not None:
+            return False
+        text = delta.get("content")
+        # Not the first text: that has to be noted in `_by_delta`.
+        if type(text) is not str or held is None or "content" not in self._by_delta:
+            return False
+        held.append(text)
+        return True
+
+    def growing(self, piece: dict[str, Any]) -> tuple[str, list[Any]] | None:
+        """The field and the pieces of the text that a piece, the last one added, has continued.
+
+        `None` unless the same piece with another text would do nothing but add that text: nothing
+        else in it may be joined to what came before, as other texts, lists and objects are. Names
+        and vendors' values replace an equal one, and an empty value replaces nothing.
+        """
+        delta, field = piece.get("delta"), None
+        if type(delta) is not dict or self.finish_reason is not None:
+            return None
+        for key, value in delta.items():
+            if not value or (key in NAMES and type(value) is str):
+                continue
+            if field is not None or key not in _TEXTS or type(value) is not str:
+                return None
+            field = key
+        for key, value in piece.items():
+            if value and (key in _MERGED or type(value) is list):
+                return None
+        if field is None:
+            return None
+        pieces = self.text if field == "content" else self._message.get(field)
+        return (field, pieces) if isinstance(pieces, list) else None
+
+    def _add_delta(self, delta: dict[str, Any]) -> None:
+        self._by_delta.update(key for key, value in delta.items() if value)
+        self._merge(delta)
+
+    def _merge(self, delta: dict[str, Any]) -> None:
+        for key, value in delta.items():
+            if key == "content":
+                self._add_content(value)
+            elif key == "tool_calls":
+                calls = self._message.get(key)
+                if not isinstance(calls, Calls):
+                    calls = self._message[key] = Calls()
+                calls.add(value)
+            elif key == "function_call" and type(value) is dict:
+                held = self._message.get(key)
+                if not isinstance(held, Fields):
+                    held = self._message[key] = Fields()
+                merge_function(held, value)
+            else:
+                merge(self._message, {key: value})
+
+    def _add_content(self, value: Any) -> None:
+        if value is None:
+            return
+        if self.text is None:
+            self.text = []
+        if type(value) is str:
+            self.text.append(value)
+            return
+        for part in value if type(value) is list else [value]:
+            text = content_text(part)
+            if text is not None:
+                self.text.append(text)
+            elif type(part) is dict and part:
+                self.text.append(part)
+
+    def _add_message(self, piece: dict[str, Any]) -> str | None:
+        """Take in a message instead of a delta: a piece, all so far, or the whole at the end.
+
+        Returns:
+            The text it adds, if the message is used.
+        """
+        message = piece["message"]
+        if piece.get("delta") or type(message) is not dict:
+            return None
+        ends = bool(self.finish_reason or finish_reason(piece.get("finish_reason")))
+        text = ""
+        for key, value in message.items():
+            if key == "content":
+                held = "".join(t for t in self.text or () if type(t) is str)
+                text = self._new_text(key, held, content_text(value) or "", ends)
+                # The first time, including parts that are not text, such as thinking.
+                self._add_content(text if self.text else value)
+            elif key == "tool_calls":
+                calls = self._message.get(key)
+                if key not in self._by_delta:
+                    self._merge({key: calls.new_in(value) if isinstance(calls, Calls) else value})
+            elif type(value) is str:
+                held = joined(self._message.get(key)) or ""
+                self._merge({key: self._new_text(key, held, value, ends)})
+            elif key not in self._by_delta and not self._message.get(key):
+                self._merge({key: value})
+        return text
+
+    def _new_text(self, key: str, held: str, text: str, ends: bool) -> str:
+        """The part of a message's text that has not arrived before."""
+        if held and text.startswith(held) and text != held:
+            self._grows = True
+            return text[len(held) :]
+        # After deltas it is the same text again as a whole, even if spelled differently.
+        return "" if key in self._by_delta or (text == held and (self._grows or ends)) else text
+
+    def _add_extra(self, key: str, value: Any) -> None:
+        """A vendor's field: lists of numbers are joined; otherwise, the last value is kept."""
+        held = self._extra.get(key)
+        if value and _are_numbers(value):
+            if type(held) is not Items:
+                held = self._extra[key] = Items()
+            held.extend(value)
+        elif value or not held:
+            self._extra[key] = value
+
+    def result(self) -> dict[str, Any]:
+        content = None if self.text is None else _joined_content(self.text)
+        return {
+            "logprobs": None,
+            **{key: joined(value) for key, value in self._extra.items()},
+            "message": {**joined(self._message), "content": content},
+            **({} if self._logprobs is None else {"logprobs": joined(self._logprobs)}),
+            "finish_reason": self.finish_reason,
+        }
+
+
+def _joined_content(pieces: list[Any]) -> Any:
+    """The pieces of a `content` as one text, or as a list of parts if some are not text."""
+    if all(type(piece) is str for piece in pieces):
+        return "".join(pieces)
+    parts: list[Fields] = []
+    for piece in pieces:
+        part = {"type": "text", "text": piece} if type(piece) is str else piece
+        kind = part.get("type")
+        if kind not in _GROWING or not parts or parts[-1].get("type") != kind:
+            parts.append(Fields())
+        merge(parts[-1], part)
+    return [joined(part) for part in parts]
+
+
+def _are_numbers(value: Any) -> bool:
+    return type(value) is list and all(type(item) in (int, float) for item in value)
+
+
+def checked(value: Any, kind: type[T]) -> T:
+    """The value, or an empty one of this kind if it is empty or `null`: PHP writes `{}` as `[]`."""
+    if not value:
+        return kind()
+    if not isinstance(value, kind):
+        expected = "a list" if kind is list else "an object"
+        msg = f"The stream has a {type(value).__name__} where {expected} was expected."
+        raise MalformedError(msg, value)
+    return value
