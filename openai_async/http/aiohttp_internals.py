@@ -51,7 +51,7 @@ def open_session(keepalive: float) -> aiohttp.ClientSession:
         keepalive: seconds that an idle connection is kept.
     """
     session = aiohttp.ClientSession(
-        connector=_Connector(keepalive),
+        connector=Connector(keepalive),
         # The API needs no cookies, and Cloudflare's would link requests to each other.
         cookie_jar=aiohttp.DummyCookieJar(),
         # `Timeout` covers all waiting, in Transport and ByteStream.
@@ -66,7 +66,7 @@ def open_session(keepalive: float) -> aiohttp.ClientSession:
     return session
 
 
-class _Connector(aiohttp.TCPConnector):
+class Connector(aiohttp.TCPConnector):
     """Never reuses an idle connection on which unsolicited data has arrived.
 
     aiohttp checks for that when a connection is released, not when it is reused: what a broken
@@ -171,28 +171,23 @@ def _known_shape() -> bool:
         return False
 
 
-def allows_direct(session: aiohttp.ClientSession) -> bool:
-    """Whether direct exchanges are possible: in a session of `open_session` that nothing observes.
+def direct_connector(session: aiohttp.ClientSession) -> Connector | None:
+    """The connector of a session of `open_session`, if direct exchanges are possible with it.
 
-    Tracers add their hooks to every session when it is created.
+    Not if anything observes the session: tracers add their hooks to every session when it is made.
     """
-    connector: Any = session.connector
-    return (
-        type(connector) is _Connector
+    connector = session.connector
+    if (
+        type(connector) is Connector
         and _known_shape()
         and isinstance(getattr(connector, "_conns", None), dict)
         and isinstance(getattr(connector, "_acquired", None), set)
         and hasattr(connector, "_release")
         and not session.trace_configs
         and not getattr(session, "_middlewares", ())
-    )
-
-
-def acquire(session: aiohttp.ClientSession, key: Any, max_header: int) -> ResponseHandler | None:
-    """An idle connection from the pool of the session, or `None`: pass it to `exchange`."""
-    connector: Any = session.connector
-    found: ResponseHandler | None = connector.acquire(key, max_header)
-    return found
+    ):
+        return connector
+    return None
 
 
 @lru_cache(maxsize=64)
@@ -208,7 +203,7 @@ class DirectAnswer:
     __slots__ = ("_connector", "_key", "_protocol", "content", "headers", "status", "url")
 
     def __init__(
-        self, url: URL, connector: _Connector, key: Any, protocol: Any, message: Any, content: Any
+        self, url: URL, connector: Connector, key: Any, protocol: Any, message: Any, content: Any
     ) -> None:
         self.url = url
         self.status: int = message.code
@@ -259,14 +254,13 @@ class DirectAnswer:
 
 
 async def exchange(
-    session: aiohttp.ClientSession, key: Any, protocol: Any, url: URL, data: bytes
+    connector: Connector, key: Any, protocol: Any, url: URL, data: bytes
 ) -> DirectAnswer:
     """Write a request on an acquired connection, and read the headers of the answer.
 
     Raises:
         WIRE_ERRORS: the connection has failed; it is closed.
     """
-    connector: Any = session.connector
     try:
         protocol.transport.write(data)
         message, content = await protocol.read()

@@ -20,7 +20,7 @@ def known_outgoing(request: Request) -> Outgoing | None:
     prepared = request.prepared
     if prepared is None or not prepared.serves(request.api_key, request.removed):
         return None
-    return prepared.known.get(request.url)
+    return prepared.find(request.url)
 
 
 async def authorized(request: Request, proxy_secrets: Iterable[str]) -> Outgoing:

@@ -6,10 +6,13 @@ written as bytes once for each URL, which is a quarter of the CPU time of a requ
 
 from __future__ import annotations
 
+from typing import Any
+
 from multidict import CIMultiDict
 from yarl import URL
 
 from ..options import APIKey
+from .aiohttp_internals import connection_key
 from .head import request_head
 from .urls import MAX_URLS
 
@@ -22,7 +25,7 @@ class Outgoing:
         secret: the keys that are sent, one per line, to be redacted from errors.
     """
 
-    __slots__ = ("_heads", "_removed", "headers", "secret")
+    __slots__ = ("_latest", "_removed", "headers", "secret")
 
     def __init__(
         self, headers: CIMultiDict[str], removed: frozenset[str], secret: str | None
@@ -30,18 +33,22 @@ class Outgoing:
         self.headers = headers
         self.secret = secret
         self._removed = removed
-        self._heads: dict[tuple[str, URL, bool], bytes | None] = {}
+        self._latest: tuple[str, URL, bool, tuple[bytes | None, Any]] | None = None
 
-    def head(self, method: str, url: URL, *, has_body: bool) -> bytes | None:
-        """The head of a request as bytes; `None` if only aiohttp itself can send it."""
-        kind = (method, url, has_body)
-        try:
-            return self._heads[kind]
-        except KeyError:
-            head = request_head(method, url, self.headers, self._removed, has_body=has_body)
-            if len(self._heads) < MAX_URLS:
-                self._heads[kind] = head
-            return head
+    def direct(
+        self, method: str, url: URL, ssl: object, *, has_body: bool
+    ) -> tuple[bytes | None, Any]:
+        """The head of a request as bytes, and what identifies the connections to send it on.
+
+        The head is `None` if only aiohttp itself can send such a request.
+        """
+        latest = self._latest  # redirects apart, all requests are of one kind
+        if latest is not None and latest[1] is url and latest[:3:2] == (method, has_body):
+            return latest[3]
+        head = request_head(method, url, self.headers, self._removed, has_body=has_body)
+        found = head, None if head is None else connection_key(url, ssl)
+        self._latest = method, url, has_body, found
+        return found
 
 
 class Prepared:
@@ -49,10 +56,9 @@ class Prepared:
 
     Attributes:
         headers: without the API key. They are shared, and must not be changed.
-        known: what is sent to each URL.
     """
 
-    __slots__ = ("_api_key", "_removed", "headers", "known")
+    __slots__ = ("_api_key", "_known", "_latest", "_removed", "headers")
 
     def __init__(
         self, headers: CIMultiDict[str], removed: frozenset[str], api_key: APIKey | None
@@ -60,13 +66,25 @@ class Prepared:
         self.headers = headers
         self._removed = removed
         self._api_key = api_key
-        self.known: dict[URL, Outgoing] = {}
+        self._known: dict[URL, Outgoing] = {}
+        # Hashing a URL takes as long as everything else that is done to find its headers.
+        self._latest: tuple[URL, Outgoing] | None = None
 
     def serves(self, api_key: APIKey | None, removed: frozenset[str]) -> bool:
         """Whether a request still has the key and the removed headers that it was made with."""
         return api_key is self._api_key and removed is self._removed
 
+    def find(self, url: URL) -> Outgoing | None:
+        """What earlier requests to this URL have sent."""
+        latest = self._latest
+        if latest is not None and latest[0] is url:
+            return latest[1]
+        known = self._known.get(url)
+        if known is not None:
+            self._latest = url, known
+        return known
+
     def keep(self, url: URL, outgoing: Outgoing) -> None:
         """For the next request to this URL."""
-        if len(self.known) < MAX_URLS:
-            self.known[url] = outgoing
+        if len(self._known) < MAX_URLS:
+            self._known[url] = outgoing

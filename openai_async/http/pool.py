@@ -18,7 +18,7 @@ import aiohttp
 from attrs import define, field
 
 from ..errors import APIConnectionError, OpenAIError
-from .aiohttp_internals import allows_direct, open_session
+from .aiohttp_internals import Connector, direct_connector, open_session
 from .body import ByteStream, running_loop
 from .deadlines import Deadlines
 from .semaphore import FairSemaphore
@@ -45,8 +45,8 @@ class Pool:
     """Whether the session is ours to close."""
     slots: FairSemaphore
     deadlines: Deadlines
-    direct: bool
-    """Whether requests may go round `session.request`."""
+    direct: Connector | None
+    """For requests that may go round `session.request`."""
     streams: set[ByteStream] = field(factory=set)
     """Includes plain answers whose body has not arrived in full."""
     pid: int = field(factory=os.getpid)
@@ -109,7 +109,7 @@ class Pools:
         if session is None:
             session = open_session(KEEPALIVE)
         slots = FairSemaphore(self._max_connections)
-        direct = key[1] and allows_direct(session)
+        direct = direct_connector(session) if key[1] else None
         pool = self._pools[key] = Pool(session, key[1], slots, Deadlines(key[0]), direct)
         pool.shutdown_hook = _close_at_shutdown(pool, self._pools, key)
         await anext(pool.shutdown_hook)

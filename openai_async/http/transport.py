@@ -29,8 +29,7 @@ from ..wire.redaction import (
     without_secret,
 )
 from .aiohttp_internals import (
-    acquire,
-    connection_key,
+    Connector,
     exchange,
     nothing_replaced,
     reused,
@@ -122,12 +121,19 @@ class Transport:
         if not pool.slots.acquire_nowait():
             await pool.slots.acquire()
         stream = None
+        deadline = Deadline(pool.deadlines, request.timeout.total)
         request.state.in_flight = True
         try:
-            response = await self._attempt(pool, request)
+            with deadline:
+                response = await self._exchange(pool, request)
             stream = response.stream
-        except BaseException:
+        except BaseException as error:
             request.state.in_flight = False
+            if isinstance(error, OpenAIError):
+                if self.closed and isinstance(error, APIConnectionError):
+                    raise OpenAIError(CLOSED) from error
+            elif isinstance(error, WIRE_ERRORS):
+                raise self._explained(error, request, deadline) from error
             raise
         finally:
             if stream is None:
@@ -142,35 +148,22 @@ class Transport:
         response.elapsed = time.perf_counter() - request.started
         return response
 
-    async def _attempt(self, pool: Pool, request: Request) -> Response:
-        deadline = Deadline(pool.deadlines, request.timeout.total)
-        try:
-            with deadline:
-                return await self._exchange(pool, request)
-        except aiohttp.ConnectionTimeoutError as error:
-            msg = (
+    def _explained(self, error: BaseException, request: Request, deadline: Deadline) -> OpenAIError:
+        """Our exception for one of `WIRE_ERRORS`."""
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return APITimeoutError(
                 f"No connection to {request.url.origin()} within {request.timeout.connect:g} s. "
                 f"Check {request.address} and the network, or raise Timeout(connect=...)."
             )
-            raise APITimeoutError(msg) from error
-        except TimeoutError as error:
-            if not deadline.expired:  # ETIMEDOUT, from the kernel
-                raise connection_error(error, request.url, request.address) from error
-            msg = (
+        if isinstance(error, TimeoutError) and deadline.expired:
+            return APITimeoutError(
                 f"No complete answer within {request.timeout.total:g} s. "
                 "Raise timeout=... if it may take longer."
             )
-            raise APITimeoutError(msg) from error
-        except APIConnectionError as error:
-            if self.closed:
-                raise OpenAIError(CLOSED) from error
-            raise
-        except WIRE_ERRORS as error:
-            if isinstance(error, OpenAIError):
-                raise
-            if self.closed:
-                raise OpenAIError(CLOSED) from error
-            raise connection_error(error, request.url, request.address) from error
+        # A TimeoutError may also come from the kernel: ETIMEDOUT.
+        if self.closed and not isinstance(error, TimeoutError):
+            return OpenAIError(CLOSED)
+        return connection_error(error, request.url, request.address)
 
     async def _exchange(self, pool: Pool, request: Request) -> Response:
         """Send the request, and read the whole answer, or only the headers of a stream."""
@@ -223,17 +216,17 @@ class Transport:
         sent again at once, as RFC 9112 (section 9.3.1) allows if no byte of an answer has arrived.
         This counts against neither `max_retries` nor the retry budget.
         """
-        head = self._direct_head(url, pool, request, outgoing)
-        key = None if head is None else connection_key(url, self._ssl)
+        direct = self._direct(url, pool, request, outgoing)
         for stale in range(MAX_STALE_CONNECTIONS, -1, -1):
             # Checked right before sending, without an await in between: the client may have been
             # closed while this request waited for its slot or its key.
             self._pools.check_open(pool)
-            taken = None if head is None else acquire(pool.session, key, MAX_HEADER)
+            taken = None if direct is None else direct[0].acquire(direct[1], MAX_HEADER)
             try:
-                if head is not None and taken is not None:
+                if direct is not None and taken is not None:
+                    connector, key, head = direct
                     data = request_bytes(head, request.body)
-                    return await exchange(pool.session, key, taken, url, data)
+                    return await exchange(connector, key, taken, url, data)
                 if reused.get():
                     reused.set(False)
                 return await self._send_by_session(url, pool, request, outgoing)
@@ -246,22 +239,24 @@ class Transport:
                 drop_traceback(error)
         raise AssertionError  # the last round returns or raises
 
-    def _direct_head(
+    def _direct(
         self, url: URL, pool: Pool, request: Request, outgoing: Outgoing
-    ) -> bytes | None:
-        """The head for a direct exchange; `None` if the request has to go through the session.
+    ) -> tuple[Connector, Any, bytes] | None:
+        """The connector, the key of its connections, and the head for a direct exchange.
 
-        It is direct only where that is exactly what `session.request` would do.
+        `None` if the request has to go through the session. It is direct only where that is exactly
+        what `session.request` would do.
         """
         body = request.body
         if (
-            not pool.direct
+            pool.direct is None
             or self._proxy.url is not None
             or (body is not None and len(body) > MAX_SINGLE_WRITE)
             or not nothing_replaced()
         ):
             return None
-        return outgoing.head(request.method, url, has_body=body is not None)
+        head, key = outgoing.direct(request.method, url, self._ssl, has_body=body is not None)
+        return None if head is None else (pool.direct, key, head)
 
     async def _send_by_session(
         self, url: URL, pool: Pool, request: Request, outgoing: Outgoing

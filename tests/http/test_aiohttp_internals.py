@@ -18,8 +18,8 @@ from aiohttp.http_exceptions import BadHttpMessage
 
 from openai_async import APIConnectionError, AsyncClient
 from openai_async.http.aiohttp_internals import (
+    Connector,
     ParserError,
-    _Connector,
     _warn_once,
     bytes_received,
     open_session,
@@ -62,11 +62,11 @@ async def test_without_a_look_at_idle_connections_requests_work(
     caplog: pytest.LogCaptureFixture,
     error: type[Exception],
 ) -> None:
-    def fail(self: _Connector, key: object) -> bool:
+    def fail(self: Connector, key: object) -> bool:
         raise error
 
     raw.answer = ok
-    monkeypatch.setattr(_Connector, "_has_idle", fail)
+    monkeypatch.setattr(Connector, "_has_idle", fail)
     async with AsyncClient(base_url=raw.url, api_key="local", max_retries=0) as client:
         for _ in range(3):
             await client.request("GET", "/anything")

@@ -42,9 +42,9 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     paths: list[str] = []
     original = aiohttp_internals.exchange
 
-    async def exchange(session: Any, key: Any, protocol: Any, url: Any, data: bytes) -> Any:
+    async def exchange(connector: Any, key: Any, protocol: Any, url: Any, data: bytes) -> Any:
         paths.append(url.path.removeprefix("/v1"))
-        return await original(session, key, protocol, url, data)
+        return await original(connector, key, protocol, url, data)
 
     monkeypatch.setattr(transport, "exchange", exchange)
     return paths
@@ -457,13 +457,13 @@ async def test_a_direct_answer_that_is_dropped_closes_its_connection(raw: RawSer
     raw.answer = begin
     async with await open_client(raw) as client:
         (pool,) = client._transport._pools._pools.values()
-        connector: Any = pool.session.connector
+        connector: Any = pool.direct
         key = next(iter(connector._conns))
-        taken = aiohttp_internals.acquire(pool.session, key, 65536)
+        taken = connector.acquire(key, 65536)
         assert taken is not None
         head = b"GET /v1 HTTP/1.1\r\nHost: x\r\n\r\n"
         answer: DirectAnswer | None = await aiohttp_internals.exchange(
-            pool.session, key, taken, client.base_url, head
+            connector, key, taken, client.base_url, head
         )
         assert answer is not None
         assert not answer.closed
