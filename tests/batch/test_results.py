@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,7 +97,7 @@ VALUES = st.recursive(
 def test_a_line_is_the_same_with_a_text_and_with_a_body(
     body: Any, custom_id: str, request_id: str | None, pretty: bool
 ) -> None:
-    text = json.dumps(body, indent=2 if pretty else None).encode()
+    text = msgspec.json.format(msgspec.json.encode(body), indent=2 if pretty else -1)
     fields: dict[str, Any] = {"id": "batch_req_1", "custom_id": custom_id}
     kept = BatchResult(response=BatchResponse.of_text(201, request_id, text), **fields)
     parsed = BatchResult(
