@@ -30,7 +30,7 @@ from ..wire.codec import misread
 from .answer import Answer, Received
 from .reader import Reader
 from .receiver import Receiver
-from .receiver import State as Progress
+from .receiver import State as ReceiverState
 
 Event = TypeVar("Event", bound=APIObject)
 
@@ -323,7 +323,7 @@ class AsyncStream(ABC, Generic[Event]):
         if self._state is State.ENDED or self._state is State.CLOSED:
             return
         receiver = self._receiver if self._state is State.OPEN else None
-        done = receiver is not None and receiver.state is Progress.DONE
+        done = receiver is not None and receiver.state is ReceiverState.DONE
         self._become(State.ENDED if done else State.CLOSED)
         self._ready.clear()
         if self._body is not None:

@@ -162,8 +162,10 @@ class Receiver:
 
     def _take(self, event: bytes | ServerSentEvent, *, truncated: bool) -> None:
         """Take in an event; `truncated` if the bytes ended before its blank line."""
-        whole = ServerSentEvent("message", event) if isinstance(event, bytes) else event
-        kind, data = whole.event, whole.data
+        if isinstance(event, bytes):
+            kind, data = "message", event
+        else:
+            kind, data = event.event, event.data
         if is_done(data):
             self._end()
             return
@@ -173,8 +175,9 @@ class Receiver:
             value = loads(data)
         except ValueError as error:
             # An error behind an event that was cut off may also be outside of it.
+            alone = ServerSentEvent(kind, data)
             behind = ServerSentEvent(kind, b"\n".join((data, *self._decoder.stray)))
-            if parts := split_event(whole) or split_event(behind):
+            if parts := split_event(alone) or split_event(behind):
                 for part in parts:
                     if not self.over:
                         self._take(part, truncated=truncated)
