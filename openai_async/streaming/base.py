@@ -245,7 +245,10 @@ class AsyncStream(ABC, Generic[Event]):
         """Read until there is an event, the end, or a failure; events are delivered first."""
         while not (self._ready or receiver.over):
             try:
-                self._limit_silence(body, receiver.answer)
+                if receiver.answer.complete:
+                    self._limit_silence(body, receiver.answer)
+                elif body.idle != self._idle:  # the answer goes on after all
+                    body.idle = self._idle
                 data = await body.read()
             except APIConnectionError as error:
                 self._check_open()  # if it was closed here, that is the error to raise
@@ -267,9 +270,6 @@ class AsyncStream(ABC, Generic[Event]):
         It is measured from the last event. Usage that was requested has all of `idle` to arrive,
         however many comments keep the connection alive.
         """
-        if not answer.complete:
-            body.idle = self._idle
-            return
         grace = self._idle if answer.expects_more else FINISH_GRACE
         if grace is None:
             body.idle = None

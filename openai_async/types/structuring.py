@@ -44,6 +44,7 @@ def without_hooks(cls: type) -> type:
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,
         "__slots__": cls.__dict__["__slots__"],
+        "__init__": object.__init__,
         "__setattr__": object.__setattr__,
     }
     return type(cls.__name__, cls.__bases__, space)

@@ -26,6 +26,7 @@ _PADDING = "obfuscation"
 # A template should fit so many events; after so many in a row that do not, no more are made.
 _ENOUGH = 2
 _MOST_FUTILE = 4
+_STRINGS = {str}
 _NO_LINE_END = bytes(set(range(256)) - {*b"\r\n"})
 
 
@@ -68,12 +69,15 @@ class Template:
         head, tail = self._head, self._tail
         if not lines.startswith(head):
             return [], lines
-        split = lines.split(b"\n")
-        events = [line[len(head) : 2 - len(tail)] for line in split[:-1:2]]
         rest = b""
-        if head + self._joint.join(events) + tail != lines:
-            count = self._leading(split)
-            events, rest = events[:count], b"\n".join(split[2 * count :])
+        if lines.endswith(tail) and lines.count(b"\n") == 2:  # one event, as most servers write
+            events = [lines[len(head) : -len(tail)]]
+        else:
+            split = lines.split(b"\n")
+            events = [line[len(head) : 2 - len(tail)] for line in split[:-1:2]]
+            if head + self._joint.join(events) + tail != lines:
+                count = self._leading(split)
+                events, rest = events[:count], b"\n".join(split[2 * count :])
         matches = self._filled(events) if events else []
         return (matches, rest) if matches else ([], lines)
 
@@ -112,13 +116,14 @@ class Template:
             lines = lines.replace(gap, b",\r")
             if lines.translate(None, _NO_LINE_END) != (b"\r\n" * len(events))[:-1]:
                 return []
+        count = 2 * len(events) if gap else len(events)
         try:
-            strings = loads(b"[\n%b]" % lines)
+            strings = [loads(lines)] if count == 1 else loads(b"[\n%b]" % lines)
         except ValueError:
             return []
-        columns = [strings[::2], strings[1::2]] if gap else [strings]
-        if len(strings) != len(columns) * len(events) or set(map(type, strings)) != {str}:
+        if len(strings) != count or set(map(type, strings)) != _STRINGS:
             return []
+        columns = [strings[::2], strings[1::2]] if gap else [strings]
         self.hits += len(events)
         self._pieces += columns[0]
         return list(zip(repeat(self), *columns, strict=False))
