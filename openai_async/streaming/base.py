@@ -224,8 +224,7 @@ class AsyncStream(ABC, Generic[Event]):
             body, receiver = self._body, self._receiver
             assert body is not None
             assert receiver is not None
-            if not receiver.over:
-                await self._fill(body, receiver)
+            await self._fill(body, receiver)
             if self._ready:
                 return
             if receiver.failure is not None:
@@ -245,7 +244,8 @@ class AsyncStream(ABC, Generic[Event]):
         """Read until there is an event, the end, or a failure; events are delivered first."""
         while not (self._ready or receiver.over):
             try:
-                if receiver.answer.complete:
+                # An answer is not complete while its events fit a template.
+                if receiver.templates.current is None and receiver.answer.complete:
                     self._limit_silence(body, receiver.answer)
                 elif body.idle != self._idle:  # the answer goes on after all
                     body.idle = self._idle

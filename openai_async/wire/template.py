@@ -35,31 +35,27 @@ class Template:
 
     Attributes:
         field: the field of the delta in which the text is.
-        event: such an event with some other text. It belongs to the template alone.
         hits: how many events have fitted.
     """
 
-    __slots__ = ("_gap", "_head", "_joint", "_pieces", "_tail", "event", "field", "hits", "made")
+    __slots__ = ("_gap", "_head", "_pieces", "_tail", "field", "hits", "made")
 
-    def __init__(
-        self,
-        around: list[bytes],
-        event: dict[str, Any],
-        field: str,
-        pieces: list[Any],
-    ) -> None:
+    def __init__(self, around: list[bytes], field: str, pieces: list[Any]) -> None:
         """`around`: the bytes before, between and after the gaps. `pieces`: where texts go."""
         before, *gap, after = around
         self._head = b"data: " + before
         self._tail = after + b"\n\n"
-        self._joint = self._tail + self._head
         self._gap = gap[0] if gap else b""
         self._pieces = pieces
-        self.event = event
         self.field = field
         self.hits = 0
         self.made: Any = None
         """Whatever the reader of the stream makes of the template, once."""
+
+    def event(self) -> dict[str, Any]:
+        """Such an event with empty strings in its gaps, read anew."""
+        gap = b'""%b""' % self._gap if self._gap else b'""'
+        return loads(self._head[6:] + gap + self._tail[:-2])  # type: ignore[no-any-return]
 
     def match_all(self, lines: bytes) -> tuple[list[Match], bytes]:
         """The events at the start of `lines` that fit, and the bytes after them.
@@ -75,7 +71,7 @@ class Template:
         else:
             split = lines.split(b"\n")
             events = [line[len(head) : 2 - len(tail)] for line in split[:-1:2]]
-            if head + self._joint.join(events) + tail != lines:
+            if head + (tail + head).join(events) + tail != lines:
                 count = self._leading(split)
                 events, rest = events[:count], b"\n".join(split[2 * count :])
         matches = self._filled(events) if events else []
@@ -195,7 +191,7 @@ def template_of(
         proven = read == expected and b"\n" not in data
     except (ValueError, RecursionError):  # not JSON; nested too deep to be compared
         return None
-    return Template(around, read, field, pieces) if proven else None
+    return Template(around, field, pieces) if proven else None
 
 
 def _place(data: bytes, text: str) -> tuple[int, int]:
