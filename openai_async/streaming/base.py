@@ -31,7 +31,7 @@ from .answer import Answer, Received
 from .raw import Connect
 from .reader import Reader
 from .receiver import Receiver
-from .receiver import State as Progress
+from .receiver import State as ReceiverState
 
 Event = TypeVar("Event", bound=APIObject)
 
@@ -222,8 +222,7 @@ class AsyncStream(ABC, Generic[Event]):
             body, receiver = self._body, self._receiver
             assert body is not None
             assert receiver is not None
-            if not receiver.over:
-                await self._fill(body, receiver)
+            await self._fill(body, receiver)
             if self._ready:
                 return
             if receiver.failure is not None:
@@ -243,7 +242,11 @@ class AsyncStream(ABC, Generic[Event]):
         """Read until there is an event, the end, or a failure; events are delivered first."""
         while not (self._ready or receiver.over):
             try:
-                self._limit_silence(body, receiver.answer)
+                # An answer is not complete while its events fit a template.
+                if receiver.templates.current is None and receiver.answer.complete:
+                    self._limit_silence(body, receiver.answer)
+                elif body.idle != self._idle:  # the answer goes on after all
+                    body.idle = self._idle
                 data = await body.read()
             except APIConnectionError as error:
                 self._check_open()  # if it was closed here, that is the error to raise
@@ -265,9 +268,6 @@ class AsyncStream(ABC, Generic[Event]):
         It is measured from the last event. Usage that was requested has all of `idle` to arrive,
         however many comments keep the connection alive.
         """
-        if not answer.complete:
-            body.idle = self._idle
-            return
         grace = self._idle if answer.expects_more else FINISH_GRACE
         if grace is None:
             body.idle = None
@@ -321,7 +321,7 @@ class AsyncStream(ABC, Generic[Event]):
         if self._state is State.ENDED or self._state is State.CLOSED:
             return
         receiver = self._receiver if self._state is State.OPEN else None
-        done = receiver is not None and receiver.state is Progress.DONE
+        done = receiver is not None and receiver.state is ReceiverState.DONE
         self._become(State.ENDED if done else State.CLOSED)
         self._ready.clear()
         if self._body is not None:

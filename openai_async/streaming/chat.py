@@ -141,7 +141,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
             template = value[0]
             make = template.made
             if make is None:
-                make = template.made = chunk_maker(template.event, template.field, len(value) > 2)
+                make = template.made = chunk_maker(template.event(), template.field, len(value) > 2)
             return make(value)  # type: ignore[no-any-return]
         if type(value) is not _ChunkWithText:
             return self._structurer(value)

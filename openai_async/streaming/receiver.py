@@ -23,9 +23,9 @@ from ..errors import (
     StreamInterruptedError,
 )
 from ..types.base import ResponseMeta
-from ..types.values import MalformedError, quoted, shown
-from ..wire.codec import body_or_text, is_whole, loads, split_event
-from ..wire.failures import is_error, message_in, object_error, reports_failure
+from ..types.values import MalformedError, shown
+from ..wire.codec import body_or_text, is_whole, loads, not_a_stream, split_event
+from ..wire.failures import is_error, object_error, reports_failure
 from ..wire.redaction import redacted
 from ..wire.sse import ServerSentEvent, SSEDecoder, SSEError, is_done
 from ..wire.template import Templates
@@ -56,13 +56,15 @@ class Receiver:
     Attributes:
         answer: what the events add up to.
         meta: the metadata of the response, for errors.
-        state: see `State`. In DONE and FAILED, nothing more is taken in.
+        state: see `State`.
+        over: whether the state is DONE or FAILED, so that nothing more is taken in.
+        templates: the template of the latest event, if it has one.
         failure: why it failed.
     """
 
     __slots__ = (
-        *("_content_type", "_decoder", "_secret", "_suspect", "_taken", "_templates"),
-        *("answer", "failure", "meta", "state"),
+        *("_content_type", "_decoder", "_secret", "_suspect", "_taken"),
+        *("answer", "failure", "meta", "over", "state", "templates"),
     )
 
     def __init__(
@@ -71,20 +73,16 @@ class Receiver:
         self.answer = answer
         self.meta = meta
         self.state = _START
+        self.over = False
         self.failure: APIError | None = None
         self._content_type = content_type
         self._secret = secret
         self._decoder = SSEDecoder()
-        self._templates = Templates()
+        self.templates = Templates()
         self._taken: list[Received] = []
         # An object that is not part of the answer but reports a failure: the reason, if the answer
         # remains incomplete.
         self._suspect: dict[str, Any] | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more is taken in."""
-        return self.state is _DONE or self.state is _FAILED
 
     # --- what comes in ---
 
@@ -92,7 +90,7 @@ class Receiver:
         """Take in bytes, or b"" for the regular end of the body; returns the events in them."""
         if self.state is _START and data.strip():
             self.state = _OPEN
-        decoder, template = self._decoder, self._templates.current
+        decoder, template = self._decoder, self.templates.current
         taken: list[Received] = []
         self._taken = taken
         try:
@@ -111,8 +109,8 @@ class Receiver:
             self.fail(APIResponseValidationError(msg), error)
             return taken
         at = 0
-        while at < len(events) and self.state is _OPEN:
-            template = self._templates.current
+        while at < len(events) and not self.over:
+            template = self.templates.current
             if template is not None and (matches := template.match(events, at)):
                 taken += matches
                 at += len(matches)
@@ -143,11 +141,11 @@ class Receiver:
         if is_error(value) or (not is_answer and reports_failure(value)):
             self.fail(object_error(value, self.meta.headers))
         else:
-            self.fail(self._other_answer(value))
+            self.fail(not_a_stream(value, self._content_type, self.meta))
 
     def fail(self, failure: APIError, cause: BaseException | None = None) -> None:
         """The answer has failed: keep the reason, and the answer so far."""
-        self.state = _FAILED
+        self.state, self.over = _FAILED, True
         with suppress(MalformedError):  # a stream that was malformed before it failed
             failure.partial = self.answer.partial()
             if failure.partial is not None:
@@ -162,8 +160,10 @@ class Receiver:
 
     def _take(self, event: bytes | ServerSentEvent, *, truncated: bool) -> None:
         """Take in an event; `truncated` if the bytes ended before its blank line."""
-        whole = ServerSentEvent("message", event) if isinstance(event, bytes) else event
-        kind, data = whole.event, whole.data
+        if isinstance(event, bytes):
+            kind, data = "message", event
+        else:
+            kind, data = event.event, event.data
         if is_done(data):
             self._end()
             return
@@ -173,8 +173,9 @@ class Receiver:
             value = loads(data)
         except ValueError as error:
             # An error behind an event that was cut off may also be outside of it.
+            alone = ServerSentEvent(kind, data)
             behind = ServerSentEvent(kind, b"\n".join((data, *self._decoder.stray)))
-            if parts := split_event(whole) or split_event(behind):
+            if parts := split_event(alone) or split_event(behind):
                 for part in parts:
                     if not self.over:
                         self._take(part, truncated=truncated)
@@ -194,7 +195,7 @@ class Receiver:
 
     def _take_value(self, kind: str, value: Any, data: bytes = b"") -> None:
         """Take in the JSON of an event, and the event itself if another may be like it."""
-        self._templates.drop()
+        self.templates.drop()
         if kind == "error" or is_error(value):
             self.fail(self._reported_failure(value))
             return
@@ -217,8 +218,8 @@ class Receiver:
             self.fail(self._reported_failure(value))
         else:
             self._taken.append(value)
-            if data and self._templates.wanted and (pieces := self.answer.growing(value)):
-                self._templates.make(data, value, pieces)
+            if data and self.templates.wanted and (pieces := self.answer.growing(value)):
+                self.templates.make(data, value, pieces)
 
     def _take_stray(self) -> None:
         """Take in lines outside any event: often an error, sent as if there were no stream."""
@@ -259,7 +260,7 @@ class Receiver:
 
     def _finish(self) -> None:
         """The answer is complete."""
-        self.state = _DONE
+        self.state, self.over = _DONE, True
         if self.answer.expects_more:
             log.warning("The stream ended without the usage that was requested.")
 
@@ -294,14 +295,4 @@ class Receiver:
         if not self._is_something_else():
             return APIResponseValidationError("The stream ended without an answer.")
         text = b"\n".join(self._decoder.stray).decode("utf-8", "replace")
-        return self._other_answer(redacted(text, self._secret))
-
-    def _other_answer(self, value: object) -> APIError:
-        """The error for something that is neither an event stream nor an error object."""
-        message = message_in(value) if isinstance(value, str) else ""
-        quote = f": {quoted(message)}" if message else ""
-        msg = (
-            f"The server answered stream=True with {self._content_type or 'something else'}, "
-            f"not with an event stream{quote}. Leave out stream, or check the base_url."
-        )
-        return APIResponseValidationError(msg, status_code=self.meta.status, body=value)
+        return not_a_stream(redacted(text, self._secret), self._content_type, self.meta)

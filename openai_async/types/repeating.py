@@ -59,7 +59,7 @@ def _factory(field: str, padded: bool) -> Callable[..., Make]:
             raw_delta = delta_raw.copy()
             raw_delta['content'] = match[1]
             ...
-            new_delta = new(delta_twin)
+            new_delta = delta_twin()
             new_delta._raw = raw_delta
             new_delta.content = match[1]
             new_delta.role = delta_role
@@ -69,7 +69,7 @@ def _factory(field: str, padded: bool) -> Callable[..., Make]:
             return new_chunk
         return make
     """
-    names: dict[str, Any] = {"new": object.__new__}
+    names: dict[str, Any] = {}
     given = {
         "delta": {field: "match[1]"},
         "choice": {"delta": "new_delta"},
@@ -83,7 +83,7 @@ def _factory(field: str, padded: bool) -> Callable[..., Make]:
         body.append(f"{raw} = {name}_raw.copy()")
         for key, value in given[name].items():
             body.append(f"{raw}[{key!r}] = {value.replace('new_', 'raw_')}")
-        body += [f"{new} = new({name}_twin)", f"{new}._raw = {raw}"]
+        body += [f"{new} = {name}_twin()", f"{new}._raw = {raw}"]
         known.append(f"{name}_raw = {name}._raw")
         for a in attrs.fields(cls):
             if a.name != "_raw":

@@ -21,6 +21,7 @@ from ..types.values import MalformedError, malformed, quoted, shown
 from .assembly import Assembly
 from .failures import (
     is_error,
+    message_in,
     object_error,
     reports_failure,
 )
@@ -87,6 +88,17 @@ def unreadable(calls: object, secret: str | None) -> APIResponseValidationError:
     """The error for an answer that has nothing but tool calls of the wrong shape."""
     calls = redacted(calls, secret)
     return APIResponseValidationError(str(malformed(calls, "a list of tool calls")), body=calls)
+
+
+def not_a_stream(value: object, content_type: str, meta: ResponseMeta) -> APIError:
+    """The error for an answer that is neither an event stream nor an error object."""
+    message = message_in(value) if isinstance(value, str) else ""
+    quote = f": {quoted(message)}" if message else ""
+    msg = (
+        f"The server answered stream=True with {content_type or 'something else'}, "
+        f"not with an event stream{quote}. Leave out stream, or check the base_url."
+    )
+    return APIResponseValidationError(msg, status_code=meta.status, body=value)
 
 
 def _whole_answer(data: bytes) -> Any:

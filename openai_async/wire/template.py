@@ -26,6 +26,7 @@ _PADDING = "obfuscation"
 # A template should fit so many events; after so many in a row that do not, no more are made.
 _ENOUGH = 2
 _MOST_FUTILE = 4
+_STRINGS = {str}
 _NO_LINE_END = bytes(set(range(256)) - {*b"\r\n"})
 
 
@@ -34,31 +35,27 @@ class Template:
 
     Attributes:
         field: the field of the delta in which the text is.
-        event: such an event with some other text. It belongs to the template alone.
         hits: how many events have fitted.
     """
 
-    __slots__ = ("_gap", "_head", "_joint", "_pieces", "_tail", "event", "field", "hits", "made")
+    __slots__ = ("_gap", "_head", "_pieces", "_tail", "field", "hits", "made")
 
-    def __init__(
-        self,
-        around: list[bytes],
-        event: dict[str, Any],
-        field: str,
-        pieces: list[Any],
-    ) -> None:
+    def __init__(self, around: list[bytes], field: str, pieces: list[Any]) -> None:
         """`around`: the bytes before, between and after the gaps. `pieces`: where texts go."""
         before, *gap, after = around
         self._head = b"data: " + before
         self._tail = after + b"\n\n"
-        self._joint = self._tail + self._head
         self._gap = gap[0] if gap else b""
         self._pieces = pieces
-        self.event = event
         self.field = field
         self.hits = 0
         self.made: Any = None
         """Whatever the reader of the stream makes of the template, once."""
+
+    def event(self) -> dict[str, Any]:
+        """Such an event with empty strings in its gaps, read anew."""
+        gap = b'""%b""' % self._gap if self._gap else b'""'
+        return loads(self._head[6:] + gap + self._tail[:-2])  # type: ignore[no-any-return]
 
     def match_all(self, lines: bytes) -> tuple[list[Match], bytes]:
         """The events at the start of `lines` that fit, and the bytes after them.
@@ -68,12 +65,15 @@ class Template:
         head, tail = self._head, self._tail
         if not lines.startswith(head):
             return [], lines
-        split = lines.split(b"\n")
-        events = [line[len(head) : 2 - len(tail)] for line in split[:-1:2]]
         rest = b""
-        if head + self._joint.join(events) + tail != lines:
-            count = self._leading(split)
-            events, rest = events[:count], b"\n".join(split[2 * count :])
+        if lines.endswith(tail) and lines.count(b"\n") == 2:  # one event, as most servers write
+            events = [lines[len(head) : -len(tail)]]
+        else:
+            split = lines.split(b"\n")
+            events = [line[len(head) : 2 - len(tail)] for line in split[:-1:2]]
+            if head + (tail + head).join(events) + tail != lines:
+                count = self._leading(split)
+                events, rest = events[:count], b"\n".join(split[2 * count :])
         matches = self._filled(events) if events else []
         return (matches, rest) if matches else ([], lines)
 
@@ -112,13 +112,14 @@ class Template:
             lines = lines.replace(gap, b",\r")
             if lines.translate(None, _NO_LINE_END) != (b"\r\n" * len(events))[:-1]:
                 return []
+        count = 2 * len(events) if gap else len(events)
         try:
-            strings = loads(b"[\n%b]" % lines)
+            strings = [loads(lines)] if count == 1 else loads(b"[\n%b]" % lines)
         except ValueError:
             return []
-        columns = [strings[::2], strings[1::2]] if gap else [strings]
-        if len(strings) != len(columns) * len(events) or set(map(type, strings)) != {str}:
+        if len(strings) != count or set(map(type, strings)) != _STRINGS:
             return []
+        columns = [strings[::2], strings[1::2]] if gap else [strings]
         self.hits += len(events)
         self._pieces += columns[0]
         return list(zip(repeat(self), *columns, strict=False))
@@ -190,7 +191,7 @@ def template_of(
         proven = read == expected and b"\n" not in data
     except (ValueError, RecursionError):  # not JSON; nested too deep to be compared
         return None
-    return Template(around, read, field, pieces) if proven else None
+    return Template(around, field, pieces) if proven else None
 
 
 def _place(data: bytes, text: str) -> tuple[int, int]:

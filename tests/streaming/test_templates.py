@@ -298,9 +298,12 @@ def test_an_event_that_does_not_fit_ends_a_template() -> None:
 # --- what stands in the gap ---------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("server", [openai, ollama])
 @pytest.mark.parametrize(
     "gaps",
     [
+        [b'"a","b"', b'"c"'],
+        [b'"a"', b'"b"', b'"c","d"'],
         [b'"a","b"', b""],
         [b'"a', b'b"'],
         [b'["a"', b'"b"]'],
@@ -313,11 +316,21 @@ def test_an_event_that_does_not_fit_ends_a_template() -> None:
         [b'"a"\n', b'"c"'],
     ],
 )
-def test_nothing_but_one_json_string_each_is_taken(gaps: list[bytes]) -> None:
-    one = json.dumps(openai("TEXT")).encode()
+def test_nothing_but_one_json_string_each_is_taken(
+    gaps: list[bytes], server: Callable[[str], dict[str, Any]]
+) -> None:
+    one = json.dumps(server("TEXT")).encode()
     before, after = one.split(b'"TEXT"')
     data = b"".join(b"data: " + before + gap + after + b"\n\n" for gap in gaps)
     assert_same([b"data: " + one + b"\n\n" + data], 1)
+    assert_same([b"data: " + one + b"\n\n", data, b"data: [DONE]\n\n"], 1)
+
+
+def test_each_event_has_its_own_text_and_its_own_padding() -> None:
+    one = json.dumps(openai("TEXT")).encode()
+    before, between, after = one.replace(b'"Xq3Xq3"', b'"TEXT"').split(b'"TEXT"')
+    gaps = [between.join([b'"a"', b'"p"', b'"b"']), b'"c"']
+    data = b"".join(b"data: " + before + gap + after + b"\n\n" for gap in gaps)
     assert_same([b"data: " + one + b"\n\n", data, b"data: [DONE]\n\n"], 1)
 
 
