@@ -15,7 +15,6 @@ T = TypeVar("T", list[Any], dict[str, Any])
 _GROWING = ("text", "thinking")
 # The texts that models stream, the vendors' reasoning among them.
 _TEXTS = frozenset({"content", "reasoning_content", "reasoning"})
-_MERGED = ("logprobs", "message")
 
 
 class ChoiceAssembly:
@@ -91,7 +90,7 @@ class ChoiceAssembly:
                 return None
             field = key
         for key, value in piece.items():
-            if value and (key in _MERGED or type(value) is list):
+            if value and (key == "logprobs" or type(value) is list):
                 return None
         if field is None:
             return None

@@ -106,6 +106,14 @@ def twice(text: str) -> dict[str, Any]:
     return event({"reasoning": text, "reasoning_content": text})
 
 
+def both(text: str) -> dict[str, Any]:
+    return event({"reasoning": "Hm. ", "content": text})
+
+
+def with_list(text: str) -> dict[str, Any]:
+    return event({"role": ["assistant"], "content": text})
+
+
 def refusing(text: str) -> dict[str, Any]:
     return event({"refusal": "No. ", "content": text})
 
@@ -119,6 +127,10 @@ def with_empty(text: str) -> dict[str, Any]:
     return event({"content": text, "tool_calls": [], "function_call": {}, "refusal": ""})
 
 
+def ended(text: str) -> dict[str, Any]:
+    return event({"content": text}, "stop")
+
+
 def failing(text: str) -> dict[str, Any]:
     return event({"content": text}, error={"message": text})
 
@@ -127,7 +139,7 @@ TEMPLATED = [openai, azure, vllm, ollama, llama_cpp, reasoning, openrouter]
 SERVERS = [
     *TEMPLATED,
     *(vllm_with_usage, mistral, groq, numbers, calling, second, twice, refusing, whole),
-    *(with_empty, failing),
+    *(with_empty, with_list, both, ended, failing),
 ]
 
 TEXTS = st.one_of(
@@ -332,6 +344,29 @@ def test_each_event_has_its_own_text_and_its_own_padding() -> None:
     gaps = [between.join([b'"a"', b'"p"', b'"b"']), b'"c"']
     data = b"".join(b"data: " + before + gap + after + b"\n\n" for gap in gaps)
     assert_same([b"data: " + one + b"\n\n", data, b"data: [DONE]\n\n"], 1)
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        [b"event: error\ndata: EVENT\n\n"],
+        [b"data: EVENT\n", b"data: more\n\n"],
+        [b"data: EVENT\ndata: more\n\ndata: EVENT\n\n"],
+        [b"data: EVENT\n: comment\n\ndata: EVENT\n\n"],
+        [b"data: EVENT\n\ndata: EVENT\nevent: error\n\n"],
+        [b"data: EVENT\n\ndata: EVENT\n\ndata: EV", b"ENT\n\n"],
+        [b"data: EVENT\n\n: comment\n\ndata: EVENT\n\n"],
+        [b"event: error\n", b"data: EVENT\n\n"],
+        [b"retry: 5\n", b"data: EVENT\n\n"],
+        [b"data: [", b"data: EVENT\n\n"],
+        [b'data: {"choices": [', b"\n\ndata: EVENT\n\n"],
+    ],
+)
+def test_an_event_is_more_than_the_bytes_of_its_data(reads: list[bytes]) -> None:
+    one = json.dumps(ollama("text")).encode()
+    first = b"data: " + one.replace(b"text", b"first") + b"\n\n"
+    assert_same([first, *(read.replace(b"EVENT", one) for read in reads)], 1)
+    assert_same([first + b"".join(reads).replace(b"EVENT", one)], 1)
 
 
 def test_a_string_may_have_white_space_around_it() -> None:

@@ -35,6 +35,15 @@ def test_text_adds_up_and_names_do_not() -> None:
     ) == {"role": "assistant", "content": "Hello", "refusal": "No"}
 
 
+def test_a_text_beside_log_probabilities_is_not_all_that_a_chunk_adds() -> None:
+    assembly, plain, logged = Assembly(), chunk("Hi"), chunk("Hi")
+    logged["choices"][0]["logprobs"] = {"content": [{"token": "Hi"}]}  # type: ignore[index]
+    assembly.add(logged)
+    assert assembly.growing(logged) is None
+    assembly.add(plain)
+    assert assembly.growing(plain) == ("content", ["Hi", "Hi"])
+
+
 @pytest.mark.parametrize("first", ["", "Oh! "])
 def test_a_whole_message_after_deltas_adds_no_text(first: str) -> None:
     whole = {"index": 0, "message": {"content": "Hello, world!"}, "finish_reason": "stop"}
