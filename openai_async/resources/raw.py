@@ -54,7 +54,8 @@ class RawRequests(BaseClient):
             )
             vector = response.json()["data"][0]["embedding"]
         """
-        check_known("request", options, REQUEST_OPTIONS)
+        if options:
+            check_known("request", options, REQUEST_OPTIONS)
         return await self.send(self._raw_request(method, path, json, content, options))
 
     def build_request(
@@ -71,7 +72,8 @@ class RawRequests(BaseClient):
         Raises:
             InvalidArgumentError: an argument is wrong.
         """
-        check_known("build_request", options, REQUEST_OPTIONS)
+        if options:
+            check_known("build_request", options, REQUEST_OPTIONS)
         return self._raw_request(method, path, json, content, options)
 
     async def send(self, request: Request) -> Response:
@@ -152,5 +154,9 @@ class RawRequests(BaseClient):
         elif json is not None:
             content = dumps(json)
         request = self._request(method.upper(), path, content, options)
-        request.params = json if isinstance(json, Mapping) else None
+        # `isinstance` with an ABC is slow, so the usual values are checked first.
+        if json is None:
+            request.params = None
+        else:
+            request.params = json if type(json) is dict or isinstance(json, Mapping) else None
         return request

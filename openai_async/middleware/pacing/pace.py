@@ -116,8 +116,8 @@ class Pace:
         wait = self.requests.wait(1.0, now)
         if probing and wait > DOUBLING_INTERVAL:  # by then the rate will have risen
             wait = DOUBLING_INTERVAL
-        if self.counts_tokens:
-            wait = max(wait, self.tokens.wait(tokens, now))
+        if self.counts_tokens and (wait_for_tokens := self.tokens.wait(tokens, now)) > wait:
+            wait = wait_for_tokens
         return max(wait, self.paused_until - now) if self.paused_until > now else wait
 
     def reserve(self, tokens: float, now: float) -> Reservation:
