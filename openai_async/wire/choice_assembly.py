@@ -155,7 +155,8 @@ class ChoiceAssembly:
                 if key not in self._by_delta:
                     self._merge({key: calls.new_in(value) if isinstance(calls, Calls) else value})
             elif type(value) is str:
-                held = joined(self._message.get(key)) or ""
+                held = joined(self._message.get(key))
+                held = held if type(held) is str else ""
                 self._merge({key: self._new_text(key, held, value, ends)})
             elif key not in self._by_delta and not self._message.get(key):
                 self._merge({key: value})
