@@ -121,6 +121,7 @@ class Receiver:
             self._take_stray()
         if not data and not self.over:
             self._body_ended(None)
+        self._taken = []  # 1 kB for each event, if it is kept until the next read
         return taken
 
     def receive_break(self, error: APIConnectionError) -> None:

@@ -51,6 +51,12 @@ def test_a_whole_message_after_deltas_adds_no_text(first: str) -> None:
     assert message(*deltas, {"choices": [whole]})["content"] == f"{first}Hello world!"
 
 
+@pytest.mark.parametrize("held", [["assistant"], {"a": 1}, 7])
+def test_a_message_may_have_a_text_where_a_delta_had_another_type(held: Any) -> None:
+    whole = {"choices": [{"index": 0, "message": {"note": "text"}, "finish_reason": None}]}
+    assert message(chunk("Hi", note=held), whole)["note"] == held
+
+
 def test_what_a_vendor_adds_beside_a_text_is_kept() -> None:
     second = chunk("lo")
     second["choices"][0]["token_ids"] = [7]  # type: ignore[index]
