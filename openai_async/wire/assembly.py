@@ -84,18 +84,23 @@ class Assembly:
             MalformedError: the chunk has the wrong shape.
         """
         top = self._top
-        for key, value in chunk.items():
-            if value is None or key == "choices":
-                continue
-            if not top.get(key) or (value and key not in _IDENTITY):
-                if key == "usage" and key in top and not is_usage(value):
+        if top:
+            for key, value in chunk.items():
+                if value is None or key == "choices":
                     continue
-                top[key] = value
+                if not top.get(key) or (value and key not in _IDENTITY):
+                    if key == "usage" and key in top and not is_usage(value):
+                        continue
+                    top[key] = value
+        else:
+            self._top = {
+                key: value for key, value in chunk.items() if value is not None and key != "choices"
+            }
         choices = chunk.get("choices")
         if type(choices) is list and len(choices) == 1 and self._add_text(choices[0]):
             return None
-        pieces = [piece for piece in checked(choices, list) if piece]
-        if len({index_of(checked(piece, dict)) or 0 for piece in pieces}) > 1:
+        pieces = [checked(piece, dict) for piece in checked(choices, list) if piece]
+        if len(pieces) > 1 and len({index_of(piece) or 0 for piece in pieces}) > 1:
             self._single = False  # more than were requested, but each has its own index
         texts, in_delta = "", True
         for piece in pieces:
@@ -108,12 +113,14 @@ class Assembly:
                 self._first = index if self._first is None else self._first
             elif choice.finish_reason is not None and _has_output(piece):
                 self.trusted = False
-            self.failed = self.failed or fails(piece)
+            if "error" in piece or piece.get("finish_reason") is not None:
+                self.failed = self.failed or fails(piece)
             text = choice.add(piece)
             if self._single or own == 0:
                 in_delta = in_delta and text is None and own == 0
                 texts += _text_of(piece) if text is None else text
-            self._take_usage(piece)
+            if "usage" in piece:
+                self._take_usage(piece)
         if "x_groq" in chunk:
             self._take_usage(chunk["x_groq"])
             self.failed = self.failed or fails(chunk["x_groq"])

@@ -25,6 +25,8 @@ class Calls(Items):
         unreadable: items that are not calls; kept, so that nothing is lost silently.
     """
 
+    __slots__ = ("unreadable",)
+
     def __init__(self) -> None:
         super().__init__()
         self.unreadable: list[Any] = []

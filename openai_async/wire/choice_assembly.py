@@ -15,6 +15,7 @@ T = TypeVar("T", list[Any], dict[str, Any])
 _GROWING = ("text", "thinking")
 # The texts that models stream, the vendors' reasoning among them.
 _TEXTS = frozenset({"content", "reasoning_content", "reasoning"})
+_EMPTY: dict[str, Any] = {"role": "assistant", "content": None}
 
 
 class ChoiceAssembly:
@@ -24,15 +25,17 @@ class ChoiceAssembly:
 
     def __init__(self) -> None:
         self.finish_reason: str | None = None
-        self._by_delta: set[str] = set()
-        """The fields of the message that have arrived in deltas."""
+        self._by_delta: tuple[str, ...] = ()
+        """The fields of the message that have arrived in deltas; few, and a set is four times as
+        large."""
         self._grows = False
         """Whether each message repeats the whole text so far."""
         self.text: list[Any] | None = None
         """The content so far, in pieces: strings, and parts that are not text."""
-        self._message = Fields(role="assistant", content=None)
+        self._message: Fields | None = None
+        """All the rest, once there is more than a content and the usual role."""
         self._logprobs: Fields | None = None
-        self._extra: dict[str, Any] = {}
+        self._extra: dict[str, Any] | None = None
 
     def add(self, piece: dict[str, Any]) -> str | None:
         """Take in a piece; returns its text if that is not in a delta."""
@@ -89,34 +92,46 @@ class ChoiceAssembly:
             if field is not None or key not in _TEXTS or type(value) is not str:
                 return None
             field = key
+        if field is None:
+            return None
         for key, value in piece.items():
             if value and (key == "logprobs" or type(value) is list):
                 return None
-        if field is None:
-            return None
-        pieces = self.text if field == "content" else self._message.get(field)
+        pieces = self.text if field == "content" else self._held(field)
         return (field, pieces) if isinstance(pieces, list) else None
 
     def _add_delta(self, delta: dict[str, Any]) -> None:
-        self._by_delta.update(key for key, value in delta.items() if value)
+        for key, value in delta.items():
+            if value and key not in self._by_delta:
+                self._by_delta += (key,)
         self._merge(delta)
 
+    def _held(self, key: str) -> Any:
+        """What has arrived so far of a field of the message that is not its content."""
+        return (self._message or _EMPTY).get(key)
+
     def _merge(self, delta: dict[str, Any]) -> None:
+        message = self._message
         for key, value in delta.items():
             if key == "content":
                 self._add_content(value)
-            elif key == "tool_calls":
-                calls = self._message.get(key)
+                continue
+            if message is None:
+                if key == "role" and (value == "assistant" or not value):
+                    continue
+                message = self._message = Fields(_EMPTY)
+            if key == "tool_calls":
+                calls = message.get(key)
                 if not isinstance(calls, Calls):
-                    calls = self._message[key] = Calls()
+                    calls = message[key] = Calls()
                 calls.add(value)
             elif key == "function_call" and type(value) is dict:
-                held = self._message.get(key)
+                held = message.get(key)
                 if not isinstance(held, Fields):
-                    held = self._message[key] = Fields()
+                    held = message[key] = Fields()
                 merge_function(held, value)
             else:
-                merge(self._message, {key: value})
+                merge(message, {key: value})
 
     def _add_content(self, value: Any) -> None:
         if value is None:
@@ -151,14 +166,14 @@ class ChoiceAssembly:
                 # The first time, including parts that are not text, such as thinking.
                 self._add_content(text if self.text else value)
             elif key == "tool_calls":
-                calls = self._message.get(key)
+                calls = self._held(key)
                 if key not in self._by_delta:
                     self._merge({key: calls.new_in(value) if isinstance(calls, Calls) else value})
             elif type(value) is str:
-                held = joined(self._message.get(key))
+                held = joined(self._held(key))
                 held = held if type(held) is str else ""
                 self._merge({key: self._new_text(key, held, value, ends)})
-            elif key not in self._by_delta and not self._message.get(key):
+            elif key not in self._by_delta and not self._held(key):
                 self._merge({key: value})
         return text
 
@@ -172,6 +187,8 @@ class ChoiceAssembly:
 
     def _add_extra(self, key: str, value: Any) -> None:
         """A vendor's field: lists of numbers are joined; otherwise, the last value is kept."""
+        if self._extra is None:
+            self._extra = {}
         held = self._extra.get(key)
         if value and _are_numbers(value):
             if type(held) is not Items:
@@ -182,10 +199,11 @@ class ChoiceAssembly:
 
     def result(self) -> dict[str, Any]:
         content = None if self.text is None else _joined_content(self.text)
+        message = _EMPTY if self._message is None else joined(self._message)
         return {
             "logprobs": None,
-            **{key: joined(value) for key, value in self._extra.items()},
-            "message": {**joined(self._message), "content": content},
+            **{key: joined(value) for key, value in (self._extra or {}).items()},
+            "message": {**message, "content": content},
             **({} if self._logprobs is None else {"logprobs": joined(self._logprobs)}),
             "finish_reason": self.finish_reason,
         }

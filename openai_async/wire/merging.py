@@ -19,13 +19,19 @@ _MAX_DEPTH = 4
 class Fields(dict[str, Any]):
     """An unfinished object. Only these are merged into; the JSON of a chunk is never changed."""
 
+    __slots__ = ()
+
 
 class Text(list[str]):
     """A text in pieces."""
 
+    __slots__ = ()
+
 
 class Items(list[Any]):
     """An unfinished list."""
+
+    __slots__ = ()
 
     def add(self, item: Any, depth: int) -> None:
         """Add an item, or a piece of the last item with the same `index` and `type`."""
