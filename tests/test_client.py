@@ -21,6 +21,7 @@ from aioresponses import CallbackResult, aioresponses
 from yarl import URL
 
 from openai_async import (
+    APIConnectionError,
     APIError,
     APIResponseValidationError,
     APIStatusError,
@@ -636,6 +637,24 @@ async def test_no_error_in_the_chain_holds_a_key_that_came_back_in_the_wrong_pla
                 await (call if reader is None else anext(reader))
             for error in chain_of(caught.value):
                 assert "sk-secret" not in f"{error} {vars(error)}"
+
+
+async def test_no_error_in_the_chain_holds_a_key_in_headers_that_were_cut_off(
+    raw: RawServer,
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(
+            b"HTTP/1.1 200 sk-secret-0123456789\r\nX-Echo: Bearer sk-secret-0123456789\r\nContent-"
+        )
+        exchange.writer.close()
+
+    raw.answer = answer
+    options: Any = {"api_key": "sk-secret-0123456789", "max_retries": 0}
+    async with AsyncClient(base_url=raw.url, **options) as client:
+        with pytest.raises(APIConnectionError, match="within the headers of its answer") as caught:
+            await client.models.list()
+    for error in chain_of(caught.value):
+        assert "sk-secret" not in f"{error!r} {error} {vars(error)}"
 
 
 async def test_the_fields_of_an_answer_hold_no_key(raw: RawServer) -> None:
