@@ -361,7 +361,18 @@ async def test_json_object_raises_for_anything_else_and_for_an_error_with_status
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/", "https://evil.test/", "//evil.test", "/../x", "/a/%2e%2E/x", "/a\nb", "/a#b", 5],
+    [
+        "",
+        "/",
+        "https://evil.test/",
+        "//evil.test",
+        "/../x",
+        "/a/%2e%2E/x",
+        "/a\nb",
+        "/a#b",
+        "/\ud800",
+        5,
+    ],
 )
 async def test_request_stays_below_the_base_url(mocked_client: AsyncClient, path: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="path is"):
@@ -499,7 +510,9 @@ async def test_a_query_in_the_path_wins_over_the_default(mocked: aioresponses) -
         assert (await client.request("GET", "/x?a=path")).text() == "ok"
 
 
-@pytest.mark.parametrize("query", [{"a": None}, {"a": [1, 2]}, [("a", 1)], "a=1"])
+@pytest.mark.parametrize(
+    "query", [{"a": None}, {"a": [1, 2]}, [("a", 1)], "a=1", {"a": "\ud800"}, {"\udfff": "b"}]
+)
 async def test_a_query_of_the_wrong_kind_is_refused(
     mocked_client: AsyncClient, sent: Sent, query: Any
 ) -> None:
