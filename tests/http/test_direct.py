@@ -180,6 +180,7 @@ async def test_tracers_that_hook_into_every_session_see_every_request(
         (aiohttp.ClientSession, "request"),
         (aiohttp.ClientSession, "_request"),
         (aiohttp.BaseConnector, "connect"),
+        (aiohttp.TCPConnector, "connect"),
         (aiohttp.ClientRequest, "send"),
         (aiohttp.ClientResponse, "start"),
     ],
@@ -203,6 +204,32 @@ async def test_what_is_replaced_in_aiohttp_sees_every_request_from_then_on(
         assert (seen, direct) == ([name], [])
         await client.models.list()
         assert (seen, direct) == ([name], ["/models"])
+
+
+async def test_a_class_in_the_place_of_client_session_serves_new_clients(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Session:
+        def __init__(self, **options: Any) -> None:
+            self.closed = False
+
+        async def request(self, *args: Any, **options: Any) -> Any:
+            msg = "from the other class"
+            raise aiohttp.ClientConnectionError(msg)
+
+        async def close(self) -> None:
+            self.closed = True
+
+    raw.answer = ok
+    options: Any = {"base_url": raw.url, "api_key": "k", "max_retries": 0}
+    async with AsyncClient(**options) as before:
+        await before.models.list()
+        monkeypatch.setattr(aiohttp, "ClientSession", Session)
+        await before.models.list()
+        async with AsyncClient(**options) as after:
+            with pytest.raises(APIConnectionError, match="from the other class"):
+                await after.models.list()
+    assert len(raw.exchanges) == 2
 
 
 async def test_aioresponses_answers_though_a_connection_is_open(raw: RawServer) -> None:
