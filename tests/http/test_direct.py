@@ -268,6 +268,23 @@ async def test_a_body_that_does_not_go_out_in_one_write_is_sent_by_aiohttp(
     assert [len(exchange.body) for exchange in raw.exchanges] == [0, 1048577, 1048576]
 
 
+@pytest.mark.parametrize("body", ['{"a": "é"}', bytearray(b"{}")])
+async def test_a_body_of_another_kind_from_a_middleware_is_sent_by_aiohttp(
+    raw: RawServer, direct: list[str], body: Any
+) -> None:
+    async def replace(request: Any, send: Any) -> Any:
+        request.body = body
+        return await send(request)
+
+    raw.answer = ok
+    async with AsyncClient(base_url=raw.url, api_key="k", middlewares=[replace]) as client:
+        for _ in range(2):  # on a new connection, and on an open one
+            await client.request("POST", "/f", json={})
+    sent = body.encode() if isinstance(body, str) else bytes(body)
+    assert [exchange.body for exchange in raw.exchanges] == [sent, sent]
+    assert direct == []
+
+
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
 async def test_unusual_methods_are_sent_by_aiohttp(
     raw: RawServer, direct: list[str], method: str
