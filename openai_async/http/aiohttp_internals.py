@@ -263,13 +263,19 @@ async def exchange(
     Raises:
         WIRE_ERRORS: the connection has failed; it is closed.
     """
+    began = False
     try:
         protocol.transport.write(data)
         message, content = await protocol.read()
         while 100 <= message.code < 200 and message.code != 101:  # as `ClientResponse.start` does
+            began = True
             message, content = await protocol.read()
-    except BaseException:
+    except BaseException as error:
         connector.release(key, protocol, close=True)
+        if began and isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
+            # Not a stale connection: the server has the request, which must not be sent again.
+            msg = "Server disconnected after an informational response"
+            raise aiohttp.ClientConnectionError(msg) from error
         raise
     return DirectAnswer(url, connector, key, protocol, message, content)
 

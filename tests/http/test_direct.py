@@ -428,6 +428,23 @@ async def test_an_answer_without_a_body_leaves_the_connection_usable(raw: RawSer
     assert raw.connections == 1
 
 
+async def test_a_request_that_the_server_has_begun_to_handle_is_not_sent_again(
+    raw: RawServer, direct: list[str]
+) -> None:
+    """A connection that is closed after `102 Processing` did not go stale."""
+
+    async def process(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        exchange.writer.close()
+
+    raw.answer = process
+    async with await open_client(raw) as client:
+        with pytest.raises(APIConnectionError, match="disconnected"):
+            await client.request("POST", "/x", json={})
+    assert direct == ["/x"]
+    assert len(raw.exchanges) == 2
+
+
 async def test_a_server_that_closes_after_its_answer_is_connected_to_again(raw: RawServer) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
