@@ -21,6 +21,7 @@ from aioresponses import CallbackResult, aioresponses
 from yarl import URL
 
 from openai_async import (
+    APIConnectionError,
     APIError,
     APIResponseValidationError,
     APIStatusError,
@@ -360,7 +361,18 @@ async def test_json_object_raises_for_anything_else_and_for_an_error_with_status
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/", "https://evil.test/", "//evil.test", "/../x", "/a/%2e%2E/x", "/a\nb", "/a#b", 5],
+    [
+        "",
+        "/",
+        "https://evil.test/",
+        "//evil.test",
+        "/../x",
+        "/a/%2e%2E/x",
+        "/a\nb",
+        "/a#b",
+        "/\ud800",
+        5,
+    ],
 )
 async def test_request_stays_below_the_base_url(mocked_client: AsyncClient, path: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="path is"):
@@ -498,7 +510,9 @@ async def test_a_query_in_the_path_wins_over_the_default(mocked: aioresponses) -
         assert (await client.request("GET", "/x?a=path")).text() == "ok"
 
 
-@pytest.mark.parametrize("query", [{"a": None}, {"a": [1, 2]}, [("a", 1)], "a=1"])
+@pytest.mark.parametrize(
+    "query", [{"a": None}, {"a": [1, 2]}, [("a", 1)], "a=1", {"a": "\ud800"}, {"\udfff": "b"}]
+)
 async def test_a_query_of_the_wrong_kind_is_refused(
     mocked_client: AsyncClient, sent: Sent, query: Any
 ) -> None:
@@ -636,6 +650,24 @@ async def test_no_error_in_the_chain_holds_a_key_that_came_back_in_the_wrong_pla
                 await (call if reader is None else anext(reader))
             for error in chain_of(caught.value):
                 assert "sk-secret" not in f"{error} {vars(error)}"
+
+
+async def test_no_error_in_the_chain_holds_a_key_in_headers_that_were_cut_off(
+    raw: RawServer,
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(
+            b"HTTP/1.1 200 sk-secret-0123456789\r\nX-Echo: Bearer sk-secret-0123456789\r\nContent-"
+        )
+        exchange.writer.close()
+
+    raw.answer = answer
+    options: Any = {"api_key": "sk-secret-0123456789", "max_retries": 0}
+    async with AsyncClient(base_url=raw.url, **options) as client:
+        with pytest.raises(APIConnectionError, match="within the headers of its answer") as caught:
+            await client.models.list()
+    for error in chain_of(caught.value):
+        assert "sk-secret" not in f"{error!r} {error} {vars(error)}"
 
 
 async def test_the_fields_of_an_answer_hold_no_key(raw: RawServer) -> None:

@@ -130,6 +130,7 @@ class Connector(aiohttp.TCPConnector):
 
 # What mocks, recorders and tracers replace to see or answer requests (aioresponses and vcrpy the
 # second). While any of them is not aiohttp's own, every request goes through `session.request`.
+_SESSION = aiohttp.ClientSession  # a test may replace the class by one without these methods
 _REQUEST = aiohttp.ClientSession.request
 _INNER_REQUEST = aiohttp.ClientSession._request
 _CONNECT = aiohttp.BaseConnector.connect
@@ -141,9 +142,9 @@ def nothing_replaced() -> bool:
     """Whether requests would go through aiohttp's own methods."""
     # By identity: a wrapper may claim to be equal to what it wraps.
     return (
-        aiohttp.ClientSession._request is _INNER_REQUEST
-        and aiohttp.ClientSession.request is _REQUEST
-        and aiohttp.BaseConnector.connect is _CONNECT
+        _SESSION._request is _INNER_REQUEST
+        and _SESSION.request is _REQUEST
+        and Connector.connect is _CONNECT  # inherited: from TCPConnector, too, if replaced there
         and aiohttp.ClientRequest.send is _SEND
         and aiohttp.ClientResponse.start is _START
     )
@@ -175,8 +176,9 @@ def direct_connector(session: aiohttp.ClientSession) -> Connector | None:
     """The connector of a session of `open_session`, if direct exchanges are possible with it.
 
     Not if anything observes the session: tracers add their hooks to every session when it is made.
+    Nor if it is another class, which a test has put in the place of `ClientSession`.
     """
-    connector = session.connector
+    connector = getattr(session, "connector", None)
     if (
         type(connector) is Connector
         and _known_shape()
@@ -261,13 +263,19 @@ async def exchange(
     Raises:
         WIRE_ERRORS: the connection has failed; it is closed.
     """
+    began = False
     try:
         protocol.transport.write(data)
         message, content = await protocol.read()
         while 100 <= message.code < 200 and message.code != 101:  # as `ClientResponse.start` does
+            began = True
             message, content = await protocol.read()
-    except BaseException:
+    except BaseException as error:
         connector.release(key, protocol, close=True)
+        if began and isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
+            # Not a stale connection: the server has the request, which must not be sent again.
+            msg = "Server disconnected after an informational response"
+            raise aiohttp.ClientConnectionError(msg) from error
         raise
     return DirectAnswer(url, connector, key, protocol, message, content)
 

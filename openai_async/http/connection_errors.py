@@ -95,6 +95,11 @@ def _redact_exception(error: BaseException | None) -> None:
                 sent.real_url.with_query(None),
             )
             error.args = (error.request_info, error.history)
+        elif isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(
+            error.message, str
+        ):  # it holds what has arrived of the headers
+            error.message = "Server disconnected within the headers of its answer"
+            error.args = (error.message,)
         else:
             error.args = tuple(map(_without_quoted_bytes, error.args))
         if hasattr(error, "message"):

@@ -251,7 +251,8 @@ class Transport:
         if (
             pool.direct is None
             or self._proxy.url is not None
-            or (body is not None and len(body) > MAX_SINGLE_WRITE)
+            # Middlewares may set other kinds of bodies, which aiohttp can send: text, an iterator.
+            or (body is not None and (type(body) is not bytes or len(body) > MAX_SINGLE_WRITE))
             or not nothing_replaced()
         ):
             return None
@@ -263,8 +264,8 @@ class Transport:
     ) -> Answer:
         """Send as any user of aiohttp would: connecting first, through a proxy, observed..."""
         body: bytes | io.BytesIO | None = request.body
-        if request.body is not None and len(request.body) > MAX_SINGLE_WRITE:
-            body = io.BytesIO(request.body)
+        if isinstance(body, bytes) and len(body) > MAX_SINGLE_WRITE:
+            body = io.BytesIO(body)
         headers = outgoing.headers
         return await pool.session.request(
             request.method,

@@ -70,6 +70,10 @@ def query_values(query: Mapping[str, str | int | float | bool] | None) -> dict[s
             kind = type(value).__name__
             msg = f"The query's {key!r} has type {kind}: pass a str, int, float or bool."
             raise InvalidArgumentError(msg)
+        # yarl would leave it out of the URL.
+        if re.search(r"[\ud800-\udfff]", f"{key}{value}"):
+            msg = f"The query's {key!r} contains half a character (a lone surrogate): remove it."
+            raise InvalidArgumentError(msg)
     return {
         str(key): str(value).lower() if isinstance(value, bool) else str(value)
         for key, value in query.items()
@@ -82,7 +86,7 @@ def check_path(path: object) -> str:
         not isinstance(path, str)
         or not path.strip("/")
         or re.match(r"[a-zA-Z][\w+.\-]*:|//", path)
-        or re.search(r"[\x00-\x1f\x7f#]", path)
+        or re.search(r"[\x00-\x1f\x7f#\ud800-\udfff]", path)
         or {".", ".."} & set(map(unquote, path.partition("?")[0].split("/")))
     ):
         msg = f'path is {path!r}: pass what comes after the base_url, like "/embeddings".'

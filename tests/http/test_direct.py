@@ -180,6 +180,7 @@ async def test_tracers_that_hook_into_every_session_see_every_request(
         (aiohttp.ClientSession, "request"),
         (aiohttp.ClientSession, "_request"),
         (aiohttp.BaseConnector, "connect"),
+        (aiohttp.TCPConnector, "connect"),
         (aiohttp.ClientRequest, "send"),
         (aiohttp.ClientResponse, "start"),
     ],
@@ -203,6 +204,32 @@ async def test_what_is_replaced_in_aiohttp_sees_every_request_from_then_on(
         assert (seen, direct) == ([name], [])
         await client.models.list()
         assert (seen, direct) == ([name], ["/models"])
+
+
+async def test_a_class_in_the_place_of_client_session_serves_new_clients(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Session:
+        def __init__(self, **options: Any) -> None:
+            self.closed = False
+
+        async def request(self, *args: Any, **options: Any) -> Any:
+            msg = "from the other class"
+            raise aiohttp.ClientConnectionError(msg)
+
+        async def close(self) -> None:
+            self.closed = True
+
+    raw.answer = ok
+    options: Any = {"base_url": raw.url, "api_key": "k", "max_retries": 0}
+    async with AsyncClient(**options) as before:
+        await before.models.list()
+        monkeypatch.setattr(aiohttp, "ClientSession", Session)
+        await before.models.list()
+        async with AsyncClient(**options) as after:
+            with pytest.raises(APIConnectionError, match="from the other class"):
+                await after.models.list()
+    assert len(raw.exchanges) == 2
 
 
 async def test_aioresponses_answers_though_a_connection_is_open(raw: RawServer) -> None:
@@ -239,6 +266,23 @@ async def test_a_body_that_does_not_go_out_in_one_write_is_sent_by_aiohttp(
         assert direct == []
         await client.request("POST", "/f", content=b"x" * transport.MAX_SINGLE_WRITE)
     assert [len(exchange.body) for exchange in raw.exchanges] == [0, 1048577, 1048576]
+
+
+@pytest.mark.parametrize("body", ['{"a": "é"}', bytearray(b"{}")])
+async def test_a_body_of_another_kind_from_a_middleware_is_sent_by_aiohttp(
+    raw: RawServer, direct: list[str], body: Any
+) -> None:
+    async def replace(request: Any, send: Any) -> Any:
+        request.body = body
+        return await send(request)
+
+    raw.answer = ok
+    async with AsyncClient(base_url=raw.url, api_key="k", middlewares=[replace]) as client:
+        for _ in range(2):  # on a new connection, and on an open one
+            await client.request("POST", "/f", json={})
+    sent = body.encode() if isinstance(body, str) else bytes(body)
+    assert [exchange.body for exchange in raw.exchanges] == [sent, sent]
+    assert direct == []
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
@@ -382,6 +426,23 @@ async def test_an_answer_without_a_body_leaves_the_connection_usable(raw: RawSer
         for _ in range(3):
             assert (await client.request("DELETE", "/files/f")).body == b""
     assert raw.connections == 1
+
+
+async def test_a_request_that_the_server_has_begun_to_handle_is_not_sent_again(
+    raw: RawServer, direct: list[str]
+) -> None:
+    """A connection that is closed after `102 Processing` did not go stale."""
+
+    async def process(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        exchange.writer.close()
+
+    raw.answer = process
+    async with await open_client(raw) as client:
+        with pytest.raises(APIConnectionError, match="disconnected"):
+            await client.request("POST", "/x", json={})
+    assert direct == ["/x"]
+    assert len(raw.exchanges) == 2
 
 
 async def test_a_server_that_closes_after_its_answer_is_connected_to_again(raw: RawServer) -> None:
