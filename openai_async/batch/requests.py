@@ -109,7 +109,7 @@ _Unchecked: Any = without_hooks(BatchRequest)
 
 
 def unchecked_post(custom_id: str, url: str, body: Mapping[str, Any]) -> BatchRequest:
-    """A POST request from fields that are known to be right."""
+    """A POST request from fields that are known to be valid."""
     request = _Unchecked.__new__(_Unchecked)
     request.custom_id = custom_id
     request.url = url

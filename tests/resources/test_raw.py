@@ -266,7 +266,7 @@ async def test_it_is_entered_once(raw: RawServer, raw_client: AsyncClient) -> No
         _ = stream.status
     async with stream:
         pass
-    with pytest.raises(OpenAIError, match="opened before"):
+    with pytest.raises(OpenAIError, match="entered before"):
         async with stream:
             raise AssertionError
 
