@@ -36,7 +36,7 @@ POST_URLS = frozenset(
 )
 """Endpoints that take a JSON object and answer with one; not uploads and audio."""
 POST_PATHS = POST_URLS | {url.removeprefix("/v1") for url in POST_URLS}
-"""The same, with and without their version."""
+"""The same, with and without the API version."""
 
 _GET_URL = re.compile(rf"(/v1)?{models.LIST.path}(/(?!\.{{1,2}}(/|$))[^/?#\s]+)*")
 # OpenAI limits ids to 64 characters, vLLM does not. More than this is a mistake.

@@ -67,7 +67,7 @@ class BatchResponse(_FromText):
 
     @property
     def text(self) -> bytes | None:
-        """What the response was made of with `of_text`."""
+        """The text that `of_text` made the response from; `None` without it."""
         try:
             return self._text
         except AttributeError:
