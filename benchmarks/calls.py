@@ -1,4 +1,4 @@
-"""What a work does: one call, which checks what came, and how many of them are measured.
+"""What a workload does: one call, which checks what was received, and how calls are measured.
 
 A peer that has not read what the server sent ends the whole comparison.
 """
@@ -13,9 +13,9 @@ import machine
 from peers import Peer, Read
 
 Call = Callable[[Peer], Awaitable[None]]
-"""Does a work once."""
+"""Does the work of a workload once."""
 Run = Callable[[Peer, int, int], Awaitable[float]]
-"""Does so many calls, so many at a time; returns the CPU seconds that they took."""
+"""Makes `calls` calls, `concurrency` at a time; returns the CPU seconds that they took."""
 
 
 class WrongAnswerError(Exception):
@@ -24,13 +24,13 @@ class WrongAnswerError(Exception):
 
 def check(came: object, wanted: object) -> None:
     if came != wanted:
-        msg = f"{came} has been read, where {wanted} was sent"
+        msg = f"read {came}, but {wanted} was sent"
         raise WrongAnswerError(msg)
 
 
 async def repeat(call: Callable[[], Awaitable[object]], times: int, concurrency: int) -> None:
-    """So many calls, so many at a time."""
-    turns = iter(range(times))  # shared: who is free takes the next
+    """Make `times` calls, `concurrency` at a time."""
+    turns = iter(range(times))  # shared: each free task takes the next
 
     async def task() -> None:
         for _ in turns:
@@ -42,7 +42,7 @@ async def repeat(call: Callable[[], Awaitable[object]], times: int, concurrency:
 
 
 def each(call: Call) -> Run:
-    """Calls of which all counts."""
+    """Calls that are measured from beginning to end."""
 
     async def run(peer: Peer, calls: int, concurrency: int) -> float:
         started = machine.cpu_seconds()
@@ -90,9 +90,9 @@ def completion(tokens: int, model: str) -> Call:
 
 
 async def first_chunks(peer: Peer, calls: int, concurrency: int) -> float:
-    """Streams to their first chunk. What follows is read too, so that connections are used again as
-    they are in a program, but does not count. The server sends it when it is asked for something
-    else, and thus never while this is measured.
+    """Streams up to their first chunk. The rest is read too, so that connections are reused as in a
+    program, but is not measured. The server sends it when it receives another request, and so never
+    during the measurement.
     """
     cpu = 0.0
     for start in range(0, calls, concurrency):
@@ -109,7 +109,7 @@ async def first_chunks(peer: Peer, calls: int, concurrency: int) -> float:
 
 
 def many(way: str) -> Run:
-    """Requests of which one call of this package sends all."""
+    """Requests that are all sent by one call of this package."""
 
     async def run(peer: Peer, calls: int, concurrency: int) -> float:
         sent = await peer.many(way, calls, concurrency)

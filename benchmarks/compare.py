@@ -39,7 +39,7 @@ SECONDS = 0.3  # of CPU time for one work of one peer in one round
 class Plan:
     rounds: int
     share: float
-    """How much is done in one round, as a share of a whole run's rounds."""
+    """How much is done in one round, as a share of a round of a whole run."""
     only: Sequence[str]
     peers: Sequence[str]
 
@@ -84,8 +84,8 @@ def _ask(work: Work, worker: Worker, operations: int) -> Any:
 
 
 def _operations(work: Work, worker: Worker, share: float) -> int:
-    """How many take as long as they may: at least four calls for each that runs at once, since
-    with fewer it is the beginning and the end that are measured.
+    """How many operations fit into the time: at least four calls for each that runs at once. With
+    fewer, mostly the beginning and the end would be measured.
     """
     if work.operations is not None:
         return int(work.operations * share)
@@ -155,7 +155,7 @@ def _installed(peers: Sequence[str]) -> list[str]:
 
 
 def _possible(names: Sequence[str]) -> list[str]:
-    """The works that can be done here; says which cannot."""
+    """The workloads that can be run here; prints which cannot."""
     return [name for name in names if name not in WORKS or _can(name, WORKS[name].missing)]
 
 

@@ -1,4 +1,4 @@
-"""What this checkout says in pyproject.toml that it needs."""
+"""The dependencies that pyproject.toml of this checkout names."""
 
 from __future__ import annotations
 

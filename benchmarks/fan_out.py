@@ -3,7 +3,7 @@
     python benchmarks/fan_out.py [--rounds 5] [--memory 1000000]
 
 Three ways to send the same 20,000 requests through the same client, in turns: see peers/many.py.
-They are works of compare.py too, where their goals are.
+compare.py measures them too, against their goals.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def main() -> None:
             if options.rounds:
                 measure(servers, options.rounds)
             if options.memory:
-                url = servers["no-limits"][0]  # started before: else it would be on this core too
+                url = servers["no-limits"][0]  # started first: otherwise it would share this core
                 machine.pin(0)
                 machine.allow_many_files()
                 asyncio.run(remember(url, options.memory))

@@ -32,7 +32,7 @@ def _to(peer: str, what: str, work: str, most: float) -> Goal:
 
 
 def _within(what: str, work: str, base: str, most: float) -> Goal:
-    """This package's work to another one of its own."""
+    """One workload of this package compared with another of its own."""
     return Goal(what, (work, "ours"), (base, "ours"), most)
 
 

@@ -1,9 +1,9 @@
-"""How long a fresh interpreter takes to the first answer, and to `--help`.
+"""How long a fresh interpreter takes to get its first answer, and to print `--help`.
 
     python benchmarks/imports.py
 
-Interpreters take turns over several rounds; the median counts. CPU time is what is compared, since
-the wall time of the first program to run says most about the disk. The answers come from the canned
+Interpreters take turns over several rounds; the median counts. CPU time is compared, since
+the wall time of the first program mostly measures the disk. The answers come from the canned
 server; a program that does not get the right one ends the measurement.
 """
 
@@ -113,7 +113,7 @@ def measure(figures: Figures, url: str, rounds: int = ROUNDS) -> None:
     """Milliseconds, under the works "import" (CPU time) and "import-wall"."""
     starts = [start for start in STARTS if all(map(find_spec, start.needs))]
     for start in starts:
-        _run(start, url)  # which compiles what is not compiled yet
+        _run(start, url)  # compiles what is not compiled yet
     for number in range(rounds):
         first = number % len(starts)
         for start in starts[first:] + starts[:first]:

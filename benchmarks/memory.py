@@ -41,7 +41,7 @@ async def open_streams(peer: Peer, streams: int) -> float:
 
 
 async def hold(peer: Peer) -> HangUp:
-    """Open a stream that falls silent after its first chunk; returns what closes it."""
+    """Open a stream that falls silent after its first chunk; return a function that closes it."""
     opened = await peer.open("hold")
     check(opened.role, canned.FIRST_ROLE)
     return opened.hang_up

@@ -2,8 +2,8 @@
 
     python benchmarks/parts.py [--peer ours] [--only chat,stream-one,stream] [--seconds 10]
 
-Runs a work in turns with and without the sampler (see sampler.py). The times are those without it,
-divided as the samples are. It needs nothing of the package but what users need, so older
+Runs a workload with and without the sampler in turns (see sampler.py). The times are those without
+it, divided in proportion to the samples. Only public names of the package are used, so older
 versions can be measured in the same way.
 """
 
@@ -29,7 +29,7 @@ _HERE = str(Path(__file__).parent)
 _SYSTEM = "system calls: send, receive, wait"
 _JSON = "JSON"
 
-# The first that the path of a module begins with counts.
+# The first entry that is a prefix of a module's path counts.
 _FILES = (
     ("openai_async/http/", "the exchange: pool, timeouts, headers"),
     ("openai_async/middleware/", "middlewares: retry"),
@@ -57,7 +57,7 @@ _MODULES = {
     "_ssl": "TLS",
 }
 _PEERS = [name for name, kind in PEERS.items() if not kind.uvloop and name not in RUST]
-"""Those written in Python: of what runs elsewhere there are no frames."""
+"""Those written in Python: what runs elsewhere has no frames."""
 
 
 def part_of(file: str, module: str | None) -> str | None:
@@ -73,7 +73,7 @@ def part_of(file: str, module: str | None) -> str | None:
 
 
 def _path(file: str) -> str:
-    """The path of a module from where it was imported, as "openai_async/http/pool.py"."""
+    """The path of a module, from the top of its package: "openai_async/http/pool.py"."""
     if file.startswith("<"):  # "<attrs generated init openai_async.options.Timeout>"
         return file.rstrip(">").rpartition(" ")[2].replace(".", "/")
     roots = [entry for entry in sys.path if entry and file.startswith(f"{entry}/")]
@@ -82,18 +82,18 @@ def _path(file: str) -> str:
 
 @frozen
 class Parts:
-    """What was measured of one work.
+    """What was measured for one workload.
 
     Attributes:
         micros: CPU time of an operation.
-        samples: how many fell on each part.
+        samples: how many fell into each part.
     """
 
     micros: float
     samples: dict[str, int]
 
     def cell(self, part: str) -> str:
-        """Microseconds, and the standard error of what was counted."""
+        """Microseconds, and their standard error from the counts."""
         total = sum(self.samples.values())
         share = self.samples.get(part, 0) / total
         if not share:
@@ -103,7 +103,7 @@ class Parts:
 
 
 async def measure(peer: Peer, work: Work, seconds: float) -> Parts:
-    """So many seconds of CPU time with the sampler, and as many without."""
+    """Run for so many seconds of CPU time with the sampler, and as many without."""
     sampler = Sampler(part_of)
     calls = 4 * work.concurrency
     await work.run(peer, calls, work.concurrency)  # connections, imports, generated code
@@ -120,7 +120,7 @@ async def measure(peer: Peer, work: Work, seconds: float) -> Parts:
 
 
 def table(measured: dict[str, Parts]) -> str:
-    """Markdown, the largest part of the first work first."""
+    """Markdown, sorted by the times of the first workload, largest first."""
     columns = list(measured.values())
     names = sorted(
         {name for parts in columns for name in parts.samples},

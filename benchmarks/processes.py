@@ -51,14 +51,14 @@ def _running_tls_server() -> Iterator[tuple[str, str]]:
 
 
 class Servers(ExitStack):
-    """The canned server in its kinds: "plain", "no-limits" and "tls"."""
+    """The canned servers, one for each kind: "plain", "no-limits" and "tls"."""
 
     def __init__(self) -> None:
         super().__init__()
         self._running: dict[str, tuple[str, ...]] = {}
 
     def __getitem__(self, kind: str) -> tuple[str, ...]:
-        """What a worker is told of the server, which is started when it is first asked for."""
+        """The arguments that a worker needs for a server, which is started on first use."""
         if kind not in self._running:
             self._running[kind] = self._start(kind)
         return self._running[kind]

@@ -1,10 +1,10 @@
-"""What a process does with its CPU time, from samples: at each tick of the profiling timer, which
-instruction of which frame runs, and of which part of the program that is.
+"""A sampling profiler: at each tick of the profiling timer, it looks up which instruction of which
+frame is running, and which part of the program that belongs to.
 
-Unlike a profiler that follows each call, this makes small functions no more expensive than they
-are. Python calls a signal handler only after calls, at the begin of a function and where a loop
-starts over. So a sample at the begin of a function belongs to its caller, and one at the call of a
-function in C, of whose code there is no frame, to that function.
+Unlike a profiler that traces each call, it does not make small functions look more expensive than
+they are. Python runs a signal handler only after calls, at the start of a function and at the end
+of each pass of a loop. So a sample at the start of a function belongs to its caller. C functions
+have no frames, so a sample at the call of one belongs to that function.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _RESUME = dis.opmap["RESUME"]
 _CALLS = ("CALL", "PRECALL")  # PRECALL: Python 3.11
 
 PartOf = Callable[[str, str | None], str | None]
-"""The part that a file belongs to, or that the C function belongs to which it calls (its module);
-`None` for a file that works for whoever calls it.
+"""The part that a file, or the module of the C function that it is calling, belongs to; `None` for
+a file whose time counts for its caller.
 """
 
 
 class Sampler:
-    """Counts samples by part, while it is entered. In the main thread only."""
+    """A context manager that counts samples by part. In the main thread only."""
 
     def __init__(self, part_of: PartOf) -> None:
         self.counts: Counter[str] = Counter()
@@ -62,7 +62,7 @@ class Sampler:
 
     def _part(self, frame: FrameType) -> str:
         if frame.f_code is _COLLECTED:
-            # What ran before it was called: the collection if it is over, else the program.
+            # What ran before this call: the collection if it has just ended, else the program.
             if frame.f_locals["phase"] == "stop":
                 return COLLECTING
             frame = _caller(frame)
@@ -84,7 +84,7 @@ class Sampler:
 
 
 def _collected(phase: str, info: dict[str, int]) -> None:
-    """Called when a collection begins and when it is over, and thereby samples what came before."""
+    """Called before and after each collection, so that a pending sample is taken at that point."""
 
 
 _COLLECTED = _collected.__code__
@@ -116,9 +116,7 @@ def _module_of_method(kind: type, name: str) -> str:
 
 
 def _call_at(code: CodeType, index: int) -> ast.expr | None:
-    """What is called by an instruction, as it stands in the source; `None` if that is not to be
-    had.
-    """
+    """The expression in the source that an instruction calls; `None` if it cannot be found."""
     line, end_line, start, end = next(islice(code.co_positions(), index, None))
     if line is None or line != end_line or start is None or end is None:
         return None

@@ -1,12 +1,12 @@
-"""The canned server: one `asyncio.Protocol`, as little work as possible, in a process of its own.
+"""The canned server: an `asyncio.Protocol` that does as little as possible, in its own process.
 
     python benchmarks/server.py [--no-limits] [--tls KEY-AND-CERTIFICATE.pem]
 
-Prints its port, and ends when its standard input does, so that nothing outlives who started it.
-How a stream is written is said by the request's model: "one" (an event a write), "burst" (20 a
-write), "flood" (as fast as the client takes it), "hold" (two events, and then silence), "first" (an
-event, and the rest as soon as anybody sends a chat request without a stream). How long it is, by
-`max_tokens`. With `--no-limits` no answer has X-RateLimit headers, which would pace a client that
+Prints its port, and ends when its standard input does, so that it does not outlive its parent.
+The model in the request says how a stream is written: "one" (an event per write), "burst" (20 per
+write), "flood" (as fast as the client takes it), "hold" (two events, then silence), "first" (one
+event, and the rest once any client sends a chat request without a stream). `max_tokens` says how
+long it is. With `--no-limits` no answer has X-RateLimit headers, which would pace a client that
 reads them.
 """
 
@@ -40,7 +40,7 @@ class Connection(asyncio.Protocol):
     """Answers the requests of one connection, one after another."""
 
     _waiting: ClassVar[list[Connection]] = []
-    """Those with a stream of "first" that has not gone on yet."""
+    """Those whose "first" stream has not continued yet."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -114,13 +114,13 @@ class Connection(asyncio.Protocol):
         self._take_turn()
 
     def _go_on(self) -> None:
-        """What has waited since its first event may be written."""
+        """Write what has been held back since the first event."""
         for connection in self._waiting:
             connection._take_turn()
         self._waiting.clear()
 
     def _take_turn(self) -> None:
-        """Each write in a turn of the loop of its own, else they all would leave as one."""
+        """Each write in its own iteration of the loop; otherwise all would leave as one."""
         if self._turn is None and not self._paused:
             self._turn = self._loop.call_later(self._pause, self._write)
 

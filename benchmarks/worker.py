@@ -5,8 +5,8 @@
 
 reads lines like {"work": "chat", "operations": 2000, "concurrency": 32} and answers each with a
 line of JSON. One loop and one client for all of them, so that connections are warm, as in a server.
-What goes wrong is one line on standard error; the exit code is 2 if it was asked for something that
-there is not.
+An error is one line on standard error; the exit code is 2 for a peer or command that does not
+exist.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is measured: a table of works, and who does each of them.
+"""What is measured: a table of workloads, and which peers run each of them.
 
-Works of one group take turns within the same rounds, so that they can be compared with each other.
+Workloads of one group take turns within the same rounds, so that they can be compared.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ RUST = ("wreq", "pyreqwest")
 
 @frozen
 class Work:
-    """One kind of work.
+    """One workload.
 
     Attributes:
-        name: what `--only` knows it by.
-        label: what the tables call it.
-        run: does it.
-        peers: who does it.
-        group: the works it shares its rounds with.
+        name: its name for `--only`.
+        label: its name in tables.
+        run: runs it.
+        peers: which peers run it.
+        group: which workloads it shares its rounds with.
         concurrency: how many calls run at once.
-        size: how many operations one call is.
+        size: how many operations one call counts as.
         operations: how many are measured in each round of a whole run; `None` for as many as the
             time allows.
         server: the kind of server; see `processes.Servers`.
-        gc_threshold: how many new objects there must be before Python looks for garbage; `None` is
-            its default.
-        needs: the packages that it needs, whoever does it.
+        gc_threshold: how many new objects trigger a garbage collection; `None` for Python's
+            default.
+        needs: the packages that it needs, whichever peer runs it.
     """
 
     name: str
@@ -199,7 +199,7 @@ _ALL = (
             peers=("ours",),
             group="fan-out",
             concurrency=64,
-            operations=20_000,  # as few as 1,000 would measure how a run begins
+            operations=20_000,  # as few as 1,000 would mostly measure the start of a run
             server="no-limits",
         )
         for way, label in (

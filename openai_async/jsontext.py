@@ -49,7 +49,7 @@ def shown(value: object, most: int = 80) -> str:
 def loads(data: bytes) -> Any:
     """Parse JSON; anything that is not JSON raises ValueError.
 
-    That error does not hold the text, as a `JSONDecodeError` does: it becomes the `__cause__` of
+    Unlike a `JSONDecodeError`, that error does not hold the text: it becomes the `__cause__` of
     others, and a server's text may repeat the API key.
 
     What is not quite JSON is parsed again by the standard library, because servers written in
@@ -77,7 +77,7 @@ _NOT_JSON = (ValueError, MsgspecError)
 
 
 def strict_loads(data: bytes | str) -> Any:
-    """Parse JSON as the RFC has it, for files and requests; ValueError says what is wrong where."""
+    """Parse JSON as RFC 8259 defines it, for files and requests; ValueError says what is wrong."""
     try:
         return _decode(data)
     except RecursionError as error:
@@ -109,11 +109,11 @@ def dumps(value: object) -> bytes:
     """
     try:
         data = _encode(value)
-        # Looked at only now, since writing has shown that the value does not contain itself.
+        # Checked only now, since writing has shown that the value does not contain itself.
         if _is_plain(value):
             return data
     except (TypeError, *_NOT_JSON, RecursionError):
-        pass  # what it may be is found below
+        pass  # the cause is found below
     return _dumps_with_care(value)
 
 
@@ -125,7 +125,7 @@ def _dumps_with_care(value: object) -> bytes:
         except ValueError:  # lone surrogates
             return json.dumps(plain, separators=(",", ":")).encode()
     except (InvalidArgumentError, RecursionError) as error:
-        from ._unawaited import refuse_unawaited  # imported for mistakes only
+        from ._unawaited import refuse_unawaited  # only imported for mistakes
 
         refuse_unawaited(value)
         if isinstance(error, InvalidArgumentError):
@@ -142,7 +142,7 @@ _MANY = 8
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether all of a value is of the types that JSON has, and finite, at any depth.
+    """Whether a value has only finite numbers and the types of JSON, at any depth.
 
     Takes 0.7 us for a chat request, and 0.08 ms for a conversation of 1,000 messages.
     """
@@ -163,7 +163,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _are_plain(level: Sequence[Any]) -> bool:
-    """The same for many values, in C: the values, then all that is in them, and so on."""
+    """The same for many values, in C: the values, then everything in them, and so on."""
     while level:
         if not _PLAIN.issuperset(map(type, level)):
             if not _PLAIN_OR_FLOAT.issuperset(map(type, level)):

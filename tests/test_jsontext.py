@@ -260,7 +260,7 @@ def test_what_is_read_is_what_the_standard_library_reads(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [b"NaN", b"[1e400]", b'"\\ud83d"', b"\xff", b"{", b"[" * 5000])
-def test_strict_json_is_that_of_the_rfc(data: bytes) -> None:
+def test_strict_json_is_that_of_rfc_8259(data: bytes) -> None:
     with pytest.raises(ValueError):
         strict_loads(data)
 

@@ -37,9 +37,9 @@ HangUp = Callable[[], Awaitable[None]]
 
 @frozen
 class Opened:
-    """A stream of which the first chunk has been read: whose words it says it has.
+    """A stream whose first chunk has been read, and the role that it names.
 
-    Its bound methods keep the stream open: `rest` reads it to the end and tells how many chunks
+    Its bound methods keep the stream open: `rest` reads it to the end and returns how many chunks
     there were, `hang_up` closes it.
     """
 
@@ -50,7 +50,7 @@ class Opened:
 
 @frozen
 class Sent:
-    """What came of many requests, and the CPU seconds they took."""
+    """The outcome of many requests, and the CPU seconds they took."""
 
     cpu: float
     answers: int
@@ -104,7 +104,7 @@ class Peer(ABC):
         raise NotImplementedError
 
     async def many(self, way: str, requests: int, concurrency: int) -> Sent:
-        """Send so many chat requests: see peers/many.py."""
+        """Send many chat requests: see peers/many.py."""
         raise NotImplementedError
 
     @abstractmethod

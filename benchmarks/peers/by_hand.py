@@ -1,9 +1,9 @@
 """Without an SDK: aiohttp and orjson, plain dicts, no retries, no errors of its own.
 
-`ByHand` is what a competent person writes first. `Tuned` is what is left after an afternoon with a
-profiler: the URL parsed once, the headers made once, no cookies, no timer for the whole, and of a
-stream each read split at once, not line by line. The whole of a stream is its texts joined, nothing
-else that the chunks say.
+`ByHand` is what a competent person writes first. `Tuned` is the result of an afternoon with a
+profiler: the URL parsed once, the headers made once, no cookies, no total timeout, and a stream
+split one read at a time, not line by line. To put a stream together, only its texts are joined;
+everything else in the chunks is left out.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Tuned(Peer):
         return len(result["choices"][0]["message"]["content"])
 
     async def _reads(self, tokens: int, model: str) -> AsyncGenerator[list[Any], None]:
-        """The choices of each chunk, all those of one read together."""
+        """The choices of each chunk, those of one read together."""
         body = {"model": model, "messages": MESSAGES, "stream": True, "max_tokens": tokens}
         data = orjson.dumps(body)
         rest = b""

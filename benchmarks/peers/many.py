@@ -82,6 +82,6 @@ _WAYS: dict[str, Callable[[AsyncClient, int, int], Awaitable[Sent]]] = {
 
 
 async def send(client: AsyncClient, way: str, requests: int, concurrency: int) -> Sent:
-    """Send them in one of these ways, with connections that are open."""
+    """Send them in one of these ways, over connections that are already open."""
     await _gather(client, concurrency)
     return await _WAYS[way](client, requests, concurrency)

@@ -79,11 +79,11 @@ def run_blocks(
     *,
     concurrency: int,
 ) -> AsyncGenerator[BatchResult, None]:
-    """As `run_requests`, for a source that comes in blocks and may be stopped.
+    """As `run_requests`, for a source that yields blocks, in a run that may be stopped.
 
     Args:
         client: one made by `batch_client`.
-        blocks: the requests; the next block is only taken when all of the last are being sent.
+        blocks: the requests; the next block is only taken once all of the last are being sent.
         stopping: called before each request is taken; once it returns true, no more are.
         concurrency: as for `run_requests`.
     """
@@ -100,7 +100,7 @@ def check_concurrency(concurrency: object) -> None:
 async def _results(
     client: AsyncClient, requests: Any, concurrency: int, **options: Any
 ) -> AsyncGenerator[BatchResult, None]:
-    # The tasks refer to `workers` only, never to this generator: so it is deleted, and thereby
+    # The tasks refer only to `workers`, never to this generator. So it is deleted, and thereby
     # closed, when the consumer leaves its loop.
     workers = Workers(client, requests, concurrency, **options)
     try:

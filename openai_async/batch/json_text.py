@@ -1,7 +1,7 @@
-"""A JSON object kept as the text that it came as, and parsed only where someone looks into it.
+"""A JSON object that is kept as the text it arrived as, and parsed on first access.
 
-What a run passes on from file to server, and from server to file, need not be taken apart and put
-together again.
+What a run passes on from file to server, and from server to file, need not be parsed and serialized
+again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class JSONText(Mapping[str, Any]):
 
     __slots__ = ("_model", "_value", "data")
 
-    _value: dict[str, Any]  # once it was parsed
+    _value: dict[str, Any]  # set once it has been parsed
 
     def __init__(self, data: bytes, model: str | None) -> None:
         self.data = data
@@ -34,7 +34,7 @@ class JSONText(Mapping[str, Any]):
         return self._parsed()[key]
 
     def get(self, key: str, default: Any = None) -> Any:
-        """As `dict.get`. The model, which every request is asked for, needs no parsing."""
+        """As `dict.get`. The model, which is looked up for every request, needs no parsing."""
         if key == "model" and self._model is not None:
             return self._model
         return self._parsed().get(key, default)

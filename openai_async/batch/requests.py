@@ -36,7 +36,7 @@ POST_URLS = frozenset(
 )
 """Endpoints that take a JSON object and answer with one; not uploads and audio."""
 POST_PATHS = POST_URLS | {url.removeprefix("/v1") for url in POST_URLS}
-"""The same, with and without their version."""
+"""The same, with and without the API version."""
 
 _GET_URL = re.compile(rf"(/v1)?{models.LIST.path}(/(?!\.{{1,2}}(/|$))[^/?#\s]+)*")
 # OpenAI limits ids to 64 characters, vLLM does not. More than this is a mistake.
@@ -109,7 +109,7 @@ _Unchecked: Any = without_hooks(BatchRequest)
 
 
 def unchecked_post(custom_id: str, url: str, body: Mapping[str, Any]) -> BatchRequest:
-    """A POST request from fields that are known to be right."""
+    """A POST request from fields that are known to be valid."""
     request = _Unchecked.__new__(_Unchecked)
     request.custom_id = custom_id
     request.url = url

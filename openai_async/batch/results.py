@@ -25,12 +25,12 @@ def is_refusal(status: object) -> bool:
 
 
 class _FromText:
-    """Parses `body` where it is looked at first, if only the text of the answer has been kept."""
+    """Parses `body` on first access, if only the text of the response has been kept."""
 
     __slots__ = ("_text",)
     _text: bytes
 
-    if not TYPE_CHECKING:  # it would allow any attribute
+    if not TYPE_CHECKING:  # type checkers would allow any attribute
 
         def __getattr__(self, name: str) -> Any:
             if name != "body":
@@ -52,7 +52,7 @@ class BatchResponse(_FromText):
 
     @classmethod
     def of_text(cls, status_code: int, request_id: str | None, text: bytes) -> BatchResponse:
-        """A response whose body is parsed when it is needed: not at all in `run_batch`.
+        """A response whose body is parsed when it is needed; `run_batch` never needs it.
 
         Args:
             status_code, request_id: as the attributes.
@@ -67,7 +67,7 @@ class BatchResponse(_FromText):
 
     @property
     def text(self) -> bytes | None:
-        """What the response was made of with `of_text`."""
+        """The text that `of_text` made the response from; `None` without it."""
         try:
             return self._text
         except AttributeError:

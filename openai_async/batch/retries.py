@@ -50,12 +50,12 @@ class BatchRetries:
 
     def __init__(self) -> None:
         self._server_responded = False
-        self._waiting: dict[int, Request] = {}  # for the first response; by their ids
+        self._waiting: dict[int, Request] = {}  # for the first response; by `id()`
 
     def __call__(self, request: Request, send: Send) -> Coroutine[Any, Any, Response]:
-        if self._server_responded:  # nearly always, it takes no coroutine
+        if self._server_responded:  # nearly always: saves a coroutine
             _allow_many(request)
-            return send(request)  # type: ignore[return-value] # it is awaited
+            return send(request)  # type: ignore[return-value] # an awaitable will do
         return self._await_first_response(request, send)
 
     async def _await_first_response(self, request: Request, send: Send) -> Response:

@@ -157,7 +157,7 @@ class BatchRun:
                     continue
                 self.server_responded = True
                 self.tally.add(result)
-                if not writer.put_nowait(result):  # nearly always, it takes no coroutine
+                if not writer.put_nowait(result):  # there is nearly always room: saves a coroutine
                     await writer.room()
 
     def report(self) -> BatchReport:
@@ -198,7 +198,7 @@ class BatchRun:
 
     def remaining(self) -> Iterator[BatchRequest]:
         """The requests without a result. Iterated in a thread of the engine."""
-        done = self.journal.done or ()  # a first run is spared the digest of each id
+        done = self.journal.done or ()  # none in a first run, which then makes no digest of each id
         on_bad = (lambda line: None) if self.bad else None
         for request in requests_of(self.source, IdSet(), on_bad=on_bad, read=self.lines):
             if request.custom_id in done:
@@ -242,7 +242,7 @@ class BatchRun:
             why = f"The last {len(self.unwritten_failures)} requests have failed: {error.message}"
             if not is_unreachable(
                 error
-            ):  # they have had their retries: not to be sent by every run
+            ):  # they have used up their retries: not sent again by every run
                 await self.write_failures(writer)
             self.give_up(error, why)
 

@@ -1,6 +1,6 @@
 """Sends one request of a batch, as a client's `request` does; the outcome is a `BatchResult`.
 
-Bodies are passed on as text where they came as text, in both directions.
+Bodies that are text are passed on as text, in both directions.
 """
 
 from __future__ import annotations
@@ -109,14 +109,14 @@ _answer = msgspec.json.Decoder(_Answer).decode
 
 
 def _quick_tokens(body: bytes) -> int | None:
-    """As `_tokens`, without making objects of a whole answer; `None` if it takes a closer look.
+    """As `_tokens`, without making objects of the whole answer; `None` if it needs a closer look.
 
-    That is the case of whatever is not a JSON object, or may be an error.
+    An answer does if it is not a JSON object, or may be an error.
     """
     try:
         answer = _answer(body)
         if not body.isascii():
-            body.decode()  # in what it skips, msgspec checks everything but this
+            body.decode()  # msgspec does not check for valid UTF-8 in what it skips
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
     if answer.object == "error" or answer.type == "error":

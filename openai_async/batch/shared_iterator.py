@@ -18,9 +18,9 @@ NOT_YET = object()
 class SharedAsyncIterator(Generic[T]):
     """Gives each value of an async iterable to one of the tasks that wait for one.
 
-    A task of its own iterates it, and only while another waits. It gives out all values that are
-    ready in one iteration of the loop; with a lock in its place it would be one per iteration, for
-    twice the CPU time.
+    A separate task iterates the source, and only while another task waits for a value. It hands out
+    all values that are ready in one iteration of the event loop. With a lock instead, there would
+    be one value per iteration, at twice the CPU time.
 
     Args:
         source: values, or lists of them if `in_blocks`.
@@ -89,7 +89,7 @@ class SharedAsyncIterator(Generic[T]):
                 self._ready.extend(value if self._in_blocks else (value,))
                 while self._ready and self._waiting:
                     turn = self._waiting.popleft()
-                    if not turn.done():  # a done one belongs to a cancelled task
+                    if not turn.done():  # if done, its task has been cancelled
                         turn.set_result(self._ready.popleft())
         except (Exception, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and self._ended:

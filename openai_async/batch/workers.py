@@ -183,7 +183,7 @@ class Workers:
         """Pass the room for a result on to a worker that waits for it."""
         while self._waiting:
             turn = self._waiting.popleft()
-            if not turn.done():  # a done one belongs to a cancelled worker
+            if not turn.done():  # if done, its worker has been cancelled
                 turn.set_result(None)
                 return
         self._held -= 1

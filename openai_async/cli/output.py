@@ -182,7 +182,7 @@ def _output_errors() -> Iterator[None]:
 
 
 def _dumps(value: Mapping[str, Any]) -> bytes:
-    from msgspec.json import encode  # imported here, as help does not need it
+    from msgspec.json import encode  # imported here, as `--help` does not need it
 
     return encode(value)
 

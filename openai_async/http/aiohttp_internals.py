@@ -88,7 +88,7 @@ class Connector(aiohttp.TCPConnector):
         return super()._get(key, *args)
 
     def _has_idle(self, key: Any) -> bool:
-        """Close unusable connections at the front; returns whether a usable one is left."""
+        """Close unusable connections at the front; return whether a usable one is left."""
         idle = self._conns.get(key)
         oldest_good = time.monotonic() - self._keepalive
         while idle:
@@ -109,7 +109,7 @@ class Connector(aiohttp.TCPConnector):
                 return None
             idle = self._conns[key]
             protocol = idle[0][0]
-            # What aiohttp passes, too; `read_until_eof`: a body without a length ends with it.
+            # As aiohttp does. `read_until_eof`: a body without a length ends with the connection.
             protocol.set_response_params(
                 read_until_eof=True, max_line_size=max_header, max_field_size=max_header
             )
@@ -122,14 +122,14 @@ class Connector(aiohttp.TCPConnector):
         return protocol
 
     def release(self, key: Any, protocol: ResponseHandler, *, close: bool) -> None:
-        """Return a connection, to be reused if that is possible."""
+        """Return a connection to the pool, to be reused if possible."""
         self._release(key, protocol, should_close=close)
 
 
 # --- direct exchanges ---------------------------------------------------------------------------
 
-# What mocks, recorders and tracers replace to see or answer requests (aioresponses and vcrpy the
-# second). While any of them is not aiohttp's own, every request goes through `session.request`.
+# What mocks, recorders and tracers replace to see or answer requests (aioresponses and vcrpy: the
+# second). While any of these is replaced, every request goes through `session.request`.
 _SESSION = aiohttp.ClientSession  # a test may replace the class by one without these methods
 _REQUEST = aiohttp.ClientSession.request
 _INNER_REQUEST = aiohttp.ClientSession._request
@@ -139,7 +139,7 @@ _START = aiohttp.ClientResponse.start
 
 
 def nothing_replaced() -> bool:
-    """Whether requests would go through aiohttp's own methods."""
+    """Whether the methods of aiohttp that send requests are its own."""
     # By identity: a wrapper may claim to be equal to what it wraps.
     return (
         _SESSION._request is _INNER_REQUEST
@@ -154,7 +154,7 @@ def nothing_replaced() -> bool:
 def _known_shape() -> bool:
     """Whether this aiohttp has what a direct exchange uses.
 
-    It must be aiohttp's own, too: this module may be imported while something is replaced.
+    Its methods must also be its own: this module may be imported while something is replaced.
     """
     own = (_REQUEST, _INNER_REQUEST, _CONNECT, _SEND, _START)
     try:
@@ -175,8 +175,8 @@ def _known_shape() -> bool:
 def direct_connector(session: aiohttp.ClientSession) -> Connector | None:
     """The connector of a session of `open_session`, if direct exchanges are possible with it.
 
-    Not if anything observes the session: tracers add their hooks to every session when it is made.
-    Nor if it is another class, which a test has put in the place of `ClientSession`.
+    They are not if anything observes the session: tracers add hooks to each session at creation.
+    Nor are they if a test has put another class in the place of `ClientSession`.
     """
     connector = getattr(session, "connector", None)
     if (
@@ -194,13 +194,13 @@ def direct_connector(session: aiohttp.ClientSession) -> Connector | None:
 
 @lru_cache(maxsize=64)
 def connection_key(url: URL, ssl: Any) -> Any:
-    """What identifies the connections that may be used for a URL."""
-    # Made by aiohttp: it has had more parts in each version.
+    """The key of the connections that may be used for a URL."""
+    # Made by aiohttp, as each version has added parts to it.
     return aiohttp.ClientRequest("GET", url, ssl=ssl).connection_key
 
 
 class DirectAnswer:
-    """The answer to a direct exchange: what we use of an `aiohttp.ClientResponse`."""
+    """The answer to a direct exchange, with the part of `aiohttp.ClientResponse` that we use."""
 
     __slots__ = ("_connector", "_key", "_protocol", "content", "headers", "status", "url")
 
@@ -226,7 +226,7 @@ class DirectAnswer:
 
     @property
     def connection(self) -> ResponseHandler | None:
-        """What has the connection's `transport`; `None` if it has been released or closed."""
+        """The connection, for its `transport`; `None` once it has been released or closed."""
         protocol: ResponseHandler | None = self._protocol
         return protocol
 
@@ -243,7 +243,7 @@ class DirectAnswer:
     def _release_connection(self, *, close: bool = False) -> None:
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
-            # A server may answer before it has read all of the body. aiohttp closes that, too.
+            # A server may answer before it has read all of the body. Then aiohttp closes, too.
             self._connector.release(self._key, protocol, close=close or protocol.writing_paused)
 
     def _end_reading(self) -> None:
@@ -293,7 +293,7 @@ def take_buffered(content: Any) -> bytes:
     """`content.read_nowait()`: all bytes that have arrived, b"" at the end.
 
     aiohttp resumes the transport and enters the parser again after each HTTP chunk that it takes
-    from its buffer, which servers send for each event of a stream: 2 us for every one of them.
+    from its buffer, at 2 us each, and servers send a chunk for each event of a stream.
     """
     if not _READER_IS_KNOWN or type(content) is not aiohttp.StreamReader or content._buffer_offset:
         data: bytes = content.read_nowait()

@@ -16,7 +16,7 @@ from .request import Request
 
 
 def known_outgoing(request: Request) -> Outgoing | None:
-    """The headers, if an earlier request of the client has sent the same."""
+    """The headers, if an earlier request of the client has sent the same ones."""
     prepared = request.prepared
     if prepared is None or not prepared.serves(request.api_key, request.removed):
         return None

@@ -1,6 +1,6 @@
-"""The head of a request as bytes: its first line and its headers. No I/O.
+"""The head of a request as bytes: the request line and the headers. No I/O.
 
-The same bytes that aiohttp would send, header for header (tests/http/test_direct.py).
+These are the bytes that aiohttp would send, header for header (tests/http/test_direct.py).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from yarl import URL
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _WITHOUT_BODY = frozenset({"GET"})
 _WITH_CONTENT_TYPE = frozenset({"POST", "PUT", "PATCH"})
-# Headers that say how the message is framed, or whether the connection stays open: aiohttp looks at
-# them and changes what it does.
+# Headers that say how the message is framed, or whether the connection stays open: they change what
+# aiohttp does.
 _SPECIAL = frozenset(
     {"connection", "content-encoding", "content-length", "expect", "transfer-encoding", "upgrade"}
 )
@@ -28,10 +28,10 @@ _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 def request_head(
     method: str, url: URL, headers: Mapping[str, str], removed: frozenset[str], *, has_body: bool
 ) -> bytes | None:
-    """All of the head but the Content-Length of a body, and the empty line.
+    """The head, except for the Content-Length of a body and the empty line.
 
     Returns:
-        `None` if the request is not of the ordinary kind, or not valid: aiohttp then knows better.
+        `None` if the request is unusual or not valid, and is therefore left to aiohttp.
     """
     whole = CIMultiDict({"Host": url.host_port_subcomponent or ""})
     for name, value in headers.items():

@@ -1,7 +1,7 @@
-"""The headers of requests, ready to be sent. What is the same for many requests is made once.
+"""The headers of requests, ready to be sent. What many requests have in common is made once.
 
-Nearly all requests of a client have the same headers. With their key they are checked, copied and
-written as bytes once for each URL, which is a quarter of the CPU time of a request otherwise.
+Nearly all requests of a client have the same headers. They are checked, given their key and written
+as bytes once for each URL; for every request, that would take a quarter of its CPU time.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Outgoing:
     def direct(
         self, method: str, url: URL, ssl: object, *, has_body: bool
     ) -> tuple[bytes | None, Any]:
-        """The head of a request as bytes, and what identifies the connections to send it on.
+        """The head of a request as bytes, and the key of the connections to send it on.
 
         The head is `None` if only aiohttp itself can send such a request.
         """
-        latest = self._latest  # redirects apart, all requests are of one kind
+        latest = self._latest  # except for redirects, all requests are of one kind
         if latest is not None and latest[1] is url and latest[:3:2] == (method, has_body):
             return latest[3]
         head = request_head(method, url, self.headers, self._removed, has_body=has_body)
@@ -55,7 +55,7 @@ class Prepared:
     """The headers that a client's requests have in common.
 
     Attributes:
-        headers: without the API key. They are shared, and must not be changed.
+        headers: without the API key. Requests share them, so they must not be changed.
     """
 
     __slots__ = ("_api_key", "_known", "_latest", "_removed", "headers")
@@ -67,15 +67,15 @@ class Prepared:
         self._removed = removed
         self._api_key = api_key
         self._known: dict[URL, Outgoing] = {}
-        # Hashing a URL takes as long as everything else that is done to find its headers.
+        # Saves hashing the URL, which takes as long as the rest of `find`.
         self._latest: tuple[URL, Outgoing] | None = None
 
     def serves(self, api_key: APIKey | None, removed: frozenset[str]) -> bool:
-        """Whether a request still has the key and the removed headers that it was made with."""
+        """Whether a request still has the key and the removed headers that these were made with."""
         return api_key is self._api_key and removed is self._removed
 
     def find(self, url: URL) -> Outgoing | None:
-        """What earlier requests to this URL have sent."""
+        """The headers that earlier requests to this URL have sent."""
         latest = self._latest
         if latest is not None and latest[0] is url:
             return latest[1]
@@ -85,6 +85,6 @@ class Prepared:
         return known
 
     def keep(self, url: URL, outgoing: Outgoing) -> None:
-        """For the next request to this URL."""
+        """Keep the headers for the next request to this URL."""
         if len(self._known) < MAX_URLS:
             self._known[url] = outgoing

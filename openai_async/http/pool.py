@@ -46,7 +46,7 @@ class Pool:
     slots: FairSemaphore
     deadlines: Deadlines
     direct: Connector | None
-    """For requests that may go round `session.request`."""
+    """For requests that may bypass `session.request`."""
     streams: set[ByteStream] = field(factory=set)
     """Includes plain answers whose body has not arrived in full."""
     pid: int = field(factory=os.getpid)

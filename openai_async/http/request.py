@@ -70,12 +70,12 @@ class Request:
     state: SendState = field(factory=SendState, repr=False)
     started: float = field(factory=time.perf_counter, repr=False)
     prepared: Prepared | None = field(default=None, repr=False, eq=False)
-    """Where the headers come from, until somebody looks at them."""
+    """Where the headers come from, until `headers` is used."""
 
     @property
     def headers(self) -> CIMultiDict[str]:
         """Case-insensitive; without Authorization, which is made from `api_key`."""
-        if self.prepared is not None:  # they are shared with other requests, and may be changed now
+        if self.prepared is not None:  # shared with other requests, but the caller may change them
             self._headers = self.prepared.headers.copy()
             self.prepared = None
         return self._headers
@@ -86,7 +86,7 @@ class Request:
 
     @property
     def sent_headers(self) -> CIMultiDict[str]:
-        """`headers`, for reading only: this makes no copy."""
+        """`headers`, for reading only and without a copy."""
         return self._headers if self.prepared is None else self.prepared.headers
 
     @property

@@ -244,8 +244,8 @@ class Transport:
     ) -> tuple[Connector, Any, bytes] | None:
         """The connector, the key of its connections, and the head for a direct exchange.
 
-        `None` if the request has to go through the session. It is direct only where that is exactly
-        what `session.request` would do.
+        `None` if the request has to go through the session. A request is sent directly only if
+        `session.request` would do exactly the same.
         """
         body = request.body
         if (
@@ -262,7 +262,7 @@ class Transport:
     async def _send_by_session(
         self, url: URL, pool: Pool, request: Request, outgoing: Outgoing
     ) -> Answer:
-        """Send as any user of aiohttp would: connecting first, through a proxy, observed..."""
+        """Send through the session: with a new connection, a proxy, hooks of others, and so on."""
         body: bytes | io.BytesIO | None = request.body
         if isinstance(body, bytes) and len(body) > MAX_SINGLE_WRITE:
             body = io.BytesIO(body)

@@ -92,7 +92,7 @@ class BaseClient:
         return self._opening(lambda: self._request(endpoint.method, endpoint.path, body, params))
 
     def _opening(self, build: Callable[[], Request]) -> Connect:
-        """The function that opens the answer to the request that `build` returns."""
+        """The function that sends the request that `build` returns, and opens the answer."""
 
         async def connect(on_open: Callable[[Response], Awaitable[None]]) -> Response:
             request = build()

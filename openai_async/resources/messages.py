@@ -14,7 +14,7 @@ _TEXTS = {"function": "arguments", "custom": "input"}
 
 
 def sendable(messages: Any) -> Any:
-    """The messages, checked, response objects as their JSON, arguments of tool calls as text.
+    """The messages, checked; response objects as their JSON, arguments of tool calls as text.
 
     Some servers send arguments as an object, but accept only text, as in the API, when the message
     is sent back in the next request.

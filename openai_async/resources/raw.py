@@ -21,7 +21,7 @@ from .params import json_body
 
 
 class RawRequests(BaseClient):
-    """Any request to the API, or to what a server has beside it."""
+    """Any request to the API, or to other endpoints of a server."""
 
     async def request(
         self,
@@ -108,7 +108,7 @@ class RawRequests(BaseClient):
     ) -> ResponseStream:
         """Send any request, and read the bytes of its answer as they arrive.
 
-        The arguments are those of `request`. Nothing is sent before the result is entered.
+        The arguments are those of `request`. Nothing is sent before the `async with` block begins.
 
         Returns:
             A `ResponseStream`: `.status .headers .meta`, an async iterator over bytes, `.read()`.
@@ -141,7 +141,7 @@ class RawRequests(BaseClient):
             raise InvalidArgumentError(msg)
         extra_body = options.get("extra_body")
         if content is not None and (json is not None or extra_body is not None):
-            msg = "Pass the body as json or as content: content cannot be merged with anything."
+            msg = "Pass the body as json or as content: nothing can be merged into content."
             raise InvalidArgumentError(msg)
         if content is not None and not isinstance(content, bytes):
             msg = f"content has type {type(content).__name__}: pass bytes."

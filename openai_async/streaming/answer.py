@@ -27,9 +27,9 @@ class Answer(ABC):
         """Whether a JSON object is part of such an answer."""
 
     def growing(self, value: dict[str, Any]) -> tuple[str, list[Any]] | None:
-        """The field and the pieces of a text, if the event, the last one taken in, has added to it.
+        """The field and the pieces of the text that the last event taken in has added to.
 
-        `None` unless the event with another text would do nothing but add that text.
+        `None` unless the same event with another text would only add that text.
         """
         return None
 

@@ -242,7 +242,7 @@ class AsyncStream(ABC, Generic[Event]):
         """Read until there is an event, the end, or a failure; events are delivered first."""
         while not (self._ready or receiver.over):
             try:
-                # An answer is not complete while its events fit a template.
+                # While events fit a template, the answer is not complete.
                 if receiver.templates.current is None and receiver.answer.complete:
                     self._limit_silence(body, receiver.answer)
                 elif body.idle != self._idle:  # the answer goes on after all

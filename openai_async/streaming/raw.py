@@ -11,7 +11,7 @@ from ..http.request import Response
 from ..types.base import ResponseMeta
 
 Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
-"""Sends the request; calls back with the open response of each attempt."""
+"""Sends the request; its callback gets the open response of each attempt."""
 
 
 class ResponseStream:
@@ -19,7 +19,7 @@ class ResponseStream:
 
     Entering it sends the request and waits for the first bytes: failures until then are retried as
     for any other call. Leaving it before the end closes the connection at once; after the end, the
-    connection is back in the pool. A slow reader holds the server back.
+    connection is back in the pool. There is backpressure: a slow reader slows the server down.
 
     Raises (when entered, and when read):
         APITimeoutError: the answer did not begin in time, or was silent for `Timeout(idle=...)`.
@@ -39,7 +39,7 @@ class ResponseStream:
     async def __aenter__(self) -> Self:
         connect, self._connect = self._connect, None
         if connect is None:
-            msg = "This answer has been opened before: call client.stream(...) again."
+            msg = "This stream has been entered before: call client.stream(...) again."
             raise OpenAIError(msg)
         try:
             response = await connect(self._begin)
@@ -53,8 +53,8 @@ class ResponseStream:
         return self
 
     async def _begin(self, response: Response) -> None:
-        """Read the first bytes; part of the attempt, so that a failure is retried."""
-        self._close()  # a middleware sends again
+        """Read the first bytes, as part of the attempt, so that a failure is retried."""
+        self._close()  # the previous attempt, if a middleware sends again
         assert response.stream is not None
         self._body = response.stream
         self._first = await self._body.read()
@@ -67,7 +67,7 @@ class ResponseStream:
 
     async def __anext__(self) -> bytes:
         """The bytes that have arrived since the last call, or the next to arrive; never empty."""
-        meta, body = self.meta, self._body  # `meta` raises an error if it is not open yet
+        meta, body = self.meta, self._body  # `meta` raises an error if the stream is not open yet
         if self._ended:
             raise StopAsyncIteration
         if body is None:

@@ -57,7 +57,7 @@ class Receiver:
         answer: what the events add up to.
         meta: the metadata of the response, for errors.
         state: see `State`.
-        over: whether the state is DONE or FAILED, so that nothing more is taken in.
+        over: whether the state is DONE or FAILED, after which nothing more is taken in.
         templates: the template of the latest event, if it has one.
         failure: why it failed.
     """
@@ -195,7 +195,7 @@ class Receiver:
             self.fail(APIResponseValidationError(msg), error)
 
     def _take_value(self, kind: str, value: Any, data: bytes = b"") -> None:
-        """Take in the JSON of an event, and the event itself if another may be like it."""
+        """Take in the JSON of an event; make a template of the event if others may be like it."""
         self.templates.drop()
         if kind == "error" or is_error(value):
             self.fail(self._reported_failure(value))

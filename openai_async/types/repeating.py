@@ -1,9 +1,9 @@
-"""Makes many chunks that differ in nothing but a text, without looking at their JSON.
+"""Makes many chunks that differ only in their text, without structuring the JSON of each.
 
-The chunks of a stream are like each other, apart from one text and the padding. So their objects
-are copied, from the values of the first: 22 attributes, none of them an object that two chunks
-could share. Each chunk has JSON of its own, as its attributes can be set. Next to parsing and
-structuring the JSON of each, this takes less than half as long.
+The chunks of a stream are alike, apart from one text and the padding. So each is a copy of the
+first one: 22 attributes, none of them an object that two chunks would then share. Each chunk has
+JSON of its own, because its attributes can be set. This takes less than half as long as parsing and
+structuring the JSON of each.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def is_flat(event: dict[str, Any]) -> bool:
 def chunk_maker(event: dict[str, Any], field: str, padded: bool) -> Make:
     """The function that makes the chunk of `(..., text)` or, if padded, `(..., text, padding)`.
 
-    The chunk is that of the event, which is flat, with this text in `field` of its delta, and with
-    this padding. Nothing must change the event afterwards.
+    The chunk is that of the event, which must be flat, with this text in `field` of its delta, and
+    with this padding. The event must not be changed afterwards.
     """
     chunk = structurer(ChatCompletionChunk)(event)
     (choice,) = chunk.choices
@@ -49,7 +49,7 @@ def chunk_maker(event: dict[str, Any], field: str, padded: bool) -> Make:
 
 @cache
 def _factory(field: str, padded: bool) -> Callable[..., Make]:
-    """Generate and compile the code, once::
+    """Generate and compile the code, once; for `content`, say::
 
     def factory(chunk, choice, delta):
         chunk_raw = chunk._raw

@@ -76,8 +76,8 @@ def _hook_for(cls: Any) -> Callable[..., Any]:
 
     A loop over the fields that ends in `cls(**known)` takes four times as long. The `twin` has no
     hook to run for each field. `structure.all` does the same for a list, and is a sixth faster
-    again. `structure.strict` says that it may raise an error for an object, not only for a value
-    of another type.
+    still. `structure.strict` says whether it may raise an error for an object too, not only for a
+    value of another type.
     """
     attrs.resolve_types(cls)
     names: dict[str, Any] = {
@@ -160,7 +160,7 @@ def _converted(a: attrs.Attribute[Any], default: str, names: dict[str, Any]) -> 
     plain = PLAIN.get(convert)
     if plain is None:
         otherwise = f"{default} if item is None else {converted}"
-        # The likely shape goes past the error handling, if no error is possible or is to be raised.
+        # The likely shape skips the error handling where no error can occur, or it is to be raised.
         if (of_list := getattr(convert, "of_list", None)) is not None:
             kind, function = "list", of_list if "essential" in a.metadata else None
         else:

@@ -2,8 +2,8 @@
 
 It works on parsed JSON and not on typed objects, so that vendors' fields (`reasoning_content` and
 the like) are assembled by the same rules as those of the API. Text is kept in pieces and joined
-once: the cost is linear in the length of the stream. One choice of it is in `choice_assembly`, its
-tool calls are in `call_assembly`.
+once: the cost is linear in the length of the stream. `choice_assembly` assembles one choice,
+`call_assembly` its tool calls.
 
 An empty value counts as missing: `""`, `{}`, `[]` and 0 never replace an earlier value.
 """
@@ -127,7 +127,7 @@ class Assembly:
         return None if in_delta else texts
 
     def _add_text(self, piece: Any) -> bool:
-        """Take in a piece that only continues a text, as nearly all do; `False` for any other."""
+        """Take in a chunk that only continues a text, as nearly all do; `False` for any other."""
         if type(piece) is not dict or type(index := piece.get("index")) is not int:
             return False
         choice = self._choices.get(index)
@@ -136,10 +136,10 @@ class Assembly:
         return choice.add_text(piece)
 
     def growing(self, chunk: dict[str, Any]) -> tuple[str, list[Any]] | None:
-        """The field and the pieces of the text that a chunk, the last one added, has continued.
+        """The field and the pieces of the text that the last chunk added has continued.
 
-        `None` unless the same chunk with another text would do nothing but add that text to choice
-        0. The fields of the chunk itself are no hindrance: each holds the same value again.
+        `None` unless the same chunk with another text would only add that text to choice 0. The
+        fields of the chunk itself do not matter: each would be set to the same value again.
         """
         choices = chunk.get("choices")
         if type(choices) is not list or len(choices) != 1 or "x_groq" in chunk:

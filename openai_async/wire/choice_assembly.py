@@ -13,7 +13,7 @@ T = TypeVar("T", list[Any], dict[str, Any])
 
 # Types of content parts: neighbours of the same type are pieces of one part.
 _GROWING = ("text", "thinking")
-# The texts that models stream, the vendors' reasoning among them.
+# The texts that models stream, including the reasoning of other vendors.
 _TEXTS = frozenset({"content", "reasoning_content", "reasoning"})
 _EMPTY: dict[str, Any] = {"role": "assistant", "content": None}
 
@@ -58,9 +58,9 @@ class ChoiceAssembly:
         return text
 
     def add_text(self, piece: dict[str, Any]) -> bool:
-        """Take in a piece that only continues the text; `False`, and nothing done, for any other.
+        """Take in a piece that only continues the text; any other changes nothing: `False`.
 
-        It does what `add` would do, but takes 0.4 us less.
+        It does what `add` would do, but is 0.4 us faster.
         """
         if piece.get("finish_reason") is not None or piece.get("logprobs") is not None:
             return False
@@ -70,18 +70,18 @@ class ChoiceAssembly:
         if type(delta) is not dict or len(delta) != 1 or self.finish_reason is not None:
             return False
         text = delta.get("content")
-        # Not the first text: that has to be noted in `_by_delta`.
+        # Not for the first text, which has to be recorded in `_by_delta`.
         if type(text) is not str or held is None or "content" not in self._by_delta:
             return False
         held.append(text)
         return True
 
     def growing(self, piece: dict[str, Any]) -> tuple[str, list[Any]] | None:
-        """The field and the pieces of the text that a piece, the last one added, has continued.
+        """The field and the pieces of the text that the last piece added has continued.
 
-        `None` unless the same piece with another text would do nothing but add that text: nothing
-        else in it may be joined to what came before, as other texts, lists and objects are. Names
-        and vendors' values replace an equal one, and an empty value replaces nothing.
+        `None` unless the same piece with another text would only add that text: nothing else in
+        the piece may be joined to what came before, as other texts, lists and objects are. Names
+        and vendors' values would only replace equal ones, and an empty value replaces nothing.
         """
         delta, field = piece.get("delta"), None
         if type(delta) is not dict or self.finish_reason is not None:
@@ -178,11 +178,11 @@ class ChoiceAssembly:
         return text
 
     def _new_text(self, key: str, held: str, text: str, ends: bool) -> str:
-        """The part of a message's text that has not arrived before."""
+        """The part of a message's text that did not arrive before."""
         if held and text.startswith(held) and text != held:
             self._grows = True
             return text[len(held) :]
-        # After deltas it is the same text again as a whole, even if spelled differently.
+        # After deltas, it is the whole text again, even if spelled differently.
         return "" if key in self._by_delta or (text == held and (self._grows or ends)) else text
 
     def _add_extra(self, key: str, value: Any) -> None:

@@ -123,9 +123,9 @@ class SSEDecoder:
         ]
 
     def lines(self, chunk: bytes) -> bytes:
-        """What `chunk` adds, with line feeds as line ends, from the start of the unfinished line.
+        """The unfinished line followed by `chunk`, with line feeds as line ends.
 
-        As long as that line does not end, it is b"", and the decoder keeps the pieces.
+        Returns b"" until that line ends; meanwhile the decoder keeps the pieces.
         """
         if self._at_start:
             chunk = self._without_bom(chunk)
@@ -135,7 +135,7 @@ class SSEDecoder:
         if b"\r" in chunk:
             self._after_cr = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if b"\n" not in chunk:  # joined when the line ends, so that a long one stays linear
+        if b"\n" not in chunk:  # joined when the line ends: linear time for a long line
             self._parts.append(chunk)
             self._held += len(chunk)
             return b""
@@ -146,12 +146,12 @@ class SSEDecoder:
         return chunk
 
     def starts_event(self, lines: bytes) -> bool:
-        """Whether `lines` begins a new event, and is small enough for all of its events."""
+        """Whether `lines` begins a new event, and no event in it can exceed the limit."""
         fresh = not (self._data or self._event or self._too_large) and self._retry is None
         return fresh and len(lines) <= self._max_size
 
     def cut(self, lines: bytes) -> list[bytes | ServerSentEvent]:
-        """The events that `lines` completes; those that are nothing but data, as that data.
+        """The events that `lines` completes; an event that is only data is returned as bytes.
 
         Raises:
             SSEError: an event is too large. The events before it have been returned.

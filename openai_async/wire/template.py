@@ -1,13 +1,14 @@
-"""Events that equal an earlier one but for a text are read without being parsed.
+"""Reads events that differ from an earlier one only in their text, without parsing all of them.
 
-Nearly every event of a stream has the same bytes as the one before, but for one JSON string, the
-piece of text; OpenAI's differ in a second one, `obfuscation`. A template is what such an event is
-apart from these. An event that fits it, with JSON strings in its gaps, *is* that event with other
-strings: a JSON parser goes from left to right, so after the same bytes it is in the same state,
-whichever string came in between. `template_of` proves where the gaps are; `Template` fills them.
+Nearly every event of a stream has the same bytes as the one before, except for one JSON string, the
+piece of text; OpenAI's differ in a second one, `obfuscation`. A template is such an event with gaps
+in place of these strings. An event that fits it, with JSON strings in the gaps, *is* that event
+with other strings: a JSON parser goes from left to right, so after the same bytes it is in the same
+state, whichever string came in between. `template_of` finds the gaps and proves that they are the
+right ones; `Template` reads the strings in them.
 
-A read of 20 events takes 0.25 us an event, where parsing each and adding it to the answer takes
-1.7 us. Where anything does not fit, nothing has been done, and the event is parsed as usual.
+In a read of 20 events, this takes 0.25 us an event; parsing each and adding it to the answer takes
+1.7 us. An event that does not fit has changed nothing yet, and is parsed as usual.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ Match: TypeAlias = "tuple[Template, str] | tuple[Template, str, str]"
 """An event that fits a template: its text, and its `obfuscation` if it has one."""
 
 _PADDING = "obfuscation"
-# A template should fit so many events; after so many in a row that do not, no more are made.
+# A template should fit `_ENOUGH` events; after `_MOST_FUTILE` in a row that fit fewer, no more are
+# made.
 _ENOUGH = 2
 _MOST_FUTILE = 4
 _STRINGS = {str}
@@ -50,10 +52,10 @@ class Template:
         self.field = field
         self.hits = 0
         self.made: Any = None
-        """Whatever the reader of the stream makes of the template, once."""
+        """What the reader of the stream derives from the template, once."""
 
     def event(self) -> dict[str, Any]:
-        """Such an event with empty strings in its gaps, read anew."""
+        """The event with empty strings in its gaps, newly parsed."""
         gap = b'""%b""' % self._gap if self._gap else b'""'
         return loads(self._head[6:] + gap + self._tail[:-2])  # type: ignore[no-any-return]
 
@@ -92,7 +94,7 @@ class Template:
         return self._filled(fitting) if fitting else []
 
     def _leading(self, split: list[bytes]) -> int:
-        """How many of the first events look right: a line, and a blank one."""
+        """How many of the first events have the right form: a line, then a blank line."""
         head, tail, count = self._head, self._tail[:-2], 0
         for line, blank in zip(split[:-1:2], split[1:-1:2], strict=False):
             if blank or not (line.startswith(head) and line.endswith(tail)):
@@ -101,11 +103,11 @@ class Template:
         return count
 
     def _filled(self, events: list[bytes]) -> list[Match]:
-        """Take in what stands in the gaps of some events; nothing unless all are JSON strings.
+        """Take in what is in the gaps of several events; nothing unless all are JSON strings.
 
-        They are parsed at once, one a line. Strings cannot contain a line end, so if the lines are
-        as many as the strings, each line is one string: none can be empty, since two commas in a
-        row are not JSON. With a second gap, CR ends the first string and LF the second.
+        All are parsed at once, one string on each line. A JSON string cannot contain a line end, so
+        if there are as many lines as strings, each line is one string: none can be empty, since two
+        commas in a row are not JSON. With a second gap, CR ends the first string and LF the second.
         """
         lines = b",\n".join(events)
         if gap := self._gap:
@@ -126,15 +128,15 @@ class Template:
 
 
 class Templates:
-    """The template of one stream at a time, as long as making them pays.
+    """The current template of a stream, for as long as making templates pays off.
 
-    Making one takes as long as parsing five events. So a stream where each fits too few, because
-    its events differ in more than a text, gets no more of them.
+    Making one takes as long as parsing five events. So no more are made for a stream whose
+    templates fit too few events, because its events differ in more than their text.
 
     Attributes:
-        current: the template of the latest event. It holds as long as events fit it: what any other
-            event has done to the answer, an event that fits might undo.
-        wanted: whether another is to be made.
+        current: the template of the latest event; dropped at the first event that does not fit.
+            That event may change the answer in a way that one more fitting event would undo.
+        wanted: whether another template should be made.
     """
 
     __slots__ = ("_futile", "current", "wanted")
@@ -151,7 +153,7 @@ class Templates:
             self._count(0)
 
     def drop(self) -> None:
-        """An event has come that does not fit."""
+        """Drop the template: an event has arrived that does not fit it."""
         if self.current is not None:
             self._count(self.current.hits)
             self.current = None
@@ -166,9 +168,9 @@ def template_of(
 ) -> Template | None:
     """The template of an event whose delta has a text in `field`; `None` if it cannot be proven.
 
-    The text is found by its spelling. The proof: with another string in that place, the event is
-    the same, except that its text is that string. So it is the text that stands there, and not a
-    part of something else, or a key, or a field that is sent twice.
+    The text is located by searching for its JSON string. The proof: with another string in that
+    place, the event is the same, except that its text is the other string. So what was found is the
+    text itself, not part of another string, a key, or a field that is sent twice.
     """
     choice = event["choices"][0]
     delta, padding = choice["delta"], event.get(_PADDING)
@@ -189,13 +191,13 @@ def template_of(
     try:
         read = loads(b"".join(chain(*zip(around, strings, strict=True))))
         proven = read == expected and b"\n" not in data
-    except (ValueError, RecursionError):  # not JSON; nested too deep to be compared
+    except (ValueError, RecursionError):  # not JSON, or nested too deep to compare
         return None
     return Template(around, field, pieces) if proven else None
 
 
 def _place(data: bytes, text: str) -> tuple[int, int]:
-    """Where a string stands in JSON, if it is there once; else (-1, -1)."""
+    """Where a string is in JSON text, if it occurs exactly once; else (-1, -1)."""
     for ascii_only in (True, False):
         spelling = json.dumps(text, ensure_ascii=ascii_only).encode("utf-8", "replace")
         if data.count(spelling) == 1:

@@ -1,4 +1,4 @@
-"""The quick way from a line to its request finds what the thorough way does, or nothing."""
+"""The quick way from a line to its request gives the same as the thorough way, or nothing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_request_without_mistakes_is_the_same_either_way(ascii: bool, indent: 
     assert quick_id(data) == "a"
 
 
-def test_the_body_is_the_very_text_of_the_line() -> None:
+def test_the_body_is_exactly_the_text_in_the_line() -> None:
     body = b'{"model" : "m", "seed":1.50, "n":123456789012345678901234567890,"n":2}'
     request = quick_request(b'{"custom_id":"a","url":"/v1/completions","body": ' + body + b" }")
     assert request is not None
@@ -56,7 +56,7 @@ def test_the_body_is_the_very_text_of_the_line() -> None:
 
 
 @pytest.mark.parametrize("url", ["/chat/completions", "/v1/embeddings", "/v1/rerank"])
-def test_all_endpoints_go_the_quick_way(url: str) -> None:
+def test_all_endpoints_take_the_quick_way(url: str) -> None:
     assert quick_request(written(url=url)) == thorough(written(url=url)) is not None
 
 
@@ -85,7 +85,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("data", WRONG)
-def test_what_is_wrong_is_left_to_the_thorough_way(data: bytes) -> None:
+def test_invalid_lines_are_left_to_the_thorough_way(data: bytes) -> None:
     assert thorough(data) is None
     assert quick_request(data) is None
     assert quick_id(data) is None
@@ -99,9 +99,9 @@ def test_what_is_wrong_is_left_to_the_thorough_way(data: bytes) -> None:
         {"body": {"stream": 0}},
         {"body": {"input": [[1]] * 250}},
     ],
-    ids=["GET", "a model that is no string", "a stream that is no boolean", "many brackets"],
+    ids=["GET", "a model that is not a string", "a stream that is not a boolean", "many brackets"],
 )
-def test_what_is_unusual_is_left_to_the_thorough_way(changes: dict[str, Any]) -> None:
+def test_unusual_lines_are_left_to_the_thorough_way(changes: dict[str, Any]) -> None:
     assert quick_request(written(**changes)) is None
     assert thorough(written(**changes)) is not None
 

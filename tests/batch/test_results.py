@@ -1,4 +1,4 @@
-"""Results whose answer is kept as text: they behave like others, and are written as it came."""
+"""Results whose answer is kept as text: they behave like others; the text is written as it came."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def result(response: BatchResponse | None, **fields: Any) -> BatchResult:
 # --- the response ---
 
 
-def test_a_response_made_of_text_is_that_made_of_its_body() -> None:
+def test_a_response_made_of_text_equals_one_made_of_its_body() -> None:
     text = json.dumps(BODY).encode()
     assert of_text(text) == plain(BODY)
     assert repr(of_text(text)) == repr(plain(BODY))
@@ -68,7 +68,7 @@ def test_other_attributes_do_not_exist_and_none_can_be_set() -> None:
 
 
 @pytest.mark.parametrize("response", [of_text(b'{"a": 1}'), plain({"a": 1})])
-def test_a_response_is_copied_pickled_and_changed(response: BatchResponse) -> None:
+def test_a_response_can_be_copied_pickled_and_evolved(response: BatchResponse) -> None:
     for copied in (copy.copy(response), copy.deepcopy(response), _pickled(response)):
         assert (type(copied), copied, copied.text) == (BatchResponse, response, response.text)
     changed = attrs.evolve(response, body=None)
@@ -106,7 +106,7 @@ def test_a_line_is_the_same_with_a_text_and_with_a_body(
     assert line_of(kept) == line_of(parsed)
 
 
-def test_what_stands_on_one_line_is_written_as_it_came() -> None:
+def test_an_answer_on_one_line_is_written_as_it_came() -> None:
     text = b'{"n": 123456789012345678901234567890, "x":1.50, "n":1e2, "s":"\\u00e9\\/"}'
     line = line_of(result(of_text(text)))
     assert text in line

@@ -1,4 +1,4 @@
-"""How many retries the requests of a batch get: many, once there is a server that responds."""
+"""How many retries the requests of a batch get: many, once the server has responded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def failing(kind: type[APIStatusError], status: int) -> Callable[[Request], Awai
 
 
 async def retries_after(send: Callable[[Request], Awaitable[Response]]) -> int:
-    """Of a request that comes after another, which was sent like this."""
+    """The retries of a request that follows one sent with `send`."""
     retries, later = BatchRetries(), request()
     try:
         await retries(request(), send)
@@ -38,7 +38,7 @@ async def retries_after(send: Callable[[Request], Awaitable[Response]]) -> int:
     return later.max_retries
 
 
-async def test_before_the_first_response_a_request_has_as_many_as_it_came_with() -> None:
+async def test_before_the_first_response_a_request_keeps_its_own_number() -> None:
     first = request()
     await BatchRetries()(first, good)
     assert first.max_retries == 3
@@ -51,7 +51,7 @@ async def test_after_a_response_requests_have_many() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 404])
-async def test_a_request_that_is_under_way_at_the_first_response_has_many_from_then_on(
+async def test_a_request_in_flight_at_the_first_response_has_many_from_then_on(
     status: int,
 ) -> None:
     retries, slow, answered = BatchRetries(), request(), asyncio.Event()

@@ -43,8 +43,8 @@ class Fault:
 
     Attributes:
         does: what the server does with each request in turn; the last answers all that follow.
-        plain, stream: what must come of a plain and of a streamed call; `None`: not tried.
-        calls: the names of the calls, where not all of the kind make sense.
+        plain, stream: the expected outcome of a plain and of a streamed call; `None`: not tried.
+        calls: the names of the calls, if not all of the kind make sense.
         n: how many choices are asked for.
         times: how often the call is made. All but the last must give "hi".
         pause: seconds between these calls.
@@ -54,7 +54,7 @@ class Fault:
         requests, connections: how many the server must have seen.
         least: seconds the call must have lasted at least; `within`: at most.
         client: options of the client that are not the usual ones.
-        resent: how many more if the connection was open, so that it may have been closed as idle.
+        resent: how many more on an open connection, which may have been closed as idle.
         recovers: whether the client is asked for one more answer, a good one, at the end.
     """
 
@@ -83,7 +83,7 @@ class Fault:
 
     @property
     def connects(self) -> bool:
-        """Whether the client can connect, so that it may have an open connection before."""
+        """Whether the client can connect, and so can already have an open connection."""
         return self.recovers
 
 

@@ -180,8 +180,8 @@ async def test_fault(
 ) -> None:
     """One row, with all its calls at once: each has a server and a client of its own.
 
-    On a new connection, or on one that is already open: then the request does not go through
-    `ClientSession.request`.
+    On a new connection, or on one that is already open; in that case, the request does not go
+    through `ClientSession.request`.
     """
     before = asyncio.all_tasks()
     with no_complaints():

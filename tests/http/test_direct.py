@@ -1,8 +1,8 @@
-"""Requests on open connections go round `ClientSession.request`: the same bytes, at half the price.
+"""Requests on open connections bypass `ClientSession.request`: the same bytes, at half the cost.
 
-What the server sees and what the caller gets is the same on both ways: the table of faults
-(tests/faults/) is played on new and on open connections. These tests are about the choice between
-the two, and about what only the direct way could get wrong.
+Both paths give the server and the caller the same: every fault in the table (tests/faults/) is
+tested on new and on open connections. These tests are about the choice between the two, and about
+what only a direct exchange could get wrong.
 """
 
 from __future__ import annotations
@@ -135,14 +135,16 @@ async def second_request(client: AsyncClient, **options: Any) -> None:
     await client.models.list(**options)
 
 
-async def test_a_session_of_your_own_is_asked(raw: RawServer, direct: list[str]) -> None:
+async def test_a_session_of_your_own_sends_all_requests(raw: RawServer, direct: list[str]) -> None:
     raw.answer = ok
     async with aiohttp.ClientSession() as session:
         await second_request(AsyncClient(base_url=raw.url, api_key="k", session=session))
     assert direct == []
 
 
-async def test_a_proxy_gets_its_requests_from_aiohttp(raw: RawServer, direct: list[str]) -> None:
+async def test_requests_through_a_proxy_are_sent_by_aiohttp(
+    raw: RawServer, direct: list[str]
+) -> None:
     raw.answer = ok
     url = f"http://127.0.0.1:{unused_port()}/v1"
     async with AsyncClient(base_url=url, api_key="k", proxy=raw.url) as client:
@@ -153,7 +155,7 @@ async def test_a_proxy_gets_its_requests_from_aiohttp(raw: RawServer, direct: li
 async def test_tracers_that_hook_into_every_session_see_every_request(
     raw: RawServer, direct: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As OpenTelemetry's and Sentry's do: they pass their trace config to `__init__`."""
+    """OpenTelemetry's and Sentry's do this: they add their trace config in `__init__`."""
     raw.answer = ok
     seen: list[str] = []
 
@@ -185,7 +187,7 @@ async def test_tracers_that_hook_into_every_session_see_every_request(
         (aiohttp.ClientResponse, "start"),
     ],
 )
-async def test_what_is_replaced_in_aiohttp_sees_every_request_from_then_on(
+async def test_a_replaced_part_of_aiohttp_sees_every_request_from_then_on(
     raw: RawServer, direct: list[str], monkeypatch: pytest.MonkeyPatch, cls: type, name: str
 ) -> None:
     raw.answer = ok
@@ -242,7 +244,7 @@ async def test_aioresponses_answers_though_a_connection_is_open(raw: RawServer) 
     assert len(raw.exchanges) == 1
 
 
-async def test_vcr_records_and_plays_though_a_connection_is_open(
+async def test_vcr_records_and_replays_even_if_a_connection_is_open(
     server: LocalServer, tmp_path: Path
 ) -> None:
     cassette = str(tmp_path / "cassette.yaml")
@@ -334,7 +336,7 @@ def test_this_aiohttp_has_what_a_direct_exchange_uses() -> None:
     ],
 )
 @pytest.mark.usefixtures("look_again")
-async def test_without_what_it_uses_of_aiohttp_nothing_is_direct(
+async def test_nothing_is_direct_if_aiohttp_lacks_what_that_needs(
     raw: RawServer,
     direct: list[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -342,7 +344,7 @@ async def test_without_what_it_uses_of_aiohttp_nothing_is_direct(
     cls: Any,
     name: str,
 ) -> None:
-    """Here it is replaced for the look only: requests need most of it, too."""
+    """Replaced only during the check, since ordinary requests need most of it too."""
     raw.answer = ok
     with monkeypatch.context() as patch:
         patch.setattr(cls, name, None)
@@ -354,7 +356,7 @@ async def test_without_what_it_uses_of_aiohttp_nothing_is_direct(
 
 
 @pytest.mark.parametrize("error", [AttributeError, TypeError, ValueError])
-async def test_where_a_connection_cannot_be_prepared_aiohttp_does_it(
+async def test_aiohttp_sends_the_request_if_a_connection_cannot_be_prepared(
     raw: RawServer, direct: list[str], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     original = ResponseHandler.set_response_params
@@ -376,7 +378,7 @@ async def test_where_a_connection_cannot_be_prepared_aiohttp_does_it(
     assert raw.connections == 1
 
 
-# --- what only the direct way could get wrong ---
+# --- what only a direct exchange could get wrong ---
 
 
 async def open_client(raw: RawServer, **options: Any) -> AsyncClient:
@@ -456,7 +458,9 @@ async def test_a_server_that_closes_after_its_answer_is_connected_to_again(raw: 
     assert raw.connections == 3
 
 
-async def test_cancelling_before_the_answer_hangs_up(raw: RawServer, direct: list[str]) -> None:
+async def test_cancelling_before_the_answer_closes_the_connection(
+    raw: RawServer, direct: list[str]
+) -> None:
     arrived = asyncio.Event()
 
     async def hang(exchange: Exchange) -> None:
@@ -477,10 +481,10 @@ async def test_cancelling_before_the_answer_hangs_up(raw: RawServer, direct: lis
     assert direct == ["/x"]
 
 
-async def test_an_answer_that_comes_before_the_body_was_read_costs_the_connection(
+async def test_an_answer_before_the_body_was_sent_closes_the_connection(
     direct: list[str],
 ) -> None:
-    """The rest of the body is still in the buffer, and would be taken for the next request."""
+    """The rest of the body is still in the buffer: the server would read it as a request."""
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -528,7 +532,7 @@ async def test_a_direct_answer_that_is_dropped_closes_its_connection(raw: RawSer
         )
         assert answer is not None
         assert not answer.closed
-        answer.content._eof_callbacks.clear()  # which refer to it, until the body ends
+        answer.content._eof_callbacks.clear()  # they refer to the answer until the body ends
         del answer
         async with asyncio.timeout(5):
             await raw.hung_up.wait()

@@ -99,7 +99,7 @@ async def test_content_is_sent_as_it_is(raw: RawServer, raw_client: AsyncClient)
         ({"json": [], "extra_body": {}}, "merged into a JSON object"),
     ],
 )
-async def test_a_body_that_is_not_one_is_refused(
+async def test_wrong_bodies_are_refused(
     mocked_client: AsyncClient, options: Any, message: str
 ) -> None:
     for call in (mocked_client.build_request, mocked_client.stream):
@@ -150,7 +150,7 @@ async def test_an_empty_answer_has_no_bytes(raw: RawServer, raw_client: AsyncCli
         assert (response.status, [data async for data in response]) == (204, [])
 
 
-async def test_leaving_early_hangs_up(raw: RawServer, raw_client: AsyncClient) -> None:
+async def test_leaving_early_closes_the_connection(raw: RawServer, raw_client: AsyncClient) -> None:
     async def endless(exchange: Exchange) -> None:
         await exchange.start_stream()
         await exchange.part(b"one")
@@ -187,7 +187,7 @@ async def test_a_failure_before_the_first_bytes_is_retried(raw: RawServer) -> No
         assert response.meta.attempts == 3
 
 
-async def test_a_failure_after_the_first_bytes_is_not(raw: RawServer) -> None:
+async def test_a_failure_after_the_first_bytes_is_not_retried(raw: RawServer) -> None:
     async def cut_off(exchange: Exchange) -> None:
         await exchange.start_stream()
         await exchange.part(b"one")
@@ -218,7 +218,7 @@ async def test_silence_is_bounded_by_idle(raw: RawServer, raw_client: AsyncClien
             await anext(response)
 
 
-async def test_an_error_status_is_raised_when_it_is_entered(
+async def test_an_error_status_is_raised_on_entering(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     raw.answer = lambda e: e.whole(b'{"error": {"message": "No."}}', status="400 Bad Request")
@@ -227,7 +227,7 @@ async def test_an_error_status_is_raised_when_it_is_entered(
             raise AssertionError
 
 
-async def test_it_is_paced_and_passes_the_middlewares(raw: RawServer) -> None:
+async def test_it_is_paced_and_goes_through_the_middlewares(raw: RawServer) -> None:
     seen: list[tuple[bool, object]] = []
 
     async def watch(request: Request, send: Send) -> Response:
@@ -259,14 +259,14 @@ async def test_a_middleware_that_sends_nothing_is_reported() -> None:
             raise AssertionError
 
 
-async def test_it_is_entered_once(raw: RawServer, raw_client: AsyncClient) -> None:
+async def test_it_can_only_be_entered_once(raw: RawServer, raw_client: AsyncClient) -> None:
     raw.answer = lambda exchange: exchange.stream(b"ok")
     stream = raw_client.stream("GET", "/x")
     with pytest.raises(OpenAIError, match="not open yet"):
         _ = stream.status
     async with stream:
         pass
-    with pytest.raises(OpenAIError, match="opened before"):
+    with pytest.raises(OpenAIError, match="entered before"):
         async with stream:
             raise AssertionError
 

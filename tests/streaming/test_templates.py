@@ -1,7 +1,7 @@
-"""Templates change nothing: a stream read with them gives what it gives without them.
+"""Templates change nothing: a stream gives the same with them as without them.
 
-Whatever the server writes, and however the bytes are split, changed or damaged: the same chunks,
-texts and completion, and the same error behind them.
+Whatever the server writes, and however the bytes are split or damaged: the same chunks, texts and
+completion, followed by the same error.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ TEXTS = st.one_of(
 
 @st.composite
 def events(draw: Any) -> list[dict[str, Any]]:
-    """Runs of events of one server, now and then one of another."""
+    """Runs of events of one server, sometimes of several in turn."""
     made = [event({"role": "assistant", "content": ""})]
     server = draw(st.sampled_from(SERVERS))
     for _ in range(draw(st.integers(1, 4))):
@@ -168,7 +168,7 @@ def events(draw: Any) -> list[dict[str, Any]]:
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[bytes]:
-    """The bytes of a stream as they are read."""
+    """The bytes of a stream, read by read."""
     colon = draw(st.sampled_from([": ", ":"]))
     encoder = json.JSONEncoder(separators=(", ", colon), ensure_ascii=draw(st.booleans()))
     field = draw(st.sampled_from([b"data: ", b"data: ", b"data:", b"id: 7\ndata: "]))
@@ -197,7 +197,7 @@ def damaged(draw: st.DrawFn) -> list[bytes]:
 
 
 def seen(value: Any) -> Any:
-    """All that can be seen of an object: attributes, JSON in its order, extra fields."""
+    """Everything visible of an object: attributes, JSON in its order, extra fields."""
     if isinstance(value, list):
         return [seen(item) for item in value]
     if not isinstance(value, APIObject):
@@ -285,7 +285,7 @@ WORDS = ["The", " sky", "", " is", ' "blue"', "\n", "é", "."]
 
 
 @pytest.mark.parametrize("server", SERVERS, ids=lambda server: str(server.__name__))
-def test_events_that_differ_in_nothing_but_a_text_fit(
+def test_events_that_differ_only_in_their_text_fit(
     server: Callable[[str], dict[str, Any]],
 ) -> None:
     data = written(event({"role": "assistant", "content": ""}), *map(server, WORDS))
@@ -300,14 +300,14 @@ def test_no_more_templates_are_made_where_too_few_events_fit() -> None:
 
 
 def test_an_event_that_does_not_fit_ends_a_template() -> None:
-    """Another field, and then the first event again: it would bring back what was replaced."""
+    """Otherwise the last event would bring back what the one before it has replaced."""
     made = [openai("a b"), openai("c"), {**openai("d"), "service_tier": "flex"}, openai("e")]
     stream = stream_of([written(*made, event({}, "stop", service_tier="default"))], 1)
     completion = asyncio.run(stream.completion())
     assert (completion.text, completion.service_tier) == ("a bcde", "default")
 
 
-# --- what stands in the gap ---------------------------------------------------------------------
+# --- what is in the gaps ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("server", [openai, ollama])
@@ -417,7 +417,7 @@ def test_each_chunk_has_attributes_and_json_of_its_own() -> None:
         assert one.choices[0].delta.content == f"text {number}"
 
 
-def test_all_fields_that_are_copied_hold_nothing_that_two_chunks_could_share() -> None:
+def test_no_copied_field_holds_an_object_that_two_chunks_would_share() -> None:
     full = event({"content": "Hi", "role": "assistant", "refusal": ""}, obfuscation="x")
     assert is_flat(full)
     junk = {"a": [1]}

@@ -317,7 +317,7 @@ def test_a_key_in_an_event_of_the_wrong_shape_is_not_shown() -> None:
 
 
 # Python's stack has room for about 1,000 calls and levels of JSON together: the last of these
-# cannot be read, and some of the others cannot be handled in every way.
+# depths cannot be read, and some of the others cannot be processed in every way.
 DEPTHS = range(850, 1011, 5)
 DEEP_CALL = b'{"tool_calls": [{"id": "1", "function": {"name": "f", "arguments": %s}}]}'
 
@@ -331,7 +331,7 @@ def deep(levels: int) -> bytes:
 
 @has_a_limit
 @pytest.mark.parametrize("key", ["message", "delta"])
-def test_arguments_that_are_nested_too_deep_stay_in_the_json(key: str) -> None:
+def test_arguments_that_are_nested_too_deeply_stay_in_the_json(key: str) -> None:
     arguments: dict[str, Any] = {"a": 1}
     for _ in range(DEPTHS[-1]):
         arguments = {"a": arguments}

@@ -21,7 +21,7 @@ from .input_file import CHUNK, open_input
 MAX_LINE = 32 * 1024 * 1024
 
 
-@define  # not frozen, as one is made of every line
+@define  # not frozen, as one is made for every line
 class Line:
     """A line of a file that is not blank.
 

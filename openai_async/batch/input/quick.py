@@ -1,7 +1,7 @@
 """The quick way from a line to its request: for POST requests without mistakes, nearly all lines.
 
-Only what a run needs to know is taken from the line; the body stays text. Whatever is not as
-expected, right or wrong, is left to `BatchRequest.of`, which knows what to say about it.
+Only what a run needs to know is taken from the line; the body stays text. Any line that is not as
+expected, valid or not, is left to `BatchRequest.of`, which reports what is wrong.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 from ..json_text import JSONText
 from ..requests import MAX_ID, POST_PATHS, BatchRequest, unchecked_post
 
-# With fewer, nothing is nested too deep to be sent.
+# With fewer brackets, nothing can be nested too deep to be sent.
 MANY_BRACKETS = 200
 
 
@@ -36,8 +36,8 @@ _text = msgspec.json.Decoder(_Text).decode
 
 
 def _has_many_brackets(data: bytes) -> bool:
-    """Whether it may be nested too deep to be sent."""
-    # As many are closed.
+    """Whether a line may be nested too deep to be sent."""
+    # As many closing brackets follow, so a short line has few.
     return len(data) > 2 * MANY_BRACKETS and data.count(b"[") + data.count(b"{") > MANY_BRACKETS
 
 
@@ -45,7 +45,7 @@ def _quick(data: bytes) -> _Line | None:
     try:
         line = _line(data)
         if not data.isascii():
-            data.decode()  # in what it skips, msgspec checks everything but this
+            data.decode()  # msgspec does not check for valid UTF-8 in what it skips
     except (ValueError, msgspec.MsgspecError, RecursionError):
         return None
     if (
@@ -60,13 +60,13 @@ def _quick(data: bytes) -> _Line | None:
 
 
 def quick_id(data: bytes) -> str | None:
-    """The id of a line that `quick_request` makes a request of."""
+    """The id in a line that `quick_request` can read; `None` for any other."""
     line = _quick(data)
     return None if line is None else line.custom_id
 
 
 def quick_request(data: bytes) -> BatchRequest | None:
-    """The request in a line; `None` if that takes a closer look."""
+    """The request in a line; `None` if the line needs a closer look."""
     line = _quick(data)
     if line is None:
         return None

@@ -30,8 +30,8 @@ MAX_MISTAKES = 10
 MAX_NUMBERS = 5
 # What may differ between two cases of one mistake: quoted names, and numbers.
 _DETAILS = re.compile(r"""'[^']*'|"[^"]*"|\d+""")
-# How deep a body may be nested. More could be read, but not be sent from deep in a program: Python
-# allows 1,000 calls and levels of JSON together.
+# How deep a body may be nested. Deeper ones could be read, but not sent from deep in a call stack:
+# Python allows 1,000 calls and levels of JSON together.
 MAX_DEPTH = 400
 
 
@@ -126,7 +126,7 @@ def check_input(
         raise InvalidArgumentError(msg)
     ids = RepeatedIds()
     check = _check(path, read(path), ids)
-    if ids.any_likely():  # which lines have them takes more memory to tell, and another pass
+    if ids.any_likely():  # finding the lines takes more memory and another pass
         check = _check(path, read(path), IdSet())
     if not check.requests and not check.bad_count:
         msg = f"{path} is empty: write one request on each line."
@@ -196,7 +196,7 @@ def requests_of(
     Raises:
         InvalidArgumentError: the file cannot be read, or has a bad line and there is no `on_bad`.
     """
-    left_out = done or ()  # without any, no digest of each id is made
+    left_out = done or ()  # if nothing is done yet, no digest of each id is made
     for outcome in _parsed(read(path), None if on_bad is None else IdSet()):
         if isinstance(outcome, BatchRequest):
             if outcome.custom_id not in left_out:
@@ -219,7 +219,7 @@ def _parsed(lines: Iterable[Line], seen: IdSet | None) -> Iterator[BatchRequest 
 
 
 def _repeating(line: Line, outcome: object, custom_id: str) -> BadLine:
-    """What becomes of a line with the id of an earlier one."""
+    """What to report for a line that repeats the id of an earlier one."""
     if isinstance(outcome, BadLine):
         return BadLine(number=line.number, custom_id=None, problem=outcome.problem)
     problem = f"custom_id {custom_id[:80]!r} repeats that of an earlier line."
@@ -243,7 +243,7 @@ def _check_depth(line: Line, request: BatchRequest) -> None:
         return
     level: list[object] = [request.body]
     for _ in range(MAX_DEPTH):
-        level = get_referents(*level)  # all that is in its lists and objects
+        level = get_referents(*level)  # everything in the lists and objects of this level
     if level:
         msg = "body is nested too deep: flatten its lists and objects."
         raise InvalidArgumentError(msg)

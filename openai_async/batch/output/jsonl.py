@@ -159,7 +159,7 @@ def line_of(result: BatchResult) -> bytes:
     response = result.response
     if response is not None and result.error is None:
         text = response.text
-        # With line breaks between its values, it has to be written anew.
+        # A text with line breaks between its values has to be serialized again.
         if text is not None and b"\n" not in text and b"\r" not in text:
             return _LINE % (
                 dump(result.id),

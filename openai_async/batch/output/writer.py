@@ -43,7 +43,7 @@ class Writer:
         self._task = asyncio.create_task(self._write_all())
 
     def put_nowait(self, result: BatchResult) -> bool:
-        """Pass on a result to be written; false if too many are waiting: then wait for `room`.
+        """Pass on a result to be written. False if too many are waiting; then wait for `room`.
 
         Raises:
             OutputError: an earlier result could not be written.

@@ -22,9 +22,9 @@ from .base import ModelLimiter, PacingMiddleware, Params
 from .pace import Outcome, Pace, Reservation
 from .token_estimate import estimator
 
-# While requests wait, a timer looks which may leave: this many seconds later, or more. At a rate of
-# a thousand per second, ten leave together, instead of each in a turn of the event loop of its own,
-# which would double its cost. The rate is the same, as the buckets fill up meanwhile.
+# While requests wait, a timer sends those whose turn it is, at intervals of at least this many
+# seconds. At 1,000 requests per second, ten leave together. One in each iteration of the event loop
+# would cost twice as much. The rate is the same, as the buckets fill up meanwhile.
 SERVE_INTERVAL = 0.01
 
 

@@ -94,8 +94,8 @@ def _body(parts: dict[str, Any]) -> Any:
 
 
 def without_nulls(value: Any) -> Any:
-    """The value without null fields: Arrow gives each row the fields of all other rows, and pandas
-    writes NaN for those that a row does not have.
+    """The value without null fields: Arrow gives each row the fields of all rows, and pandas fills
+    those that a row does not have with NaN.
     """
     if isinstance(value, dict):
         return {k: without_nulls(item) for k, item in value.items() if not _is_missing(item)}
