@@ -95,6 +95,9 @@ class RawRequests(BaseClient):
         if not isinstance(request, Request):
             msg = f"request has type {type(request).__name__}: pass a Request (build_request)."
             raise InvalidArgumentError(msg)
+        if request.stream:
+            msg = "send returns whole responses, and request.stream is set: use client.stream(...)."
+            raise InvalidArgumentError(msg)
         return await self._send(request)
 
     def stream(

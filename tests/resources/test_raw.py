@@ -82,6 +82,14 @@ async def test_send_takes_nothing_but_requests(mocked_client: AsyncClient) -> No
         await mocked_client.send("/models")  # type: ignore[arg-type]
 
 
+async def test_send_refuses_a_request_for_a_stream(mocked_client: AsyncClient) -> None:
+    """Nothing would release its connection."""
+    request = mocked_client.build_request("GET", "/x")
+    request.stream = True
+    with pytest.raises(InvalidArgumentError, match="use client.stream"):
+        await mocked_client.send(request)
+
+
 async def test_content_is_sent_as_it_is(raw: RawServer, raw_client: AsyncClient) -> None:
     raw.answer = lambda exchange: exchange.whole(b"{}")
     content_type = {"Content-Type": "audio/wav"}
