@@ -18,7 +18,6 @@ from gc import get_referents
 from typing import Any
 from uuid import UUID
 
-from msgspec import MsgspecError
 from msgspec.json import Decoder, Encoder
 
 from .errors import InvalidArgumentError
@@ -59,7 +58,7 @@ def loads(data: bytes) -> Any:
         return _decode(data)
     except RecursionError:
         reason = TOO_DEEP
-    except _NOT_JSON:
+    except ValueError:
         reason = ""
     if not reason:
         try:
@@ -72,8 +71,6 @@ def loads(data: bytes) -> Any:
 
 
 TOO_DEEP = "nested too deep"
-# msgspec's own errors are ValueErrors since its version 0.21.
-_NOT_JSON = (ValueError, MsgspecError)
 
 
 def strict_loads(data: bytes | str) -> Any:
@@ -82,7 +79,7 @@ def strict_loads(data: bytes | str) -> Any:
         return _decode(data)
     except RecursionError as error:
         raise ValueError(TOO_DEEP) from error
-    except _NOT_JSON as error:
+    except ValueError as error:
         reason = str(error).removeprefix("JSON is malformed: ")
         raise ValueError(reason[:1].lower() + reason[1:]) from error
 
@@ -112,7 +109,7 @@ def dumps(value: object) -> bytes:
         # Checked only now, since writing has shown that the value does not contain itself.
         if _is_plain(value):
             return data
-    except (TypeError, *_NOT_JSON, RecursionError):
+    except (TypeError, ValueError, RecursionError):
         pass  # the cause is found below
     return _dumps_with_care(value)
 

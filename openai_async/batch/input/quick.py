@@ -46,7 +46,7 @@ def _quick(data: bytes) -> _Line | None:
         line = _line(data)
         if not data.isascii():
             data.decode()  # msgspec does not check for valid UTF-8 in what it skips
-    except (ValueError, msgspec.MsgspecError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     if (
         line.url not in POST_PATHS
