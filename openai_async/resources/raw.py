@@ -93,6 +93,7 @@ class RawRequests(BaseClient):
         if not isinstance(request, Request):
             msg = f"request has type {type(request).__name__}: pass a Request (build_request)."
             raise InvalidArgumentError(msg)
+        request.started = time.perf_counter()  # it may have been built long before
         return await self._send(request)
 
     def stream(

@@ -129,6 +129,13 @@ async def test_send_retries_like_every_call(
     assert len(waits) == 1
 
 
+async def test_elapsed_counts_from_sending(raw: RawServer, raw_client: AsyncClient) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"{}")
+    request = raw_client.build_request("GET", "/x")
+    request.started -= 1000  # it was built long ago
+    assert (await raw_client.send(request)).meta.elapsed < 100
+
+
 async def test_send_takes_nothing_but_requests(mocked_client: AsyncClient) -> None:
     with pytest.raises(InvalidArgumentError, match="has type str: pass a Request"):
         await mocked_client.send("/models")  # type: ignore[arg-type]
