@@ -95,10 +95,9 @@ def _redact_exception(error: BaseException | None) -> None:
                 sent.real_url.with_query(None),
             )
             error.args = (error.request_info, error.history)
-        elif isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(
-            error.message, str
-        ):  # it holds what has arrived of the headers
-            error.message = "Server disconnected within the headers of its answer"
+        elif isinstance(error, aiohttp.ServerDisconnectedError) and type(error.message) is not str:
+            # The headers received so far, which may repeat the key.
+            error.message = "Server disconnected while sending its headers"
             error.args = (error.message,)
         else:
             error.args = tuple(map(_without_quoted_bytes, error.args))

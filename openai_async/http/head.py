@@ -35,7 +35,7 @@ def request_head(
     """
     whole = CIMultiDict({"Host": url.host_port_subcomponent or ""})
     for name, value in headers.items():
-        if name.lower() in _SPECIAL:
+        if not isinstance(value, str) or name.lower() in _SPECIAL:
             return None
         if name.lower() == "host":
             whole["Host"] = value

@@ -70,6 +70,14 @@ class Prepared:
         # Saves hashing the URL, which takes as long as the rest of `find`.
         self._latest: tuple[URL, Outgoing] | None = None
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Prepared:
+        """Itself: copies of a request share it, as the requests do."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the headers only: the rest holds the API key, and may hold an SSLContext."""
+        return Prepared, (self.headers, self._removed, None)
+
     def serves(self, api_key: APIKey | None, removed: frozenset[str]) -> bool:
         """Whether a request still has the key and the removed headers that these were made with."""
         return api_key is self._api_key and removed is self._removed

@@ -72,6 +72,10 @@ class Request:
     prepared: Prepared | None = field(default=None, repr=False, eq=False)
     """Where the headers come from, until `headers` is used."""
 
+    def __attrs_post_init__(self) -> None:
+        if self.prepared is not None and self._headers is not self.prepared.headers:
+            self.prepared = None  # `attrs.evolve(request, headers=...)`
+
     @property
     def headers(self) -> CIMultiDict[str]:
         """Case-insensitive; without Authorization, which is made from `api_key`."""

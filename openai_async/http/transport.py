@@ -251,7 +251,7 @@ class Transport:
         if (
             pool.direct is None
             or self._proxy.url is not None
-            # Middlewares may set other kinds of bodies, which aiohttp can send: text, an iterator.
+            # A memoryview counts its items, not its bytes; a str has to be encoded first.
             or (body is not None and (type(body) is not bytes or len(body) > MAX_SINGLE_WRITE))
             or not nothing_replaced()
         ):

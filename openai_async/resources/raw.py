@@ -98,6 +98,7 @@ class RawRequests(BaseClient):
         if request.stream:
             msg = "send returns whole responses, and request.stream is set: use client.stream(...)."
             raise InvalidArgumentError(msg)
+        request.started = time.perf_counter()  # it may have been built long before
         return await self._send(request)
 
     def stream(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from array import array
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,15 @@ import vcr
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.test_utils import unused_port
 
-from openai_async import APIConnectionError, AsyncClient, OpenAIError, Timeout
+from openai_async import (
+    APIConnectionError,
+    AsyncClient,
+    OpenAIError,
+    Request,
+    Response,
+    Send,
+    Timeout,
+)
 from openai_async.http import aiohttp_internals, transport
 from openai_async.http.aiohttp_internals import DirectAnswer, _known_shape
 from openai_async.testing import LocalServer, aioresponses
@@ -270,21 +279,41 @@ async def test_a_body_that_does_not_go_out_in_one_write_is_sent_by_aiohttp(
     assert [len(exchange.body) for exchange in raw.exchanges] == [0, 1048577, 1048576]
 
 
-@pytest.mark.parametrize("body", ['{"a": "é"}', bytearray(b"{}")])
-async def test_a_body_of_another_kind_from_a_middleware_is_sent_by_aiohttp(
+@pytest.mark.parametrize(
+    "body",
+    [bytearray(b"12345678"), memoryview(array("I", [1, 2])), '{"a": "é"}'],
+    ids=["bytearray", "memoryview", "text"],
+)
+async def test_a_body_that_is_not_bytes_is_sent_by_aiohttp(
     raw: RawServer, direct: list[str], body: Any
 ) -> None:
-    async def replace(request: Any, send: Any) -> Any:
+    """A length counted in anything but bytes would let the rest pass for another request."""
+
+    async def replace(request: Request, send: Send) -> Response:
         request.body = body
         return await send(request)
 
     raw.answer = ok
-    async with AsyncClient(base_url=raw.url, api_key="k", middlewares=[replace]) as client:
-        for _ in range(2):  # on a new connection, and on an open one
-            await client.request("POST", "/f", json={})
-    sent = body.encode() if isinstance(body, str) else bytes(body)
-    assert [exchange.body for exchange in raw.exchanges] == [sent, sent]
+    async with AsyncClient(base_url=raw.url, api_key="k", max_retries=0) as client:
+        await client.models.list()
+        await client.with_options(middlewares=[replace]).request("POST", "/f", json={})
     assert direct == []
+    assert raw.exchanges[1].body == (body.encode() if isinstance(body, str) else bytes(body))
+
+
+async def test_a_header_that_is_not_text_is_refused_on_open_connections_too(
+    raw: RawServer,
+) -> None:
+    async def number(request: Request, send: Send) -> Response:
+        request.headers["X-Number"] = 5  # type: ignore[assignment]
+        return await send(request)
+
+    raw.answer = ok
+    async with AsyncClient(base_url=raw.url, api_key="k", max_retries=0) as client:
+        await client.models.list()
+        with pytest.raises(TypeError, match="non-str"):
+            await client.with_options(middlewares=[number]).models.list()
+    assert len(raw.exchanges) == 1
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])

@@ -257,6 +257,25 @@ async def test_the_cause_of_an_error_does_not_hold_the_key(
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
+async def test_headers_that_are_cut_off_do_not_show_the_key(raw: RawServer) -> None:
+    """On a new connection, and on one that was open, where aiohttp is used in another way."""
+
+    async def cut_off(exchange: Exchange) -> None:
+        await exchange.send(f"HTTP/1.1 200 OK\r\nX-Echo: Bearer {SECRET}\r\nX-Mo".encode())
+        exchange.writer.close()
+
+    async with AsyncClient(base_url=raw.url, api_key=SECRET, max_retries=0) as client:
+        for _ in range(2):
+            raw.answer = cut_off
+            with pytest.raises(APIConnectionError, match="while sending its headers") as caught:
+                await client.models.list()
+            cause = caught.value.__cause__
+            assert SECRET not in f"{caught.value!r} {cause!r} {vars(cause)}"
+            raw.answer = lambda exchange: exchange.whole(LIST)
+            await client.models.list()
+    assert raw.connections == 3
+
+
 def test_the_context_of_a_cause_does_not_hold_the_key_either() -> None:
     url = URL("http://localhost/v1")
     headers = CIMultiDictProxy(CIMultiDict({"Authorization": f"Bearer {SECRET}"}))

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
+from collections.abc import Callable
+from ssl import create_default_context
 from typing import Any
 
 import pytest
+from attrs import evolve
+from multidict import CIMultiDict
 from yarl import URL
 
 from openai_async import (
@@ -67,6 +73,52 @@ async def test_changing_one_request_leaves_the_next_as_it_was(
     assert "x-one" not in {**changed, **usual}
 
 
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, evolve, lambda request: pickle.loads(pickle.dumps(request))],
+    ids=["copy", "deepcopy", "evolve", "pickle"],
+)
+async def test_a_copy_of_a_request_has_headers_of_its_own(
+    raw: RawServer, copied: Callable[[Request], Request]
+) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"{}")
+    ssl = create_default_context()  # which cannot be copied
+    async with AsyncClient(base_url=raw.url, api_key="local", ssl=ssl) as client:
+        await client.request("GET", "/x")
+        request = client.build_request("GET", "/x")
+        changed = copied(request)
+        changed.headers["X-One"] = "1"
+        for each in (changed, copied(request), request):
+            await client.send(each)
+    usual, first, *others = [exchange.headers for exchange in raw.exchanges]
+    assert first == {**usual, "x-one": "1"}
+    assert others == [usual] * 2
+
+
+async def test_a_request_evolved_with_other_headers_is_sent_with_them(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def replace(request: Request, send: Send) -> Response:
+        return await send(evolve(request, headers=CIMultiDict({"X-One": "1"})))
+
+    raw.answer = lambda exchange: exchange.whole(b"{}")
+    client = raw_client.with_options(middlewares=[replace])
+    for _ in range(2):
+        await client.request("GET", "/x")
+    for exchange in raw.exchanges:
+        assert exchange.headers["x-one"] == "1"
+        assert "openai_async" not in exchange.headers["user-agent"]
+
+
+async def test_a_pickled_request_has_no_key_but_its_own(raw: RawServer) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"{}")
+    async with AsyncClient(base_url=raw.url, api_key="sk-0123456789") as client:
+        await client.request("GET", "/x")
+        request = client.build_request("GET", "/x")
+        request.api_key = None
+    assert b"sk-0123456789" not in pickle.dumps(request)
+
+
 async def test_send_retries_like_every_call(
     mocked: aioresponses, mocked_client: AsyncClient, waits: list[float]
 ) -> None:
@@ -75,6 +127,13 @@ async def test_send_retries_like_every_call(
     response = await mocked_client.send(mocked_client.build_request("GET", "/x"))
     assert response.meta.attempts == 2
     assert len(waits) == 1
+
+
+async def test_elapsed_counts_from_sending(raw: RawServer, raw_client: AsyncClient) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"{}")
+    request = raw_client.build_request("GET", "/x")
+    request.started -= 1000  # it was built long ago
+    assert (await raw_client.send(request)).meta.elapsed < 100
 
 
 async def test_send_takes_nothing_but_requests(mocked_client: AsyncClient) -> None:
