@@ -172,6 +172,10 @@ class Transport:
         answer = await self._send(request.url, pool, request, outgoing)
         if answer.status >= 300:
             answer = await self._follow(answer, pool, request, outgoing)
+        if answer.status < 200:  # as 101, which was not asked for; aiohttp would keep it open
+            answer.close()
+            msg = f"The server at {answer.url.origin()} answered HTTP {answer.status}, unasked."
+            raise APIConnectionError(msg)
         if answer.status >= 300:
             # Not in a variable of this frame, to which its traceback refers: in that cycle, the
             # request and its stream would live until the garbage collector runs.
