@@ -267,13 +267,17 @@ async def exchange(
     Raises:
         WIRE_ERRORS: the connection has failed; it is closed.
     """
+    message = None
     try:
         protocol.transport.write(data)
         message, content = await protocol.read()
         while 100 <= message.code < 200 and message.code != 101:  # as `ClientResponse.start` does
             message, content = await protocol.read()
-    except BaseException:
+    except BaseException as error:
         connector.release(key, protocol, close=True)
+        if message is not None and isinstance(error, aiohttp.ClientConnectionError):
+            # As if within the headers: this is no idle connection that the server has closed.
+            raise aiohttp.ServerDisconnectedError(message) from error
         raise
     return DirectAnswer(url, connector, key, protocol, message, content)
 

@@ -427,6 +427,26 @@ async def test_bodies_arrive_whole(
     assert raw.connections == 1
 
 
+@pytest.mark.parametrize("how", ["closed", "reset"])
+async def test_a_request_that_the_server_is_working_on_is_not_sent_again(
+    raw: RawServer, how: str
+) -> None:
+    """Only a connection that was closed while idle may be replaced without a retry."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        await asyncio.sleep(0.1)
+        if how == "reset":
+            exchange.abort()
+        exchange.writer.close()
+
+    raw.answer = answer
+    async with await open_client(raw) as client:
+        with pytest.raises(APIConnectionError):
+            await client.request("POST", "/x", json={})
+    assert len(raw.exchanges) == 2  # the first opened the connection
+
+
 async def test_an_answer_without_a_body_leaves_the_connection_usable(raw: RawServer) -> None:
     raw.answer = lambda exchange: exchange.send(b"HTTP/1.1 204 No Content\r\n\r\n")
     async with await open_client(raw) as client:
