@@ -18,7 +18,7 @@ import inspect
 import logging
 import time
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import cache
 from types import FunctionType
 from typing import Any
 
@@ -29,6 +29,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from .sockets import open_socket
+from .urls import MAX_URLS
 
 try:
     from aiohttp.http_exceptions import HttpProcessingError
@@ -77,6 +78,18 @@ class Connector(aiohttp.TCPConnector):
     def __init__(self, keepalive: float) -> None:
         super().__init__(limit=0, keepalive_timeout=keepalive, socket_factory=open_socket)
         self._keepalive = keepalive
+        # Here and not in a global cache: a key holds the client's SSLContext, up to 1 MB.
+        self._known_keys: dict[URL, Any] = {}
+
+    def key(self, url: URL, ssl: Any) -> Any:
+        """What identifies the connections that may be used for a URL; `ssl` is always the same."""
+        key = self._known_keys.get(url)
+        if key is None:
+            # Made by aiohttp: it has had more parts in each version.
+            key = aiohttp.ClientRequest("GET", url, ssl=ssl).connection_key
+            if len(self._known_keys) < MAX_URLS:
+                self._known_keys[url] = key
+        return key
 
     def _get(self, key: Any, *args: Any) -> Any:
         try:
@@ -192,13 +205,6 @@ def direct_connector(session: aiohttp.ClientSession) -> Connector | None:
     return None
 
 
-@lru_cache(maxsize=64)
-def connection_key(url: URL, ssl: Any) -> Any:
-    """The key of the connections that may be used for a URL."""
-    # Made by aiohttp, as each version has added parts to it.
-    return aiohttp.ClientRequest("GET", url, ssl=ssl).connection_key
-
-
 class DirectAnswer:
     """The answer to a direct exchange, with the part of `aiohttp.ClientResponse` that we use."""
 
@@ -263,19 +269,17 @@ async def exchange(
     Raises:
         WIRE_ERRORS: the connection has failed; it is closed.
     """
-    began = False
+    message = None
     try:
         protocol.transport.write(data)
         message, content = await protocol.read()
         while 100 <= message.code < 200 and message.code != 101:  # as `ClientResponse.start` does
-            began = True
             message, content = await protocol.read()
     except BaseException as error:
         connector.release(key, protocol, close=True)
-        if began and isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
-            # Not a stale connection: the server has the request, which must not be sent again.
-            msg = "Server disconnected after an informational response"
-            raise aiohttp.ClientConnectionError(msg) from error
+        if message is not None and isinstance(error, aiohttp.ClientConnectionError):
+            # As if within the headers: this is no idle connection that the server has closed.
+            raise aiohttp.ServerDisconnectedError(message) from error
         raise
     return DirectAnswer(url, connector, key, protocol, message, content)
 

@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..options import APIKey
-from .aiohttp_internals import connection_key
+from .aiohttp_internals import Connector
 from .head import request_head
 from .urls import MAX_URLS
 
@@ -36,7 +36,7 @@ class Outgoing:
         self._latest: tuple[str, URL, bool, tuple[bytes | None, Any]] | None = None
 
     def direct(
-        self, method: str, url: URL, ssl: object, *, has_body: bool
+        self, method: str, url: URL, connector: Connector, ssl: object, *, has_body: bool
     ) -> tuple[bytes | None, Any]:
         """The head of a request as bytes, and the key of the connections to send it on.
 
@@ -46,7 +46,7 @@ class Outgoing:
         if latest is not None and latest[1] is url and latest[:3:2] == (method, has_body):
             return latest[3]
         head = request_head(method, url, self.headers, self._removed, has_body=has_body)
-        found = head, None if head is None else connection_key(url, ssl)
+        found = head, None if head is None else connector.key(url, ssl)
         self._latest = method, url, has_body, found
         return found
 

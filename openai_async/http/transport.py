@@ -6,10 +6,8 @@ above it, and so is JSON.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import time
-from collections.abc import Coroutine
 from functools import lru_cache
 from ssl import SSLContext
 from typing import Any
@@ -25,15 +23,8 @@ from ..errors import (
     OpenAIError,
 )
 from ..options import check_proxy
-from ..wire.redaction import (
-    without_secret,
-)
-from .aiohttp_internals import (
-    Connector,
-    exchange,
-    nothing_replaced,
-    reused,
-)
+from ..wire.redaction import without_secret
+from .aiohttp_internals import Connector, exchange, nothing_replaced, reused
 from .answers import read_body, read_failure
 from .authorization import authorized, known_outgoing
 from .body import Answer, ByteStream
@@ -45,6 +36,7 @@ from .pool import Pool, Pools
 from .proxy import Proxy
 from .redirects import MAX_REDIRECTS, redirect_target
 from .request import Request, Response
+from .tasks import in_a_task, in_its_own_task
 from .waits import CLOSED, PendingWaits
 
 # A request is sent again on at most this many stale connections in a row; the next one is an error.
@@ -112,8 +104,8 @@ class Transport:
             APIConnectionError: there was no complete answer.
             OpenAIError: the client is closed or has no usable API key, or no loop is running.
         """
-        if not _in_a_task():
-            return await _in_its_own_task(self.send(request))
+        if not in_a_task():
+            return await in_its_own_task(self.send(request))
         own = request.api_key is None
         pool = self._pools.get(own=own) or await self._pools.open(own=own)
         # Our own semaphore instead of the connector's limit: waiting for that counts against the
@@ -172,6 +164,10 @@ class Transport:
         answer = await self._send(request.url, pool, request, outgoing)
         if answer.status >= 300:
             answer = await self._follow(answer, pool, request, outgoing)
+        if answer.status < 200:  # as 101, which was not asked for; aiohttp would keep it open
+            answer.close()
+            msg = f"The server at {answer.url.origin()} answered HTTP {answer.status}, unasked."
+            raise APIConnectionError(msg)
         if answer.status >= 300:
             # Not in a variable of this frame, to which its traceback refers: in that cycle, the
             # request and its stream would live until the garbage collector runs.
@@ -231,9 +227,8 @@ class Transport:
                     reused.set(False)
                 return await self._send_by_session(url, pool, request, outgoing)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                began = not isinstance(
-                    getattr(error, "message", ""), str
-                )  # part of a header arrived
+                # aiohttp's message is then what has arrived of the headers.
+                began = not isinstance(getattr(error, "message", ""), str)
                 if not stale or began or (taken is None and not reused.get()):
                     raise
                 drop_traceback(error)
@@ -256,8 +251,11 @@ class Transport:
             or not nothing_replaced()
         ):
             return None
-        head, key = outgoing.direct(request.method, url, self._ssl, has_body=body is not None)
-        return None if head is None else (pool.direct, key, head)
+        connector = pool.direct
+        head, key = outgoing.direct(
+            request.method, url, connector, self._ssl, has_body=body is not None
+        )
+        return None if head is None else (connector, key, head)
 
     async def _send_by_session(
         self, url: URL, pool: Pool, request: Request, outgoing: Outgoing
@@ -293,27 +291,3 @@ def _client_timeout(connect: float | None, own: bool) -> aiohttp.ClientTimeout:
     if own:
         return aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=None)
     return aiohttp.ClientTimeout(total=None, sock_connect=connect)
-
-
-def _in_a_task() -> bool:
-    try:
-        return asyncio.current_task() is not None
-    except RuntimeError as error:  # no running event loop
-        msg = (
-            "No asyncio event loop is running here: openai_async works with asyncio only, "
-            "not with trio. Call it from asyncio.run(...)."
-        )
-        raise OpenAIError(msg) from error
-
-
-async def _in_its_own_task(sent: Coroutine[Any, Any, Response]) -> Response:
-    """Send from a new task, for callers outside of any, as in some patched event loops.
-
-    Timeouts, ours and aiohttp's, cancel the current task, so there has to be one.
-    """
-    task = asyncio.ensure_future(sent)
-    try:
-        return await task
-    except BaseException:  # also GeneratorExit: the caller's coroutine was closed
-        task.cancel()
-        raise

@@ -8,7 +8,11 @@ what only a direct exchange could get wrong.
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
+import shutil
+import ssl
+import weakref
 from array import array
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -33,6 +37,7 @@ from openai_async.http import aiohttp_internals, transport
 from openai_async.http.aiohttp_internals import DirectAnswer, _known_shape
 from openai_async.testing import LocalServer, aioresponses
 
+from ..faults.fault_server import TLSServer, trusting
 from ..raw_server import DONE, Exchange, RawServer, chunk, sse
 
 pytestmark = pytest.mark.virtual_time
@@ -451,6 +456,26 @@ async def test_bodies_arrive_whole(
     assert raw.connections == 1
 
 
+@pytest.mark.parametrize("how", ["closed", "reset"])
+async def test_a_request_that_the_server_is_working_on_is_not_sent_again(
+    raw: RawServer, how: str
+) -> None:
+    """Only a connection that was closed while idle may be replaced without a retry."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        await asyncio.sleep(0.1)
+        if how == "reset":
+            exchange.abort()
+        exchange.writer.close()
+
+    raw.answer = answer
+    async with await open_client(raw) as client:
+        with pytest.raises(APIConnectionError):
+            await client.request("POST", "/x", json={})
+    assert len(raw.exchanges) == 2  # the first opened the connection
+
+
 async def test_an_answer_without_a_body_leaves_the_connection_usable(raw: RawServer) -> None:
     raw.answer = lambda exchange: exchange.send(b"HTTP/1.1 204 No Content\r\n\r\n")
     async with await open_client(raw) as client:
@@ -590,6 +615,31 @@ async def test_a_stream_on_an_open_connection_can_be_left_and_read_to_its_end(
         assert not connector._conns
     assert len(direct) == 4
     assert raw.connections == 1
+
+
+async def test_a_closed_client_does_not_keep_its_ssl_context(raw: RawServer) -> None:
+    """It may hold 1 MB of certificates."""
+
+    async def use() -> weakref.ref[ssl.SSLContext]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        async with await open_client(raw, ssl=context) as client:
+            await client.models.list()
+        return weakref.ref(context)
+
+    raw.answer = ok
+    gone = await use()
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl for a certificate")
+async def test_requests_over_tls_are_direct_too(direct: list[str]) -> None:
+    async with TLSServer() as server:
+        server.answer = ok
+        async with AsyncClient(base_url=server.url, api_key="k", ssl=trusting()) as client:
+            await second_request(client)
+        assert server.connections == 1
+    assert direct == ["/models"]
 
 
 async def test_total_bounds_a_direct_exchange(raw: RawServer) -> None:

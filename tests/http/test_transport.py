@@ -276,6 +276,21 @@ async def test_headers_that_are_cut_off_do_not_show_the_key(raw: RawServer) -> N
     assert raw.connections == 3
 
 
+async def test_a_switch_of_protocols_that_was_not_asked_for_is_an_error(raw: RawServer) -> None:
+    switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    async with AsyncClient(base_url=raw.url, api_key="k", max_retries=0) as client:
+        for _ in range(2):  # on a new connection, and on one that was open
+            raw.answer = lambda exchange: exchange.send(switch)
+            with pytest.raises(APIConnectionError, match="answered HTTP 101, unasked"):
+                await client.request("GET", "/x")
+            raw.answer = lambda exchange: exchange.whole(LIST)
+            await client.models.list()
+        (pool,) = client._transport._pools._pools.values()
+        connector: Any = pool.session.connector
+        assert not connector._acquired
+    assert raw.connections == 3
+
+
 def test_the_context_of_a_cause_does_not_hold_the_key_either() -> None:
     url = URL("http://localhost/v1")
     headers = CIMultiDictProxy(CIMultiDict({"Authorization": f"Bearer {SECRET}"}))
