@@ -104,6 +104,9 @@ class ResponseStream:
         """The response's headers (case-insensitive)."""
         return self.meta.headers
 
+    def __del__(self) -> None:
+        self._close()  # nothing can read it any more
+
     def _close(self) -> None:
         body, self._body, self._first = self._body, None, None
         if body is not None:

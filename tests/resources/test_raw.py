@@ -338,6 +338,22 @@ async def test_it_can_only_be_entered_once(raw: RawServer, raw_client: AsyncClie
             raise AssertionError
 
 
+async def test_dropping_an_open_answer_hangs_up(raw: RawServer, raw_client: AsyncClient) -> None:
+    async def endless(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(b"one")
+        await asyncio.Event().wait()
+
+    raw.answer = endless
+    stream = raw_client.stream("GET", "/x")
+    await stream.__aenter__()
+    (pool,) = raw_client._transport._pools._pools.values()
+    connector: Any = pool.session.connector
+    assert len(connector._acquired) == 1
+    del stream
+    assert (pool.streams, connector._acquired, pool.slots.free) == (set(), set(), 1000)
+
+
 async def test_closing_the_client_fails_its_reader(raw: RawServer) -> None:
     async def endless(exchange: Exchange) -> None:
         await exchange.start_stream()
