@@ -375,3 +375,10 @@ async def test_digits_in_a_text_are_not_a_number(raw: RawServer, raw_client: Asy
     digits = "1234567890" * 10
     raw.answer = lambda exchange: exchange.whole(json.dumps({"id": digits}).encode())
     assert (await raw_client.request("GET", "/x")).json() == {"id": digits}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_integers_around_64_bits_are_read_exactly(sign: int) -> None:
+    """An earlier msgspec lost the leading bits of some (its issue 701)."""
+    edges = [19933688932870350000, 2**63, 2**64 - 1, 2**64, 2**64 + 1, 10**19, 10**20 - 1]
+    assert [loads(str(sign * number).encode()) for number in edges] == [sign * n for n in edges]
