@@ -28,6 +28,7 @@ from aiohttp.http_parser import RawResponseMessage
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from .read_size import bound_reads
 from .sockets import open_socket
 from .urls import MAX_URLS
 
@@ -90,6 +91,11 @@ class Connector(aiohttp.TCPConnector):
             if len(self._known_keys) < MAX_URLS:
                 self._known_keys[url] = key
         return key
+
+    async def _create_connection(self, *args: Any, **kwargs: Any) -> ResponseHandler:
+        protocol = await super()._create_connection(*args, **kwargs)
+        bound_reads(protocol.transport)
+        return protocol
 
     def _get(self, key: Any, *args: Any) -> Any:
         try:

@@ -24,7 +24,9 @@ from openai_async.http.aiohttp_internals import (
     bytes_received,
     open_session,
 )
+from openai_async.http.read_size import READ_SIZE, bound_reads
 
+from ..faults.fault_server import TLSServer, trusting
 from ..raw_server import Exchange, RawServer
 
 pytestmark = pytest.mark.virtual_time
@@ -43,6 +45,37 @@ def nothing_known() -> Iterator[None]:
 
 
 # --- connections ---
+
+
+async def half(exchange: Exchange) -> None:
+    """An answer that stays open, so that its connection can be looked at."""
+    await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+
+
+async def test_a_read_asks_for_no_more_memory_than_is_cheap(raw: RawServer) -> None:
+    raw.answer = half
+    async with open_session(15) as session, session.get(raw.url) as response:
+        assert response.connection is not None
+        assert response.connection.transport.max_size == READ_SIZE  # type: ignore[union-attr]
+
+
+async def test_a_tls_connection_keeps_no_large_buffer() -> None:
+    async with TLSServer() as raw, open_session(15) as session:
+        raw.answer = half
+        async with session.get(raw.url, ssl=trusting()) as response:
+            assert response.connection is not None
+            tls = response.connection.transport._ssl_protocol  # type: ignore[union-attr]
+            assert tls.max_size == len(tls._ssl_buffer) == READ_SIZE
+
+
+def test_transports_of_other_loops_are_left_as_they_are() -> None:
+    class Theirs:
+        __slots__ = ()
+
+    bound_reads(Theirs())
+    small = SimpleNamespace(max_size=1024)
+    bound_reads(small)
+    assert small.max_size == 1024
 
 
 async def test_an_unsolicited_answer_is_not_mistaken_for_the_next(raw: RawServer) -> None:
