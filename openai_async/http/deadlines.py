@@ -51,7 +51,7 @@ class Deadline:
     def __enter__(self) -> Deadline:
         seconds = self._seconds
         if seconds is not None:
-            task = asyncio.current_task()
+            task = asyncio.current_task(self._deadlines._loop)
             assert task is not None
             self._task = task
             self._cancelling = task.cancelling()

@@ -94,16 +94,16 @@ class Pools:
             msg = "The aiohttp session of this client is closed: create a new one."
             raise OpenAIError(msg)
 
-    def get(self, *, own: bool) -> Pool | None:
-        """The pool of the running loop; `None` if it has to be opened first."""
+    def get(self, loop: asyncio.AbstractEventLoop, *, own: bool) -> Pool | None:
+        """The pool of a loop; `None` if it has to be opened first."""
         if self.closed:
             raise OpenAIError(CLOSED)
-        pool = self._pools.get((asyncio.get_running_loop(), own or self._session is None))
+        pool = self._pools.get((loop, own or self._session is None))
         return None if pool is None or pool.pid != os.getpid() else pool
 
-    async def open(self, *, own: bool) -> Pool:
+    async def open(self, loop: asyncio.AbstractEventLoop, *, own: bool) -> Pool:
         """A new pool for the running loop."""
-        key = (asyncio.get_running_loop(), own or self._session is None)
+        key = (loop, own or self._session is None)
         self._remove_stale()
         session = None if key[1] else self._session
         if session is None:

@@ -11,16 +11,17 @@ from ..errors import OpenAIError
 T = TypeVar("T")
 
 
-def in_a_task() -> bool:
-    """Whether a task is running; an error without a running event loop."""
+def running() -> tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]:
+    """The running loop and task; an error without a running event loop."""
     try:
-        return asyncio.current_task() is not None
-    except RuntimeError as error:  # no running event loop
+        loop = asyncio.get_running_loop()
+    except RuntimeError as error:
         msg = (
             "No asyncio event loop is running here: openai_async works with asyncio only, "
             "not with trio. Call it from asyncio.run(...)."
         )
         raise OpenAIError(msg) from error
+    return loop, asyncio.current_task(loop)
 
 
 async def in_its_own_task(work: Coroutine[Any, Any, T]) -> T:

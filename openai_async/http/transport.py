@@ -36,7 +36,7 @@ from .pool import Pool, Pools
 from .proxy import Proxy
 from .redirects import MAX_REDIRECTS, redirect_target
 from .request import Request, Response
-from .tasks import in_a_task, in_its_own_task
+from .tasks import in_its_own_task, running
 from .waits import CLOSED, PendingWaits
 
 # A request is sent again on at most this many stale connections in a row; the next one is an error.
@@ -104,10 +104,11 @@ class Transport:
             APIConnectionError: there was no complete answer.
             OpenAIError: the client is closed or has no usable API key, or no loop is running.
         """
-        if not in_a_task():
+        loop, task = running()
+        if task is None:
             return await in_its_own_task(self.send(request))
         own = request.api_key is None
-        pool = self._pools.get(own=own) or await self._pools.open(own=own)
+        pool = self._pools.get(loop, own=own) or await self._pools.open(loop, own=own)
         # Our own semaphore instead of the connector's limit: waiting for that counts against the
         # connect timeout, so that the last requests of every large fan-out would fail.
         if not pool.slots.acquire_nowait():
