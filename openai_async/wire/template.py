@@ -17,16 +17,17 @@ import json
 from itertools import chain, islice, repeat
 from typing import Any, TypeAlias
 
-from ..jsontext import loads
+from ..jsontext import loads, strict_loads
 from .sse import ServerSentEvent
 
 Match: TypeAlias = "tuple[Template, str] | tuple[Template, str, str]"
 """An event that fits a template: its text, and its `obfuscation` if it has one."""
 
 _PADDING = "obfuscation"
-# A template should fit `_ENOUGH` events; after `_MOST_FUTILE` in a row that fit fewer, no more are
-# made.
-_ENOUGH = 2
+# A template should fit `_ENOUGH` events, from which on it saves more than making it has cost; after
+# `_MOST_FUTILE` in a row that fit fewer, no more are made. Servers that write the current second
+# into every chunk have a handful of alike ones in a row.
+_ENOUGH = 12
 _MOST_FUTILE = 4
 _STRINGS = {str}
 _NO_LINE_END = bytes(set(range(256)) - {*b"\r\n"})
@@ -116,7 +117,8 @@ class Template:
                 return []
         count = 2 * len(events) if gap else len(events)
         try:
-            strings = [loads(lines)] if count == 1 else loads(b"[\n%b]" % lines)
+            # Strictly: what only a lenient parser can read is for the usual way, as a whole event.
+            strings = strict_loads(b"[\n%b]" % lines)
         except ValueError:
             return []
         if len(strings) != count or set(map(type, strings)) != _STRINGS:
@@ -130,12 +132,13 @@ class Template:
 class Templates:
     """The current template of a stream, for as long as making templates pays off.
 
-    Making one takes as long as parsing five events. So no more are made for a stream whose
+    Making one takes as long as reading ten events without. So no more are made for a stream whose
     templates fit too few events, because its events differ in more than their text.
 
     Attributes:
         current: the template of the latest event; dropped at the first event that does not fit.
-            That event may change the answer in a way that one more fitting event would undo.
+            That event may set a field to another value, such as `model`, and an event that fits
+            adds only its text: it would not set the field back.
         wanted: whether another template should be made.
     """
 

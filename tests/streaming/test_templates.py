@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openai_async import APIError, ChatCompletionStream
+from openai_async import APIError, APIResponseValidationError, ChatCompletionStream
 from openai_async.types.base import APIObject
 from openai_async.types.chat import ChatCompletionChunk, ChoiceDelta, ChunkChoice
 from openai_async.types.repeating import is_flat
@@ -293,10 +293,20 @@ def test_events_that_differ_only_in_their_text_fit(
 
 
 def test_no_more_templates_are_made_where_too_few_events_fit() -> None:
-    made = [{**openai(f"text {n}"), "created": n // 2} for n in range(100)]
-    assert hits(written(*made)) == 4
-    made = [{**openai(f"text {n}"), "created": n // 3} for n in range(99)]
-    assert hits(written(*made)) == 66
+    """As where a server writes the current second into each chunk, and a second has few of them."""
+    made = [{**openai(f"text {n}"), "created": n // 5} for n in range(100)]
+    assert hits(written(*made)) == 4 * 4
+    made = [{**openai(f"text {n}"), "created": n // 20} for n in range(200)]
+    assert hits(written(*made)) == 10 * 19
+
+
+def test_an_event_that_only_a_lenient_parser_reads_is_read_without_the_template() -> None:
+    """The standard library takes bytes with zeros for UTF-16."""
+    data = written(*(openai(word) for word in WORDS))
+    odd = json.dumps(openai("x")).encode().replace(b'"x"', b'"\0a\0"\0')
+    data += b"data: " + odd + b"\n\n"
+    *_, error, _ = asyncio.run(given_by(stream_of([data], 1), lambda stream: stream))
+    assert error[0] is APIResponseValidationError
 
 
 def test_an_event_that_does_not_fit_ends_a_template() -> None:
