@@ -17,6 +17,8 @@ Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
 class ResponseStream:
     """The bytes of an answer as they arrive; see `AsyncClient.stream`.
 
+    They arrive decompressed: a relay must not pass on Content-Encoding and Content-Length.
+
     Entering it sends the request and waits for the first bytes: failures until then are retried as
     for any other call. Leaving it before the end closes the connection at once; after the end, the
     connection is back in the pool. There is backpressure: a slow reader slows the server down.
@@ -27,7 +29,7 @@ class ResponseStream:
         APIStatusError: the status is 300 or above (when entered).
     """
 
-    __slots__ = ("_body", "_connect", "_ended", "_first", "_meta")
+    __slots__ = ("_body", "_connect", "_ended", "_first", "_meta", "_reading")
 
     def __init__(self, connect: Connect) -> None:
         self._connect: Connect | None = connect  # until it has been entered
@@ -35,6 +37,7 @@ class ResponseStream:
         self._first: bytes | None = None
         self._meta: ResponseMeta | None = None
         self._ended = False  # all of it has been read
+        self._reading = False
 
     async def __aenter__(self) -> Self:
         connect, self._connect = self._connect, None
@@ -73,9 +76,16 @@ class ResponseStream:
         if body is None:
             msg = f"This answer (status {meta.status}) was closed before its end."
             raise OpenAIError(msg)
+        if self._reading:
+            msg = "Another task is reading this stream: give each stream one reader."
+            raise OpenAIError(msg)
         data, self._first = self._first, None
         if data is None:
-            data = await body.read()
+            self._reading = True
+            try:
+                data = await body.read()
+            finally:
+                self._reading = False
         if not data:
             self._ended, self._body = True, None
             body.release()

@@ -338,6 +338,27 @@ async def test_it_can_only_be_entered_once(raw: RawServer, raw_client: AsyncClie
             raise AssertionError
 
 
+async def test_a_second_reader_is_refused_and_the_first_reads_on(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    go_on = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
+        await go_on.wait()
+        await exchange.send(b"b")
+
+    raw.answer = answer
+    async with raw_client.stream("GET", "/files/f/content") as response:
+        assert await anext(response) == b"a"
+        first = asyncio.create_task(response.read())
+        await asyncio.sleep(0)  # it waits for more
+        with pytest.raises(OpenAIError, match="one reader"):
+            await anext(response)
+        go_on.set()
+        assert await first == b"b"
+
+
 async def test_dropping_an_open_answer_hangs_up(raw: RawServer, raw_client: AsyncClient) -> None:
     async def endless(exchange: Exchange) -> None:
         await exchange.start_stream()
