@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Self
@@ -64,7 +66,9 @@ class Exchange:
         await self.end()
 
     def abort(self) -> None:
-        """A TCP reset."""
+        """A TCP reset: with SO_LINGER 0 the kernel sends RST, not FIN."""
+        connection = self.writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
 

@@ -18,19 +18,18 @@ import inspect
 import logging
 import time
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from types import FunctionType
 from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http_parser import RawResponseMessage
-from multidict import CIMultiDictProxy
+from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
 from yarl import URL
 
 from .read_size import bound_reads
 from .sockets import open_socket
-from .urls import MAX_URLS
+from .urls import remember
 
 try:
     from aiohttp.http_exceptions import HttpProcessingError
@@ -42,8 +41,11 @@ log = logging.getLogger("openai_async")
 ParserError: type[Exception] = HttpProcessingError
 """What aiohttp's pure-Python parser raises, unwrapped."""
 
-reused: ContextVar[bool] = ContextVar("openai_async_reused", default=False)
-"""Whether the request of this task is sent on a connection that has been used before."""
+PURE_PYTHON = HttpResponseParser.__module__ == "aiohttp.http_parser"
+"""Whether that parser is in use, as on PyPy: it quotes what it could not parse as it came."""
+
+reused: ContextVar[ResponseHandler | None] = ContextVar("openai_async_reused", default=None)
+"""The connection that the request of this task is sent on, if it has been used before."""
 
 
 def open_session(keepalive: float) -> aiohttp.ClientSession:
@@ -68,55 +70,71 @@ def open_session(keepalive: float) -> aiohttp.ClientSession:
     return session
 
 
+class Protocol(ResponseHandler):
+    """A connection that knows whether a request on it has been answered."""
+
+    answered = True
+    """Whether a byte has arrived since it was acquired; `True` for one that was never reused."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        bound_reads(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.answered = True
+        super().data_received(data)
+
+
 class Connector(aiohttp.TCPConnector):
     """Never reuses an idle connection on which unsolicited data has arrived.
 
     aiohttp checks for that when a connection is released, not when it is reused: what a broken
     server sends in between would be taken for the answer to the next request. The fault "a second
-    answer later, unasked" fails if `_get` or `_conns` changes.
+    answer later, unsolicited" fails if `_get` or `_conns` changes.
     """
 
     def __init__(self, keepalive: float) -> None:
         super().__init__(limit=0, keepalive_timeout=keepalive, socket_factory=open_socket)
+        if not hasattr(self, "_factory"):
+            _warn_once("a request on a connection that the server has closed is not sent again")
+        factory: Any = partial(Protocol, loop=self._loop)
+        self._factory = factory
         self._keepalive = keepalive
         # Here and not in a global cache: a key holds the client's SSLContext, up to 1 MB.
         self._known_keys: dict[URL, Any] = {}
 
     def key(self, url: URL, ssl: Any) -> Any:
         """What identifies the connections that may be used for a URL; `ssl` is always the same."""
-        key = self._known_keys.get(url)
+        origin = url.origin()
+        key = self._known_keys.get(origin)
         if key is None:
             # Made by aiohttp: it has had more parts in each version.
             key = aiohttp.ClientRequest("GET", url, ssl=ssl).connection_key
-            if len(self._known_keys) < MAX_URLS:
-                self._known_keys[url] = key
+            remember(self._known_keys, origin, key)
         return key
-
-    async def _create_connection(self, *args: Any, **kwargs: Any) -> ResponseHandler:
-        protocol = await super()._create_connection(*args, **kwargs)
-        bound_reads(protocol.transport)
-        return protocol
 
     def _get(self, key: Any, *args: Any) -> Any:
         try:
-            if self._has_idle(key):
-                reused.set(True)
+            idle = self._first_idle(key)
+            if isinstance(idle, Protocol):
+                idle.answered = False
+                reused.set(idle)
         except (AttributeError, TypeError, ValueError):  # `_conns` is missing or different
             _warn_once("unsolicited data on an idle connection goes unnoticed")
         # Return aiohttp's own coroutine: wrapping it in another would cost time.
         return super()._get(key, *args)
 
-    def _has_idle(self, key: Any) -> bool:
-        """Close unusable connections at the front; return whether a usable one is left."""
+    def _first_idle(self, key: Any) -> Any:
+        """The connection that is reused next, if any; unusable ones before it are closed."""
         idle = self._conns.get(key)
         oldest_good = time.monotonic() - self._keepalive
         while idle:
             protocol, since = idle[0]
             if protocol.is_connected() and not protocol.should_close and since >= oldest_good:
-                return True
+                return protocol
             idle.popleft()
             protocol.close()
-        return False
+        return None
 
     def acquire(self, key: Any, max_header: int) -> ResponseHandler | None:
         """An idle connection, ready for a request: `_get` without its coroutine and `Connection`.
@@ -124,17 +142,18 @@ class Connector(aiohttp.TCPConnector):
         `None` if there is none, or if this aiohttp is different.
         """
         try:
-            if not self._has_idle(key):
+            protocol = self._first_idle(key)
+            if not isinstance(protocol, Protocol):
                 return None
-            idle = self._conns[key]
-            protocol = idle[0][0]
             # As aiohttp does. `read_until_eof`: a body without a length ends with the connection.
             protocol.set_response_params(
                 read_until_eof=True, max_line_size=max_header, max_field_size=max_header
             )
             self._acquired.add(protocol)
+            idle = self._conns[key]
         except (AttributeError, TypeError, ValueError):
             return None
+        protocol.answered = False
         idle.popleft()
         if not idle:
             del self._conns[key]
@@ -156,9 +175,22 @@ _CONNECT = aiohttp.BaseConnector.connect
 _SEND = aiohttp.ClientRequest.send
 _START = aiohttp.ClientResponse.start
 
+# What a direct exchange uses.
+_USED: tuple[tuple[type, str], ...] = (
+    *((ResponseHandler, name) for name in ("read", "set_response_params", "is_connected")),
+    *((ResponseHandler, name) for name in ("should_close", "writing_paused")),
+    *((aiohttp.StreamReader, name) for name in ("is_eof", "on_eof", "read_nowait", "readany")),
+    *((aiohttp.StreamReader, name) for name in ("exception", "set_exception")),
+    (aiohttp.ClientRequest, "connection_key"),
+)
+
 
 def nothing_replaced() -> bool:
-    """Whether the methods of aiohttp that send requests are its own."""
+    """Whether the methods of aiohttp that send requests are its own.
+
+    Those that only make or read a response are not looked at: nothing needs to replace them to see
+    a request.
+    """
     # By identity: a wrapper may claim to be equal to what it wraps.
     return (
         _SESSION._request is _INNER_REQUEST
@@ -181,6 +213,7 @@ def _known_shape() -> bool:
         return (
             all(type(function) is FunctionType for function in own)
             and not any(hasattr(function, "__wrapped__") for function in own)
+            and not any(getattr(cls, name, None) is None for cls, name in _USED)
             and {"read_until_eof", "max_line_size", "max_field_size"} <= parameters.keys()
             and inspect.iscoroutinefunction(ResponseHandler.read)
             and inspect.isdatadescriptor(RawResponseMessage.code)
@@ -204,6 +237,7 @@ def direct_connector(session: aiohttp.ClientSession) -> Connector | None:
         and isinstance(getattr(connector, "_conns", None), dict)
         and isinstance(getattr(connector, "_acquired", None), set)
         and hasattr(connector, "_release")
+        and hasattr(connector, "_loop")
         and not session.trace_configs
         and not getattr(session, "_middlewares", ())
     ):
@@ -217,15 +251,21 @@ class DirectAnswer:
     __slots__ = ("_connector", "_key", "_protocol", "content", "headers", "status", "url")
 
     def __init__(
-        self, url: URL, connector: Connector, key: Any, protocol: Any, message: Any, content: Any
+        self,
+        url: URL,
+        connector: Connector,
+        key: Any,
+        protocol: ResponseHandler,
+        message: RawResponseMessage,
+        content: aiohttp.StreamReader,
     ) -> None:
         self.url = url
-        self.status: int = message.code
-        self.headers: CIMultiDictProxy[str] = message.headers
-        self.content: aiohttp.StreamReader = content
+        self.status = message.code
+        self.headers = message.headers
+        self.content = content
         self._connector = connector
         self._key = key
-        self._protocol = protocol
+        self._protocol: ResponseHandler | None = protocol
         if content.is_eof():
             self._release_connection()
         else:
@@ -239,8 +279,7 @@ class DirectAnswer:
     @property
     def connection(self) -> ResponseHandler | None:
         """The connection, for its `transport`; `None` once it has been released or closed."""
-        protocol: ResponseHandler | None = self._protocol
-        return protocol
+        return self._protocol
 
     def release(self) -> None:
         """Return the connection to the pool, or close it if the body has not been read."""
@@ -268,24 +307,20 @@ class DirectAnswer:
 
 
 async def exchange(
-    connector: Connector, key: Any, protocol: Any, url: URL, data: bytes
+    connector: Connector, key: Any, protocol: ResponseHandler, url: URL, data: bytes
 ) -> DirectAnswer:
     """Write a request on an acquired connection, and read the headers of the answer.
 
     Raises:
         WIRE_ERRORS: the connection has failed; it is closed.
     """
-    message = None
     try:
-        protocol.transport.write(data)
+        protocol.transport.write(data)  # type: ignore[union-attr] # it has just been connected
         message, content = await protocol.read()
         while 100 <= message.code < 200 and message.code != 101:  # as `ClientResponse.start` does
             message, content = await protocol.read()
-    except BaseException as error:
+    except BaseException:
         connector.release(key, protocol, close=True)
-        if message is not None and isinstance(error, aiohttp.ClientConnectionError):
-            # As if within the headers: this is no idle connection that the server has closed.
-            raise aiohttp.ServerDisconnectedError(message) from error
         raise
     return DirectAnswer(url, connector, key, protocol, message, content)
 

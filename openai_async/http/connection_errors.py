@@ -17,7 +17,7 @@ from yarl import URL
 
 from ..errors import APIConnectionError
 from ..wire.redaction import SECRET_HEADERS
-from .aiohttp_internals import ParserError
+from .aiohttp_internals import PURE_PYTHON, ParserError
 
 # What aiohttp, asyncio and their parsers raise when a connection fails; RuntimeError comes from a
 # session of another event loop.
@@ -35,7 +35,7 @@ def connection_error(
     error: BaseException, url: URL, address: str = "base_url"
 ) -> APIConnectionError:
     """Our exception for one of `WIRE_ERRORS`; `address` names the setting to check."""
-    _redact_exception(error)
+    redact_exception(error)
     where = str(url.origin() if url.absolute else url)
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         return APIConnectionError(f"The proxy on the way to {where} failed: {_reason(error)}.")
@@ -73,7 +73,7 @@ def drop_traceback(error: BaseException) -> None:
     error.__traceback__ = None
 
 
-def _redact_exception(error: BaseException | None) -> None:
+def redact_exception(error: BaseException | None) -> None:
     """Remove secrets from an exception that becomes a `__cause__`, and so may be printed.
 
     aiohttp's exceptions hold the request's headers, and its parser quotes the bytes that it could
@@ -103,10 +103,26 @@ def _redact_exception(error: BaseException | None) -> None:
             error.args = tuple(map(_without_quoted_bytes, error.args))
         if hasattr(error, "message"):
             error.message = _without_quoted_bytes(error.message)
+        if PURE_PYTHON:
+            _redact_parsers_error(error)
         error = error.__cause__ or error.__context__
 
 
+def _redact_parsers_error(error: BaseException) -> None:
+    """The same for aiohttp's pure-Python parser, which quotes bytes as text, or as nothing else."""
+    if isinstance(error, aiohttp.ClientPayloadError):  # "...: " and the message of its cause
+        error.args = (str(error).partition(":")[0],)
+        return
+    text = "malformed or incomplete HTTP"
+    if isinstance(error, aiohttp.ClientResponseError):  # has its parts in `args`, see above
+        error.message = text
+    elif isinstance(error, ParserError):
+        error.message, error.args = text, (text,)  # type: ignore[attr-defined]
+
+
 def _without_quoted_bytes(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return b""
     if not isinstance(value, str):
         return value
     return re.sub(r"""\bb(['"]).*\1""", "(bytes)", value.split("\n\n")[0], flags=re.DOTALL)

@@ -21,6 +21,8 @@ _WITH_CONTENT_TYPE = frozenset({"POST", "PUT", "PATCH"})
 _SPECIAL = frozenset(
     {"connection", "content-encoding", "content-length", "expect", "transfer-encoding", "upgrade"}
 )
+# aiohttp sends the last of these if there are several.
+_ONCE = frozenset({"accept-encoding", "host"})
 # RFC 9110, section 5.5: a field value has no control characters, except for tabs.
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -37,8 +39,10 @@ def request_head(
     for name, value in headers.items():
         if not isinstance(value, str) or name.lower() in _SPECIAL:
             return None
-        if name.lower() == "host":
-            whole["Host"] = value
+        if name.lower() in _ONCE and name in whole:
+            if name.lower() != "host":
+                return None
+            whole[name] = value  # in the place of ours
         else:
             whole.add(name, value)
     for name, value in aiohttp.ClientRequest.DEFAULT_HEADERS.items():

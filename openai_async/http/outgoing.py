@@ -14,7 +14,7 @@ from yarl import URL
 from ..options import APIKey
 from .aiohttp_internals import Connector
 from .head import request_head
-from .urls import MAX_URLS
+from .urls import remember
 
 
 class Outgoing:
@@ -43,10 +43,15 @@ class Outgoing:
         The head is `None` if only aiohttp itself can send such a request.
         """
         latest = self._latest  # except for redirects, all requests are of one kind
-        if latest is not None and latest[1] is url and latest[:3:2] == (method, has_body):
+        if (
+            latest is not None
+            and latest[1] is url
+            and latest[2] is has_body
+            and latest[0] == method
+        ):
             return latest[3]
         head = request_head(method, url, self.headers, self._removed, has_body=has_body)
-        found = head, None if head is None else connector.key(url, ssl)
+        found = (head, None if head is None else connector.key(url, ssl))
         self._latest = method, url, has_body, found
         return found
 
@@ -94,5 +99,4 @@ class Prepared:
 
     def keep(self, url: URL, outgoing: Outgoing) -> None:
         """Keep the headers for the next request to this URL."""
-        if len(self._known) < MAX_URLS:
-            self._known[url] = outgoing
+        remember(self._known, url, outgoing)

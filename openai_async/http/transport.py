@@ -28,7 +28,7 @@ from .aiohttp_internals import Connector, exchange, nothing_replaced, reused
 from .answers import read_body, read_failure
 from .authorization import authorized, known_outgoing
 from .body import Answer, ByteStream
-from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback
+from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback, redact_exception
 from .deadlines import Deadline
 from .head import request_bytes
 from .outgoing import Outgoing
@@ -109,12 +109,12 @@ class Transport:
             return await in_its_own_task(self.send(request))
         own = request.api_key is None
         pool = self._pools.get(loop, own=own) or await self._pools.open(loop, own=own)
+        deadline = Deadline(pool.deadlines, request.timeout.total)
         # Our own semaphore instead of the connector's limit: waiting for that counts against the
         # connect timeout, so that the last requests of every large fan-out would fail.
         if not pool.slots.acquire_nowait():
             await pool.slots.acquire()
         stream = None
-        deadline = Deadline(pool.deadlines, request.timeout.total)
         request.state.in_flight = True
         try:
             with deadline:
@@ -142,7 +142,8 @@ class Transport:
         return response
 
     def _explained(self, error: BaseException, request: Request, deadline: Deadline) -> OpenAIError:
-        """Our exception for one of `WIRE_ERRORS`."""
+        """Our exception for one of `WIRE_ERRORS`, which becomes its cause."""
+        redact_exception(error)
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return APITimeoutError(
                 f"No connection to {request.url.origin()} within {request.timeout.connect:g} s. "
@@ -167,7 +168,7 @@ class Transport:
             answer = await self._follow(answer, pool, request, outgoing)
         if answer.status < 200:  # as 101, which was not asked for; aiohttp would keep it open
             answer.close()
-            msg = f"The server at {answer.url.origin()} answered HTTP {answer.status}, unasked."
+            msg = f"The server at {answer.url.origin()} sent an unexpected HTTP {answer.status}."
             raise APIConnectionError(msg)
         if answer.status >= 300:
             # Not in a variable of this frame, to which its traceback refers: in that cycle, the
@@ -224,15 +225,15 @@ class Transport:
                     connector, key, head = direct
                     data = request_bytes(head, request.body)
                     return await exchange(connector, key, taken, url, data)
-                if reused.get():
-                    reused.set(False)
                 return await self._send_by_session(url, pool, request, outgoing)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                # aiohttp's message is then what has arrived of the headers.
-                began = not isinstance(getattr(error, "message", ""), str)
-                if not stale or began or (taken is None and not reused.get()):
+                used = taken if taken is not None else reused.get()
+                if not stale or getattr(used, "answered", True):
                     raise
                 drop_traceback(error)
+            finally:
+                if taken is None:
+                    reused.set(None)
         raise AssertionError  # the last round returns or raises
 
     def _direct(

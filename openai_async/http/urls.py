@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TypeVar
 from urllib.parse import unquote
 
 from yarl import URL
 
 from ..errors import InvalidArgumentError
 
-# URLs are cached by path, but not without bound: paths may contain ids.
+# What is made once for each URL is kept for this many: paths may contain ids.
 MAX_URLS = 64
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def remember(known: dict[K, V], key: K, value: V) -> None:
+    """Add to a cache of at most `MAX_URLS` entries; the oldest one makes room."""
+    if len(known) >= MAX_URLS:
+        del known[next(iter(known))]
+    known[key] = value
 
 
 def as_spelled(text: str) -> URL:
@@ -53,8 +64,7 @@ class Urls:
         except (KeyError, TypeError):  # not cached, or not even a string
             url = URL(f"{self._base}/{check_path(path)}")
         url = url.update_query({k: v for k, v in self._defaults.items() if k not in url.query})
-        if len(self._known) < MAX_URLS:
-            self._known[path] = url
+        remember(self._known, path, url)
         return url
 
 

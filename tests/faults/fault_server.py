@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-import struct
 import tempfile
 from functools import lru_cache
 from pathlib import Path
@@ -33,10 +31,8 @@ async def hang(exchange: Exchange) -> None:
 
 
 async def reset(exchange: Exchange) -> None:
-    """A TCP reset: with SO_LINGER 0 the kernel sends RST, not FIN."""
-    sock: socket.socket = exchange.writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    exchange.writer.transport.abort()
+    """A TCP reset."""
+    exchange.abort()
 
 
 # --- TLS ----------------------------------------------------------------------------------------

@@ -9,11 +9,13 @@ import asyncio
 import logging
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import BadHttpMessage
 
 from openai_async import APIConnectionError, AsyncClient
@@ -99,7 +101,7 @@ async def test_without_a_look_at_idle_connections_requests_work(
         raise error
 
     raw.answer = ok
-    monkeypatch.setattr(Connector, "_has_idle", fail)
+    monkeypatch.setattr(Connector, "_first_idle", fail)
     async with AsyncClient(base_url=raw.url, api_key="local", max_retries=0) as client:
         for _ in range(3):
             await client.request("GET", "/anything")
@@ -133,6 +135,44 @@ async def test_an_aiohttp_that_may_repeat_a_get_is_reported(
         for _ in range(2):
             await open_session(15.0).close()
     assert caplog.text.count("may send a GET once more") == 1
+
+
+async def test_a_connection_that_does_not_tell_whether_it_was_answered_is_not_replaced(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the server has begun to answer must not be sent twice."""
+
+    async def once(exchange: Exchange) -> None:
+        if len(raw.exchanges) == 1:
+            await exchange.whole(b"{}")
+        else:
+            exchange.writer.close()
+
+    def theirs(cls: type, loop: Any) -> Any:
+        return partial(ResponseHandler, loop=loop)
+
+    raw.answer = once
+    monkeypatch.setattr("openai_async.http.aiohttp_internals.partial", theirs)
+    async with AsyncClient(base_url=raw.url, api_key="local", max_retries=0) as client:
+        await client.request("GET", "/first")
+        with pytest.raises(APIConnectionError):
+            await client.request("GET", "/second")
+    assert len(raw.exchanges) == 2
+
+
+async def test_an_aiohttp_that_makes_its_connections_otherwise_is_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    original = aiohttp.BaseConnector.__init__
+
+    def init(self: Any, **kwargs: Any) -> None:
+        original(self, **kwargs)
+        del self._factory
+
+    monkeypatch.setattr(aiohttp.BaseConnector, "__init__", init)
+    with caplog.at_level(logging.WARNING, logger="openai_async"):
+        await open_session(15.0).close()
+    assert "that the server has closed is not sent again" in caplog.text
 
 
 # --- answers ---

@@ -33,8 +33,9 @@ from openai_async import (
     Send,
     Timeout,
 )
-from openai_async.http import aiohttp_internals, transport
+from openai_async.http import aiohttp_internals, head, transport
 from openai_async.http.aiohttp_internals import DirectAnswer, _known_shape
+from openai_async.http.urls import MAX_URLS
 from openai_async.testing import LocalServer, aioresponses
 
 from ..faults.fault_server import TLSServer, trusting
@@ -66,6 +67,13 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 # --- the same bytes ---
 
+
+async def accept_twice(request: Request, send: Send) -> Response:
+    request.headers["Accept-Encoding"] = "gzip"
+    request.headers.add("Accept-Encoding", "identity")
+    return await send(request)
+
+
 CALLS: dict[str, tuple[dict[str, Any], Call]] = {
     "a chat": ({}, lambda c: c.chat.completions.create(model="m", messages=HI)),
     "a model list": ({}, lambda c: c.models.list()),
@@ -85,6 +93,11 @@ CALLS: dict[str, tuple[dict[str, Any], Call]] = {
     "an account": ({"organization": "org-1", "project": "p"}, lambda c: c.models.list()),
     "another host": ({"default_headers": {"Host": "example.org"}}, lambda c: c.models.list()),
     "another agent": ({"default_headers": {"user-agent": "me/1"}}, lambda c: c.models.list()),
+    "another host, in lower case": (
+        {},
+        lambda c: c.models.list(extra_headers={"host": "example.org"}),
+    ),
+    "a header twice": ({"middlewares": [accept_twice]}, lambda c: c.models.list()),
     "a header that is not ASCII": (
         {"default_headers": {"X-Name": "Zoë"}},
         lambda c: c.models.list(),
@@ -362,12 +375,7 @@ def test_this_aiohttp_has_what_a_direct_exchange_uses() -> None:
 
 @pytest.mark.parametrize(
     ("cls", "name"),
-    [
-        (ResponseHandler, "set_response_params"),
-        (ResponseHandler, "read"),
-        (aiohttp.ClientRequest, "connection_key"),
-        (aiohttp_internals, "RawResponseMessage"),
-    ],
+    [*aiohttp_internals._USED, (aiohttp_internals, "RawResponseMessage")],
 )
 @pytest.mark.usefixtures("look_again")
 async def test_nothing_is_direct_if_aiohttp_lacks_what_that_needs(
@@ -456,14 +464,23 @@ async def test_bodies_arrive_whole(
     assert raw.connections == 1
 
 
+BEGINNINGS = {
+    "an informational response": b"HTTP/1.1 102 Processing\r\n\r\n",
+    "a byte": b"H",
+    "half the headers": b"HTTP/1.1 200 OK\r\nX-Half: 1\r\n",
+}
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
 @pytest.mark.parametrize("how", ["closed", "reset"])
-async def test_a_request_that_the_server_is_working_on_is_not_sent_again(
-    raw: RawServer, how: str
+@pytest.mark.parametrize("by", ["a direct exchange", "the session"])
+async def test_a_request_that_the_server_has_begun_to_answer_is_not_sent_again(
+    raw: RawServer, direct: list[str], beginning: str, how: str, by: str
 ) -> None:
     """Only a connection that was closed while idle may be replaced without a retry."""
 
     async def answer(exchange: Exchange) -> None:
-        await exchange.send(b"HTTP/1.1 102 Processing\r\n\r\n")
+        await exchange.send(BEGINNINGS[beginning])
         await asyncio.sleep(0.1)
         if how == "reset":
             exchange.abort()
@@ -471,9 +488,33 @@ async def test_a_request_that_the_server_is_working_on_is_not_sent_again(
 
     raw.answer = answer
     async with await open_client(raw) as client:
+        method = "POST" if by == "a direct exchange" else "OPTIONS"
         with pytest.raises(APIConnectionError):
-            await client.request("POST", "/x", json={})
+            await client.request(method, "/x", json={})
+    assert direct == (["/x"] if by == "a direct exchange" else [])
     assert len(raw.exchanges) == 2  # the first opened the connection
+
+
+async def test_many_urls_leave_no_request_to_be_prepared_anew(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths hold ids: what is kept for each URL must make room for the next."""
+    prepared: list[str] = []
+    original = head.request_head
+
+    def request_head(method: str, url: Any, *args: Any, **options: Any) -> Any:
+        prepared.append(url.path)
+        return original(method, url, *args, **options)
+
+    monkeypatch.setattr("openai_async.http.outgoing.request_head", request_head)
+    raw.answer = ok
+    async with await open_client(raw) as client:
+        for number in range(MAX_URLS + 1):
+            await client.request("GET", f"/files/file-{number}")
+        prepared.clear()
+        for _ in range(3):
+            await client.request("GET", "/chat")
+    assert prepared == ["/v1/chat"]
 
 
 async def test_an_answer_without_a_body_leaves_the_connection_usable(raw: RawServer) -> None:
@@ -482,23 +523,6 @@ async def test_an_answer_without_a_body_leaves_the_connection_usable(raw: RawSer
         for _ in range(3):
             assert (await client.request("DELETE", "/files/f")).body == b""
     assert raw.connections == 1
-
-
-async def test_a_request_that_the_server_has_begun_to_handle_is_not_sent_again(
-    raw: RawServer, direct: list[str]
-) -> None:
-    """A connection that is closed after `102 Processing` did not go stale."""
-
-    async def process(exchange: Exchange) -> None:
-        await exchange.send(b"HTTP/1.1 102 Processing\r\n\r\n")
-        exchange.writer.close()
-
-    raw.answer = process
-    async with await open_client(raw) as client:
-        with pytest.raises(APIConnectionError, match="disconnected"):
-            await client.request("POST", "/x", json={})
-    assert direct == ["/x"]
-    assert len(raw.exchanges) == 2
 
 
 async def test_a_server_that_closes_after_its_answer_is_connected_to_again(raw: RawServer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import pickle
 import socket
 import subprocess
@@ -281,7 +282,7 @@ async def test_a_switch_of_protocols_that_was_not_asked_for_is_an_error(raw: Raw
     async with AsyncClient(base_url=raw.url, api_key="k", max_retries=0) as client:
         for _ in range(2):  # on a new connection, and on one that was open
             raw.answer = lambda exchange: exchange.send(switch)
-            with pytest.raises(APIConnectionError, match="answered HTTP 101, unasked"):
+            with pytest.raises(APIConnectionError, match="unexpected HTTP 101"):
                 await client.request("GET", "/x")
             raw.answer = lambda exchange: exchange.whole(LIST)
             await client.models.list()
@@ -621,7 +622,7 @@ async def test_an_error_object_with_status_200(
 # --- loops, threads, processes ------------------------------------------------------------------
 
 
-def run_script(script: str) -> None:
+def run_script(script: str, **environment: str) -> None:
     """In a process of its own, where every warning is an error and nothing may be printed."""
     code = "import asyncio, gc, logging, sys, warnings, threading\n"
     # In debug mode asyncio logs whatever takes 0.1 s: on a busy machine, anything.
@@ -634,6 +635,7 @@ def run_script(script: str) -> None:
         text=True,
         timeout=60,
         check=False,
+        env={**os.environ, **environment},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -688,6 +690,106 @@ stream = asyncio.run(main())
 del stream
 gc.collect()
 """
+    )
+
+
+async def test_a_request_that_cannot_be_sent_takes_no_slot(raw: RawServer) -> None:
+    async def spoil(request: Request, send: Send) -> Response:
+        object.__setattr__(request, "timeout", None)  # past every check
+        return await send(request)
+
+    raw.answer = lambda exchange: exchange.whole(b"{}")
+    async with AsyncClient(base_url=raw.url, api_key="k", max_connections=1) as client:
+        spoilt = client.with_options(middlewares=[spoil])
+        for _ in range(2):
+            with pytest.raises(AttributeError):
+                await spoilt.request("GET", "/x")
+        async with asyncio.timeout(5):
+            assert (await client.request("GET", "/x")).status == 200
+
+
+async def test_a_middleware_may_set_the_timeout_as_a_number(raw: RawServer) -> None:
+    async def hurry(request: Request, send: Send) -> Response:
+        request.timeout = 0.01  # type: ignore[assignment]
+        return await send(request)
+
+    raw.answer = lambda exchange: asyncio.sleep(60)
+    async with AsyncClient(
+        base_url=raw.url, api_key="k", max_retries=0, middlewares=[hurry]
+    ) as client:
+        with pytest.raises(APITimeoutError, match="within 0.01 s"):
+            await client.request("GET", "/x")
+
+
+@pytest.mark.parametrize(
+    "beginning", [b"HTTP/1.1 103 Early Hints\r\n", b"HTTP/1.1 200 OK\r\n"], ids=["103", "200"]
+)
+async def test_closing_the_client_meanwhile_shows_no_key(raw: RawServer, beginning: bytes) -> None:
+    sent = asyncio.Event()
+
+    async def repeat_the_key(exchange: Exchange) -> None:
+        end = b"\r\n" if b"103" in beginning else b""
+        key = exchange.headers["authorization"].encode()
+        await exchange.send(beginning + b"X-Echo: " + key + b"\r\n" + end)
+        sent.set()
+
+    async def ok(exchange: Exchange) -> None:
+        await exchange.whole(b"{}")
+
+    for opened_before in (False, True):
+        client = AsyncClient(base_url=raw.url, api_key="sk-secret-0123456789")
+        if opened_before:
+            raw.answer = ok
+            await client.request("GET", "/x")
+        raw.answer = repeat_the_key
+        sent.clear()
+        call = asyncio.create_task(client.request("GET", "/x"))
+        await sent.wait()
+        await asyncio.sleep(0.01)  # until it has been read
+        await client.close()
+        with pytest.raises(OpenAIError, match="closed") as caught:
+            await call
+        assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_pure_python_parser_shows_no_key() -> None:
+    """It quotes what it could not parse: not as the C parser does, and not always in quotes."""
+    run_script(
+        """
+import traceback
+from openai_async import APIConnectionError
+from aiohttp.http_parser import HttpResponseParser, HttpResponseParserPy
+from tests.raw_server import RawServer
+
+assert HttpResponseParser is HttpResponseParserPy
+KEY = "sk-secret-0123456789"
+ANSWERS = [
+    b"HTTP/1.1 Bearer %s\\r\\n\\r\\n",
+    b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n%s\\r\\n",
+    b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n2\\r\\n{}\\r\\n%s\\r\\n",
+    b"HTTP/1.1 200 OK\\r\\nX %s\\r\\n\\r\\n",
+    b"HTTP/1.1 200 OK\\r\\nContent-Length: %s\\r\\n\\r\\n",
+]
+
+async def main():
+    async with RawServer() as raw, AsyncClient(
+        api_key=KEY, base_url=raw.url, max_retries=0
+    ) as client:
+        for answer in ANSWERS:
+            async def malformed(exchange):
+                await exchange.send(answer % KEY.encode())
+                exchange.writer.close()
+            raw.answer = malformed
+            try:
+                await client.request("GET", "/x")
+            except APIConnectionError as error:
+                assert KEY not in "".join(traceback.format_exception(error)), answer
+            else:
+                raise AssertionError(answer)
+
+asyncio.run(main())
+""",
+        AIOHTTP_NO_EXTENSIONS="1",
     )
 
 
