@@ -55,7 +55,7 @@ class Request:
     body: bytes | None = field(default=None, repr=lambda body: f"<{len(body or b'')} bytes>")
     params: Mapping[str, Any] | None = field(default=None, repr=False)
     """What `body` was encoded from, for reading only: changing it does not change `body`."""
-    timeout: Timeout = field(factory=Timeout, on_setattr=lambda _, __, value: Timeout.of(value))
+    timeout: Timeout = field(factory=Timeout)
     max_retries: int = 0
     stream: bool = False
     api_key: APIKey | None = field(default=None, repr=False)

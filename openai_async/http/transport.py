@@ -22,7 +22,7 @@ from ..errors import (
     InvalidArgumentError,
     OpenAIError,
 )
-from ..options import check_proxy
+from ..options import Timeout, check_proxy
 from ..wire.redaction import without_secret
 from .aiohttp_internals import Connector, exchange, nothing_replaced, reused
 from .answers import read_body, read_failure
@@ -109,6 +109,8 @@ class Transport:
             return await in_its_own_task(self.send(request))
         own = request.api_key is None
         pool = self._pools.get(loop, own=own) or await self._pools.open(loop, own=own)
+        if type(request.timeout) is not Timeout:  # a middleware may have set a number
+            request.timeout = Timeout.of(request.timeout)
         deadline = Deadline(pool.deadlines, request.timeout.total)
         # Our own semaphore instead of the connector's limit: waiting for that counts against the
         # connect timeout, so that the last requests of every large fan-out would fail.
