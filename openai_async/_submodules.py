@@ -18,15 +18,17 @@ def submodule(package: str, name: str) -> ModuleType:
 
 
 class LazyModule:
-    """A module that is imported when one of its names is needed, for annotations like
-    `chat_logprobs.ChoiceLogprobs`: who evaluates them, as `typing.get_type_hints` does, imports it.
+    """A module that is imported when one of its names is needed, in code or in annotations like
+    `chat_logprobs.ChoiceLogprobs`: evaluating them, as `typing.get_type_hints` does, imports it.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self._name), name)
+        value = getattr(import_module(self._name), name)
+        setattr(self, name, value)
+        return value
 
 
 def names_of(modules: Iterable[LazyModule], into: dict[str, Any]) -> Callable[[str], Any]:
