@@ -1,10 +1,12 @@
-"""Submodules as attributes of their package, imported on first use: `openai_async.errors`."""
+"""Modules that are imported on first use, and what stands in for them until then."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 
 def submodule(package: str, name: str) -> ModuleType:
@@ -13,3 +15,31 @@ def submodule(package: str, name: str) -> ModuleType:
         msg = f"module {package!r} has no attribute {name!r}"
         raise AttributeError(msg)
     return import_module(f"{package}.{name}")
+
+
+class LazyModule:
+    """A module that is imported when one of its names is needed, in code or in annotations like
+    `chat_logprobs.ChoiceLogprobs`: evaluating them, as `typing.get_type_hints` does, imports it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(import_module(self._name), name)
+        setattr(self, name, value)
+        return value
+
+
+def names_of(modules: Iterable[LazyModule], into: dict[str, Any]) -> Callable[[str], Any]:
+    """The `__getattr__` of a module whose names are in other modules."""
+
+    def find(name: str) -> Any:
+        for module in () if name.startswith("_") else modules:
+            if hasattr(module, name):
+                into[name] = getattr(module, name)
+                return into[name]
+        msg = f"module {into['__name__']!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+
+    return find

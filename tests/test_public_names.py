@@ -87,6 +87,50 @@ def test_the_import_alone_loads_no_dependency() -> None:
     assert not heavy.intersection(loaded)
 
 
+# What a plain chat request has no use for.
+UNUSED = (
+    *("openai_async.streaming", "openai_async.wire.sse", "openai_async.wire.assembly"),
+    *("openai_async.types.chat_chunk", "openai_async.types.chat_logprobs"),
+    *("openai_async.types.chat_tool_calls", "openai_async.types.chat_message_params"),
+    *("openai_async.middleware.pacing", "openai_async.types.images"),
+)
+
+
+PLAIN_REQUEST = """\
+import asyncio, sys
+from openai_async import AsyncClient, Response
+
+async def answer(request, send):
+    body = b'{"choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}}]}'
+    return Response(status=200, headers={}, body=body)
+
+async def main():
+    async with AsyncClient(api_key="k", middlewares=[answer]) as client:
+        return await client.chat.completions.create(
+            model="m", messages=[{"role": "user", "content": "Hi"}]
+        )
+
+assert asyncio.run(main()).text == "hi"
+print(*sys.modules)
+"""
+
+
+def test_a_plain_request_imports_no_streams_and_no_class_that_its_answer_does_not_have() -> None:
+    loaded = fresh(PLAIN_REQUEST).split()
+    assert "openai_async.types.chat" in loaded
+    assert not {*UNUSED}.intersection(loaded)
+
+
+def test_the_names_of_chat_answers_and_parameters_are_imported_on_first_use() -> None:
+    code = (
+        "from openai_async.types.chat import ChatCompletionChunk, ChoiceLogprobs, CompletionUsage\n"
+        "from openai_async.types.chat_params import FunctionTool, UserMessage\n"
+        "import openai_async.types.chat as chat\n"
+        "print(ChatCompletionChunk.__name__, UserMessage.__name__, hasattr(chat, 'Missing'))"
+    )
+    assert fresh(code).split() == ["ChatCompletionChunk", "UserMessage", "False"]
+
+
 def test_dir_shows_every_name_and_imports_none() -> None:
     shown = fresh("import sys, openai_async; print(*dir(openai_async), 'aiohttp' in sys.modules)")
     *names, loaded = shown.split()

@@ -6,7 +6,7 @@ This is all that resources need from a client. `AsyncClient` adds the options an
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -27,10 +27,12 @@ from ..options import (
     Timeout,
     check_retries,
 )
-from ..streaming.raw import Connect
 from ..wire.codec import parse
 from .endpoint import Endpoint, R
 from .params import json_body
+
+if TYPE_CHECKING:
+    from ..streaming.raw import Connect
 
 USER_AGENT = f"openai_async/{__version__}"
 # A generated picture is a few MB; more than this is not one.

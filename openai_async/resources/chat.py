@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
-from typing import Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
-from ..streaming.chat import ChatCompletionStream
+from .._submodules import LazyModule
 from ..types.chat import ChatCompletion
 from ..types.chat_params import ChatCompletionParams
 from .base_client import Resource
 from .endpoint import Endpoint
 from .messages import sendable
 from .params import json_body, sent_number, sent_value
+
+if TYPE_CHECKING:
+    from ..streaming import chat as streams
+else:  # not every program streams
+    streams = LazyModule("openai_async.streaming.chat")
 
 CREATE = Endpoint("create", "POST", "/chat/completions", ChatCompletionParams, ChatCompletion)
 
@@ -22,7 +27,7 @@ class Completions(Resource):
     @overload
     def create(
         self, *, stream: Literal[True], **params: Unpack[ChatCompletionParams]
-    ) -> ChatCompletionStream: ...
+    ) -> streams.ChatCompletionStream: ...
 
     @overload
     def create(
@@ -32,11 +37,11 @@ class Completions(Resource):
     @overload
     def create(
         self, *, stream: bool | None, **params: Unpack[ChatCompletionParams]
-    ) -> Coroutine[Any, Any, ChatCompletion] | ChatCompletionStream: ...
+    ) -> Coroutine[Any, Any, ChatCompletion] | streams.ChatCompletionStream: ...
 
     def create(
         self, *, stream: bool | None = None, **params: Unpack[ChatCompletionParams]
-    ) -> Coroutine[Any, Any, ChatCompletion] | ChatCompletionStream:
+    ) -> Coroutine[Any, Any, ChatCompletion] | streams.ChatCompletionStream:
         """Ask a model. Await the result or, with `stream=True`, iterate over it.
 
         The parameters are those of `ChatCompletionParams`; parameters that only some servers have
@@ -62,7 +67,7 @@ class Completions(Resource):
         if not stream:
             return self._client._call(CREATE, params, body)
         stream_options = sent_value(params, "stream_options")
-        return ChatCompletionStream(
+        return streams.ChatCompletionStream(
             self._client._connector(CREATE, params, body),
             n=sent_number(params, "n", 1),
             include_usage=isinstance(stream_options, Mapping)

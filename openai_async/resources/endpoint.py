@@ -19,7 +19,7 @@ from ..types.base import APIResponse
 R = TypeVar("R", bound=APIResponse)
 
 
-@frozen
+@frozen(eq=False)
 class Endpoint(Generic[R]):
     """One operation of the API.
 

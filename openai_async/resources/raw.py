@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
+from .._submodules import LazyModule
 from ..errors import InvalidArgumentError
 from ..http.request import Request, Response
 from ..jsontext import dumps
 from ..options import REQUEST_OPTIONS, RequestOptions
-from ..streaming.raw import ResponseStream
 from .base_client import BaseClient
 from .endpoint import check_known
 from .params import json_body
+
+if TYPE_CHECKING:
+    from ..streaming import raw as streams
+else:  # not every program streams
+    streams = LazyModule("openai_async.streaming.raw")
 
 
 class RawRequests(BaseClient):
@@ -109,7 +114,7 @@ class RawRequests(BaseClient):
         json: object = None,
         content: bytes | None = None,
         **options: Unpack[RequestOptions],
-    ) -> ResponseStream:
+    ) -> streams.ResponseStream:
         """Send any request, and read the bytes of its answer as they arrive.
 
         The arguments are those of `request`. Nothing is sent before the `async with` block begins.
@@ -130,7 +135,7 @@ class RawRequests(BaseClient):
             request.started = time.perf_counter()
             return request
 
-        return ResponseStream(self._opening(begin))
+        return streams.ResponseStream(self._opening(begin))
 
     def _raw_request(
         self,

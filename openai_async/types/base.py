@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, get_args
 
@@ -17,7 +17,7 @@ from attrs import define, field, frozen
 from msgspec.json import encode
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from .structuring import structurer
+from .structuring import strict_converters, structurer
 from .values import MalformedError
 
 if TYPE_CHECKING:
@@ -41,9 +41,6 @@ class APIObject:
 
     # The key that a top-level response of this type must have; "" if any object will do.
     _requires: ClassVar[str] = ""
-
-    # How each field is converted; set when the first object of the class is made (`structuring`).
-    _converters: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
 
     _raw: dict[str, Any] | None = field(
         default=None, init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP
@@ -128,14 +125,13 @@ class APIObject:
         """The received fields that no attribute shows: either there is no such attribute, as for
         `reasoning_content`, or the value has the wrong shape and the attribute has its default.
         """
-        structurer(type(self))  # sets _converters, even if this process has only unpickled objects
         known = _known(type(self))
         return _copied(
             {k: v for k, v in (self._raw or {}).items() if k not in known or self._is_misfit(k, v)}
         )
 
     def _is_misfit(self, name: str, value: object) -> bool:
-        convert = self._converters.get(name)
+        convert = strict_converters(type(self)).get(name)  # type: ignore[arg-type] # see above
         if convert is None or value is None:
             return False
         try:

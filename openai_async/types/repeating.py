@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from .chat import ChatCompletionChunk, ChoiceDelta, ChunkChoice
+from .chat_chunk import ChatCompletionChunk, ChoiceDelta, ChunkChoice
 from .structuring import structurer, without_hooks
 
 Make = Callable[[tuple[Any, ...]], ChatCompletionChunk]

@@ -15,7 +15,8 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 import attrs
 
 Convert: TypeAlias = Callable[[Any], Any]
-Structurer: TypeAlias = Callable[[type[Any]], Convert]
+# Takes an object's class, or `list[...]` of it.
+Structurer: TypeAlias = Callable[[Any], Convert]
 
 _MAX_QUOTE = 80
 TOO_DEEP = "(nested too deep to show)"
@@ -36,6 +37,10 @@ class MalformedError(ValueError):
 def is_object(cls: object) -> bool:
     """Whether `cls` is a class that JSON objects are converted to."""
     return isinstance(cls, type) and attrs.has(cls)
+
+
+def is_list_of_objects(kind: object) -> bool:
+    return get_origin(kind) is list and all(map(is_object, get_args(kind)))
 
 
 def quoted(text: str) -> str:
@@ -71,8 +76,7 @@ def convert_to(kind: Any, structurer: Structurer) -> Convert | None:
     if origin is Literal:
         return _text
     if origin is list:
-        (item,) = get_args(kind)
-        return _list_of(item, convert_to(item, structurer))
+        return _list_of(kind, structurer)
     return _mapping if origin is dict else None
 
 
@@ -125,8 +129,12 @@ def _mapping(value: Any) -> dict[str, Any]:
     raise malformed(value, "an object")
 
 
-def _list_of(item: Any, convert: Convert | None) -> Convert:
-    structure_all: Callable[[list[Any]], list[Any]] | None = getattr(convert, "all", None)
+def _list_of(kind: Any, structurer: Structurer) -> Convert:
+    (item,) = get_args(kind)
+    convert = None if is_object(item) else convert_to(item, structurer)
+    structure_all: Callable[[list[Any]], list[Any]] | None = (
+        structurer(kind) if is_object(item) else getattr(convert, "all", None)
+    )
     matches: Callable[[dict[str, Any]], bool] | None = getattr(convert, "matches", None)
 
     def convert_list(value: Any) -> list[Any]:
@@ -159,9 +167,10 @@ def _are_numbers(values: list[Any]) -> bool:
 
 def _union_of(members: list[Any], structurer: Structurer) -> Convert | None:
     """Converts to one of several types; `TypeError` if values cannot show which one is meant."""
-    converts = {convert_to(member, structurer) for member in members}
-    if len(converts) == 1:
-        return converts.pop()
+    if len(members) == 1 or not all(map(is_object, members)):
+        converts = {convert_to(member, structurer) for member in members}
+        if len(converts) == 1:
+            return converts.pop()
     tag = next((name for name in _literals(members[0]) if _is_tag(name, members)), None)
     if tag is None:
         msg = (
@@ -224,5 +233,5 @@ def _tagged(tag: str, members: list[type[Any]], structurer: Structurer) -> Conve
 
 
 _SCALARS: dict[Any, Convert] = {str: _text, int: _whole, float: _real, bool: _truth}
-# For each converter, the name of the type that it returns unchanged.
-PLAIN: dict[Convert, str] = {convert: kind.__name__ for kind, convert in _SCALARS.items()}
+# By the name of the type that they return unchanged.
+PLAIN: dict[str, Convert] = {kind.__name__: convert for kind, convert in _SCALARS.items()}

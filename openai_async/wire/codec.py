@@ -7,8 +7,9 @@ responses that are not answers: not JSON, an error object, or something else alt
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._submodules import LazyModule
 from ..errors import (
     APIError,
     APIResponseValidationError,
@@ -18,7 +19,6 @@ from ..jsontext import loads as loads
 from ..types.base import APIObject, APIResponse, ResponseMeta
 from ..types.structuring import structurer
 from ..types.values import MalformedError, malformed, quoted, shown
-from .assembly import Assembly
 from .failures import (
     is_error,
     message_in,
@@ -26,7 +26,12 @@ from .failures import (
     reports_failure,
 )
 from .redaction import redacted
-from .sse import ServerSentEvent, events_in, is_done, is_event_stream
+
+if TYPE_CHECKING:
+    from . import assembly, sse
+else:  # for streams, and answers that arrive as one although none was requested
+    assembly = LazyModule(f"{__package__}.assembly")
+    sse = LazyModule(f"{__package__}.sse")
 
 R = TypeVar("R", bound=APIResponse)
 
@@ -35,8 +40,8 @@ def body_or_text(data: bytes) -> object:
     """The body of a failed response: parsed if it is JSON, even inside an event, else its text."""
     with suppress(ValueError):
         return loads(data)
-    if is_event_stream(data):
-        for event in events_in(data):
+    if sse.is_event_stream(data):
+        for event in sse.events_in(data):
             with suppress(ValueError):
                 return loads(event.data)
     return data.decode("utf-8", "replace")
@@ -111,14 +116,14 @@ def _whole_answer(data: bytes) -> Any:
     except ValueError:
         body = data.lstrip()
         head, glued, rest = body.rpartition(b"data:")
-        if glued and body.startswith(b"{") and is_done(rest.strip()):
+        if glued and body.startswith(b"{") and sse.is_done(rest.strip()):
             return loads(head)
-        if is_event_stream(body):
-            return _assembled(events_in(body))
+        if sse.is_event_stream(body):
+            return _assembled(sse.events_in(body))
         raise
 
 
-def split_event(event: ServerSentEvent) -> list[ServerSentEvent]:
+def split_event(event: sse.ServerSentEvent) -> list[sse.ServerSentEvent]:
     """The events in an event that is not JSON; empty if it is just malformed.
 
     There are several where a server separates events by one line feed instead of two. Where a
@@ -130,14 +135,14 @@ def split_event(event: ServerSentEvent) -> list[ServerSentEvent]:
         return []
     if all(map(is_whole, lines)):
         return [event._replace(data=line) for line in lines]
-    value = None if is_done(last) else loads(last)
+    value = None if sse.is_done(last) else loads(last)
     is_failure = event.event == "error" or is_error(value) or reports_failure(value)
     return [event._replace(data=last)] if value is not None and is_failure else []
 
 
 def is_whole(line: bytes) -> bool:
     """Whether a line of an event's data is a complete event by itself."""
-    if is_done(line):
+    if sse.is_done(line):
         return True
     try:
         return isinstance(loads(line), dict)
@@ -145,39 +150,39 @@ def is_whole(line: bytes) -> bool:
         return False
 
 
-def _assembled(events: list[ServerSentEvent]) -> Any:
+def _assembled(events: list[sse.ServerSentEvent]) -> Any:
     """The JSON of an answer that arrived as a stream; ValueError if it is incomplete."""
     events = [part for event in events for part in split_event(event) or [event]]
     for event in events:
         if event.event == "error":
             return {"error": body_or_text(event.data)}
-    values = [loads(event.data) for event in events if event.data and not is_done(event.data)]
+    values = [loads(event.data) for event in events if event.data and not sse.is_done(event.data)]
     if len(values) == 1 and not _has_delta(values[0]):
         return values[0]
     # How many choices were requested is not known here.
-    assembly, suspect = Assembly(single=False), None
+    whole, suspect = assembly.Assembly(single=False), None
     for value in values:
         if is_error(value) or not isinstance(value, dict):
             return value
         if not value.get("choices") and reports_failure(value):
             suspect = value
-        elif not _added(assembly, value):
+        elif not _added(whole, value):
             msg = "a stream with an event of the wrong shape"
             raise ValueError(msg)
-        if assembly.failed:
+        if whole.failed:
             return {"error": value}
-    if suspect is not None and not assembly.finished:
+    if suspect is not None and not whole.finished:
         return {"error": suspect}
-    if assembly.empty or not (assembly.finished or any(is_done(event.data) for event in events)):
+    if whole.empty or not (whole.finished or any(sse.is_done(event.data) for event in events)):
         msg = "a stream that was cut off, or empty"
         raise ValueError(msg)
-    return assembly.completion()
+    return whole.completion()
 
 
-def _added(assembly: Assembly, chunk: dict[str, Any]) -> bool:
+def _added(whole: assembly.Assembly, chunk: dict[str, Any]) -> bool:
     """Add a chunk; False if it has the wrong shape."""
     try:
-        assembly.add(chunk)
+        whole.add(chunk)
     except MalformedError:  # may quote the API key, so it must not be the context of another error
         return False
     return True

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import math
-from typing import Any, Literal
+from pkgutil import iter_modules
+from typing import Any, Literal, get_type_hints
 
+import attrs
 import pytest
-from attrs import define
+from attrs import define, field
 
+from openai_async import types
 from openai_async.types.base import APIObject
-from openai_async.types.structuring import structurer
+from openai_async.types.structuring import strict_converters, structurer
+from openai_async.types.values import MalformedError
 
 
 @define(kw_only=True, eq=False, repr=False)
@@ -107,3 +112,48 @@ def test_a_list_of_numbers_is_not_copied(numbers: list[float]) -> None:
 )
 def test_a_list_of_numbers_in_other_forms_is_read(numbers: list[Any], read: object) -> None:
     assert structurer(Vector)({"numbers": numbers}).numbers == read
+
+
+# --- what is generated when ----------------------------------------------------------------------
+
+
+@define(kw_only=True, eq=False, repr=False)
+class Owner(APIObject):
+    name: str = ""
+    home: Home | None = None
+    homes: list[Home] = field(factory=list, metadata={"essential": True})
+
+
+def answers(module: str) -> list[type[APIObject]]:
+    names = vars(importlib.import_module(module))
+    own = [value for value in names.values() if getattr(value, "__module__", "") == module]
+    return [value for value in own if isinstance(value, type) and issubclass(value, APIObject)]
+
+
+MODULES = [f"openai_async.types.{module.name}" for module in iter_modules(types.__path__)]
+ANSWERS = [cls for module in MODULES for cls in answers(module)]
+
+
+@pytest.mark.parametrize("cls", ANSWERS)
+def test_every_field_of_every_answer_has_a_type_that_values_are_converted_to(
+    cls: type[APIObject],
+) -> None:
+    known = [a.name for a in attrs.fields(cls) if a.init]
+    assert list(strict_converters(cls)) == known  # type: ignore[arg-type] # no hash
+
+
+@pytest.mark.parametrize("cls", ANSWERS)
+def test_python_and_attrs_can_evaluate_the_types_of_every_answer(cls: type[APIObject]) -> None:
+    hints = get_type_hints(cls)
+    assert hints.keys() >= {a.name for a in attrs.fields(attrs.resolve_types(cls))}
+
+
+def test_a_field_is_read_the_same_by_the_first_value_and_by_all_others() -> None:
+    structure = structurer(Owner)
+    for _ in range(2):
+        assert structure({"name": "Eva"}).home is None
+        assert structure({"home": {"pet": {"type": "dog"}}}).home == Home(pet=Dog())
+        assert structure({"home": "a tent"}).home is None
+        assert structure({"homes": [{"kind": "flat"}]}).homes == [Home(kind="flat")]
+        with pytest.raises(MalformedError, match="where a list of Home was expected"):
+            structure({"homes": "two"})
