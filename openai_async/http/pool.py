@@ -36,7 +36,7 @@ PoolKey: TypeAlias = tuple[asyncio.AbstractEventLoop, bool]
 """An event loop, and whether the session is our own."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Pool:
     """The session of one loop, the semaphore that bounds its requests, and its open streams."""
 

@@ -27,7 +27,7 @@ from .outgoing import Prepared
 _Meta: Any = without_hooks(ResponseMeta)
 
 
-@define
+@define(eq=False, repr=False)
 class SendState:
     """How far a call has got; shared by its request and the copies that middlewares make of it.
 

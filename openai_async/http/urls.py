@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from string import ascii_letters, digits
 from typing import TypeVar
 from urllib.parse import unquote
 
@@ -90,8 +91,14 @@ def query_values(query: Mapping[str, str | int | float | bool] | None) -> dict[s
     }
 
 
+_PLAIN = frozenset(ascii_letters + digits + "_-/")
+
+
 def check_path(path: object) -> str:
     """The path, relative to the base URL, without leading slashes."""
+    # All of our own paths are like this; a program's first request then compiles no patterns.
+    if isinstance(path, str) and path[:2] != "//" and _PLAIN.issuperset(path) and path.strip("/"):
+        return path.lstrip("/")
     if (
         not isinstance(path, str)
         or not path.strip("/")

@@ -142,7 +142,7 @@ def _cost(error: APIError) -> int:
     return TIMEOUT_COST if isinstance(error, APITimeoutError) else RETRY_COST
 
 
-@define
+@define(eq=False, repr=False)
 class RetryBudget:
     """A bucket of tokens, shared by all calls of a client: retries drain it, successes refill it.
 
