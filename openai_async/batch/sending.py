@@ -5,6 +5,7 @@ Bodies that are text are passed on as text, in both directions.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,10 @@ async def send_request(client: AsyncClient, request: BatchRequest) -> BatchResul
         params = body
     sent = client.build_request(request.method, request.path, content=text)
     sent.params = params
+    # In the next iteration of the event loop, together with the other requests that are ready by
+    # then. Sent as each becomes ready, they are so far apart that the kernel has to wake whoever
+    # receives them for each one, which costs a fifth of the CPU time of a request.
+    await asyncio.sleep(0)
     try:
         response = await client.send(sent)
     except APIError as error:

@@ -105,6 +105,37 @@ async def ids(results: AsyncGenerator[BatchResult, None]) -> list[str]:
     return [result.custom_id async for result in results]
 
 
+# --- bursts ----------------------------------------------------------------------------------
+
+
+async def test_requests_that_become_ready_together_are_sent_together() -> None:
+    """Not each between the handling of two answers: then the receiver is woken for every one."""
+    log: list[str] = []
+    waiting: list[asyncio.Future[None]] = []
+
+    async def in_rounds(request: Request, send: Send) -> Response:
+        """Answers four requests at once."""
+        log.append("sent")
+        waiting.append(asyncio.get_running_loop().create_future())
+        if len(waiting) == 4:
+            for answered in waiting:
+                answered.set_result(None)
+            waiting.clear()
+        else:
+            await waiting[-1]
+        return good()
+
+    def source() -> Iterator[dict[str, Any]]:
+        for number in range(12):
+            log.append("taken")
+            yield line(number)
+
+    client = client_with(in_rounds).with_options(rate_limit=UNPACED)
+    assert len(await ids(run_requests(client, source(), concurrency=4))) == 12
+    # The workers start one after another. From then on, there are rounds.
+    assert log[8:] == [*["taken"] * 4, *["sent"] * 4] * 2
+
+
 # --- order -----------------------------------------------------------------------------------
 
 

@@ -93,7 +93,18 @@ def test_a_request_is_made_of_a_line() -> None:
         (b'{"a":1', "not valid JSON: input data was truncated."),
         (b"{} {}", "not valid JSON: trailing characters (byte 4)."),
         (b'{"a":NaN}', "not valid JSON: "),
-        (b'{"a":"\\ud83d"}', "not valid JSON: "),
+        *(
+            (text, "not valid JSON: \\ud83d is half a character (a lone surrogate): remove it.")
+            for text in (
+                b'{"a":"\\ud83d"}',
+                b'{"a":"x \\ud83d y"}',
+                b'{"\\ud83d\\ude00":"\\\\ud83e","a":["\\ud83d\\ud83d\\ude00"]}',
+            )
+        ),
+        (b'{"a":"\\uDE00"}', "not valid JSON: \\uDE00 is half a character"),
+        (b'{"a":"\\ud83d', "not valid JSON: "),
+        (b'{"a":1e400}', "not valid JSON: number out of range"),
+        (b'{"a":' + b"7" * 5000 + b"}", "not valid JSON: integer value out of range"),
         (b"[" * 100_000, "not valid JSON: "),
         (b'{"a":"\xe9"}', "not UTF-8: byte 0xe9 at 6: save the file as UTF-8."),
         ('{"a":1}'.encode("utf-16"), "not UTF-8: byte 0xff at 0: save the file as UTF-8."),

@@ -81,6 +81,11 @@ WRONG = [
     written(body={"x": "here"}).replace(b"here", b"\xed\xa0\xbd"),
     written().replace(b"gpt-4o", b"gpt-\x01"),
     written(body={"x": 1}).replace(b"1", b"01"),
+    written(body={"x": [7]}).replace(b"7", b"1e400"),
+    written(body={"x": [7]}).replace(b"7", b"-1e400"),
+    written(body={"x": {"y": 7}}).replace(b"7", b"7" * 5000),
+    written(body={"x": "\ud83d"}),
+    written(body={"x": "\udc00 \ud83d"}),
 ]
 
 

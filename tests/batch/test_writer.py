@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pytest
 from openai_async.batch.ids import IdSet
 from openai_async.batch.output import writer as module
 from openai_async.batch.output.errors import OutputError
+from openai_async.batch.output.journal import Journal
 from openai_async.batch.output.writer import MAX_QUEUED, Writer
 from openai_async.batch.results import BatchResult
 
@@ -20,7 +22,7 @@ from openai_async.batch.results import BatchResult
 PATIENCE = 30.0
 
 
-class Disk:
+class Disk(Journal):
     """A `Journal` in memory, which writes when it is allowed to."""
 
     def __init__(self) -> None:
@@ -43,12 +45,12 @@ class Disk:
     def close(self) -> None:
         raise NotImplementedError
 
-    def append(self, results: Sequence[BatchResult]) -> None:
+    def append_lines(self, lines: Sequence[bytes]) -> None:
         self.asked.set()
         assert self._free.wait(PATIENCE)
         if self.failure is not None:
             raise self.failure
-        self.written += [result.custom_id for result in results]
+        self.written += [json.loads(line)["custom_id"] for line in lines]
         self.log.append("append")
         self.meanwhile()
 

@@ -6,6 +6,8 @@ Blocking: a run reads in a thread. What makes a line a valid request is in `requ
 from __future__ import annotations
 
 import codecs
+import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +21,11 @@ from .input_file import CHUNK, open_input
 # Bytes. OpenAI accepts pictures of 20 MB, which are 27 MB in base64. A longer line is a mistake
 # (such as a file without line ends), and must not fill the memory.
 MAX_LINE = 32 * 1024 * 1024
+
+# Other escapes, then pairs of surrogates, then single ones (RFC 8259, section 7).
+_SURROGATES = re.compile(
+    rb"\\[^u]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<lone>\\u[dD][89a-fA-F]..)", re.DOTALL
+)
 
 
 @define  # not frozen, as one is made for every line
@@ -97,4 +104,22 @@ def _what_is_wrong(data: bytes, error: ValueError) -> str:
         data.decode()
     except UnicodeDecodeError as bad:
         return f"not UTF-8: byte 0x{data[bad.start]:02x} at {bad.start}: save the file as UTF-8."
+    if (half := _lone_surrogate(data)) is not None:
+        return f"not valid JSON: {half} is half a character (a lone surrogate): remove it."
     return f"not valid JSON: {error}."
+
+
+def _lone_surrogate(data: bytes) -> str | None:
+    """The first escape of half a character; `None` if there is none, or more is wrong."""
+    try:
+        json.loads(data, parse_constant=_refuse)  # accepts these
+    except (ValueError, RecursionError):
+        return None
+    for escapes in _SURROGATES.finditer(data):
+        if escapes["lone"] is not None:
+            return escapes["lone"].decode()
+    return None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)  # NaN

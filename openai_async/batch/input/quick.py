@@ -6,6 +6,8 @@ expected, valid or not, is left to `BatchRequest.of`, which reports what is wron
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from ..json_text import JSONText
@@ -15,24 +17,15 @@ from ..requests import MAX_ID, POST_PATHS, BatchRequest, unchecked_post
 MANY_BRACKETS = 200
 
 
-class _Body(msgspec.Struct, gc=False):
-    model: str | None = None
-    stream: bool | None = None
-
-
 class _Line(msgspec.Struct, gc=False):
     custom_id: str
     url: str
-    body: _Body
+    body: msgspec.Raw
     method: str = "POST"
 
 
-class _Text(msgspec.Struct, gc=False):
-    body: msgspec.Raw
-
-
 _line = msgspec.json.Decoder(_Line).decode
-_text = msgspec.json.Decoder(_Text).decode
+_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def _has_many_brackets(data: bytes) -> bool:
@@ -41,34 +34,39 @@ def _has_many_brackets(data: bytes) -> bool:
     return len(data) > 2 * MANY_BRACKETS and data.count(b"[") + data.count(b"{") > MANY_BRACKETS
 
 
-def _quick(data: bytes) -> _Line | None:
+def _quick(data: bytes) -> tuple[_Line, str | None] | None:
+    """What is in a line, and the model; `None` if it needs a closer look."""
     try:
         line = _line(data)
+        # All of it: what msgspec skips may have numbers that are too large.
+        body = _object(line.body)
         if not data.isascii():
-            data.decode()  # msgspec does not check for valid UTF-8 in what it skips
+            data.decode()  # nor does it check for valid UTF-8 there
     except (ValueError, RecursionError):
         return None
+    stream, model = body.get("stream"), body.get("model")
     if (
         line.url not in POST_PATHS
         or line.method != "POST"
-        or line.body.stream
+        or (stream is not None and stream is not False)
+        or (model is not None and type(model) is not str)
         or not 0 < len(line.custom_id) <= MAX_ID
         or (len(data) > 2 * MANY_BRACKETS and _has_many_brackets(data))
     ):
         return None
-    return line
+    return line, model
 
 
 def quick_id(data: bytes) -> str | None:
     """The id in a line that `quick_request` can read; `None` for any other."""
-    line = _quick(data)
-    return None if line is None else line.custom_id
+    found = _quick(data)
+    return None if found is None else found[0].custom_id
 
 
 def quick_request(data: bytes) -> BatchRequest | None:
     """The request in a line; `None` if the line needs a closer look."""
-    line = _quick(data)
-    if line is None:
+    found = _quick(data)
+    if found is None:
         return None
-    body = JSONText(bytes(_text(data).body), line.body.model)
-    return unchecked_post(line.custom_id, line.url, body)
+    line, model = found
+    return unchecked_post(line.custom_id, line.url, JSONText(bytes(line.body), model))

@@ -50,6 +50,10 @@ class Journal(Protocol):
         Raises:
             OutputError: they could not all be written. Whole lines that were written are kept.
         """
+        self.append_lines([line_of(result) for result in results])
+
+    def append_lines(self, lines: Sequence[bytes]) -> None:
+        """As `append`, for results of which `line_of` has made lines."""
 
     def sync(self) -> None:
         """Wait until all that was written is on the disk."""
@@ -58,7 +62,7 @@ class Journal(Protocol):
         """Close and unlock the output. May be called twice."""
 
 
-class FileJournal:
+class FileJournal(Journal):
     """A `Journal` in one JSONL file, which is created if it does not exist."""
 
     def __init__(self, path: Path) -> None:
@@ -78,9 +82,9 @@ class FileJournal:
         self.refused, self.bad_lines = scan.refused, scan.bad_lines
         self.repaired = scan.repaired
 
-    def append(self, results: Sequence[BatchResult]) -> None:
-        """As `Journal.append`."""
-        self._part.file.append([line_of(result) for result in results])
+    def append_lines(self, lines: Sequence[bytes]) -> None:
+        """As `Journal.append_lines`."""
+        self._part.file.append(lines)
 
     def sync(self) -> None:
         """As `Journal.sync`."""

@@ -147,11 +147,8 @@ def _entry_of(id: str, value: dict[str, Any], line: bytes) -> Entry:
     return Entry(id, failed=True, refused=refused, bad_line=bad_line, line=line)
 
 
-# As `BatchResult.to_dict` has it.
-_LINE = (
-    b'{"id":%b,"custom_id":%b,"response":{"status_code":%d,"request_id":%b,"body":%b},'
-    b'"error":null}\n'
-)
+_LINE_END = b'},"error":null}\n'
+_LF, _CR = b"\n\r"  # a search for a number takes a quarter of the time
 
 
 def line_of(result: BatchResult) -> bytes:
@@ -160,14 +157,12 @@ def line_of(result: BatchResult) -> bytes:
     if response is not None and result.error is None:
         text = response.text
         # A text with line breaks between its values has to be serialized again.
-        if text is not None and b"\n" not in text and b"\r" not in text:
-            return _LINE % (
-                dump(result.id),
-                dump(result.custom_id),
-                response.status_code,
-                dump(response.request_id),
-                text,
-            )
+        if text is not None and _LF not in text and _CR not in text:
+            # As `BatchResult.to_dict` has it.
+            head = b'{"id":', dump(result.id), b',"custom_id":', dump(result.custom_id)
+            status = b',"response":{"status_code":', dump(response.status_code)
+            request_id = b',"request_id":', dump(response.request_id)
+            return b"".join((*head, *status, *request_id, b',"body":', text, _LINE_END))
     try:
         return dump(result.to_dict()) + b"\n"
     except RecursionError:

@@ -14,9 +14,9 @@ from typing import Literal
 from ...errors import InvalidArgumentError
 from ..ids import IdSet
 from ..parquet import ParquetPart, require_pyarrow, write_parquet
-from ..results import BatchResult
 from .errors import output_errors
-from .jsonl import LinesPart, line_of
+from .journal import Journal
+from .jsonl import LinesPart
 from .output_file import OutputFile
 from .scan import Entry, scan_output
 
@@ -24,7 +24,7 @@ _NAME = re.compile(r"part-(\d{5,})\.(jsonl|parquet)")
 _LEFTOVER = re.compile(r"\.part-\d{5,}\.(jsonl|parquet)\.rewrite")
 
 
-class PartsJournal:
+class PartsJournal(Journal):
     """A `Journal` in a directory, which is created if it does not exist; its parent must.
 
     Args:
@@ -82,9 +82,8 @@ class PartsJournal:
         self.refused, self.bad_lines = scan.refused, scan.bad_lines
         self.repaired = scan.repaired
 
-    def append(self, results: Sequence[BatchResult]) -> None:
-        """As `Journal.append`."""
-        lines = [line_of(result) for result in results]
+    def append_lines(self, lines: Sequence[bytes]) -> None:
+        """As `Journal.append_lines`."""
         try:
             while lines:
                 part = self._last or self._new_part()

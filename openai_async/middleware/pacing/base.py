@@ -77,7 +77,10 @@ class PacingMiddleware(Generic[L]):
         if request.api_key is None:  # a picture's URL, on some other server
             return await send(request)
         params = request.params
-        limiter = self._limiter(None if params is None else params.get("model"))
+        model = None if params is None else params.get("model")
+        limiter = self._limiters.get(model) if type(model) is str else None
+        if limiter is None:
+            limiter = self._limiter(model)
         reservation = limiter.acquire_nowait(params) or await limiter.acquire(params)
         try:
             response = await send(request)

@@ -100,7 +100,9 @@ class LocalLimiter(ModelLimiter[Reservation]):
         """As `ModelLimiter.acquire`."""
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[Reservation] = loop.create_future()
-        queue = self._queues.setdefault(loop, _Queue())
+        queue = self._queues.get(loop)
+        if queue is None:
+            queue = self._queues[loop] = _Queue()
         queue.waiting.append(_Waiter(params, turn))
         if queue.timer is None:  # otherwise the first in the queue has to wait, and so has this one
             self._serve(loop)
@@ -151,15 +153,24 @@ class LocalLimiter(ModelLimiter[Reservation]):
         if queue is None or loop.is_closed():
             self._queues.pop(loop, None)
             return
-        while queue.waiting:
-            waiter = queue.waiting[0]
-            if not waiter.turn.done():  # a done one belongs to a cancelled task
-                wait = self._try_reserve(waiter)
+        waiting, pace = queue.waiting, self.pace
+        while waiting:
+            waiter = waiting[0]
+            if not waiter.turn.done():  # a done one belongs to a cancelled task, or has failed
+                if pace.counts_tokens and waiter.estimate is None:
+                    self._estimate_tokens(waiter)
+                    continue
+                with self._lock:
+                    now = monotonic()
+                    tokens = (waiter.estimate or 0.0) * pace.correction
+                    wait = pace.wait(tokens, now)
+                    if wait <= 0:
+                        waiter.turn.set_result(pace.reserve(tokens, now))
                 if wait > 0:
                     if wait != inf:
                         self._set_timer(queue, loop, wait)
                     return
-            queue.waiting.popleft()
+            waiting.popleft()
         if queue.timer is not None:
             queue.timer.cancel()
         del self._queues[loop]
@@ -177,21 +188,9 @@ class LocalLimiter(ModelLimiter[Reservation]):
         queue.timer = None
         self._serve(loop)
 
-    def _try_reserve(self, waiter: _Waiter) -> float:
-        """Give the waiter its reservation, or return the seconds that it still has to wait.
-
-        Tokens are estimated only now: when the request came, perhaps no limit was known.
-        """
+    def _estimate_tokens(self, waiter: _Waiter) -> None:
+        """Only now that it is its turn: when the request came, perhaps no limit was known."""
         try:
-            if waiter.estimate is None and self.pace.counts_tokens:
-                waiter.estimate = self._estimate(waiter.params)
+            waiter.estimate = self._estimate(waiter.params)
         except Exception as error:
             waiter.turn.set_exception(error)
-            return 0.0
-        with self._lock:
-            now = monotonic()
-            tokens = (waiter.estimate or 0.0) * self.pace.correction
-            wait = self.pace.wait(tokens, now)
-            if wait <= 0:
-                waiter.turn.set_result(self.pace.reserve(tokens, now))
-        return wait
