@@ -84,11 +84,6 @@ class ByteStream:
         self._open_streams = open_streams
         open_streams.add(self)
 
-    @property
-    def content_type(self) -> str:
-        """The media type, lower case, without parameters; "" if there is no such header."""
-        return self._answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
     async def read(self) -> bytes:
         """The bytes received since the last read, or the next to arrive; b"" at the end.
 

@@ -202,9 +202,10 @@ class SSEDecoder:
 
     def _without_bom(self, chunk: bytes) -> bytes:
         """ "Strip one leading U+FEFF BYTE ORDER MARK": it may be split, like everything else."""
-        chunk = b"".join(self._parts) + chunk
-        self._parts = []
-        self._held = 0
+        if self._parts:
+            chunk = b"".join(self._parts) + chunk
+            self._parts = []
+            self._held = 0
         if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
             self._parts = [chunk]
             return b""

@@ -12,11 +12,12 @@ from openai_async.streaming.chat import ChatAnswer
 from openai_async.streaming.receiver import Receiver, State
 from openai_async.types.base import ResponseMeta
 
+HEADERS = {"Content-Type": "text/event-stream"}
 DONE = b"data: [DONE]\n\n"
 
 
 def receiver(n: int = 1, *, include_usage: bool = False) -> Receiver:
-    return Receiver(ChatAnswer(n, include_usage), "text/event-stream", ResponseMeta(), None)
+    return Receiver(ChatAnswer(n, include_usage), ResponseMeta(headers=HEADERS), None)
 
 
 def event(text: str = "", *, finish: str | None = None, index: int = 0, **fields: Any) -> bytes:
