@@ -153,9 +153,11 @@ class AsyncStream(ABC, Generic[Event]):
         while not self._ready:
             await self._more()
         value = self._ready.pop()
-        with suppress(MalformedError):
+        try:
             return self._structure(value)
-        raise self._misread(value)  # without a context, which may quote the API key
+        except MalformedError:
+            pass  # it may quote the API key, so it must not be the context of the error below
+        raise self._misread(value)
 
     async def _open(self) -> Self:
         if self._meta is not None:

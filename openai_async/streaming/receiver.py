@@ -9,6 +9,7 @@ An answer is complete on evidence (`_end`, `_body_ended`), never just because ti
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Any
@@ -68,6 +69,8 @@ class Receiver:
         *("answer", "failure", "meta", "over", "pending", "state", "templates"),
     )
 
+    _taken: list[Received]
+
     def __init__(self, answer: Answer, meta: ResponseMeta, secret: str | None) -> None:
         self.answer = answer
         self.meta = meta
@@ -77,8 +80,7 @@ class Receiver:
         self._secret = secret
         self._decoder = SSEDecoder()
         self.templates = Templates()
-        self.pending: list[bytes | ServerSentEvent] = []
-        self._taken: list[Received] = []
+        self.pending: Sequence[bytes | ServerSentEvent] = ()
         # An object that is not part of the answer but reports a failure: the reason, if the answer
         # remains incomplete.
         self._suspect: dict[str, Any] | None = None
@@ -96,7 +98,6 @@ class Receiver:
             self.state = _OPEN
         decoder, template = self._decoder, self.templates.current
         taken: list[Received] = []
-        self._taken = taken
         try:
             if data:
                 lines = decoder.lines(data)
@@ -112,17 +113,22 @@ class Receiver:
             msg = f"The stream cannot be read: {error}."
             self.fail(APIResponseValidationError(msg), error)
             return taken
-        return self._take_all(events, ended=not data, first_only=first_only)
+        return self._take_all(events, taken, ended=not data, first_only=first_only)
 
     def resume(self) -> list[Received]:
         """Take in the pending events."""
-        events, self.pending, self._taken = self.pending, [], []
-        return self._take_all(events)
+        events, self.pending = self.pending, ()
+        return self._take_all(events, [])
 
     def _take_all(
-        self, events: list[Any], *, ended: bool = False, first_only: bool = False
+        self,
+        events: Sequence[Any],
+        taken: list[Received],
+        *,
+        ended: bool = False,
+        first_only: bool = False,
     ) -> list[Received]:
-        taken, at = self._taken, 0
+        self._taken, at = taken, 0
         while at < len(events) and not self.over:
             template = self.templates.current
             if template is not None and (matches := template.match(events, at)):
@@ -131,7 +137,7 @@ class Receiver:
             else:
                 self._take(events[at], truncated=ended)
                 at += 1
-                if first_only and taken and not self.over:
+                if first_only and taken and at < len(events):
                     self.pending = events[at:]
                     break
         if not (self.over or self.pending):
@@ -139,7 +145,7 @@ class Receiver:
                 self._take_stray()
             if ended and not self.over:
                 self._body_ended(None)
-        self._taken = []  # 1 kB for each event, if it is kept until the next read
+        del self._taken  # 1 kB for each event, if it is kept until the next read
         return taken
 
     def receive_break(self, error: APIConnectionError) -> None:
@@ -149,6 +155,8 @@ class Receiver:
     def is_other(self, data: bytes) -> bool:
         """Whether the first bytes are the start of something that is not an event stream."""
         if self.state is not _START:
+            return False
+        if data.startswith(b"data:"):
             return False
         start = data.lstrip()
         return start.startswith(_NOT_EVENTS) and not is_done(start)

@@ -184,11 +184,12 @@ class SSEDecoder:
                 self._line(line, events)
             self._line(b"", events)
             fresh = not self._too_large
-        *whole, last = rest.split(b"\n")
-        for line in whole:
-            self._line(line, events)
-        self._parts = [last]
-        self._held = len(last)
+        if rest:
+            *whole, last = rest.split(b"\n")
+            for line in whole:
+                self._line(line, events)
+            self._parts = [last]
+            self._held = len(last)
 
     def flush(self) -> list[ServerSentEvent]:
         """The last event, if the stream ended without the blank line after it."""

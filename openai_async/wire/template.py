@@ -14,6 +14,7 @@ In a read of 20 events, this takes 0.25 us an event; parsing each and adding it 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import chain, islice, repeat
 from typing import Any, TypeAlias
 
@@ -79,7 +80,7 @@ class Template:
         matches = self._filled(events) if events else []
         return (matches, rest) if matches else ([], lines)
 
-    def match(self, events: list[bytes | ServerSentEvent], start: int) -> list[Match]:
+    def match(self, events: Sequence[bytes | ServerSentEvent], start: int) -> list[Match]:
         """The events from `start` on, up to the first that does not fit."""
         before, after = self._head[6:], self._tail[:-2]
         fitting = []
