@@ -15,7 +15,7 @@ from typing import TypeAlias
 import aiohttp
 
 from ..errors import APIConnectionError, APITimeoutError, OpenAIError
-from .aiohttp_internals import DirectAnswer, bytes_received, read_any
+from .aiohttp_internals import DirectAnswer, bytes_received, read_any, take_buffered
 from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback
 from .open_streams import OpenStreams
 
@@ -117,6 +117,12 @@ class ByteStream:
         finally:
             self._silent_since = None
         return data
+
+    def take(self) -> bytes:
+        """The bytes that have arrived, without waiting; b"" if `read` has to be called."""
+        if self._content.exception() is not None:
+            return b""
+        return take_buffered(self._content)
 
     @property
     def idle(self) -> float | None:

@@ -201,7 +201,8 @@ class AsyncStream(ABC, Generic[Event]):
         self._ready.clear()
         self._grace_ends, self._idle = None, body.idle
         try:
-            await self._fill(body, self._receiver)
+            # The first event often arrives together with the headers.
+            await self._fill(body, self._receiver, body.take())
             if self._receiver.failure is not None and not self._ready:
                 raise self._receiver.failure
         except BaseException:
@@ -244,23 +245,27 @@ class AsyncStream(ABC, Generic[Event]):
             self._busy = False
         raise StopAsyncIteration
 
-    async def _fill(self, body: ByteStream, receiver: Receiver) -> None:
-        """Read until there is an event, the end, or a failure; events are delivered first."""
+    async def _fill(self, body: ByteStream, receiver: Receiver, data: bytes = b"") -> None:
+        """Read until there is an event, the end, or a failure; events are delivered first.
+
+        `data` has been read already.
+        """
         while not (self._ready or receiver.over):
             if receiver.pending:
                 self._take_pending()
                 continue
-            try:
-                # While events fit a template, the answer is not complete.
-                if receiver.templates.current is None and receiver.answer.complete:
-                    self._limit_silence(body, receiver.answer)
-                elif body.idle != self._idle:  # the answer goes on after all
-                    body.idle = self._idle
-                data = await body.read()
-            except APIConnectionError as error:
-                self._check_open()  # if it was closed here, that is the error to raise
-                receiver.receive_break(error)
-                break
+            if not data:
+                try:
+                    # While events fit a template, the answer is not complete.
+                    if receiver.templates.current is None and receiver.answer.complete:
+                        self._limit_silence(body, receiver.answer)
+                    elif body.idle != self._idle:  # the answer goes on after all
+                        body.idle = self._idle
+                    data = await body.read()
+                except APIConnectionError as error:
+                    self._check_open()  # if it was closed here, that is the error to raise
+                    receiver.receive_break(error)
+                    break
             if receiver.is_other(data):
                 receiver.receive_other(await self._rest(body, data))
                 break
@@ -269,6 +274,7 @@ class AsyncStream(ABC, Generic[Event]):
                 events.reverse()
                 self._ready += events
                 self._grace_ends = None
+            data = b""
         if receiver.failure is not None:
             body.abort()
 

@@ -172,6 +172,10 @@ class SSEDecoder:
 
     def _blocks(self, lines: bytes, events: list[Any]) -> None:
         """Take in bytes that contain a line end, split at the blank lines."""
+        fresh = self.starts_event(lines) and not self._id
+        if fresh and lines.count(b"\n") == 2 and lines[:6] == b"data: " and lines[-2:] == b"\n\n":
+            events.append(lines[6:-2])  # one event, as most servers write
+            return
         *blocks, rest = lines.split(b"\n\n")
         fresh = not (self._data or self._event or self._too_large) and self._retry is None
         for block in blocks:
