@@ -223,8 +223,10 @@ class AsyncStream(ABC, Generic[Event]):
             await self._open()
             if self._ready:
                 return
-        self._check_open()
-        self._one_reader()
+        if self._busy or self._state is _CLOSED:
+            self._check_open()
+            self._one_reader()
+        self._busy = True
         try:
             body, receiver = self._body, self._receiver
             assert body is not None
@@ -266,7 +268,7 @@ class AsyncStream(ABC, Generic[Event]):
                     self._check_open()  # if it was closed here, that is the error to raise
                     receiver.receive_break(error)
                     break
-            if receiver.is_other(data):
+            if self._meta is None and receiver.is_other(data):
                 receiver.receive_other(await self._rest(body, data))
                 break
             # Opening ends with the first event: those behind it can wait until they are asked for.

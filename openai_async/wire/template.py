@@ -70,7 +70,10 @@ class Template:
             return [], lines
         rest = b""
         if lines.endswith(tail) and lines.count(b"\n") == 2:  # one event, as most servers write
-            events = [lines[len(head) : -len(tail)]]
+            event = lines[len(head) : -len(tail)]
+            if not self._gap:
+                return ([match], b"") if (match := self._one(event)) else ([], lines)
+            events = [event]
         else:
             split = lines.split(b"\n")
             events = [line[len(head) : 2 - len(tail)] for line in split[:-1:2]]
@@ -102,6 +105,18 @@ class Template:
                 break
             count += 1
         return count
+
+    def _one(self, event: bytes) -> Match | None:
+        """`_filled` for one event with one gap, in half the time."""
+        try:
+            text = loads(event)
+        except ValueError:
+            return None
+        if type(text) is not str:
+            return None
+        self.hits += 1
+        self._pieces.append(text)
+        return self, text
 
     def _filled(self, events: list[bytes]) -> list[Match]:
         """Take in what is in the gaps of several events; nothing unless all are JSON strings.
