@@ -99,7 +99,10 @@ class Receiver:
         decoder, template = self._decoder, self.templates.current
         taken: list[Received] = []
         try:
-            if data:
+            events: list[Any]
+            if template is None and (event := decoder.single(data)) is not None:
+                events = [event]
+            elif data:
                 lines = decoder.lines(data)
                 if template is not None and decoder.starts_event(lines):
                     matches, lines = template.match_all(lines)

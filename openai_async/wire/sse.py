@@ -122,6 +122,19 @@ class SSEDecoder:
             e if isinstance(e, ServerSentEvent) else ServerSentEvent("message", e) for e in events
         ]
 
+    def single(self, chunk: bytes) -> bytes | None:
+        """The data of `chunk`, if it is one event of one line and nothing else, as most reads are.
+
+        Otherwise `None`, and the chunk has not been taken in.
+        """
+        if chunk[:6] != b"data: " or chunk[-2:] != b"\n\n" or chunk.count(b"\n") != 2:
+            return None
+        begun = self._held or self._after_cr or self._id or (self._at_start and self._parts)
+        if begun or b"\r" in chunk or not self.starts_event(chunk):
+            return None
+        self._at_start = False
+        return chunk[6:-2]
+
     def lines(self, chunk: bytes) -> bytes:
         """The unfinished line followed by `chunk`, with line feeds as line ends.
 
@@ -172,10 +185,6 @@ class SSEDecoder:
 
     def _blocks(self, lines: bytes, events: list[Any]) -> None:
         """Take in bytes that contain a line end, split at the blank lines."""
-        fresh = self.starts_event(lines) and not self._id
-        if fresh and lines.count(b"\n") == 2 and lines[:6] == b"data: " and lines[-2:] == b"\n\n":
-            events.append(lines[6:-2])  # one event, as most servers write
-            return
         *blocks, rest = lines.split(b"\n\n")
         fresh = not (self._data or self._event or self._too_large) and self._retry is None
         for block in blocks:
