@@ -12,9 +12,10 @@ from ..wire.failures import status_error
 from ..wire.redaction import redacted, without_secret
 from .aiohttp_internals import take_buffered
 from .body import ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, Answer, ByteStream
+from .open_streams import OpenStreams
 
 
-async def read_body(answer: Answer, limit: int, open_streams: set[ByteStream]) -> bytes:
+async def read_body(answer: Answer, limit: int, open_streams: OpenStreams[ByteStream]) -> bytes:
     """The whole body.
 
     Raises:
@@ -49,7 +50,7 @@ def _too_large(answer: Answer, limit: int) -> APIResponseValidationError:
 
 async def read_failure(
     answer: Answer,
-    open_streams: set[ByteStream],
+    open_streams: OpenStreams[ByteStream],
     secret: str | None,
     *,
     picture: bool,

@@ -15,8 +15,9 @@ from typing import TypeAlias
 import aiohttp
 
 from ..errors import APIConnectionError, APITimeoutError, OpenAIError
-from .aiohttp_internals import DirectAnswer, bytes_received, read_any
+from .aiohttp_internals import DirectAnswer, bytes_received, read_any, take_buffered
 from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback
+from .open_streams import OpenStreams
 
 # An error's body is read to report what went wrong: no more of it than this many bytes...
 MAX_ERROR_BODY = 1024 * 1024
@@ -43,8 +44,8 @@ class ByteStream:
         idle: seconds of silence after which one `read` fails; `None` for no limit.
         on_release: called once, when the request is no longer in flight; `None` if its owner
             keeps track itself.
-        open_streams: holds the stream while that has a connection, so that closing the client
-            closes it.
+        open_streams: holds the stream while that has a connection, to check it for silence, and
+            so that closing the client closes it.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class ByteStream:
         "_compressed",
         "_content",
         "_idle",
+        "_interval",
         "_loop",
         "_on_release",
         "_open_streams",
@@ -66,12 +68,13 @@ class ByteStream:
         answer: Answer,
         idle: float | None,
         on_release: Callable[[], None] | None,
-        open_streams: set[ByteStream],
+        open_streams: OpenStreams[ByteStream],
     ) -> None:
         self._answer = answer
         self._content = answer.content
         self._compressed = "Content-Encoding" in answer.headers
         self._idle = idle
+        self._interval = _check_interval(idle)
         self._on_release = on_release
         self._loop = asyncio.get_running_loop()
         self._silent_since: float | None = None
@@ -80,11 +83,6 @@ class ByteStream:
         self._timer: asyncio.TimerHandle | None = None
         self._open_streams = open_streams
         open_streams.add(self)
-
-    @property
-    def content_type(self) -> str:
-        """The media type, lower case, without parameters; "" if there is no such header."""
-        return self._answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
     async def read(self) -> bytes:
         """The bytes received since the last read, or the next to arrive; b"" at the end.
@@ -98,13 +96,11 @@ class ByteStream:
             msg = "This stream belongs to another event loop: read it in the one that opened it."
             raise OpenAIError(msg)
         content = self._content
-        # One timer serves many reads: when it fires, it checks how long the current one has waited.
-        # A timer per read would cost more than reading a chunk.
-        self._silent_since = self._loop.time()
+        self._silent_since = now = self._loop.time()
         if self._compressed:
             self._bytes_seen = bytes_received(content)
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._until_next_check(0.0), self._check)
+        if now + self._interval < self._open_streams.next_check:
+            self._open_streams.check_by(now + self._interval, self._loop)
         try:
             data = await read_any(content, self._loop)
         except WIRE_ERRORS as error:
@@ -122,6 +118,12 @@ class ByteStream:
             self._silent_since = None
         return data
 
+    def take(self) -> bytes:
+        """The bytes that have arrived, without waiting; b"" if `read` has to be called."""
+        if self._content.exception() is not None:
+            return b""
+        return take_buffered(self._content)
+
     @property
     def idle(self) -> float | None:
         """Seconds of silence after which one `read` fails, or `None`. May be set between reads."""
@@ -130,10 +132,7 @@ class ByteStream:
     @idle.setter
     def idle(self, seconds: float | None) -> None:
         if seconds != self._idle:
-            self._idle = seconds
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            self._idle, self._interval = seconds, _check_interval(seconds)
 
     async def finish(self) -> None:
         """After the last event: drain the body, then release the connection for reuse."""
@@ -199,35 +198,31 @@ class ByteStream:
             self._on_release()
             self._on_release = None
 
-    def _check(self) -> None:
-        """The timer fired: see whether the reader still has something to wait for."""
-        self._timer = None
-        silence = self._silence()
-        if silence is None:
-            return  # no read is waiting; the next one sets the timer again
+    def check(self, now: float) -> float | None:
+        """Called by the timer of all streams: see whether a reader has something to wait for."""
+        silence = self._silence(now)
+        if silence is None or self._timer is not None:
+            return None  # the next read asks for another check, or the second check is due
         if self._is_lost() or (self._idle is not None and silence >= self._idle):
             # Not at once: a connection that is just closing wakes its reader one turn of the loop
             # later, and a loop that was blocked may run late timers before it reads the socket.
             self._timer = self._loop.call_later(RECHECK_DELAY, self._recheck)
-        else:
-            self._timer = self._loop.call_later(self._until_next_check(silence), self._check)
-
-    def _until_next_check(self, silence: float) -> float:
+            return None
         if self._idle is None:
-            return CHECK_INTERVAL
+            return now + CHECK_INTERVAL
         # A timer may fire slightly early. The rest of `idle` may then be less than the clock can
         # measure, and checking again at once would keep the loop busy.
-        return max(RECHECK_DELAY, min(CHECK_INTERVAL, self._idle - silence))
+        return now + max(RECHECK_DELAY, min(CHECK_INTERVAL, self._idle - silence))
 
-    def _silence(self) -> float | None:
+    def _silence(self, now: float) -> float | None:
         """Seconds that a read has waited without a byte; `None` if no read is waiting."""
         if self._silent_since is None:
             return None
         if self._compressed:  # received bytes may not be enough to decompress any
             received = bytes_received(self._content)
             if received != self._bytes_seen:
-                self._bytes_seen, self._silent_since = received, self._loop.time()
-        return self._loop.time() - self._silent_since
+                self._bytes_seen, self._silent_since = received, now
+        return now - self._silent_since
 
     def _is_lost(self) -> bool:
         """Whether the connection was closed without waking the body's reader.
@@ -243,7 +238,9 @@ class ByteStream:
         return transport is None or transport.is_closing()
 
     def _recheck(self) -> None:
-        silence = self._silence()
+        self._timer = None
+        now = self._loop.time()
+        silence = self._silence(now)
         if silence and self._is_lost():
             where = self._answer.url.origin()
             msg = f"The answer from {where} was cut off: it is not valid HTTP."
@@ -255,8 +252,13 @@ class ByteStream:
             )
             # Wakes the reader with aiohttp's "Connection closed".
             self.close(APITimeoutError(msg))
-        else:
-            self._check()
+        elif (when := self.check(now)) is not None:
+            self._open_streams.check_by(when, self._loop)
+
+
+def _check_interval(idle: float | None) -> float:
+    """Seconds until a read is first checked for silence."""
+    return CHECK_INTERVAL if idle is None else max(RECHECK_DELAY, min(CHECK_INTERVAL, idle))
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

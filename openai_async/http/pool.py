@@ -21,6 +21,7 @@ from ..errors import APIConnectionError, OpenAIError
 from .aiohttp_internals import Connector, direct_connector, open_session
 from .body import ByteStream, running_loop
 from .deadlines import Deadlines
+from .open_streams import OpenStreams
 from .semaphore import FairSemaphore
 from .waits import CLOSED, PendingWaits
 
@@ -47,7 +48,7 @@ class Pool:
     deadlines: Deadlines
     direct: Connector | None
     """For requests that may bypass `session.request`."""
-    streams: set[ByteStream] = field(factory=set)
+    streams: OpenStreams[ByteStream] = field(factory=OpenStreams)
     """Includes plain answers whose body has not arrived in full."""
     pid: int = field(factory=os.getpid)
     shutdown_hook: AsyncGenerator[None, None] | None = None
@@ -56,6 +57,7 @@ class Pool:
         # First: closing the connector would leave the readers of these waiting forever.
         for stream in list(self.streams):
             stream.close(APIConnectionError("The client was closed while this stream was open."))
+        self.streams.stop_checking()
         self.deadlines.close()
         if self.owned:
             await self.session.close()

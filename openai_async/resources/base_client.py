@@ -96,11 +96,11 @@ class BaseClient:
     def _opening(self, build: Callable[[], Request]) -> Connect:
         """The function that sends the request that `build` returns, and opens the answer."""
 
-        async def connect(on_open: Callable[[Response], Awaitable[None]]) -> Response:
+        def connect(on_open: Callable[[Response], Awaitable[None]]) -> Awaitable[Response]:
             request = build()
             request.stream = True
             request.on_open = on_open
-            return await self._send(request)
+            return self._send(request)
 
         return connect
 

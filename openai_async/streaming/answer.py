@@ -14,9 +14,11 @@ Received: TypeAlias = Any
 class Answer(ABC):
     """An answer that is being received."""
 
+    __slots__ = ()
+
     @abstractmethod
-    def take(self, value: dict[str, Any]) -> dict[str, Any]:
-        """Take in the JSON of an event; returns the event for the user.
+    def take(self, value: dict[str, Any], data: bytes = b"") -> dict[str, Any]:
+        """Take in the JSON of an event, and its text if known; returns the event for the user.
 
         Raises:
             MalformedError: the event has the wrong shape.

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
+from ..jsontext import loads
 from ..types.chat import ChatCompletion, ChatCompletionChunk
 from ..types.normalize import content_text
 from ..types.repeating import chunk_maker, is_flat
 from ..types.structuring import structurer
-from ..wire.assembly import Assembly
+from ..wire.assembly import Assembly, only_opens
 from ..wire.codec import unreadable
 from ..wire.merging import index_of
 from .answer import Answer, Received
@@ -38,17 +39,35 @@ class ChatAnswer(Answer):
     the usage was requested, losing the connection before it arrives is still an interruption.
     """
 
+    __slots__ = ("_begun", "_include_usage", "_n", "_opening")
+
     def __init__(self, n: int, include_usage: bool) -> None:
         self._n = n
         self._include_usage = include_usage
-        self._assembly = Assembly(single=n == 1)
+        self._begun: Assembly | None = None
+        # The text of a first chunk that says no more than that an answer begins. It is assembled
+        # when the next one arrives, so that the user need not wait for that.
+        self._opening = b""
 
-    def take(self, value: dict[str, Any]) -> dict[str, Any]:
+    @property
+    def _assembly(self) -> Assembly:
+        """What has been assembled, including the first chunk."""
+        if self._begun is None:
+            self._begun = Assembly(single=self._n == 1)
+            if self._opening:
+                self._begun.add(loads(self._opening))
+                self._opening = b""
+        return self._begun
+
+    def take(self, value: dict[str, Any], data: bytes = b"") -> dict[str, Any]:
+        if self._begun is None and not self._opening and data and only_opens(value):
+            self._opening = data
+            return value
         text = self._assembly.add(value)
         return value if text is None else _ChunkWithText(value, text)
 
     def growing(self, value: dict[str, Any]) -> tuple[str, list[Any]] | None:
-        if type(value) is _ChunkWithText:
+        if type(value) is _ChunkWithText or self._begun is None:
             return None
         found = self._assembly.growing(value)
         return found if found is not None and is_flat(value) else None
@@ -66,7 +85,9 @@ class ChatAnswer(Answer):
 
     @property
     def complete(self) -> bool:
-        return self._assembly.finished and self._assembly.begun >= self._n
+        if self._begun is None:
+            return False
+        return self._begun.finished and self._begun.begun >= self._n
 
     @property
     def expects_more(self) -> bool:
@@ -74,7 +95,7 @@ class ChatAnswer(Answer):
 
     @property
     def failed(self) -> bool:
-        return self._assembly.failed
+        return self._begun is not None and self._begun.failed
 
     @property
     def progress(self) -> str:
@@ -123,6 +144,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     @property
     def partial(self) -> ChatCompletion:
         """The answer so far, at any time; reads nothing."""
+        self._take_pending()
         answer = self._new_answer() if self._answer is None else self._answer
         completion = answer.partial()
         assert completion is not None

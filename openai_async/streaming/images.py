@@ -18,10 +18,12 @@ from .raw import Connect
 class ImageAnswer(Answer):
     """Pictures that are being received: done when all that were requested are completed."""
 
+    __slots__ = ("_missing", "_n")
+
     def __init__(self, n: int) -> None:
         self._n = self._missing = n
 
-    def take(self, value: dict[str, Any]) -> dict[str, Any]:
+    def take(self, value: dict[str, Any], data: bytes = b"") -> dict[str, Any]:
         if value.get("type") == "image_generation.completed":
             self._missing -= 1
         return value

@@ -9,6 +9,7 @@ An answer is complete on evidence (`_end`, `_body_ended`), never just because ti
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Any
@@ -58,43 +59,50 @@ class Receiver:
         meta: the metadata of the response, for errors.
         state: see `State`.
         over: whether the state is DONE or FAILED, after which nothing more is taken in.
+        pending: events that have arrived and not been taken in; see `resume`.
         templates: the template of the latest event, if it has one.
         failure: why it failed.
     """
 
     __slots__ = (
-        *("_content_type", "_decoder", "_secret", "_suspect", "_taken"),
-        *("answer", "failure", "meta", "over", "state", "templates"),
+        *("_decoder", "_secret", "_suspect", "_taken"),
+        *("answer", "failure", "meta", "over", "pending", "state", "templates"),
     )
 
-    def __init__(
-        self, answer: Answer, content_type: str, meta: ResponseMeta, secret: str | None
-    ) -> None:
+    _taken: list[Received]
+
+    def __init__(self, answer: Answer, meta: ResponseMeta, secret: str | None) -> None:
         self.answer = answer
         self.meta = meta
         self.state = _START
         self.over = False
         self.failure: APIError | None = None
-        self._content_type = content_type
         self._secret = secret
         self._decoder = SSEDecoder()
         self.templates = Templates()
-        self._taken: list[Received] = []
+        self.pending: Sequence[bytes | ServerSentEvent] = ()
         # An object that is not part of the answer but reports a failure: the reason, if the answer
         # remains incomplete.
         self._suspect: dict[str, Any] | None = None
 
     # --- what comes in ---
 
-    def receive_data(self, data: bytes) -> list[Received]:
-        """Take in bytes, or b"" for the regular end of the body; returns the events in them."""
-        if self.state is _START and data.strip():
+    def receive_data(self, data: bytes, *, first_only: bool = False) -> list[Received]:
+        """Take in bytes, or b"" for the regular end of the body; returns the events in them.
+
+        With `first_only` the events after the first are left in `pending`: the user gets the first
+        sooner, and a stream that nobody reads on keeps their text only. Call `resume` before
+        anything else.
+        """
+        if self.state is _START and data and not data.isspace():
             self.state = _OPEN
         decoder, template = self._decoder, self.templates.current
         taken: list[Received] = []
-        self._taken = taken
         try:
-            if data:
+            events: list[Any]
+            if template is None and (event := decoder.single(data)) is not None:
+                events = [event]
+            elif data:
                 lines = decoder.lines(data)
                 if template is not None and decoder.starts_event(lines):
                     matches, lines = template.match_all(lines)
@@ -108,20 +116,39 @@ class Receiver:
             msg = f"The stream cannot be read: {error}."
             self.fail(APIResponseValidationError(msg), error)
             return taken
-        at = 0
+        return self._take_all(events, taken, ended=not data, first_only=first_only)
+
+    def resume(self) -> list[Received]:
+        """Take in the pending events."""
+        events, self.pending = self.pending, ()
+        return self._take_all(events, [])
+
+    def _take_all(
+        self,
+        events: Sequence[Any],
+        taken: list[Received],
+        *,
+        ended: bool = False,
+        first_only: bool = False,
+    ) -> list[Received]:
+        self._taken, at = taken, 0
         while at < len(events) and not self.over:
             template = self.templates.current
             if template is not None and (matches := template.match(events, at)):
                 taken += matches
                 at += len(matches)
             else:
-                self._take(events[at], truncated=not data)
+                self._take(events[at], truncated=ended)
                 at += 1
-        if decoder.new_stray and not self.over:
-            self._take_stray()
-        if not data and not self.over:
-            self._body_ended(None)
-        self._taken = []  # 1 kB for each event, if it is kept until the next read
+                if first_only and taken and at < len(events):
+                    self.pending = events[at:]
+                    break
+        if not (self.over or self.pending):
+            if self._decoder.new_stray:
+                self._take_stray()
+            if ended and not self.over:
+                self._body_ended(None)
+        del self._taken  # 1 kB for each event, if it is kept until the next read
         return taken
 
     def receive_break(self, error: APIConnectionError) -> None:
@@ -131,6 +158,8 @@ class Receiver:
     def is_other(self, data: bytes) -> bool:
         """Whether the first bytes are the start of something that is not an event stream."""
         if self.state is not _START:
+            return False
+        if data.startswith(b"data:"):
             return False
         start = data.lstrip()
         return start.startswith(_NOT_EVENTS) and not is_done(start)
@@ -210,7 +239,7 @@ class Receiver:
             if not isinstance(value.get("choices"), list):
                 return
         try:
-            value = self.answer.take(value)
+            value = self.answer.take(value, data)
         except MalformedError as error:
             body = redacted(error.value, self._secret)
             self.fail(APIResponseValidationError(str(error), body=body))
@@ -283,6 +312,12 @@ class Receiver:
             self.fail(StreamInterruptedError(msg), error)
 
     # --- errors ---
+
+    @property
+    def _content_type(self) -> str:
+        """The media type, lower case, without parameters; "" if there is no such header."""
+        header = self.meta.headers.get("Content-Type", "")
+        return header.partition(";")[0].strip().lower()
 
     def _reported_failure(self, value: object) -> APIError:
         return object_error(redacted(value, self._secret), self.meta.headers)

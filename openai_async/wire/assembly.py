@@ -168,6 +168,30 @@ class Assembly:
         }
 
 
+def only_opens(chunk: dict[str, Any]) -> bool:
+    """Whether a chunk says no more than that choice 0 begins, as the first of nearly all streams.
+
+    It has a role at most: no text, end, failure or usage, and nothing that may have the wrong
+    shape. So it may be added to the answer later than it arrives.
+    """
+    choices = chunk.get("choices")
+    if type(choices) is not list or len(choices) != 1 or "x_groq" in chunk:
+        return False
+    (piece,) = choices
+    if type(piece) is not dict or piece.get("index") != 0:
+        return False
+    delta = piece.get("delta")
+    if type(delta) is not dict or type(delta.get("role")) is not str:
+        return False
+    for key, value in piece.items():
+        if value is not None and key not in ("index", "delta"):
+            return False
+    for key, value in delta.items():
+        if value is not None and value != "" and key != "role":
+            return False
+    return True
+
+
 def _text_of(piece: dict[str, Any]) -> str:
     delta = piece.get("delta")
     return (content_text(delta.get("content")) or "") if type(delta) is dict else ""

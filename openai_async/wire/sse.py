@@ -122,6 +122,19 @@ class SSEDecoder:
             e if isinstance(e, ServerSentEvent) else ServerSentEvent("message", e) for e in events
         ]
 
+    def single(self, chunk: bytes) -> bytes | None:
+        """The data of `chunk`, if it is one event of one line and nothing else, as most reads are.
+
+        Otherwise `None`, and the chunk has not been taken in.
+        """
+        if chunk[:6] != b"data: " or chunk[-2:] != b"\n\n" or chunk.count(b"\n") != 2:
+            return None
+        begun = self._held or self._after_cr or self._id or (self._at_start and self._parts)
+        if begun or b"\r" in chunk or not self.starts_event(chunk):
+            return None
+        self._at_start = False
+        return chunk[6:-2]
+
     def lines(self, chunk: bytes) -> bytes:
         """The unfinished line followed by `chunk`, with line feeds as line ends.
 
@@ -184,11 +197,12 @@ class SSEDecoder:
                 self._line(line, events)
             self._line(b"", events)
             fresh = not self._too_large
-        *whole, last = rest.split(b"\n")
-        for line in whole:
-            self._line(line, events)
-        self._parts = [last]
-        self._held = len(last)
+        if rest:
+            *whole, last = rest.split(b"\n")
+            for line in whole:
+                self._line(line, events)
+            self._parts = [last]
+            self._held = len(last)
 
     def flush(self) -> list[ServerSentEvent]:
         """The last event, if the stream ended without the blank line after it."""
@@ -202,9 +216,10 @@ class SSEDecoder:
 
     def _without_bom(self, chunk: bytes) -> bytes:
         """ "Strip one leading U+FEFF BYTE ORDER MARK": it may be split, like everything else."""
-        chunk = b"".join(self._parts) + chunk
-        self._parts = []
-        self._held = 0
+        if self._parts:
+            chunk = b"".join(self._parts) + chunk
+            self._parts = []
+            self._held = 0
         if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
             self._parts = [chunk]
             return b""

@@ -14,6 +14,7 @@ In a read of 20 events, this takes 0.25 us an event; parsing each and adding it 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import chain, islice, repeat
 from typing import Any, TypeAlias
 
@@ -70,7 +71,10 @@ class Template:
             return [], lines
         rest = b""
         if lines.endswith(tail) and lines.count(b"\n") == 2:  # one event, as most servers write
-            events = [lines[len(head) : -len(tail)]]
+            event = lines[len(head) : -len(tail)]
+            if not self._gap:
+                return ([match], b"") if (match := self._one(event)) else ([], lines)
+            events = [event]
         else:
             split = lines.split(b"\n")
             events = [line[len(head) : 2 - len(tail)] for line in split[:-1:2]]
@@ -80,7 +84,7 @@ class Template:
         matches = self._filled(events) if events else []
         return (matches, rest) if matches else ([], lines)
 
-    def match(self, events: list[bytes | ServerSentEvent], start: int) -> list[Match]:
+    def match(self, events: Sequence[bytes | ServerSentEvent], start: int) -> list[Match]:
         """The events from `start` on, up to the first that does not fit."""
         before, after = self._head[6:], self._tail[:-2]
         fitting = []
@@ -102,6 +106,18 @@ class Template:
                 break
             count += 1
         return count
+
+    def _one(self, event: bytes) -> Match | None:
+        """`_filled` for one event with one gap, in half the time."""
+        try:
+            text = loads(event)
+        except ValueError:
+            return None
+        if type(text) is not str:
+            return None
+        self.hits += 1
+        self._pieces.append(text)
+        return self, text
 
     def _filled(self, events: list[bytes]) -> list[Match]:
         """Take in what is in the gaps of several events; nothing unless all are JSON strings.

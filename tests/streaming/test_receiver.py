@@ -12,11 +12,12 @@ from openai_async.streaming.chat import ChatAnswer
 from openai_async.streaming.receiver import Receiver, State
 from openai_async.types.base import ResponseMeta
 
+HEADERS = {"Content-Type": "text/event-stream"}
 DONE = b"data: [DONE]\n\n"
 
 
 def receiver(n: int = 1, *, include_usage: bool = False) -> Receiver:
-    return Receiver(ChatAnswer(n, include_usage), "text/event-stream", ResponseMeta(), None)
+    return Receiver(ChatAnswer(n, include_usage), ResponseMeta(headers=HEADERS), None)
 
 
 def event(text: str = "", *, finish: str | None = None, index: int = 0, **fields: Any) -> bytes:
@@ -133,3 +134,44 @@ def test_a_body_that_is_not_an_event_stream_shows_in_its_first_bytes(
     open_already = receiver()
     open_already.receive_data(event("Hi"))
     assert not open_already.is_other(start)
+
+
+ROLE = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
+
+
+@pytest.mark.parametrize("first", [ROLE, event("Hi")], ids=["a role", "a text"])
+def test_the_events_after_the_first_may_be_taken_in_later(first: bytes) -> None:
+    it = receiver()
+    assert (
+        len(it.receive_data(first + event("a") + event("b", finish="stop") + DONE, first_only=True))
+        == 1
+    )
+    assert (it.state, len(it.pending)) == (State.OPEN, 3)
+    assert len(it.resume()) == 2
+    assert (it.state, len(it.pending)) == (State.DONE, 0)
+
+
+def test_lines_outside_events_are_looked_at_after_the_events_before_them() -> None:
+    it = receiver()
+    data = ROLE + event("a", finish="stop") + b'{"error": {"message": "no"}}\n'
+    assert len(it.receive_data(data, first_only=True)) == 1
+    assert it.failure is None
+    assert len(it.resume()) == 1
+    assert it.failure is not None
+
+
+def test_the_end_of_the_body_is_not_put_off() -> None:
+    it = receiver()
+    it.receive_data(event("a", finish="stop"))
+    it.receive_data(b"", first_only=True)
+    assert it.state is State.DONE
+
+
+def test_a_role_that_is_changed_after_it_was_delivered_is_assembled_as_it_came() -> None:
+    it = receiver()
+    [value] = it.receive_data(ROLE)
+    value["choices"][0]["delta"]["content"] = "changed"
+    it.receive_data(event("Hi", finish="stop") + DONE)
+    partial = it.answer.partial()
+    assert partial is not None
+    assert partial.text == "Hi"

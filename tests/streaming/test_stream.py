@@ -420,6 +420,37 @@ async def test_a_stream_that_was_closed_before_its_headers_came_holds_no_slot(
     assert (len(pool.streams), pool.slots.free) == (0, 1000)
 
 
+async def test_a_stream_whose_end_came_with_its_first_chunk_is_left_with_an_open_connection(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        whole = sse(chunk("a")) + sse(FINISH) + DONE
+        await exchange.send(f"{len(whole):x}\r\n".encode() + whole + b"\r\n0\r\n\r\n")
+
+    raw.answer = answer
+    for _ in range(2):
+        stream = await ask(raw_client)
+        await anext(stream)
+        await stream.close()
+    assert raw.connections == 1
+
+
+async def test_the_answer_so_far_includes_all_that_came_with_the_first_chunk(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")) + sse(chunk("b")) + sse(chunk("c")))
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    async with ask(raw_client) as stream:
+        assert (await anext(stream)).text == "a"
+        assert stream.partial.text == "abc"
+        assert [(await anext(stream)).text for _ in range(2)] == ["b", "c"]
+
+
 async def test_an_open_stream_does_not_hold_what_was_asked(
     server: LocalServer, client: AsyncClient
 ) -> None:

@@ -172,14 +172,19 @@ def mutated(draw: st.DrawFn) -> tuple[int, list[dict[str, Any]]]:
 # --- the stream under test ----------------------------------------------------------------------
 
 
+HEADERS = {"Content-Type": "text/event-stream"}
+
+
 class Body:
     """Bytes as they come, without a socket."""
 
     idle: float | None = None
-    content_type = "text/event-stream"
 
     def __init__(self, parts: Iterable[bytes]) -> None:
         self._parts = iter([part for part in parts if part])
+
+    def take(self) -> bytes:
+        return next(self._parts, b"")
 
     async def read(self) -> bytes:
         return next(self._parts, b"")
@@ -194,7 +199,7 @@ class Body:
 def stream_of(parts: list[bytes], n: int) -> ChatCompletionStream:
     async def connect(on_open: Callable[[Response], Awaitable[None]]) -> Response:
         body: Any = Body(parts)
-        response = Response(status=200, headers={}, stream=body)
+        response = Response(status=200, headers=HEADERS, stream=body)
         await on_open(response)
         return response
 

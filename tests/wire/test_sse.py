@@ -193,3 +193,41 @@ def test_lines_outside_of_events_are_kept_up_to_a_limit() -> None:
     for _ in range(100):
         decoder.feed(b"x" * 1000 + b"\n")
     assert 60_000 < sum(map(len, decoder.stray)) <= MAX_STRAY
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        b"data: {}\n\n",
+        b"data: \n\n",
+        b"data: a\r\n\r\n",
+        b"data: a\rb\n\n",
+        b"data: a\n\ndata: b\n\n",
+        b"data: a\ndata: b\n\n",
+        b"data: a\n",
+        b"event: a\n\n",
+    ],
+)
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"",
+        b"\xef",
+        b"data: x",
+        b"data: x\n",
+        b"event: x\n",
+        b"data: x\n\r",
+        b"retry: 1\n",
+        b"id: 1\n\n",
+    ],
+)
+def test_a_single_event_is_what_feeding_it_would_give(before: bytes, chunk: bytes) -> None:
+    usual, quick = SSEDecoder(), SSEDecoder()
+    assert usual.feed(before) == quick.feed(before)
+    event = quick.single(chunk)
+    if event is None:
+        assert usual.feed(chunk) == quick.feed(chunk)  # nothing has been taken in
+    else:
+        assert usual.feed(chunk) == [ServerSentEvent("message", event)]
+    rest = b"data: y\n\n"
+    assert [*usual.feed(rest), *usual.flush()] == [*quick.feed(rest), *quick.flush()]

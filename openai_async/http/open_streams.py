@@ -1,0 +1,55 @@
+"""The streams of one event loop that hold a connection, and the timer that they share.
+
+A timer for each stream, set and removed with it, costs as much as reading a chunk. Streams are
+checked for silence about once a second, so one timer is enough for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Protocol, TypeVar
+
+
+class Stream(Protocol):
+    """What can be checked."""
+
+    def check(self, now: float) -> float | None:
+        """Check it; returns when to do so again, by the loop's clock, if at all."""
+
+
+S = TypeVar("S", bound=Stream)
+
+
+class OpenStreams(set[S]):
+    """A set of streams, which are checked when they ask for it.
+
+    Attributes:
+        next_check: when all streams will be checked, by the loop's clock.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next_check = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def check_by(self, when: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the streams checked at this time or earlier."""
+        if when < self.next_check:
+            self.stop_checking()
+            self.next_check = when
+            self._timer = loop.call_at(when, self._check, loop)
+
+    def stop_checking(self) -> None:
+        """Leave no timer behind."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.next_check = math.inf
+
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer, self.next_check = None, math.inf
+        now = loop.time()
+        for stream in list(self):
+            if (when := stream.check(now)) is not None:
+                self.check_by(when, loop)
