@@ -10,8 +10,8 @@ from ..errors import APIConnectionError, APIError, APIResponseValidationError
 from ..wire.codec import body_or_text
 from ..wire.failures import status_error
 from ..wire.redaction import redacted, without_secret
-from .aiohttp_internals import take_buffered
-from .body import ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, Answer, ByteStream
+from .aiohttp_internals import Answer, take_buffered
+from .body import ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, ByteStream
 from .open_streams import OpenStreams
 
 

@@ -10,12 +10,9 @@ import asyncio
 import copy
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeAlias
-
-import aiohttp
 
 from ..errors import APIConnectionError, APITimeoutError, OpenAIError
-from .aiohttp_internals import DirectAnswer, bytes_received, read_any, take_buffered
+from .aiohttp_internals import Answer, bytes_received, read_any, take_buffered
 from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback
 from .open_streams import OpenStreams
 
@@ -32,8 +29,6 @@ LINGER_TIMEOUT = 2.0
 CHECK_INTERVAL = 1.0
 # A silence or a lost connection is confirmed by a second check after this many seconds.
 RECHECK_DELAY = 0.01
-
-Answer: TypeAlias = aiohttp.ClientResponse | DirectAnswer
 
 
 class ByteStream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from yarl import URL
 
-from .body import Answer
+from .aiohttp_internals import Answer
 from .request import Request
 from .urls import as_spelled, same_origin
 

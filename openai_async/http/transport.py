@@ -24,10 +24,10 @@ from ..errors import (
 )
 from ..options import Timeout, check_proxy
 from ..wire.redaction import without_secret
-from .aiohttp_internals import Connector, exchange, nothing_replaced, reused
+from .aiohttp_internals import Answer, Connector, detached, exchange, nothing_replaced, reused
 from .answers import read_body, read_failure
 from .authorization import authorized, known_outgoing
-from .body import Answer, ByteStream
+from .body import ByteStream
 from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback, redact_exception
 from .deadlines import Deadline
 from .head import request_bytes
@@ -269,7 +269,7 @@ class Transport:
         if isinstance(body, bytes) and len(body) > MAX_SINGLE_WRITE:
             body = io.BytesIO(body)
         headers = outgoing.headers
-        return await pool.session.request(
+        answer = await pool.session.request(
             request.method,
             url,
             data=body,
@@ -286,6 +286,7 @@ class Transport:
             proxy_headers=self._proxy.headers,
             ssl=self._ssl,
         )
+        return answer if pool.direct is None else detached(answer, pool.direct)
 
 
 @lru_cache(maxsize=64)

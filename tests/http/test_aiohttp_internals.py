@@ -6,6 +6,7 @@ It is still there, it changes nothing on the wire, and requests work without it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import zlib
 from collections.abc import Iterator
@@ -18,18 +19,20 @@ import pytest
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import BadHttpMessage
 
-from openai_async import APIConnectionError, AsyncClient
+from openai_async import APIConnectionError, AsyncClient, ChatCompletionStream
 from openai_async.http.aiohttp_internals import (
     Connector,
+    DirectAnswer,
     ParserError,
     _warn_once,
     bytes_received,
+    detached,
     open_session,
 )
 from openai_async.http.read_size import READ_SIZE, bound_reads
 
 from ..faults.fault_server import TLSServer, trusting
-from ..raw_server import Exchange, RawServer
+from ..raw_server import Exchange, RawServer, chunk, sse
 
 pytestmark = pytest.mark.virtual_time
 
@@ -176,6 +179,69 @@ async def test_an_aiohttp_that_makes_its_connections_otherwise_is_reported(
 
 
 # --- answers ---
+
+
+async def a_stream(exchange: Exchange) -> None:
+    await exchange.start_stream()
+    await exchange.part(sse(chunk("Hello")))
+
+
+async def open_streams(raw: RawServer, client: AsyncClient) -> list[ChatCompletionStream]:
+    """One on a new connection, one on a connection that has been used before."""
+    raw.answer = a_stream
+    messages: Any = [{"role": "user", "content": "hi"}]
+    one = await client.chat.completions.create(model="m", messages=messages, stream=True)
+    raw.answer = ok
+    await client.request("GET", "/second")
+    raw.answer = a_stream
+    return [
+        one,
+        await client.chat.completions.create(model="m", messages=messages, stream=True),
+    ]
+
+
+async def test_an_open_stream_keeps_its_headers_once(raw: RawServer) -> None:
+    """No `ClientResponse`, and nothing in the parser's two lists."""
+    async with AsyncClient(base_url=raw.url, api_key="local") as client:
+        streams = await open_streams(raw, client)
+        (pool,) = client._transport._pools._pools.values()
+        assert [stream.meta.headers["Content-Type"] for stream in streams] == [
+            "text/event-stream",
+            "text/event-stream",
+        ]
+        assert {type(stream._answer) for stream in pool.streams} == {DirectAnswer}
+        connector: Any = pool.direct
+        parsers = [protocol._parser for protocol in connector._acquired]
+        assert len(parsers) == 2
+        assert [part for part in gc.get_referents(*parsers) if type(part) is list and part] == []
+        for stream in streams:
+            await stream.close()
+
+
+@pytest.mark.parametrize("name", ["_connection", "_ClientResponse__writer"])
+async def test_a_response_of_another_shape_is_used_as_it_is(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    raw.answer = half
+    async with open_session(15) as session, session.get(raw.url) as response:
+        if name == "_ClientResponse__writer":
+            monkeypatch.setattr(response, "_ClientResponse__writer", object())
+        else:
+            monkeypatch.delattr(response, name, raising=False)
+        connector: Any = session.connector
+        assert detached(response, connector) is response
+        monkeypatch.undo()
+
+
+async def test_a_detached_answer_is_read_and_its_connection_reused(raw: RawServer) -> None:
+    raw.answer = ok
+    async with open_session(15) as session:
+        connector: Any = session.connector
+        for _ in range(3):
+            answer = detached(await session.get(raw.url), connector)
+            assert await answer.content.read() == b"{}"
+        assert len(connector._acquired) == 0
+    assert raw.connections == 1
 
 
 async def test_the_bytes_of_a_packed_body_are_counted_as_they_come(raw: RawServer) -> None:
