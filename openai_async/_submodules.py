@@ -32,7 +32,7 @@ class LazyModule:
 
 
 def names_of(modules: Iterable[LazyModule], into: dict[str, Any]) -> Callable[[str], Any]:
-    """The `__getattr__` of a module whose names are in other modules."""
+    """The `__getattr__` of a module that has the names of other modules as its own."""
 
     def find(name: str) -> Any:
         for module in () if name.startswith("_") else modules:

@@ -59,7 +59,7 @@ class BatchResponse(_FromText):
             status_code, request_id: as the attributes.
             text: valid JSON in UTF-8.
         """
-        # There is one for every request: frozen setters would take three times as long.
+        # One is made for every request: frozen setters would take three times as long.
         response = _Unfrozen.__new__(_Unfrozen)
         response.status_code = status_code
         response.request_id = request_id

@@ -12,7 +12,7 @@ from yarl import URL
 
 from ..errors import InvalidArgumentError
 
-# What is made once for each URL is kept for this many: paths may contain ids.
+# How many URLs a cache holds. Paths may contain ids, so there is no limit to their number.
 MAX_URLS = 64
 
 K = TypeVar("K")
@@ -20,7 +20,7 @@ V = TypeVar("V")
 
 
 def remember(known: dict[K, V], key: K, value: V) -> None:
-    """Add to a cache of at most `MAX_URLS` entries; the oldest one makes room."""
+    """Add to a cache of at most `MAX_URLS` entries; the oldest entry is dropped to make room."""
     if len(known) >= MAX_URLS:
         del known[next(iter(known))]
     known[key] = value
@@ -96,7 +96,7 @@ _PLAIN = frozenset(ascii_letters + digits + "_-/")
 
 def check_path(path: object) -> str:
     """The path, relative to the base URL, without leading slashes."""
-    # All of our own paths are like this; a program's first request then compiles no patterns.
+    # All of our own paths return here: a program's first request need not compile patterns.
     if isinstance(path, str) and path[:2] != "//" and _PLAIN.issuperset(path) and path.strip("/"):
         return path.lstrip("/")
     if (

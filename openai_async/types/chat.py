@@ -3,8 +3,8 @@
 https://platform.openai.com/docs/api-reference/chat - the parameters are in `chat_params`.
 
 All classes can be imported from here. Those that few answers need are in modules of their own,
-imported with the first value that is one: defining a class takes attrs 0.3 ms, and together they
-would be a tenth of the time to a program's first answer.
+which are imported with the first value that needs them: defining a class takes attrs 0.3 ms, and
+together they would be a tenth of the time to a program's first answer.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from .redaction import redacted
 
 if TYPE_CHECKING:
     from . import assembly, sse
-else:  # for streams, and answers that arrive as one although none was requested
+else:  # for streams, requested or not
     assembly = LazyModule(f"{__package__}.assembly")
     sse = LazyModule(f"{__package__}.sse")
 

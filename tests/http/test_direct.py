@@ -495,10 +495,10 @@ async def test_a_request_that_the_server_has_begun_to_answer_is_not_sent_again(
     assert len(raw.exchanges) == 2  # the first opened the connection
 
 
-async def test_many_urls_leave_no_request_to_be_prepared_anew(
+async def test_after_many_urls_the_headers_for_a_url_are_still_made_only_once(
     raw: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Paths hold ids: what is kept for each URL must make room for the next."""
+    """Paths may contain ids: the cache must drop old URLs to make room for new ones."""
     prepared: list[str] = []
     original = head.request_head
 

@@ -167,7 +167,7 @@ def test_the_end_of_the_body_is_not_put_off() -> None:
     assert it.state is State.DONE
 
 
-def test_a_role_that_is_changed_after_it_was_delivered_is_assembled_as_it_came() -> None:
+def test_a_first_chunk_that_the_user_changes_is_assembled_as_it_arrived() -> None:
     it = receiver()
     [value] = it.receive_data(ROLE)
     value["choices"][0]["delta"]["content"] = "changed"

@@ -420,7 +420,7 @@ async def test_a_stream_that_was_closed_before_its_headers_came_holds_no_slot(
     assert (len(pool.streams), pool.slots.free) == (0, 1000)
 
 
-async def test_a_stream_whose_end_came_with_its_first_chunk_is_left_with_an_open_connection(
+async def test_leaving_a_stream_whose_end_came_with_its_first_chunk_keeps_the_connection(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     async def answer(exchange: Exchange) -> None:

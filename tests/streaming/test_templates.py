@@ -293,7 +293,7 @@ def test_events_that_differ_only_in_their_text_fit(
 
 
 def test_no_more_templates_are_made_where_too_few_events_fit() -> None:
-    """As where a server writes the current second into each chunk, and a second has few of them."""
+    """For example, if a server writes the time in seconds into chunks, and sends few a second."""
     made = [{**openai(f"text {n}"), "created": n // 5} for n in range(100)]
     assert hits(written(*made)) == 4 * 4
     made = [{**openai(f"text {n}"), "created": n // 20} for n in range(200)]
