@@ -41,6 +41,9 @@ from .waits import CLOSED, PendingWaits
 
 # A request is sent again on at most this many stale connections in a row; the next one is an error.
 MAX_STALE_CONNECTIONS = 4
+# Seconds within which a stale connection fails: a round trip, and more on a slow network. After
+# that the server has probably received the request, and worked on it.
+STALE_WITHIN = 5.0
 # Larger bodies are passed to aiohttp as a file, which it sends in chunks. It would write bytes in a
 # single call, and warn that this blocks the event loop.
 MAX_SINGLE_WRITE = 1024 * 1024
@@ -222,6 +225,7 @@ class Transport:
             # closed while this request waited for its slot or its key.
             self._pools.check_open(pool)
             taken = None if direct is None else direct[0].acquire(direct[1], MAX_HEADER)
+            sent = pool.deadlines.time()
             try:
                 if direct is not None and taken is not None:
                     connector, key, head = direct
@@ -230,7 +234,8 @@ class Transport:
                 return await self._send_by_session(url, pool, request, outgoing)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 used = taken if taken is not None else reused.get()
-                if not stale or getattr(used, "answered", True):
+                late = pool.deadlines.time() - sent > STALE_WITHIN
+                if not stale or late or getattr(used, "answered", True):
                     raise
                 drop_traceback(error)
             finally:

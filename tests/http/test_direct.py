@@ -495,6 +495,26 @@ async def test_a_request_that_the_server_has_begun_to_answer_is_not_sent_again(
     assert len(raw.exchanges) == 2  # the first opened the connection
 
 
+@pytest.mark.parametrize("how", ["closed", "reset"])
+@pytest.mark.parametrize("by", ["a direct exchange", "the session"])
+async def test_a_request_that_fails_after_a_while_is_not_sent_again(
+    raw: RawServer, how: str, by: str
+) -> None:
+    """A stale connection fails within a round trip. This server has worked on the request."""
+
+    async def answer(exchange: Exchange) -> None:
+        await asyncio.sleep(transport.STALE_WITHIN + 1)
+        if how == "reset":
+            exchange.abort()
+        exchange.writer.close()
+
+    raw.answer = answer
+    async with await open_client(raw) as client:
+        with pytest.raises(APIConnectionError):
+            await client.request("POST" if by == "a direct exchange" else "OPTIONS", "/x", json={})
+    assert len(raw.exchanges) == 2  # the first opened the connection
+
+
 async def test_after_many_urls_the_headers_for_a_url_are_still_made_only_once(
     raw: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
