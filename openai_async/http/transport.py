@@ -41,8 +41,8 @@ from .waits import CLOSED, PendingWaits
 
 # A request is sent again on at most this many stale connections in a row; the next one is an error.
 MAX_STALE_CONNECTIONS = 4
-# Seconds within which a stale connection fails: a round trip, and more on a slow network. After
-# that the server has probably received the request, and worked on it.
+# Seconds within which a stale connection fails: one round trip, or more on a slow network. After
+# that, the server has probably received the request and begun to handle it.
 STALE_WITHIN = 5.0
 # Larger bodies are passed to aiohttp as a file, which it sends in chunks. It would write bytes in a
 # single call, and warn that this blocks the event loop.

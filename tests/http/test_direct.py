@@ -500,7 +500,7 @@ async def test_a_request_that_the_server_has_begun_to_answer_is_not_sent_again(
 async def test_a_request_that_fails_after_a_while_is_not_sent_again(
     raw: RawServer, how: str, by: str
 ) -> None:
-    """A stale connection fails within a round trip. This server has worked on the request."""
+    """A stale connection fails within a round trip. This server has begun to handle the request."""
 
     async def answer(exchange: Exchange) -> None:
         await asyncio.sleep(transport.STALE_WITHIN + 1)
