@@ -291,7 +291,9 @@ class Transport:
             proxy_headers=self._proxy.headers,
             ssl=self._ssl,
         )
-        return answer if pool.direct is None else detached(answer, pool.direct)
+        if pool.direct is None or not nothing_replaced():  # others may have kept the answer
+            return answer
+        return detached(answer, pool.direct)
 
 
 @lru_cache(maxsize=64)

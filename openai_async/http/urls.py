@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from string import ascii_letters, digits
 from typing import TypeVar
 from urllib.parse import unquote
@@ -21,8 +22,9 @@ V = TypeVar("V")
 
 def remember(known: dict[K, V], key: K, value: V) -> None:
     """Add to a cache of at most `MAX_URLS` entries; the oldest entry is dropped to make room."""
-    if len(known) >= MAX_URLS:
-        del known[next(iter(known))]
+    if len(known) >= MAX_URLS and key not in known:
+        with suppress(KeyError, RuntimeError):  # another thread is dropping it, too
+            del known[next(iter(known))]
     known[key] = value
 
 

@@ -92,7 +92,7 @@ class Receiver:
 
         With `first_only`, the events after the first are left in `pending`: the user gets the first
         one sooner, and a stream that is not read any further keeps only their text. Call `resume`
-        before anything else.
+        before anything else. What may be an error is taken in at once, to hang up at once.
         """
         if self.state is _START and data and not data.isspace():
             self.state = _OPEN
@@ -116,7 +116,9 @@ class Receiver:
             msg = f"The stream cannot be read: {error}."
             self.fail(APIResponseValidationError(msg), error)
             return taken
-        return self._take_all(events, taken, ended=not data, first_only=first_only)
+        return self._take_all(
+            events, taken, ended=not data, first_only=first_only and b"error" not in data
+        )
 
     def resume(self) -> list[Received]:
         """Take in the pending events."""

@@ -15,10 +15,44 @@ from attrs import define, field
 
 from .._submodules import LazyModule, names_of
 from .base import APIObject, APIResponse, note_change
-from .chat_common import FINISH_REASON
-from .chat_common import CompletionUsage as CompletionUsage
-from .chat_common import FinishReason as FinishReason
+from .chat_common import (
+    FINISH_REASON,
+    CompletionTokensDetails,
+    CompletionUsage,
+    FinishReason,
+    PromptTokensDetails,
+)
 from .normalize import content_text, fails
+
+__all__ = [
+    "Annotation",
+    "AnnotationURLCitation",
+    "ChatCompletion",
+    "ChatCompletionAudio",
+    "ChatCompletionChunk",
+    "ChatCompletionMessage",
+    "ChatCompletionMessageCustomToolCall",
+    "ChatCompletionMessageFunctionToolCall",
+    "ChatCompletionMessageToolCall",
+    "ChatCompletionModeration",
+    "ChatCompletionTokenLogprob",
+    "Choice",
+    "ChoiceDelta",
+    "ChoiceDeltaCustom",
+    "ChoiceDeltaFunction",
+    "ChoiceDeltaToolCall",
+    "ChoiceLogprobs",
+    "ChunkChoice",
+    "CompletionTokensDetails",
+    "CompletionUsage",
+    "Custom",
+    "FinishReason",
+    "Function",
+    "ModerationOutcome",
+    "ModerationResult",
+    "PromptTokensDetails",
+    "TopLogprob",
+]
 
 if TYPE_CHECKING:
     from . import chat_logprobs, chat_message_parts, chat_moderation, chat_tool_calls
@@ -33,7 +67,7 @@ else:
     chat_moderation = LazyModule(f"{__package__}.chat_moderation")
     chat_tool_calls = LazyModule(f"{__package__}.chat_tool_calls")
     _chunk = LazyModule(f"{__package__}.chat_chunk")
-    __getattr__ = names_of(
+    __getattr__, __dir__ = names_of(
         (_chunk, chat_tool_calls, chat_message_parts, chat_logprobs, chat_moderation), globals()
     )
 

@@ -15,6 +15,61 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from .._submodules import LazyModule, names_of
 from ..options import RequestOptions
 
+__all__ = [
+    "AllowedTools",
+    "AllowedToolsChoice",
+    "AssistantMessage",
+    "AudioOutput",
+    "ChatCompletionMessageParam",
+    "ChatCompletionParams",
+    "ContentPart",
+    "ContentPartFile",
+    "ContentPartImage",
+    "ContentPartInputAudio",
+    "ContentPartRefusal",
+    "ContentPartText",
+    "CustomCall",
+    "CustomDefinition",
+    "CustomTool",
+    "CustomToolCall",
+    "CustomVoice",
+    "DeveloperMessage",
+    "FileFile",
+    "FunctionCall",
+    "FunctionDefinition",
+    "FunctionMessage",
+    "FunctionTool",
+    "FunctionToolCall",
+    "Grammar",
+    "GrammarFormat",
+    "ImageURL",
+    "InputAudio",
+    "JSONSchema",
+    "Moderation",
+    "ModerationConfig",
+    "ModerationPolicy",
+    "Named",
+    "NamedCustomChoice",
+    "NamedFunctionChoice",
+    "Prediction",
+    "PreviousAudio",
+    "PromptCacheBreakpoint",
+    "PromptCacheOptions",
+    "ResponseFormatJSONObject",
+    "ResponseFormatJSONSchema",
+    "ResponseFormatText",
+    "StreamOptions",
+    "SystemMessage",
+    "TextContent",
+    "TextFormat",
+    "ToolChoice",
+    "ToolMessage",
+    "UserMessage",
+    "WebSearchLocation",
+    "WebSearchOptions",
+    "WebSearchUserLocation",
+]
+
 if TYPE_CHECKING:
     from . import chat_message_params, chat_option_params
     from .chat_message_params import *  # noqa: F403
@@ -22,7 +77,7 @@ if TYPE_CHECKING:
 else:
     chat_message_params = LazyModule(f"{__package__}.chat_message_params")
     chat_option_params = LazyModule(f"{__package__}.chat_option_params")
-    __getattr__ = names_of((chat_message_params, chat_option_params), globals())
+    __getattr__, __dir__ = names_of((chat_message_params, chat_option_params), globals())
 
 
 class _Required(TypedDict):

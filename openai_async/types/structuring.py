@@ -239,8 +239,11 @@ def _type_of(cls: type[Any], a: attrs.Attribute[Any]) -> Any:
     """
     if not isinstance(a.type, str):
         return a.type
-    home = next(c for c in cls.__mro__ if a.name in get_annotations(c))
-    return eval(a.type, vars(sys.modules[home.__module__]))
+    home = next((c for c in cls.__mro__ if a.name in get_annotations(c)), cls)
+    module = sys.modules.get(home.__module__)
+    if module is None:  # defined by `exec`, or in a module that has been removed
+        return getattr(attrs.fields(attrs.resolve_types(cls)), a.name).type
+    return eval(a.type, vars(module))
 
 
 def _unchanged(value: Any) -> Any:

@@ -110,7 +110,7 @@ class Template:
     def _one(self, event: bytes) -> Match | None:
         """`_filled` for one event with one gap, in half the time."""
         try:
-            text = loads(event)
+            text = strict_loads(event)
         except ValueError:
             return None
         if type(text) is not str:

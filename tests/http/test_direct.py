@@ -12,6 +12,8 @@ import gc
 import gzip
 import shutil
 import ssl
+import sys
+import threading
 import weakref
 from array import array
 from collections.abc import Awaitable, Callable, Iterator
@@ -420,6 +422,29 @@ async def test_aiohttp_sends_the_request_if_a_connection_cannot_be_prepared(
     assert raw.connections == 1
 
 
+async def test_an_observer_that_keeps_the_response_finds_it_open(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[aiohttp.ClientResponse] = []
+    original: Any = aiohttp.ClientSession._request
+
+    async def observe(self: Any, *args: Any, **options: Any) -> aiohttp.ClientResponse:
+        kept.append(await original(self, *args, **options))
+        return kept[-1]
+
+    async def begin(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")))
+
+    raw.answer = begin
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", observe)
+    async with AsyncClient(base_url=raw.url, api_key="k") as client:
+        stream = await client.chat.completions.create(model="m", messages=HI, stream=True)
+        assert not kept[0].closed
+        assert kept[0].connection is not None
+        await stream.close()
+
+
 # --- what only a direct exchange could get wrong ---
 
 
@@ -543,6 +568,30 @@ async def test_an_answer_without_a_body_leaves_the_connection_usable(raw: RawSer
         for _ in range(3):
             assert (await client.request("DELETE", "/files/f")).body == b""
     assert raw.connections == 1
+
+
+def test_threads_that_request_many_paths_do_not_disturb_each_other() -> None:
+    client = AsyncClient(base_url="http://127.0.0.1:1/v1", api_key="k")
+    failures: list[BaseException] = []
+
+    def build(thread: int) -> None:
+        try:
+            for number in range(5000):
+                client.build_request("GET", f"/files/{thread}-{number}")
+        except BaseException as error:
+            failures.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=build, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert failures == []
 
 
 async def test_a_server_that_closes_after_its_answer_is_connected_to_again(raw: RawServer) -> None:

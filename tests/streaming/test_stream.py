@@ -57,6 +57,39 @@ async def chunks(stream: ChatCompletionStream) -> list[ChatCompletionChunk]:
     return [piece async for piece in stream]
 
 
+async def test_a_failure_that_arrives_with_the_first_chunk_hangs_up_at_once(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    """Even if nobody reads on: its slot and connection are needed by others."""
+
+    async def fail(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(
+            sse(chunk(role="assistant")) + sse({"error": {"message": "overloaded"}})
+        )
+        await asyncio.Event().wait()
+
+    async def watch(exchange: Exchange) -> None:
+        try:
+            await asyncio.gather(fail(exchange), hang(exchange))
+        finally:
+            hung_up.set()
+
+    async def hang(exchange: Exchange) -> None:
+        protocol: Any = exchange.writer.transport.get_protocol()
+        await protocol._stream_reader.read(1)
+        hung_up.set()
+
+    hung_up = asyncio.Event()
+    raw.answer = watch
+    stream = await ask(raw_client)
+    async with asyncio.timeout(5):
+        await hung_up.wait()
+    assert (await anext(stream)).choices[0].delta.role == "assistant"
+    with pytest.raises(APIError, match="overloaded"):
+        await anext(stream)
+
+
 # --- the three ways -----------------------------------------------------------------------------
 
 
