@@ -62,26 +62,17 @@ async def test_a_failure_that_arrives_with_the_first_chunk_hangs_up_at_once(
 ) -> None:
     """Even if nobody reads on: its slot and connection are needed by others."""
 
+    error = {"error": {"message": "overloaded"}}
+
     async def fail(exchange: Exchange) -> None:
         await exchange.start_stream()
-        await exchange.part(
-            sse(chunk(role="assistant")) + sse({"error": {"message": "overloaded"}})
-        )
-        await asyncio.Event().wait()
-
-    async def watch(exchange: Exchange) -> None:
-        try:
-            await asyncio.gather(fail(exchange), hang(exchange))
-        finally:
-            hung_up.set()
-
-    async def hang(exchange: Exchange) -> None:
+        await exchange.part(sse(chunk(role="assistant")) + sse(error))
         protocol: Any = exchange.writer.transport.get_protocol()
         await protocol._stream_reader.read(1)
         hung_up.set()
 
     hung_up = asyncio.Event()
-    raw.answer = watch
+    raw.answer = fail
     stream = await ask(raw_client)
     async with asyncio.timeout(5):
         await hung_up.wait()
