@@ -166,6 +166,9 @@ class Transport:
 
     async def _exchange(self, pool: Pool, request: Request) -> Response:
         """Send the request, and read the whole answer, or only the headers of a stream."""
+        if type(request.url) is not URL:
+            msg = f"request.url has type {type(request.url).__name__}: pass a yarl.URL."
+            raise InvalidArgumentError(msg)
         outgoing = known_outgoing(request) or await authorized(request, self._proxy.secrets)
         secret = outgoing.secret
         answer = await self._send(request.url, pool, request, outgoing)
@@ -271,6 +274,11 @@ class Transport:
     ) -> Answer:
         """Send through the session: with a new connection, a proxy, hooks of others, and so on."""
         body: bytes | io.BytesIO | None = request.body
+        if body is not None and not isinstance(body, bytes | bytearray | memoryview | str):
+            msg = (
+                f"request.body has type {type(body).__name__}: pass bytes, the body as it is sent."
+            )
+            raise InvalidArgumentError(msg)
         if isinstance(body, bytes) and len(body) > MAX_SINGLE_WRITE:
             body = io.BytesIO(body)
         headers = outgoing.headers

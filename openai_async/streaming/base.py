@@ -214,7 +214,10 @@ class AsyncStream(ABC, Generic[Event]):
 
     def _check_open(self) -> None:
         if self._state is _CLOSED:
-            msg = "This stream was closed before its end: nothing more can be read from it."
+            msg = (
+                "This stream was closed before its end, as when an iterator over it is dropped: "
+                "read on with the same iterator, or take single chunks with `await anext(stream)`."
+            )
             raise OpenAIError(msg)
 
     async def _more(self) -> None:

@@ -702,7 +702,7 @@ async def test_a_request_that_cannot_be_sent_holds_no_slot(raw: RawServer) -> No
     async with AsyncClient(base_url=raw.url, api_key="k", max_connections=1) as client:
         spoilt = client.with_options(middlewares=[spoil])
         for _ in range(2):
-            with pytest.raises(AttributeError):
+            with pytest.raises(InvalidArgumentError, match="request.url"):
                 await spoilt.request("GET", "/x")
         async with asyncio.timeout(5):
             assert (await client.request("GET", "/x")).status == 200

@@ -62,7 +62,7 @@ async def test_a_failure_that_arrives_with_the_first_chunk_hangs_up_at_once(
 ) -> None:
     """Even if nobody reads on: its slot and connection are needed by others."""
 
-    error = {"error": {"message": "overloaded"}}
+    error: dict[str, object] = {"error": {"message": "overloaded"}}
 
     async def fail(exchange: Exchange) -> None:
         await exchange.start_stream()
@@ -995,7 +995,7 @@ async def test_a_json_answer_in_place_of_a_stream(
     raw: RawServer, raw_client: AsyncClient, content_type: str
 ) -> None:
     raw.answer = lambda e: e.whole(b'{"choices": []}', content_type=content_type)
-    with pytest.raises(APIResponseValidationError, match="not with an event stream"):
+    with pytest.raises(APIResponseValidationError, match="the body is not an event stream"):
         await ask(raw_client)
 
 
