@@ -153,7 +153,7 @@ def test_the_events_after_the_first_may_be_taken_in_later(first: bytes) -> None:
 
 def test_lines_outside_events_are_looked_at_after_the_events_before_them() -> None:
     it = receiver()
-    data = ROLE + event("a", finish="stop") + b'{"detail": "no"}\n'
+    data = ROLE + event("a", finish="stop") + b'{"err\\u006fr": {"message": "no"}}\n'
     assert len(it.receive_data(data, first_only=True)) == 1
     assert it.failure is None
     assert len(it.resume()) == 1
