@@ -51,8 +51,10 @@ from .wire.redaction import (
 
 if TYPE_CHECKING:
     from .middleware.pacing import Pacing
+    from .resources.embeddings import Embeddings
     from .resources.images import Images
     from .resources.models import Models
+    from .resources.moderations import Moderations
     from .types.rate_limits import ModelPace
 
 R = TypeVar("R", bound=APIResponse)
@@ -281,6 +283,20 @@ class AsyncClient(RawRequests):
         from .resources.images import Images
 
         return Images(self)
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """Turn texts into vectors."""
+        from .resources.embeddings import Embeddings
+
+        return Embeddings(self)
+
+    @property
+    def moderations(self) -> Moderations:
+        """Find harmful texts and pictures."""
+        from .resources.moderations import Moderations
+
+        return Moderations(self)
 
     async def close(self) -> None:
         """Close the connections. Calls in flight or waiting fail; closing twice is fine."""

@@ -36,6 +36,11 @@ _BUILT_IN = (
     ("gpt-image-2", 1776729600, "system"),
     ("gpt-image-2.5-sunburst", 1788825600, "system"),
     ("gpt-image-2.5-flare", 1788825600, "system"),
+    ("text-embedding-3-small", 1705948997, "system"),
+    ("text-embedding-3-large", 1705953180, "system"),
+    ("text-embedding-ada-002", 1671217299, "openai"),
+    ("omni-moderation-latest", 1731689265, "system"),
+    ("omni-moderation-2024-09-26", 1732734466, "system"),
     ("ft:gpt-4o-mini:local:demo:1", 1735689600, _USER),
 )
 DEFAULT_MODELS: tuple[str, ...] = tuple(model for model, _, _ in _BUILT_IN)

@@ -13,7 +13,7 @@ import pytest
 from attrs import define, field
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from openai_async.types import images, models  # noqa: F401 - so that their classes are there
+from openai_async.types import embeddings, images, models, moderations  # noqa: F401 - so that their classes are there
 from openai_async.types.base import APIObject, APIResponse, ResponseMeta, note_change
 from openai_async.types.chat import ChatCompletion, Custom, Function
 from openai_async.types.rate_limits import RateLimits, parse_duration
