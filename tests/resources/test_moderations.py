@@ -137,4 +137,4 @@ async def test_bad_input_is_refused_before_anything_is_sent(
 
 async def test_a_forgotten_await_is_named(client: AsyncClient) -> None:
     with pytest.raises(InvalidArgumentError, match="write `await image_part"):
-        await client.moderations.create(input=[image_part("cat.png")])  # type: ignore[arg-type]
+        await client.moderations.create(input=[image_part("cat.png")])  # type: ignore[list-item]
