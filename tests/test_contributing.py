@@ -26,8 +26,8 @@ from .test_docs import ROOT, blocks, links
 PAGE = ROOT / "CONTRIBUTING.md"
 EXAMPLES = dict(code.removeprefix("# ").split("\n", 1) for _, code in blocks(PAGE, "python"))
 ENDPOINT = (
-    "openai_async/types/embeddings.py",
-    "openai_async/resources/embeddings.py",
+    "openai_async/types/completions.py",
+    "openai_async/resources/completions.py",
     "openai_async/client.py",
 )
 
