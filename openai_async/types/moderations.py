@@ -9,9 +9,22 @@ from attrs import define, field
 
 from ..options import RequestOptions
 from .base import APIObject, APIResponse, note_change
-from .chat_message_params import ContentPartImage, ContentPartText
+from .chat_message_params import ImageURL
 
-ModerationMultiModalInputParam: TypeAlias = ContentPartText | ContentPartImage
+
+class ModerationTextInputParam(TypedDict):
+    type: Literal["text"]
+    text: str
+
+
+class ModerationImageURLInputParam(TypedDict):
+    """What `image_part()` returns."""
+
+    type: Literal["image_url"]
+    image_url: ImageURL
+
+
+ModerationMultiModalInputParam: TypeAlias = ModerationTextInputParam | ModerationImageURLInputParam
 
 
 class _Required(TypedDict):
