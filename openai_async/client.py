@@ -85,8 +85,9 @@ class AsyncClient(RawRequests):
     `asyncio.run`, in the loops of several threads, and in a forked child.
 
     Args:
-        api_key: the key, or a function (sync or async) that returns it and is called before each
-            attempt; defaults to `OPENAI_API_KEY`.
+        api_key: the key, or a function that returns it and is called before each attempt: a plain
+            one in a thread, since it may block, an async one on the event loop. Its time counts
+            towards `timeout`. Defaults to `OPENAI_API_KEY`.
         base_url: the API's URL, with scheme and version, like "http://localhost:8000/v1";
             defaults to `OPENAI_BASE_URL`, then to OpenAI's. A `UserWarning` is issued once if a key
             of 8 characters or more would go to another machine over plain http.

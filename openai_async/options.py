@@ -20,7 +20,8 @@ from .errors import InvalidArgumentError
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
 APIKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
-"""The key itself, or a function (sync or async) that returns it, called before each attempt."""
+"""The key itself, or a function that returns it, called before each attempt: a plain one in a
+thread, an async one on the event loop."""
 
 
 # Thirty years: a longer time is a mistake, and overflows the event loop's clock.
