@@ -104,7 +104,9 @@ class AsyncClient(RawRequests):
         default_headers, default_query: sent with every request. A header set to `None` is not
             sent: with `{"Authorization": None}` no request carries a key, unless the call passes
             one in its `extra_headers`. A client with an Authorization header needs no `api_key`.
-        proxy: URL of an HTTP proxy. Proxy environment variables are ignored.
+        proxy: URL of an HTTP proxy, for all requests.
+        trust_env: without `proxy`, use the proxies of the environment: HTTPS_PROXY, HTTP_PROXY,
+            ALL_PROXY and NO_PROXY, in upper or lower case, as they are when the client is created.
         ssl: an `ssl.SSLContext`, an `aiohttp.Fingerprint`, or `False` to skip verification.
         middlewares: see `openai_async.middleware`; the first is the outermost.
         session: your own `aiohttp.ClientSession` to send through. The client never closes it.
@@ -128,12 +130,18 @@ class AsyncClient(RawRequests):
         default_headers: Mapping[str, str | None] | None = None,
         default_query: Mapping[str, str | int | float | bool] | None = None,
         proxy: str | None = None,
+        trust_env: bool = False,
         ssl: SSL | None = None,
         middlewares: Sequence[Middleware] = (),
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         # The options that copies cannot change; kept for pickling.
-        self._fixed: Any = {"max_connections": max_connections, "proxy": proxy, "ssl": ssl}
+        self._fixed: Any = {
+            "max_connections": max_connections,
+            "proxy": proxy,
+            "trust_env": trust_env,
+            "ssl": ssl,
+        }
         self._transport = Transport(**self._fixed, session=session)
         self._retries: ByAccount[Retry, RetryPolicy] | None = None
         self._pacings: ByAccount[Pacing, RateLimit] | None = None

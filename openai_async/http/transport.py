@@ -22,7 +22,7 @@ from ..errors import (
     InvalidArgumentError,
     OpenAIError,
 )
-from ..options import Timeout, check_proxy
+from ..options import Timeout
 from ..wire.redaction import without_secret
 from .aiohttp_internals import Answer, Connector, detached, exchange, nothing_replaced, reused
 from .answers import read_body, read_failure
@@ -33,7 +33,7 @@ from .deadlines import Deadline
 from .head import request_bytes
 from .outgoing import Outgoing
 from .pool import Pool, Pools
-from .proxy import Proxy
+from .proxy import Proxies
 from .redirects import MAX_REDIRECTS, redirect_target
 from .request import Request, Response
 from .tasks import in_its_own_task, running
@@ -59,6 +59,7 @@ class Transport:
         *,
         max_connections: int,
         proxy: str | None,
+        trust_env: bool,
         ssl: SSL | None,
         session: aiohttp.ClientSession | None,
     ) -> None:
@@ -75,7 +76,7 @@ class Transport:
         if session is not None and session.auth is not None:
             msg = "session has its own auth, which would replace the API key: leave it out."
             raise InvalidArgumentError(msg)
-        self._proxy = Proxy(check_proxy(proxy))
+        self._proxies = Proxies(proxy, trust_env=trust_env)
         self._ssl: SSL = True if ssl is None else ssl
         self._pools = Pools(max_connections, session)
         self.owns_sessions = session is None
@@ -163,7 +164,7 @@ class Transport:
 
     async def _exchange(self, pool: Pool, request: Request) -> Response:
         """Send the request, and read the whole answer, or only the headers of a stream."""
-        outgoing = known_outgoing(request) or await authorized(request, self._proxy.secrets)
+        outgoing = known_outgoing(request) or await authorized(request, self._proxies.secrets)
         secret = outgoing.secret
         answer = await self._send(request.url, pool, request, outgoing)
         if answer.status >= 300:
@@ -249,7 +250,7 @@ class Transport:
         body = request.body
         if (
             pool.direct is None
-            or self._proxy.url is not None
+            or self._proxies.of(url).url is not None
             # A memoryview counts its items, not its bytes; a str has to be encoded first.
             or (body is not None and (type(body) is not bytes or len(body) > MAX_SINGLE_WRITE))
             or not nothing_replaced()
@@ -268,12 +269,12 @@ class Transport:
         body: bytes | io.BytesIO | None = request.body
         if isinstance(body, bytes) and len(body) > MAX_SINGLE_WRITE:
             body = io.BytesIO(body)
-        headers = outgoing.headers
+        headers, proxy = outgoing.headers, self._proxies.of(url)
         answer = await pool.session.request(
             request.method,
             url,
             data=body,
-            headers=headers if url.scheme == "https" else self._proxy.added_to(headers),
+            headers=headers if url.scheme == "https" else proxy.added_to(headers),
             skip_auto_headers=request.removed or None,
             allow_redirects=False,
             # A session passed by the user may have other defaults.
@@ -282,8 +283,8 @@ class Transport:
             timeout=_client_timeout(request.timeout.connect, pool.owned),
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
-            proxy=self._proxy.url,
-            proxy_headers=self._proxy.headers,
+            proxy=proxy.url,
+            proxy_headers=proxy.headers,
             ssl=self._ssl,
         )
         return answer if pool.direct is None else detached(answer, pool.direct)
