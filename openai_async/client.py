@@ -17,6 +17,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from ._unix_sockets import UNIX
 from .errors import InvalidArgumentError
 from .http.headers import (
     change_headers,
@@ -88,7 +89,8 @@ class AsyncClient(RawRequests):
         api_key: the key, or a function that returns it and is called before each attempt: a plain
             one in a thread, since it may block, an async one on the event loop. Its time counts
             towards `timeout`. Defaults to `OPENAI_API_KEY`.
-        base_url: the API's URL, with scheme and version, like "http://localhost:8000/v1";
+        base_url: the API's URL, with scheme and version, like "http://localhost:8000/v1", or with
+            the percent-encoded path of a Unix socket, "http+unix://%2Frun%2Fserver.sock/v1";
             defaults to `OPENAI_BASE_URL`, then to OpenAI's. A `UserWarning` is issued once if a key
             of 8 characters or more would go to another machine over plain http.
         organization, project: ids, for accounts with more than one; default to `OPENAI_ORG_ID` and
@@ -168,6 +170,9 @@ class AsyncClient(RawRequests):
         authorized = any(name.lower() == "authorization" for name in defaults)
         self.api_key = find_api_key(options["api_key"], needed=not authorized)
         self.base_url = find_base_url(options["base_url"])
+        if self.base_url.scheme == UNIX and not self._transport.owns_sessions:
+            msg = "session= cannot be used with a Unix socket as base_url: leave it out."
+            raise InvalidArgumentError(msg)
         self.timeout = Timeout.of(options["timeout"])
         self.max_retries = check_retries(options["max_retries"])
         # Resolved now: a copy must not read environment variables that have changed since.

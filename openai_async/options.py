@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypedDict
 from attrs import Attribute, field, frozen
 from yarl import URL
 
+from ._unix_sockets import is_unix, unix_base_url
 from .errors import InvalidArgumentError
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -235,6 +236,8 @@ def find_base_url(base_url: str | URL | None) -> URL:
     text = (text.strip() if base_url is None else text) or (
         DEFAULT_BASE_URL if base_url is None else ""
     )
+    if is_unix(text):
+        return unix_base_url(text)
     try:
         url = URL(text)
         good = url.scheme in ("http", "https") and bool(url.host)

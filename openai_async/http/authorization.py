@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote_plus
 
 from yarl import URL
 
+from .._unix_sockets import HOST, UNIX
 from ..errors import OpenAIError
 from ..options import check_api_key
 from ..wire.redaction import SECRET_PARAMETERS, secret_of
@@ -36,9 +37,13 @@ async def authorized(request: Request, proxy_secrets: Iterable[str]) -> Outgoing
     elif key is not None and not isinstance(key, str):
         key = await _call_key_function(key)
     secret = secret_of(headers, key, *proxy_secrets, *_keys_in_query(request.url))
-    if key:
+    unix = request.url.scheme == UNIX and "Host" not in headers
+    if key or unix:
         headers = headers.copy()
+    if key:
         headers["Authorization"] = f"Bearer {key}"
+    if unix:
+        headers["Host"] = HOST
     outgoing = Outgoing(headers, request.removed, secret)
     prepared = request.prepared
     # A function that returns the key is called for each attempt.

@@ -17,6 +17,7 @@ from urllib.request import proxy_bypass_environment as named_by  # type: ignore[
 from multidict import CIMultiDict
 from yarl import URL
 
+from .._unix_sockets import UNIX
 from ..errors import InvalidArgumentError
 from ..options import check_proxy
 from .urls import remember
@@ -97,7 +98,7 @@ class Proxies:
     def of(self, url: URL) -> Proxy:
         """The proxy on the way to a URL."""
         if not self._schemes:
-            return self._only
+            return self._only if self._only.url is None or url.scheme != UNIX else DIRECT
         origin = url.origin()
         found = self._known.get(origin)
         if found is None:

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from .._unix_sockets import socket_path
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -37,6 +38,7 @@ from .proxy import Proxies
 from .redirects import MAX_REDIRECTS, redirect_target
 from .request import Request, Response
 from .tasks import in_its_own_task, running
+from .urls import server_of
 from .waits import CLOSED, PendingWaits
 
 # A request is sent again on at most this many stale connections in a row; the next one is an error.
@@ -108,8 +110,8 @@ class Transport:
         loop, task = running()
         if task is None:
             return await in_its_own_task(self.send(request))
-        own = request.api_key is None
-        pool = self._pools.get(loop, own=own) or await self._pools.open(loop, own=own)
+        own, socket = request.api_key is None, socket_path(request.url)
+        pool = self._pools.get(loop, own, socket) or await self._pools.open(loop, own, socket)
         if type(request.timeout) is not Timeout:  # a middleware may have set a number
             request.timeout = Timeout.of(request.timeout)
         deadline = Deadline(pool.deadlines, request.timeout.total)
@@ -149,7 +151,7 @@ class Transport:
         redact_exception(error)
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return APITimeoutError(
-                f"No connection to {request.url.origin()} within {request.timeout.connect:g} s. "
+                f"No connection to {server_of(request.url)} within {request.timeout.connect:g} s. "
                 f"Check {request.address} and the network, or raise Timeout(connect=...)."
             )
         if isinstance(error, TimeoutError) and deadline.expired:
@@ -171,7 +173,7 @@ class Transport:
             answer = await self._follow(answer, pool, request, outgoing)
         if answer.status < 200:  # as 101, which was not asked for; aiohttp would keep it open
             answer.close()
-            msg = f"The server at {answer.url.origin()} sent an unexpected HTTP {answer.status}."
+            msg = f"The server at {server_of(answer.url)} sent an unexpected HTTP {answer.status}."
             raise APIConnectionError(msg)
         if answer.status >= 300:
             # Not in a variable of this frame, to which its traceback refers: in that cycle, the
