@@ -239,10 +239,14 @@ def serve(
         str | None, Parameter(help="Additional models, like my-model,another-one.")
     ] = None,
     model: Annotated[
-        tuple[str, ...], Parameter(help="An additional model; may be repeated.", negative="")
+        tuple[str, ...],
+        Parameter(help="An additional model; can be repeated.", negative="", show_default=False),
     ] = (),
     strict_models: Annotated[
-        bool, Parameter(help="Answer 404 for models that are not listed.", negative="")
+        bool,
+        Parameter(
+            help="Answer 404 for models that are not listed.", negative="", show_default=False
+        ),
     ] = False,
 ) -> int:
     """Run the built-in server until Ctrl-C."""
