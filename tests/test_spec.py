@@ -19,8 +19,8 @@ from openai_async.resources.endpoint import Endpoint
 from openai_async.types.base import APIObject, APIResponse
 
 from .spec import make_table
-from .spec.differences import LEFT_OUT, NEWER, STREAMS
-from .spec.walk import Walk, endpoints
+from .spec.differences import LEFT_OUT, NEWER
+from .spec.walk import Declared, Walk, declared
 
 LISTS = "tests/spec/differences.py"
 
@@ -28,7 +28,7 @@ LISTS = "tests/spec/differences.py"
 @pytest.fixture(scope="module")
 def walk() -> Walk:
     walk = Walk()
-    walk.operations(endpoints(), STREAMS)
+    walk.operations(declared())
     return walk
 
 
@@ -58,6 +58,11 @@ def test_no_entry_of_the_lists_is_outdated(walk: Walk, name: str) -> None:
 
 def test_every_entry_of_the_lists_says_why() -> None:
     assert all(reason.strip() for reason in (LEFT_OUT | NEWER).values())
+
+
+@pytest.mark.parametrize("name", ["POST /chat/completions", "POST /images/generations"])
+def test_the_events_of_streams_are_compared_too(name: str) -> None:
+    assert declared()[name].events is not None
 
 
 # --- what the walk finds ------------------------------------------------------------------------
@@ -103,7 +108,7 @@ def differences(**changes: dict[str, str | None]) -> tuple[set[str], set[str]]:
         objects[name] = {key: value for key, value in changed.items() if value is not None}
     operation = {"media": "application/json", "body": "Paint", "answer": "Painting"}
     walk = Walk({"operations": {"POST /paintings": operation}, "objects": objects})
-    walk.operations({"POST /paintings": PAINT}, {})
+    walk.operations({"POST /paintings": Declared(PAINT)})
     return walk.left_out, walk.newer
 
 

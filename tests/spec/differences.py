@@ -5,17 +5,6 @@ tests/test_spec.py says which line to add here, and which is no longer needed.
 
 from __future__ import annotations
 
-from typing import Any
-
-from openai_async.types.chat_chunk import ChatCompletionChunk
-from openai_async.types.images import ImageGenStreamEvent
-
-# Operations that can be streamed, with the class of their events.
-STREAMS: dict[str, Any] = {
-    "POST /chat/completions": ChatCompletionChunk,
-    "POST /images/generations": ImageGenStreamEvent,
-}
-
 _LATER = "not supported yet; client.request sends it"
 
 # What OpenAI's API has and the package has not: the reason.

@@ -11,7 +11,7 @@ import importlib
 import json
 import pkgutil
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import (
     Any,
@@ -22,6 +22,7 @@ from typing import (
     Union,
     get_args,
     get_origin,
+    get_overloads,
     get_type_hints,
     is_typeddict,
 )
@@ -31,6 +32,7 @@ from attrs import field, frozen
 
 from openai_async import resources
 from openai_async.options import REQUEST_OPTIONS
+from openai_async.resources.base_client import Resource
 from openai_async.resources.endpoint import Endpoint
 from openai_async.types.base import APIObject
 
@@ -52,16 +54,44 @@ NAMES: dict[Any, str] = {
 }
 
 
-def endpoints() -> dict[str, Endpoint[Any]]:
+@frozen
+class Declared:
+    """An operation of ours.
+
+    Attributes:
+        events: their type, if the method can be called with `stream=True`.
+    """
+
+    endpoint: Endpoint[Any]
+    events: Any = None
+
+
+def declared() -> dict[str, Declared]:
     """Every `Endpoint` in `openai_async.resources`, by method and path."""
-    modules = pkgutil.iter_modules(resources.__path__, resources.__name__ + ".")
-    found = [
-        value
-        for module in modules
-        for value in vars(importlib.import_module(module.name)).values()
-        if isinstance(value, Endpoint)
-    ]
-    return {f"{endpoint.method} {endpoint.path}": endpoint for endpoint in found}
+    found: dict[str, Declared] = {}
+    for module in pkgutil.iter_modules(resources.__path__, resources.__name__ + "."):
+        names = vars(importlib.import_module(module.name))
+        classes = [cls for cls in names.values() if isinstance(cls, type)]
+        methods = [vars(cls) for cls in classes if issubclass(cls, Resource)]
+        for endpoint in names.values():
+            if isinstance(endpoint, Endpoint):
+                named = [known[endpoint.name] for known in methods if endpoint.name in known]
+                events = [_events_of(method, names) for method in named]
+                found[f"{endpoint.method} {endpoint.path}"] = Declared(
+                    endpoint, next(filter(None, events), None)
+                )
+    return found
+
+
+def _events_of(method: Any, names: dict[str, Any]) -> Any:
+    """What is iterated over: of the overload with `stream: Literal[True]`, if there is one."""
+    for overload in get_overloads(method):
+        hints = get_type_hints(overload, names)
+        if hints.get("stream") == Literal[True]:
+            stream = hints["return"]
+            bases = getattr(stream, "__orig_bases__", ())
+            return next(args[0] for base in (stream, *bases) if (args := get_args(base)))
+    return None
 
 
 # --- types --------------------------------------------------------------------------------------
@@ -146,10 +176,10 @@ def ours(kind: Any, variables: Mapping[Any, Any], *, sent: bool) -> Kind:
             return Kind()
         bound = tuple(variables.get(argument, argument) for argument in arguments)
         return Kind(frozenset({"dict"}), objects=(cls[bound] if bound else cls,))
-    if isinstance(cls, type) and issubclass(cls, Mapping):
-        return dict_of(ours(arguments[1], variables, sent=sent))
-    if isinstance(cls, type) and issubclass(cls, Sequence | Iterable):
-        return list_of(ours(arguments[0], variables, sent=sent))
+    is_map = isinstance(cls, type) and issubclass(cls, Mapping)
+    if is_map or (isinstance(cls, type) and issubclass(cls, Iterable)):
+        inner = ours(arguments[-1] if arguments else object, variables, sent=sent)
+        return dict_of(inner) if is_map else list_of(inner)
     msg = f"{kind!r} is a new type: add it to NAMES in tests/spec/walk.py."
     raise TypeError(msg)
 
@@ -162,7 +192,8 @@ def fields_of_ours(cls: Any, *, sent: bool) -> dict[str, Field]:
     if is_typeddict(base):
         names = {name: name for name in hints if name not in REQUEST_OPTIONS}
     else:
-        names = {a.metadata.get("json", a.name): a.name for a in attrs.fields(base) if a.init}
+        keys = getattr(base, "_keys", {})  # where the name in JSON is no identifier
+        names = {keys.get(a.name, a.name): a.name for a in attrs.fields(base) if a.init}
     return {
         key: Field(
             get_origin(hints[name]) is Required
@@ -215,12 +246,12 @@ class Walk:
     newer: set[str] = field(factory=set)
     _seen: set[tuple[Any, Any, bool]] = field(factory=set)
 
-    def operations(self, declared: Mapping[str, Endpoint[Any]], streams: Mapping[str, Any]) -> None:
+    def operations(self, mine: Mapping[str, Declared]) -> None:
         known = self.table["operations"]
-        self.left_out.update(known.keys() - declared.keys())
-        self.newer.update(declared.keys() - known.keys())
-        for name in known.keys() & declared.keys():
-            self._operation(name, known[name], declared[name], streams.get(name))
+        self.left_out.update(known.keys() - mine.keys())
+        self.newer.update(mine.keys() - known.keys())
+        for name in known.keys() & mine.keys():
+            self._operation(name, known[name], mine[name].endpoint, mine[name].events)
 
     def _operation(
         self, name: str, known: dict[str, Any], endpoint: Endpoint[Any], events: Any
