@@ -38,7 +38,7 @@ def lines(places: set[str], value: str) -> str:
 
 def test_what_the_api_has_is_in_the_package_or_left_out_for_a_reason(walk: Walk) -> None:
     missing = walk.left_out - LEFT_OUT.keys()
-    added = lines(missing, "why the package has not got it")
+    added = lines(missing, "why not")
     assert not missing, f"Declare these, or add to LEFT_OUT in {LISTS}:{added}"
 
 

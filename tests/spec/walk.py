@@ -9,11 +9,13 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import os
 import pkgutil
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import (
+    IO,
     Any,
     Literal,
     NotRequired,
@@ -40,8 +42,7 @@ TABLE: dict[str, Any] = json.loads(
     Path(__file__).with_name("openai.json").read_text(encoding="utf-8")
 )
 
-# Types of ours that are not JSON's, by the name that the table has for them. A parameter that takes
-# one more kind of file needs a line here.
+# What the table calls our types; those that take arguments, by their origin.
 NAMES: dict[Any, str] = {
     str: "str",
     int: "int",
@@ -50,7 +51,11 @@ NAMES: dict[Any, str] = {
     types.NoneType: "None",
     Any: "object",
     object: "object",
+    # Files; a tuple is one with its name and media type, since JSON has no tuples.
     bytes: "bytes",
+    IO: "bytes",
+    os.PathLike: "bytes",
+    tuple: "bytes",
 }
 
 
@@ -161,9 +166,9 @@ def without_values(kind: Kind) -> Kind:
 def ours(kind: Any, variables: Mapping[Any, Any], *, sent: bool) -> Kind:
     """The `Kind` of an annotation; what is sent may also be an answer, which is left out here."""
     kind = variables.get(kind, kind) if isinstance(kind, TypeVar) else kind
-    if kind in NAMES:
-        return plain(NAMES[kind])
     origin, arguments = get_origin(kind), get_args(kind)
+    if (origin or kind) in NAMES:
+        return plain(NAMES[origin or kind])
     if origin in (Required, NotRequired):
         return ours(arguments[0], variables, sent=sent)
     if origin in (Union, types.UnionType):
