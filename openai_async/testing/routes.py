@@ -22,7 +22,7 @@ async def _list_models(exchange: Exchange) -> web.StreamResponse:
 
 
 async def _retrieve_model(exchange: Exchange) -> web.StreamResponse:
-    return json_response(exchange.state.models.get(exchange.request.match_info["model"]))
+    return json_response(exchange.state.models.listed(exchange.request.match_info["model"]))
 
 
 async def _delete_model(exchange: Exchange) -> web.StreamResponse:
