@@ -17,6 +17,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from ._unix_sockets import UNIX
 from .errors import InvalidArgumentError
 from .http.headers import (
     change_headers,
@@ -52,8 +53,10 @@ from .wire.redaction import (
 
 if TYPE_CHECKING:
     from .middleware.pacing import Pacing
+    from .resources.embeddings import Embeddings
     from .resources.images import Images
     from .resources.models import Models
+    from .resources.moderations import Moderations
     from .types.rate_limits import ModelPace
 
 R = TypeVar("R", bound=APIResponse)
@@ -86,9 +89,11 @@ class AsyncClient(RawRequests):
     `asyncio.run`, in the loops of several threads, and in a forked child.
 
     Args:
-        api_key: the key, or a function (sync or async) that returns it and is called before each
-            attempt; defaults to `OPENAI_API_KEY`.
-        base_url: the API's URL, with scheme and version, like "http://localhost:8000/v1";
+        api_key: the key, or a function that returns it and is called before each attempt: a plain
+            one in a thread, since it may block, an async one on the event loop. Its time counts
+            towards `timeout`. Defaults to `OPENAI_API_KEY`.
+        base_url: the API's URL, with scheme and version, like "http://localhost:8000/v1", or with
+            the percent-encoded path of a Unix socket, "http+unix://%2Frun%2Fserver.sock/v1";
             defaults to `OPENAI_BASE_URL`, then to OpenAI's. A `UserWarning` is issued once if a key
             of 8 characters or more would go to another machine over plain http.
         organization, project: ids, for accounts with more than one; default to `OPENAI_ORG_ID` and
@@ -104,7 +109,9 @@ class AsyncClient(RawRequests):
         default_headers, default_query: sent with every request. A header set to `None` is not
             sent: with `{"Authorization": None}` no request carries a key, unless the call passes
             one in its `extra_headers`. A client with an Authorization header needs no `api_key`.
-        proxy: URL of an HTTP proxy. Proxy environment variables are ignored.
+        proxy: URL of an HTTP proxy, for all requests.
+        trust_env: without `proxy`, use the proxies of the environment: HTTPS_PROXY, HTTP_PROXY,
+            ALL_PROXY and NO_PROXY, in upper or lower case, as they are when the client is created.
         ssl: an `ssl.SSLContext`, an `aiohttp.Fingerprint`, or `False` to skip verification.
         middlewares: see `openai_async.middleware`; the first is the outermost.
         session: your own `aiohttp.ClientSession` to send through. The client never closes it.
@@ -128,12 +135,18 @@ class AsyncClient(RawRequests):
         default_headers: Mapping[str, str | None] | None = None,
         default_query: Mapping[str, str | int | float | bool] | None = None,
         proxy: str | None = None,
+        trust_env: bool = False,
         ssl: SSL | None = None,
         middlewares: Sequence[Middleware] = (),
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         # The options that copies cannot change; kept for pickling.
-        self._fixed: Any = {"max_connections": max_connections, "proxy": proxy, "ssl": ssl}
+        self._fixed: Any = {
+            "max_connections": max_connections,
+            "proxy": proxy,
+            "trust_env": trust_env,
+            "ssl": ssl,
+        }
         self._transport = Transport(**self._fixed, session=session)
         self._retries: ByAccount[Retry, RetryPolicy] | None = None
         self._pacings: ByAccount[Pacing, RateLimit] | None = None
@@ -160,6 +173,9 @@ class AsyncClient(RawRequests):
         authorized = any(name.lower() == "authorization" for name in defaults)
         self.api_key = find_api_key(options["api_key"], needed=not authorized)
         self.base_url = find_base_url(options["base_url"])
+        if self.base_url.scheme == UNIX and not self._transport.owns_sessions:
+            msg = "session= cannot be used with a Unix socket as base_url: leave it out."
+            raise InvalidArgumentError(msg)
         self.timeout = Timeout.of(options["timeout"])
         self.max_retries = check_retries(options["max_retries"])
         # Resolved now: a copy must not read environment variables that have changed since.
@@ -283,6 +299,20 @@ class AsyncClient(RawRequests):
         from .resources.images import Images
 
         return Images(self)
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """Turn texts into vectors."""
+        from .resources.embeddings import Embeddings
+
+        return Embeddings(self)
+
+    @property
+    def moderations(self) -> Moderations:
+        """Find harmful texts and pictures."""
+        from .resources.moderations import Moderations
+
+        return Moderations(self)
 
     async def close(self) -> None:
         """Close the connections. Calls in flight or waiting fail; closing twice is fine."""

@@ -15,12 +15,14 @@ from typing import Any, TypeAlias, TypedDict
 from attrs import Attribute, field, frozen
 from yarl import URL
 
+from ._unix_sockets import is_unix, unix_base_url
 from .errors import InvalidArgumentError
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
 APIKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
-"""The key itself, or a function (sync or async) that returns it, called before each attempt."""
+"""The key itself, or a function that returns it, called before each attempt: a plain one in a
+thread, an async one on the event loop."""
 
 
 # Thirty years: a longer time is a mistake, and overflows the event loop's clock.
@@ -235,6 +237,8 @@ def find_base_url(base_url: str | URL | None) -> URL:
     text = (text.strip() if base_url is None else text) or (
         DEFAULT_BASE_URL if base_url is None else ""
     )
+    if is_unix(text):
+        return unix_base_url(text)
     try:
         url = URL(text)
         good = url.scheme in ("http", "https") and bool(url.host)

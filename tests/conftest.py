@@ -80,7 +80,8 @@ def one_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 async def server() -> AsyncIterator[LocalServer]:
-    async with LocalServer() as server:
+    """As OpenAI's, it knows no models but those on its list."""
+    async with LocalServer(strict_models=True) as server:
         yield server
 
 

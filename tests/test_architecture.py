@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("types.chat_message_parts", "types.chat_moderation", "types.chat_tool_calls"),
     ),
     ("errors",),
-    ("jsontext", "_unawaited"),
+    ("jsontext", "_unawaited", "_unix_sockets"),
     ("options",),
     ("types.chat_params", "types.chat_message_params", "types.chat_option_params"),
     ("wire.redaction", "wire.failures"),

@@ -559,6 +559,7 @@ def test_the_signature_is_the_contract() -> None:
         "default_headers",
         "default_query",
         "proxy",
+        "trust_env",
         "ssl",
         "middlewares",
         "session",

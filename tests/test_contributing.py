@@ -26,8 +26,8 @@ from .test_docs import ROOT, blocks, links
 PAGE = ROOT / "CONTRIBUTING.md"
 EXAMPLES = dict(code.removeprefix("# ").split("\n", 1) for _, code in blocks(PAGE, "python"))
 ENDPOINT = (
-    "openai_async/types/embeddings.py",
-    "openai_async/resources/embeddings.py",
+    "openai_async/types/vector_stores.py",
+    "openai_async/resources/vector_stores.py",
     "openai_async/client.py",
 )
 
@@ -63,14 +63,27 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
+def run(tests: str, directory: Path) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", tests]
+    environment = {**os.environ, "PYTHONPATH": str(directory)}
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize(
     "tests", [*(name for name in EXAMPLES if "/test_" in name), "tests/test_architecture.py"]
 )
 def test_the_tests_of_the_examples_pass(changed: Path, tests: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", tests]
-    environment = {**os.environ, "PYTHONPATH": str(changed)}
-    done = subprocess.run(command, cwd=changed, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, said = run(tests, changed)
+    assert code == 0, said
+
+
+def test_the_comparison_with_the_api_asks_for_the_lines_that_the_page_quotes(changed: Path) -> None:
+    code, said = run("tests/test_spec.py", changed)
+    ((_, quoted), _) = blocks(PAGE, "text")
+    asked = [line[2:] for line in said.splitlines() if re.match(r"E +'", line)]
+    assert code == 1
+    assert [line.strip() for line in asked] == [line.strip() for line in quoted.splitlines()]
 
 
 def test_an_endpoint_takes_fewer_than_40_lines() -> None:
@@ -100,5 +113,5 @@ async def test_the_error_messages_that_the_page_quotes_are_those_of_the_package(
         with pytest.raises((InvalidArgumentError, UsageError)) as caught:
             call()
         said.append(str(caught.value))
-    ((_, quoted),) = blocks(PAGE, "text")
+    _, (_, quoted) = blocks(PAGE, "text")
     assert quoted.splitlines() == said

@@ -94,6 +94,7 @@ UNUSED = (
     *("openai_async.types.chat_chunk", "openai_async.types.chat_logprobs"),
     *("openai_async.types.chat_tool_calls", "openai_async.types.chat_message_params"),
     *("openai_async.middleware.pacing", "openai_async.types.images"),
+    *("openai_async.types.embeddings", "openai_async.types.moderations"),
 )
 
 

@@ -238,8 +238,20 @@ def serve(
     models: Annotated[
         str | None, Parameter(help="Additional models, like my-model,another-one.")
     ] = None,
+    model: Annotated[
+        tuple[str, ...],
+        Parameter(help="An additional model; can be repeated.", negative="", show_default=False),
+    ] = (),
+    strict_models: Annotated[
+        bool,
+        Parameter(
+            help="Answer 404 for models that are not listed.", negative="", show_default=False
+        ),
+    ] = False,
 ) -> int:
     """Run the built-in server until Ctrl-C."""
     from .serve import serve as serve_until_interrupted
 
-    return serve_until_interrupted(port, tokens_per_second, rpm, tpm, models, Output())
+    return serve_until_interrupted(
+        port, tokens_per_second, rpm, tpm, models, model, strict_models, Output()
+    )

@@ -16,21 +16,27 @@ def serve(
     rpm: int | None,
     tpm: int | None,
     models: str | None,
+    model: tuple[str, ...],
+    strict_models: bool,
     output: Output,
 ) -> int:
     """Serve until Ctrl-C, which is not a failure here."""
     limits = None
     if rpm is not None or tpm is not None:
         limits = ServerLimits(requests_per_minute=rpm, tokens_per_minute=tpm)
-    more = [] if models is None else [model.strip() for model in models.split(",")]
+    more = [] if models is None else [name.strip() for name in models.split(",")]
     if not all(more):
         msg = f"--models is {models!r}: write it like my-model,another-one."
+        raise UsageError(msg)
+    if not all(name.strip() for name in model):
+        msg = "--model is empty: pass the id of a model."
         raise UsageError(msg)
     server = LocalServer(
         port=port,
         tokens_per_second=tokens_per_second,
-        models=[*DEFAULT_MODELS, *more],
+        models=[*DEFAULT_MODELS, *more, *model],
         limits=limits,
+        strict_models=strict_models,
     )
     try:
         asyncio.run(_serve(server, output))

@@ -29,6 +29,7 @@ from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from .._unix_sockets import UNIX
 from .read_size import bound_reads
 from .sockets import open_socket
 from .urls import remember
@@ -50,14 +51,17 @@ reused: ContextVar[ResponseHandler | None] = ContextVar("openai_async_reused", d
 """The connection that the request of this task is sent on, if it has been used before."""
 
 
-def open_session(keepalive: float) -> aiohttp.ClientSession:
+def open_session(keepalive: float, unix_socket: str | None = None) -> aiohttp.ClientSession:
     """A session without timeouts, retries and connection limits, which are handled elsewhere.
 
     Args:
         keepalive: seconds that an idle connection is kept.
+        unix_socket: the path of the socket that all requests are sent to.
     """
     session = aiohttp.ClientSession(
-        connector=Connector(keepalive),
+        connector=TCPConnector(keepalive)
+        if unix_socket is None
+        else UnixConnector(unix_socket, keepalive),
         # The API needs no cookies, and Cloudflare's would link requests to each other.
         cookie_jar=aiohttp.DummyCookieJar(),
         # `Timeout` covers all waiting, in Transport and ByteStream.
@@ -87,7 +91,7 @@ class Protocol(ResponseHandler):
         super().data_received(data)
 
 
-class Connector(aiohttp.TCPConnector):
+class Connector(aiohttp.BaseConnector):
     """Never reuses an idle connection on which unsolicited data has arrived.
 
     aiohttp checks for that when a connection is released, not when it is reused: what a broken
@@ -95,8 +99,7 @@ class Connector(aiohttp.TCPConnector):
     answer later, unsolicited" fails if `_get` or `_conns` changes.
     """
 
-    def __init__(self, keepalive: float) -> None:
-        super().__init__(limit=0, keepalive_timeout=keepalive, socket_factory=open_socket)
+    def _prepare(self, keepalive: float) -> None:
         if not hasattr(self, "_factory"):
             _warn_once("a request on a connection that the server has closed is not sent again")
         factory: Any = partial(Protocol, loop=self._loop)
@@ -166,6 +169,23 @@ class Connector(aiohttp.TCPConnector):
         self._release(key, protocol, should_close=close)
 
 
+class TCPConnector(Connector, aiohttp.TCPConnector):
+    def __init__(self, keepalive: float) -> None:
+        super().__init__(limit=0, keepalive_timeout=keepalive, socket_factory=open_socket)
+        self._prepare(keepalive)
+
+
+class UnixConnector(Connector, aiohttp.UnixConnector):
+    """All its connections lead to one socket, whatever the URL."""
+
+    # Requests keep their URL, which errors show.
+    allowed_protocol_schema_set = frozenset({UNIX})
+
+    def __init__(self, path: str, keepalive: float) -> None:
+        super().__init__(path, limit=0, keepalive_timeout=keepalive)
+        self._prepare(keepalive)
+
+
 # --- direct exchanges ---------------------------------------------------------------------------
 
 # What mocks, recorders and tracers replace to see or answer requests (aioresponses and vcrpy: the
@@ -197,7 +217,9 @@ def nothing_replaced() -> bool:
     return (
         _SESSION._request is _INNER_REQUEST
         and _SESSION.request is _REQUEST
-        and Connector.connect is _CONNECT  # inherited: from TCPConnector, too, if replaced there
+        # Inherited: from aiohttp.TCPConnector, too, if replaced there.
+        and TCPConnector.connect is _CONNECT
+        and UnixConnector.connect is _CONNECT
         and aiohttp.ClientRequest.send is _SEND
         and aiohttp.ClientResponse.start is _START
     )
@@ -234,7 +256,7 @@ def direct_connector(session: aiohttp.ClientSession) -> Connector | None:
     """
     connector = getattr(session, "connector", None)
     if (
-        type(connector) is Connector
+        isinstance(connector, Connector)
         and _known_shape()
         and isinstance(getattr(connector, "_conns", None), dict)
         and isinstance(getattr(connector, "_acquired", None), set)

@@ -13,6 +13,7 @@ from ..wire.redaction import redacted, without_secret
 from .aiohttp_internals import Answer, take_buffered
 from .body import ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, ByteStream
 from .open_streams import OpenStreams
+from .urls import server_of
 
 
 async def read_body(answer: Answer, limit: int, open_streams: OpenStreams[ByteStream]) -> bytes:
@@ -44,7 +45,7 @@ async def read_body(answer: Answer, limit: int, open_streams: OpenStreams[ByteSt
 
 
 def _too_large(answer: Answer, limit: int) -> APIResponseValidationError:
-    msg = f"The answer from {answer.url.origin()} is larger than {limit} bytes."
+    msg = f"The answer from {server_of(answer.url)} is larger than {limit} bytes."
     return APIResponseValidationError(msg, status_code=answer.status)
 
 

@@ -15,6 +15,7 @@ from ..errors import APIConnectionError, APITimeoutError, OpenAIError
 from .aiohttp_internals import Answer, bytes_received, read_any, take_buffered
 from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback
 from .open_streams import OpenStreams
+from .urls import server_of
 
 # An error's body is read to report what went wrong: no more of it than this many bytes...
 MAX_ERROR_BODY = 1024 * 1024
@@ -239,7 +240,7 @@ class ByteStream:
         now = self._loop.time()
         silence = self._silence(now)
         if silence and self._is_lost():
-            where = self._answer.url.origin()
+            where = server_of(self._answer.url)
             msg = f"The answer from {where} was cut off: it is not valid HTTP."
             self.close(APIConnectionError(msg))
         elif silence is not None and self._idle is not None and silence >= self._idle:

@@ -18,6 +18,7 @@ from yarl import URL
 from ..errors import APIConnectionError
 from ..wire.redaction import SECRET_HEADERS
 from .aiohttp_internals import PURE_PYTHON, ParserError
+from .urls import server_of
 
 # What aiohttp, asyncio and their parsers raise when a connection fails; RuntimeError comes from a
 # session of another event loop.
@@ -36,7 +37,7 @@ def connection_error(
 ) -> APIConnectionError:
     """Our exception for one of `WIRE_ERRORS`; `address` names the setting to check."""
     redact_exception(error)
-    where = str(url.origin() if url.absolute else url)
+    where = server_of(url)
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         return APIConnectionError(f"The proxy on the way to {where} failed: {_reason(error)}.")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from yarl import URL
 
+from .._unix_sockets import UNIX, join_url
 from ..errors import (
     APIResponseValidationError,
     APIStatusError,
@@ -33,6 +34,8 @@ async def download(url: str, get: Get, *, base_url: URL, api_key: APIKey) -> byt
         APIResponseValidationError: `url` is not an http(s) URL, or the content is not a picture.
     """
     target = _parsed(url)
+    if base_url.scheme == UNIX:
+        target = join_url(base_url, target)
     response = None
     try:
         response = await get(target, None)

@@ -33,8 +33,8 @@ KEEPALIVE = 15.0
 # parent and child share. The parent would then never learn of its answers.
 _inherited_pools: list[Pool] = []
 
-PoolKey: TypeAlias = tuple[asyncio.AbstractEventLoop, bool]
-"""An event loop, and whether the session is our own."""
+PoolKey: TypeAlias = tuple[asyncio.AbstractEventLoop, bool, str | None]
+"""An event loop, whether the session is our own, and the path of the Unix socket, if it is one."""
 
 
 @define(eq=False, repr=False)
@@ -96,20 +96,20 @@ class Pools:
             msg = "The aiohttp session of this client is closed: create a new one."
             raise OpenAIError(msg)
 
-    def get(self, loop: asyncio.AbstractEventLoop, *, own: bool) -> Pool | None:
+    def get(self, loop: asyncio.AbstractEventLoop, own: bool, socket: str | None) -> Pool | None:
         """The pool of a loop; `None` if it has to be opened first."""
         if self.closed:
             raise OpenAIError(CLOSED)
-        pool = self._pools.get((loop, own or self._session is None))
+        pool = self._pools.get((loop, own or self._session is None, socket))
         return None if pool is None or pool.pid != os.getpid() else pool
 
-    async def open(self, loop: asyncio.AbstractEventLoop, *, own: bool) -> Pool:
+    async def open(self, loop: asyncio.AbstractEventLoop, own: bool, socket: str | None) -> Pool:
         """A new pool for the running loop."""
-        key = (loop, own or self._session is None)
+        key = (loop, own or self._session is None, socket)
         self._remove_stale()
         session = None if key[1] else self._session
         if session is None:
-            session = open_session(KEEPALIVE)
+            session = open_session(KEEPALIVE, socket)
         slots = FairSemaphore(self._max_connections)
         direct = direct_connector(session) if key[1] else None
         pool = self._pools[key] = Pool(session, key[1], slots, Deadlines(key[0]), direct)
@@ -135,7 +135,7 @@ class Pools:
         self._remove_stale()
         here = running_loop()
         while self._pools:
-            (loop, _), pool = self._pools.popitem()
+            (loop, _, _), pool = self._pools.popitem()
             if loop is here:
                 await pool.close()
             else:

@@ -1,20 +1,34 @@
-"""A proxy's URL and, kept apart from it, its credentials. No I/O.
+"""Which proxy a request goes through: the one that was passed, or one of the environment.
 
-aiohttp's exceptions for failed connections show the proxy's URL, so it must not contain a password.
+A proxy's credentials are kept apart from its URL: aiohttp's exceptions for failed connections show
+the URL.
 """
 
 from __future__ import annotations
 
+import logging
+import netrc
+import os
 from base64 import b64encode
+from pathlib import Path
+from urllib.request import getproxies_environment
+from urllib.request import proxy_bypass_environment as named_by  # type: ignore[attr-defined]
 
 from multidict import CIMultiDict
 from yarl import URL
+
+from .._unix_sockets import UNIX
+from ..errors import InvalidArgumentError
+from ..options import check_proxy
+from .urls import remember
+
+log = logging.getLogger("openai_async")
 
 AUTHORIZATION = "Proxy-Authorization"
 
 
 class Proxy:
-    """The proxy's arguments for aiohttp.
+    """A proxy's arguments for aiohttp.
 
     Attributes:
         url: without user name and password; `None` for no proxy.
@@ -32,9 +46,11 @@ class Proxy:
             return
         url = URL(proxy)
         self.url = url.with_user(None)
-        if url.user is None and url.password is None:
-            return
-        user, password = url.user or "", url.password or ""
+        if url.user is not None or url.password is not None:
+            self.log_in(url.user or "", url.password or "")
+
+    def log_in(self, user: str, password: str) -> None:
+        """Send these credentials."""
         # UTF-8 is the only charset that RFC 7617 (section 2.1) defines.
         token = b64encode(f"{user}:{password}".encode()).decode()
         self.headers = {AUTHORIZATION: f"Basic {token}"}
@@ -47,3 +63,86 @@ class Proxy:
         headers = headers.copy()
         headers.update(self.headers)
         return headers
+
+
+DIRECT = Proxy(None)
+
+
+class Proxies:
+    """The proxies of a client: `proxy` for all URLs or, with `trust_env`, those of the environment.
+
+    The environment is read once, as for all other options: a request then needs no look at it, and
+    a change of it while the program runs does not separate the requests of one client.
+
+    aiohttp's own `trust_env` is not used. It reads the environment and ~/.netrc for each request,
+    in a thread, ignores ALL_PROXY, and would send what ~/.netrc has for the API's host as the
+    Authorization of a request that has none.
+
+    Attributes:
+        secrets: the credentials of all proxies, to be redacted from errors.
+    """
+
+    def __init__(self, proxy: str | None, *, trust_env: bool) -> None:
+        if not isinstance(trust_env, bool):
+            msg = f"trust_env is {trust_env!r}: pass True or False."
+            raise InvalidArgumentError(msg)
+        self._only = Proxy(check_proxy(proxy))
+        self._schemes: dict[str, Proxy] = {}
+        self._known: dict[URL, Proxy] = {}
+        if trust_env and proxy is None:
+            self._environment = getproxies_environment()
+            self._schemes = _by_scheme(self._environment)
+        every = (self._only, *self._schemes.values())
+        self.secrets = tuple(secret for one in every for secret in one.secrets)
+
+    def of(self, url: URL) -> Proxy:
+        """The proxy on the way to a URL."""
+        if not self._schemes:
+            return self._only if self._only.url is None or url.scheme != UNIX else DIRECT
+        origin = url.origin()
+        found = self._known.get(origin)
+        if found is None:
+            found = DIRECT if self._is_exempt(origin) else self._schemes.get(url.scheme, DIRECT)
+            remember(self._known, origin, found)
+        return found
+
+    def _is_exempt(self, origin: URL) -> bool:
+        """Whether NO_PROXY names the host, one of its domains, or the host with its port."""
+        hosts = (origin.host or "", origin.authority)
+        return any(named_by(host, self._environment) for host in hosts)
+
+
+def _by_scheme(environment: dict[str, str]) -> dict[str, Proxy]:
+    """The proxies of HTTP_PROXY and HTTPS_PROXY or, where one is missing, of ALL_PROXY."""
+    proxies = {}
+    for scheme in ("http", "https"):
+        name = scheme if scheme in environment else "all"
+        if (text := environment.get(name)) is None:
+            continue
+        # As curl does: the scheme of a proxy may be left out.
+        text = text if "://" in text else f"http://{text}"
+        try:
+            proxy = Proxy(check_proxy(text))
+        except InvalidArgumentError as error:
+            variable = f"{name.upper()}_PROXY"
+            msg = f'{variable} is not an http(s) URL: write it like "http://proxy:3128".'
+            raise InvalidArgumentError(msg) from error
+        if proxy.headers is None:
+            _log_in_by_netrc(proxy)
+        proxies[scheme] = proxy
+    return proxies
+
+
+def _log_in_by_netrc(proxy: Proxy) -> None:
+    """The credentials that ~/.netrc (or the file that NETRC names) has for the proxy's host."""
+    name = os.environ.get("NETRC")
+    path = Path(name or ("~/_netrc" if os.name == "nt" else "~/.netrc"))
+    try:
+        found = netrc.netrc(path.expanduser()).authenticators((proxy.url and proxy.url.host) or "")
+    except FileNotFoundError:
+        return
+    except (OSError, RuntimeError, netrc.NetrcParseError) as error:  # its text may be a password
+        log.warning("The proxy gets no password: cannot read %s (%s).", path, type(error).__name__)
+        return
+    if found is not None:
+        proxy.log_in(found[0] or found[1], found[2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from yarl import URL
 
+from .._unix_sockets import UNIX, join_url
 from .aiohttp_internals import Answer
 from .request import Request
 from .urls import as_spelled, same_origin
@@ -26,8 +27,12 @@ def redirect_target(answer: Answer, url: URL, request: Request) -> URL | None:
     ):
         return None
     try:
-        target = url.join(as_spelled(location))
-        safe = request.api_key is None or same_origin(target, request.url)
+        target = join_url(url, as_spelled(location))
+        safe = same_origin(target, request.url) or (
+            request.api_key is None
+            and url.scheme != UNIX  # whose connections lead nowhere else
+            and target.scheme in ("http", "https")
+        )
     except ValueError:  # not a URL, or one without an origin
         return None
-    return target if safe and target.scheme in ("http", "https") and target.host else None
+    return target if safe and target.host else None

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from .._unix_sockets import socket_path
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -22,7 +23,7 @@ from ..errors import (
     InvalidArgumentError,
     OpenAIError,
 )
-from ..options import Timeout, check_proxy
+from ..options import Timeout
 from ..wire.redaction import without_secret
 from .aiohttp_internals import Answer, Connector, detached, exchange, nothing_replaced, reused
 from .answers import read_body, read_failure
@@ -33,10 +34,11 @@ from .deadlines import Deadline
 from .head import request_bytes
 from .outgoing import Outgoing
 from .pool import Pool, Pools
-from .proxy import Proxy
+from .proxy import Proxies
 from .redirects import MAX_REDIRECTS, redirect_target
 from .request import Request, Response
 from .tasks import in_its_own_task, running
+from .urls import server_of
 from .waits import CLOSED, PendingWaits
 
 # A request is sent again on at most this many stale connections in a row; the next one is an error.
@@ -62,6 +64,7 @@ class Transport:
         *,
         max_connections: int,
         proxy: str | None,
+        trust_env: bool,
         ssl: SSL | None,
         session: aiohttp.ClientSession | None,
     ) -> None:
@@ -78,7 +81,7 @@ class Transport:
         if session is not None and session.auth is not None:
             msg = "session has its own auth, which would replace the API key: leave it out."
             raise InvalidArgumentError(msg)
-        self._proxy = Proxy(check_proxy(proxy))
+        self._proxies = Proxies(proxy, trust_env=trust_env)
         self._ssl: SSL = True if ssl is None else ssl
         self._pools = Pools(max_connections, session)
         self.owns_sessions = session is None
@@ -110,8 +113,8 @@ class Transport:
         loop, task = running()
         if task is None:
             return await in_its_own_task(self.send(request))
-        own = request.api_key is None
-        pool = self._pools.get(loop, own=own) or await self._pools.open(loop, own=own)
+        own, socket = request.api_key is None, socket_path(request.url)
+        pool = self._pools.get(loop, own, socket) or await self._pools.open(loop, own, socket)
         if type(request.timeout) is not Timeout:  # a middleware may have set a number
             request.timeout = Timeout.of(request.timeout)
         deadline = Deadline(pool.deadlines, request.timeout.total)
@@ -151,7 +154,7 @@ class Transport:
         redact_exception(error)
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return APITimeoutError(
-                f"No connection to {request.url.origin()} within {request.timeout.connect:g} s. "
+                f"No connection to {server_of(request.url)} within {request.timeout.connect:g} s. "
                 f"Check {request.address} and the network, or raise Timeout(connect=...)."
             )
         if isinstance(error, TimeoutError) and deadline.expired:
@@ -169,14 +172,14 @@ class Transport:
         if type(request.url) is not URL:
             msg = f"request.url has type {type(request.url).__name__}: pass a yarl.URL."
             raise InvalidArgumentError(msg)
-        outgoing = known_outgoing(request) or await authorized(request, self._proxy.secrets)
+        outgoing = known_outgoing(request) or await authorized(request, self._proxies.secrets)
         secret = outgoing.secret
         answer = await self._send(request.url, pool, request, outgoing)
         if answer.status >= 300:
             answer = await self._follow(answer, pool, request, outgoing)
         if answer.status < 200:  # as 101, which was not asked for; aiohttp would keep it open
             answer.close()
-            msg = f"The server at {answer.url.origin()} sent an unexpected HTTP {answer.status}."
+            msg = f"The server at {server_of(answer.url)} sent an unexpected HTTP {answer.status}."
             raise APIConnectionError(msg)
         if answer.status >= 300:
             # Not in a variable of this frame, to which its traceback refers: in that cycle, the
@@ -257,7 +260,7 @@ class Transport:
         body = request.body
         if (
             pool.direct is None
-            or self._proxy.url is not None
+            or self._proxies.of(url).url is not None
             # A memoryview counts its items, not its bytes; a str has to be encoded first.
             or (body is not None and (type(body) is not bytes or len(body) > MAX_SINGLE_WRITE))
             or not nothing_replaced()
@@ -281,12 +284,12 @@ class Transport:
             raise InvalidArgumentError(msg)
         if isinstance(body, bytes) and len(body) > MAX_SINGLE_WRITE:
             body = io.BytesIO(body)
-        headers = outgoing.headers
+        headers, proxy = outgoing.headers, self._proxies.of(url)
         answer = await pool.session.request(
             request.method,
             url,
             data=body,
-            headers=headers if url.scheme == "https" else self._proxy.added_to(headers),
+            headers=headers if url.scheme == "https" else proxy.added_to(headers),
             skip_auto_headers=request.removed or None,
             allow_redirects=False,
             # A session passed by the user may have other defaults.
@@ -295,8 +298,8 @@ class Transport:
             timeout=_client_timeout(request.timeout.connect, pool.owned),
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
-            proxy=self._proxy.url,
-            proxy_headers=self._proxy.headers,
+            proxy=proxy.url,
+            proxy_headers=proxy.headers,
             ssl=self._ssl,
         )
         if pool.direct is None or not nothing_replaced():  # others may have kept the answer

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from yarl import URL
 
+from .._unix_sockets import socket_path
 from ..errors import InvalidArgumentError
 
 # How many URLs a cache holds. Paths may contain ids, so there is no limit to their number.
@@ -35,6 +36,13 @@ def as_spelled(text: str) -> URL:
         ValueError: it is not a URL.
     """
     return URL(text, encoded=text.isascii() and text.isprintable() and " " not in text)
+
+
+def server_of(url: URL) -> str:
+    """The server of a URL, for messages: its origin, or its Unix socket."""
+    if (socket := socket_path(url)) is not None:
+        return f"the Unix socket {socket}"
+    return str(url.origin() if url.absolute else url)
 
 
 def same_origin(one: URL, other: URL) -> bool:

@@ -36,35 +36,48 @@ _BUILT_IN = (
     ("gpt-image-2", 1776729600, "system"),
     ("gpt-image-2.5-sunburst", 1788825600, "system"),
     ("gpt-image-2.5-flare", 1788825600, "system"),
+    ("text-embedding-3-small", 1705948997, "system"),
+    ("text-embedding-3-large", 1705953180, "system"),
+    ("text-embedding-ada-002", 1671217299, "openai"),
+    ("omni-moderation-latest", 1731689265, "system"),
+    ("omni-moderation-2024-09-26", 1732734466, "system"),
     ("ft:gpt-4o-mini:local:demo:1", 1735689600, _USER),
 )
 DEFAULT_MODELS: tuple[str, ...] = tuple(model for model, _, _ in _BUILT_IN)
 
 
 class ModelStore:
-    def __init__(self, models: Iterable[str]) -> None:
+    """The models that a server lists. Unless it is strict, it answers for all others as well."""
+
+    def __init__(self, models: Iterable[str], *, strict: bool = False) -> None:
+        if not isinstance(strict, bool):
+            msg = f"strict_models must be True or False, not {strict!r}."
+            raise ValueError(msg)
         if isinstance(models, str):
             msg = "models must be a list of model ids, not one string."
             raise ValueError(msg)
         known = {model: (created, owner) for model, created, owner in _BUILT_IN}
+        self._strict = strict
+        self._deleted: set[str] = set()
         self._models: dict[str, dict[str, Any]] = {}
         for model in models:
             if not isinstance(model, str) or not model:
                 msg = f"A model id must be a non-empty string, not {model!r}."
                 raise ValueError(msg)
             by_default = (_CREATED_BY_DEFAULT, _USER if model.startswith("ft:") else "system")
-            created, owner = known.get(model, by_default)
-            self._models[model] = {
-                "id": model,
-                "object": "model",
-                "created": created,
-                "owned_by": owner,
-            }
+            self._models[model] = _entry(model, *known.get(model, by_default))
 
     def list(self) -> dict[str, Any]:
         return {"object": "list", "data": [*self._models.values()]}
 
     def get(self, model: str) -> dict[str, Any]:
+        """A model that the server answers for."""
+        if self._strict or model in self._models or model in self._deleted:
+            return self.listed(model)
+        return _entry(model, _CREATED_BY_DEFAULT, _USER)
+
+    def listed(self, model: str) -> dict[str, Any]:
+        """A model of the list."""
         try:
             return self._models[model]
         except KeyError:
@@ -72,8 +85,13 @@ class ModelStore:
             raise RefusedError(404, msg, code="model_not_found", param="model") from None
 
     def delete(self, model: str) -> dict[str, Any]:
-        if self.get(model)["owned_by"] in _OPENAI_OWNERS:
+        if self.listed(model)["owned_by"] in _OPENAI_OWNERS:
             msg = f"You have insufficient permissions to delete the model '{model}'."
             raise RefusedError(403, msg, type="permission_error", param="model")
         del self._models[model]
+        self._deleted.add(model)
         return {"id": model, "object": "model", "deleted": True}
+
+
+def _entry(model: str, created: int, owner: str) -> dict[str, Any]:
+    return {"id": model, "object": "model", "created": created, "owned_by": owner}

@@ -6,12 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
-from ..resources import chat, images, models
+from ..resources import chat, embeddings, images, models, moderations
 from ..resources.endpoint import Endpoint
 from .chat import create_chat_completion
+from .embeddings import create_embeddings
 from .exchange import Exchange, Handler
 from .files import BASE_PATH, FILES_PATH
 from .images import generate_images
+from .moderations import create_moderation
 from .responses import RefusedError, json_response
 
 
@@ -20,7 +22,7 @@ async def _list_models(exchange: Exchange) -> web.StreamResponse:
 
 
 async def _retrieve_model(exchange: Exchange) -> web.StreamResponse:
-    return json_response(exchange.state.models.get(exchange.request.match_info["model"]))
+    return json_response(exchange.state.models.listed(exchange.request.match_info["model"]))
 
 
 async def _delete_model(exchange: Exchange) -> web.StreamResponse:
@@ -37,10 +39,12 @@ async def _get_file(exchange: Exchange) -> web.StreamResponse:
 
 HANDLERS: tuple[tuple[Endpoint[Any], Handler], ...] = (
     (chat.CREATE, create_chat_completion),
+    (embeddings.CREATE, create_embeddings),
     (images.GENERATE, generate_images),
     (models.LIST, _list_models),
     (models.RETRIEVE, _retrieve_model),
     (models.DELETE, _delete_model),
+    (moderations.CREATE, create_moderation),
 )
 
 

@@ -36,6 +36,8 @@ class LocalServer:
     `port=0` takes any free port, and keeps it when the server is stopped and started again.
     `tokens_per_second` paces streams. With `api_key=None` any non-empty key is accepted.
     `limits` apply to each model; requests beyond them are answered with 429. None means no limit.
+    `models` are listed. Requests for others are answered as well or, with `strict_models`, refused
+    with 404, as OpenAI does.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class LocalServer:
         models: Iterable[str] = DEFAULT_MODELS,
         api_key: str | None = None,
         limits: ServerLimits | None = None,
+        strict_models: bool = False,
     ) -> None:
         if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
             msg = f"port must be a number from 0 to 65535, not {port!r}."
@@ -65,7 +68,8 @@ class LocalServer:
             raise ValueError(msg)
         self._port = port
         self._limiter = None if limits is None else Limiter(limits)
-        self._state = ServerState(ModelStore(models), tokens_per_second, limiter=self._limiter)
+        store = ModelStore(models, strict=strict_models)
+        self._state = ServerState(store, tokens_per_second, limiter=self._limiter)
         self._script = Script()
         self._pipeline = Pipeline(self._state, self._script, api_key)
         self._connections = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+from array import array
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, get_args
@@ -18,7 +19,7 @@ from msgspec.json import encode
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from .structuring import strict_converters, structurer
-from .values import MalformedError
+from .values import MalformedError, key_of
 
 if TYPE_CHECKING:
     from .rate_limits import RateLimits
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def note_change(instance: APIObject, attribute: attrs.Attribute[Any], value: Any) -> Any:
     """Setting an attribute updates the JSON too, which parent objects share."""
     if instance._raw is not None:
-        instance._raw[attribute.name] = _plain(value)
+        instance._raw[key_of(type(instance), attribute.name)] = _plain(value)
     return value
 
 
@@ -41,6 +42,9 @@ class APIObject:
 
     # The key that a top-level response of this type must have; "" if any object will do.
     _requires: ClassVar[str] = ""
+
+    # The keys of fields whose name in the JSON is not the attribute's: {"self_harm": "self-harm"}.
+    _keys: ClassVar[Mapping[str, str]] = {}
 
     _raw: dict[str, Any] | None = field(
         default=None, init=False, repr=False, eq=False, on_setattr=attrs.setters.NO_OP
@@ -111,13 +115,14 @@ class APIObject:
     def _json(self) -> dict[str, Any]:
         """`to_dict()`, but sharing what has not changed with the received JSON."""
         if self._raw is None:
-            fields = {name: getattr(self, name) for name in _known(type(self))}
-            return {name: _plain(value) for name, value in fields.items() if value is not None}
+            fields = {key: getattr(self, name) for name, key in _known(type(self)).items()}
+            return {key: _plain(value) for key, value in fields.items() if value is not None}
         data = dict(self._raw)
-        for name in _nested(type(self)):  # type: ignore[arg-type] # its objects have no hash
-            came, now = data.get(name), _current(getattr(self, name), data.get(name))
+        nested = _nested(type(self))  # type: ignore[arg-type] # its objects have no hash
+        for name, key in nested.items():
+            came, now = data.get(key), _current(getattr(self, name), data.get(key))
             if now is not came:
-                data[name] = now
+                data[key] = now
         return data
 
     @property
@@ -125,13 +130,13 @@ class APIObject:
         """The received fields that no attribute shows: either there is no such attribute, as for
         `reasoning_content`, or the value has the wrong shape and the attribute has its default.
         """
-        known = _known(type(self))
+        known = _known(type(self)).values()
         return _copied(
             {k: v for k, v in (self._raw or {}).items() if k not in known or self._is_misfit(k, v)}
         )
 
-    def _is_misfit(self, name: str, value: object) -> bool:
-        convert = strict_converters(type(self)).get(name)  # type: ignore[arg-type] # see above
+    def _is_misfit(self, key: str, value: object) -> bool:
+        convert = strict_converters(type(self)).get(key)  # type: ignore[arg-type] # see above
         if convert is None or value is None:
             return False
         try:
@@ -202,16 +207,17 @@ class APIResponse(APIObject):
     )
 
 
-def _known(cls: type[APIObject]) -> list[str]:
-    """The names of the fields that are in the JSON."""
-    return [a.name for a in attrs.fields(cls) if a.init]
+def _known(cls: type[APIObject]) -> dict[str, str]:
+    """The names of the fields that are in the JSON, with their keys there."""
+    return {a.name: key_of(cls, a.name) for a in attrs.fields(cls) if a.init}
 
 
 @cache
-def _nested(cls: type[APIObject]) -> list[str]:
-    """The names of the fields that hold objects, or lists of them."""
+def _nested(cls: type[APIObject]) -> dict[str, str]:
+    """The names of the fields that hold objects, or lists of them, with their keys in the JSON."""
     attrs.resolve_types(cls)
-    return [a.name for a in attrs.fields(cls) if a.init and _holds_objects(a.type)]
+    fields = [a for a in attrs.fields(cls) if a.init and _holds_objects(a.type)]
+    return {a.name: key_of(cls, a.name) for a in fields}
 
 
 def _holds_objects(kind: Any) -> bool:
@@ -244,7 +250,7 @@ def _plain(value: object) -> object:
         return value._json()
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return value
+    return value.tolist() if isinstance(value, array) else value
 
 
 def _copied(value: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from .values import (
     convert_to,
     is_list_of_objects,
     is_object,
+    key_of,
     malformed,
 )
 
@@ -45,9 +46,9 @@ def structurer(kind: type[T]) -> Callable[[object], T]:
 
 @cache
 def strict_converters(cls: type[Any]) -> dict[str, Convert]:
-    """How each field of a class is converted, raising an error for a value that does not fit."""
+    """How each key of a class is converted, raising an error for a value that does not fit."""
     return {
-        a.name: convert
+        key_of(cls, a.name): convert
         for a in attrs.fields(cls)
         if a.init and (convert := _strict(cls, a)) is not None
     }
@@ -151,7 +152,7 @@ def _body(cls: Any) -> tuple[dict[str, Any], list[str]]:
         default = _default(a, names)
         if a.init:
             body += [
-                f"item = value.get({a.name!r})",
+                f"item = value.get({key_of(cls, a.name)!r})",
                 f"self.{a.name} = {_converted(cls, a, default, names)}",
             ]
         elif a.name != "_raw":
@@ -180,7 +181,8 @@ def _converted(cls: Any, a: attrs.Attribute[Any], default: str, names: dict[str,
         elif as_is is not None:
             names[f"as_is_{a.name}"] = as_is
             fits += f" or (type(item) is str and item in as_is_{a.name})"
-        return f"item if {fits} else convert_{a.name}(item)"
+        read_it = f"item if {fits} else convert_{a.name}(item)"
+        return read_it if default == "None" else f"{default} if item is None else {read_it}"
     converted, word = f"convert_{a.name}(item)", _annotation(a)
     if (plain := PLAIN.get(word)) is not None:
         names[f"convert_{a.name}"] = _lenient(plain, a)

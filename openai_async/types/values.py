@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 
@@ -37,6 +37,12 @@ class MalformedError(ValueError):
 def is_object(cls: object) -> bool:
     """Whether `cls` is a class that JSON objects are converted to."""
     return isinstance(cls, type) and attrs.has(cls)
+
+
+def key_of(cls: Any, name: str) -> str:
+    """The name in the JSON of a class's field: the same, unless the class's `_keys` has another."""
+    keys: Mapping[str, str] = getattr(cls, "_keys", {})
+    return keys.get(name, name)
 
 
 def is_list_of_objects(kind: object) -> bool:
@@ -182,12 +188,12 @@ def _union_of(members: list[Any], structurer: Structurer) -> Convert | None:
 
 
 def _literals(cls: Any) -> dict[str, tuple[Any, ...]]:
-    """The fields of a class that have a `Literal` type, with the values they allow."""
+    """The fields of a class that have a `Literal` type, by key, with the values they allow."""
     if not is_object(cls):
         return {}
     attrs.resolve_types(cls)
     return {
-        a.name: get_args(a.type)
+        key_of(cls, a.name): get_args(a.type)
         for a in attrs.fields(cls)
         if a.init and get_origin(a.type) is Literal
     }
@@ -204,7 +210,7 @@ def _tagged(tag: str, members: list[type[Any]], structurer: Structurer) -> Conve
     else the first. Gateways leave the tag out, or send the right field with the wrong tag.
     """
     tags = {value: member for member in members for value in _literals(member)[tag]}
-    fields = {member: {a.name for a in attrs.fields(member) if a.init} for member in members}
+    fields = {m: {key_of(m, a.name) for a in attrs.fields(m) if a.init} for m in members}
     own = {
         name: member
         for member in members

@@ -59,14 +59,14 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
     except ValueError as error:
         text = redacted(data.decode("utf-8", "replace"), secret)
         msg = f"The answer is not JSON: {quoted(text)}. Check the base_url."
-        raise _invalid(msg, text, meta) from error
+        raise invalid_answer(msg, text, meta) from error
     is_object = type(value) is dict
     if is_object and (is_error(value) or _fails(cls, value)):
         raise object_error(redacted(value, secret), meta.headers)
     if not is_object or not cls._matches(value):
         value = redacted(value, secret)
         msg = f"The answer is not a valid {cls.__name__}: {quoted(shown(value))}."
-        raise _invalid(msg, value, meta)
+        raise invalid_answer(msg, value, meta)
     try:
         response = structurer(cls)(value)
     except MalformedError:
@@ -75,8 +75,8 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
         if (lost := response._unreadable()) is None:
             _set_meta(response, meta)
             return response
-        raise _invalid(unreadable(lost, secret).message, redacted(value, secret), meta)
-    raise _invalid(misread(cls, value, secret).message, redacted(value, secret), meta)
+        raise invalid_answer(unreadable(lost, secret).message, redacted(value, secret), meta)
+    raise invalid_answer(misread(cls, value, secret).message, redacted(value, secret), meta)
 
 
 def misread(cls: type[APIObject], value: object, secret: str | None) -> APIResponseValidationError:
@@ -207,7 +207,8 @@ def _fails(cls: type[APIResponse], value: dict[str, Any]) -> bool:
 _set_meta = APIResponse.__dict__["meta"].__set__
 
 
-def _invalid(message: str, body: object, meta: ResponseMeta) -> APIError:
+def invalid_answer(message: str, body: object, meta: ResponseMeta) -> APIError:
+    """The error for a response that is not the answer it should be."""
     return APIResponseValidationError(
         message,
         status_code=meta.status,

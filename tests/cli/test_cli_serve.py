@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from openai_async import AsyncClient, RateLimitError
+from openai_async import AsyncClient, NotFoundError, RateLimitError
 
 from .cli_process import outcome, start_cli
 from .cli_thread import run_beside
+
+HI: Any = [{"role": "user", "content": "Hi"}]
 
 
 async def served_url(process: asyncio.subprocess.Process) -> str:
@@ -89,14 +91,34 @@ async def test_a_port_in_use_is_one_line() -> None:
 
 
 async def test_it_answers_for_models_of_today_and_for_those_that_are_named() -> None:
-    process = await start_cli("serve", "--port", "0", "--models", "my-model, ft:gpt-5.4:me::1")
+    options = ("--models", "my-model, ft:gpt-5.4:me::1", "--model", "one", "--model", "two")
+    process = await start_cli("serve", "--port", "0", *options)
     async with AsyncClient(base_url=await served_url(process), api_key="local") as client:
-        for model in ("gpt-5.4-mini", "gpt-4o", "my-model", "ft:gpt-5.4:me::1"):
-            question: Any = [{"role": "user", "content": "Hi"}]
-            answer = await client.chat.completions.create(model=model, messages=question)
+        models = await client.models.list()
+        for model in ("gpt-5.4-mini", "gpt-4o", "my-model", "ft:gpt-5.4:me::1", "one", "two"):
+            assert model in models
+            answer = await client.chat.completions.create(model=model, messages=HI)
             assert answer.model == model
     process.send_signal(signal.SIGINT)
     await outcome(process)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_other_models_are_answered_unless_it_is_strict(strict: bool) -> None:
+    process = await start_cli("serve", "--port", "0", *["--strict-models"] * strict)
+    async with AsyncClient(base_url=await served_url(process), api_key="local") as client:
+        if strict:
+            with pytest.raises(NotFoundError, match="'llama-7' does not exist"):
+                await client.chat.completions.create(model="llama-7", messages=HI)
+        else:
+            await client.chat.completions.create(model="llama-7", messages=HI)
+    process.send_signal(signal.SIGINT)
+    await outcome(process)
+
+
+async def test_an_empty_model_is_wrong_usage() -> None:
+    code, _, stderr = await outcome(await start_cli("serve", "--model="))
+    assert (code, stderr) == (2, "error: --model is empty: pass the id of a model.\n")
 
 
 @pytest.mark.parametrize("models", ["", ",", "a,,b"])

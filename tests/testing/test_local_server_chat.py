@@ -62,12 +62,36 @@ async def test_a_model_id_may_hold_a_slash(http: aiohttp.ClientSession, path: st
         assert (await response.json())["id"] == "org/llama"
 
 
-async def test_an_unknown_model_is_404(server: LocalServer, http: aiohttp.ClientSession) -> None:
-    async with http.get(f"{server.url}/models/nope") as response:
-        assert response.status == 404
-        assert (await response.json())["error"]["code"] == "model_not_found"
-    status, answer = await chat(server, http, model="nope")
+async def test_a_strict_server_refuses_a_model_that_is_not_listed(
+    http: aiohttp.ClientSession,
+) -> None:
+    async with LocalServer(strict_models=True) as server:
+        async with http.get(f"{server.url}/models/nope") as response:
+            assert response.status == 404
+            assert (await response.json())["error"]["code"] == "model_not_found"
+        status, answer = await chat(server, http, model="nope")
     assert (status, answer["error"]["code"]) == (404, "model_not_found")
+
+
+async def test_a_model_that_is_not_listed_is_answered(http: aiohttp.ClientSession) -> None:
+    async with LocalServer() as server:
+        status, answer = await chat(server, http, model="llama-7")
+        async with http.get(f"{server.url}/models/llama-7") as response:
+            assert response.status == 404
+    assert (status, answer["model"]) == (200, "llama-7")
+
+
+async def test_a_model_that_was_deleted_is_not_answered(http: aiohttp.ClientSession) -> None:
+    async with LocalServer(models=["ft:mine"]) as server:
+        assert (await chat(server, http, model="ft:mine"))[0] == 200
+        await http.delete(f"{server.url}/models/ft:mine")
+        assert (await chat(server, http, model="ft:mine"))[0] == 404
+
+
+@pytest.mark.parametrize("strict", [1, None, "yes"])
+def test_strict_models_is_true_or_false(strict: Any) -> None:
+    with pytest.raises(ValueError, match="strict_models must be True or False"):
+        LocalServer(strict_models=strict)
 
 
 async def test_only_models_of_a_user_can_be_deleted(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import attrs
 import pytest
+from attrs import define, field
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from openai_async.types import images, models  # noqa: F401 - so that their classes are there
-from openai_async.types.base import APIObject, APIResponse, ResponseMeta
+from openai_async.types import embeddings, images, models, moderations  # noqa: F401 - so that their classes are there
+from openai_async.types.base import APIObject, APIResponse, ResponseMeta, note_change
 from openai_async.types.chat import ChatCompletion, Custom, Function
 from openai_async.types.rate_limits import RateLimits, parse_duration
 from openai_async.types.structuring import structurer
+from openai_async.types.values import key_of
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_every_class_can_be_made_of_an_empty_object(cls: type[APIObject]) -> Non
     for name in cls.__annotations__:
         if attrs.fields_dict(cls).get(name) is not None and not name.startswith("_"):
             setattr(made, name, "changed")
-            assert made.to_dict()[name] == "changed"
+            assert made.to_dict()[key_of(cls, name)] == "changed"
 
 
 def test_objects_of_different_classes_are_not_equal() -> None:
@@ -118,3 +121,67 @@ def test_changing_an_object_leaves_the_dict_that_it_was_made_of() -> None:
 def test_from_dict_refuses_what_is_not_such_an_object(data: Any) -> None:
     with pytest.raises(ValueError, match="was expected"):
         ChatCompletion.from_dict(data)
+
+
+# --- fields with another name in the JSON ---
+
+
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
+class Part(APIObject):
+    pass
+
+
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
+class Renamed(APIObject):
+    _keys: ClassVar[Mapping[str, str]] = {"self_harm": "self-harm", "sub_parts": "sub/parts"}
+
+    self_harm: bool = False
+    sub_parts: list[Part] = field(factory=list)
+
+
+def test_a_field_is_read_from_its_key_and_written_to_it() -> None:
+    data = {"self-harm": True, "sub/parts": [{"a": 1}], "vendor": 2}
+    made = Renamed.from_dict(data)
+    assert (made.self_harm, made.sub_parts[0].extra, made.extra) == (True, {"a": 1}, {"vendor": 2})
+    assert made.to_dict() == data
+    made.self_harm = False
+    made.sub_parts.append(Part())
+    assert made.to_dict() == {"self-harm": False, "sub/parts": [{"a": 1}, {}], "vendor": 2}
+
+
+def test_an_object_built_by_hand_has_the_keys_of_the_json() -> None:
+    assert Renamed(self_harm=True).to_dict() == {"self-harm": True, "sub/parts": []}
+
+
+def test_a_key_spelled_like_the_attribute_is_another_field() -> None:
+    made = Renamed.from_dict({"self_harm": True})
+    assert (made.self_harm, made.extra) == (False, {"self_harm": True})
+
+
+def test_a_misfit_under_another_name_is_in_extra() -> None:
+    made = Renamed.from_dict({"self-harm": "very"})
+    assert (made.self_harm, made.extra) == (False, {"self-harm": "very"})
+
+
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
+class First(APIObject):
+    _keys: ClassVar[Mapping[str, str]] = {"kind": "@type"}
+
+    kind: Literal["first"] = "first"
+
+
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
+class Second(APIObject):
+    _keys: ClassVar[Mapping[str, str]] = {"kind": "@type"}
+
+    kind: Literal["second"] = "second"
+
+
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
+class Both(APIObject):
+    parts: list[First | Second] = field(factory=list)
+
+
+def test_members_of_a_union_are_told_apart_by_the_key_of_their_tag() -> None:
+    made = Both.from_dict({"parts": [{"@type": "second"}, {"@type": "first"}]})
+    assert [type(part) for part in made.parts] == [Second, First]

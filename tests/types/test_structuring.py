@@ -14,7 +14,7 @@ from attrs import define, field
 from openai_async import types
 from openai_async.types.base import APIObject
 from openai_async.types.structuring import strict_converters, structurer
-from openai_async.types.values import MalformedError
+from openai_async.types.values import MalformedError, key_of
 
 
 @define(kw_only=True, eq=False, repr=False)
@@ -138,7 +138,7 @@ ANSWERS = [cls for module in MODULES for cls in answers(module)]
 def test_every_field_of_every_answer_has_a_type_that_values_are_converted_to(
     cls: type[APIObject],
 ) -> None:
-    known = [a.name for a in attrs.fields(cls) if a.init]
+    known = [key_of(cls, a.name) for a in attrs.fields(cls) if a.init]
     assert list(strict_converters(cls)) == known  # type: ignore[arg-type] # no hash
 
 

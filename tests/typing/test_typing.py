@@ -19,8 +19,10 @@ import pytest
 from openai_async import AsyncClient, AsyncStream, ChatCompletionStream, image_part
 from openai_async.types.chat import ChatCompletion, ChatCompletionChunk
 from openai_async.types.chat_params import ChatCompletionMessageParam
+from openai_async.types.embeddings import CreateEmbeddingResponse, Embedding
 from openai_async.types.images import Image, ImageGenStreamEvent, ImagesResponse
 from openai_async.types.models import Model, ModelDeleted, ModelList
+from openai_async.types.moderations import Moderation
 
 
 def test_mypy_agrees(pytestconfig: pytest.Config) -> None:
@@ -142,6 +144,26 @@ async def images(client: AsyncClient) -> None:
     stream: AsyncStream[ImageGenStreamEvent] = client.images.generate(prompt="x", stream=True)
     async for event in stream:
         assert_type(event, ImageGenStreamEvent)
+
+
+async def embeddings(client: AsyncClient) -> None:
+    response = await client.embeddings.create(model="m", input=["a", "b"], dimensions=8)
+    assert_type(response, CreateEmbeddingResponse)
+    assert_type([item for item in response], list[Embedding])  # noqa: C416
+    assert_type(response.data[0].embedding[0], float)
+    assert_type(response.data[0].embedding.tolist(), list[float])
+    await client.embeddings.create(model="m", input=[[1, 2], [3]])
+    await client.embeddings.create(model="m", input=[1.5])  # type: ignore[arg-type]
+    await client.embeddings.create(model="m", input="a", encoding_format="hex")  # type: ignore[arg-type]
+
+
+async def moderations(client: AsyncClient) -> None:
+    picture = await image_part("cat.png")
+    response = await client.moderations.create(input=[{"type": "text", "text": "a"}, picture])
+    assert_type(response.results, list[Moderation])
+    assert_type(response.results[0].categories.self_harm_intent, bool)
+    assert_type(response.results[0].category_scores.violence_graphic, float)
+    await client.moderations.create(input=["a", "b"])
 
 
 def options(client: AsyncClient) -> None:

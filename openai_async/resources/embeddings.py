@@ -1,0 +1,201 @@
+"""`client.embeddings`: https://platform.openai.com/docs/api-reference/embeddings
+
+More inputs than one request may have are sent in several, whose answers are joined.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from typing import Any, Unpack
+
+from ..errors import APIStatusError, OpenAIError
+from ..types.embeddings import CreateEmbeddingResponse, EmbeddingCreateParams, Usage
+from ..wire.codec import invalid_answer
+from .base_client import Resource
+from .endpoint import Endpoint
+from .inputs import check_text, checked_list
+
+CREATE = Endpoint("create", "POST", "/embeddings", EmbeddingCreateParams, CreateEmbeddingResponse)
+
+# The limits of OpenAI's API for one request. They are kept with every server: a gateway to OpenAI
+# cannot be told from others by its URL, and those with higher limits only get more requests.
+MAX_INPUTS = 2048
+MAX_TOKENS = 300_000
+# Requests of one call that are in flight at the same time.
+CONCURRENT = 4
+
+
+class Embeddings(Resource):
+    """Texts as vectors."""
+
+    async def create(self, **params: Unpack[EmbeddingCreateParams]) -> CreateEmbeddingResponse:
+        """The vectors of one or more texts, in their order.
+
+        Vectors are sent as base64 unless you pass `encoding_format="float"`; what you get is the
+        same. A server that refuses base64 is asked once more, without an `encoding_format`.
+
+        More than 2,048 inputs, or 300,000 bytes of text (so at most as many tokens), are sent in
+        several requests, four at a time. The answers are joined: `usage` is the sum, and `meta`
+        that of the request answered last, whose rate limits are the latest. If one fails, the
+        others are cancelled, and the call raises its error.
+
+        Raises:
+            InvalidArgumentError: `input` is empty, has an empty text, or is not text or tokens.
+            TypeError: a parameter is missing or unknown.
+            APIResponseValidationError: a vector is missing or malformed.
+            APIError: see `openai_async.errors`.
+
+        Example::
+
+            response = await client.embeddings.create(
+                model="text-embedding-3-small", input=["Hello", "Good morning"]
+            )
+            vector = response.data[0].embedding
+        """
+        CREATE.check(params)
+        extra_body = params.get("extra_body")
+        if isinstance(extra_body, Mapping) and "input" in extra_body:
+            return await self._vectors(params, None)
+        inputs = _inputs(params["input"])
+        if inputs is None:
+            return await self._vectors(params, 1)
+        parts = [*_parts(inputs)]
+        if len(parts) == 1:
+            return await self._vectors(params, len(inputs))
+        return await self._joined(params, parts)
+
+    async def _vectors(
+        self, params: Mapping[str, Any], count: int | None
+    ) -> CreateEmbeddingResponse:
+        """The answer of one request; `count` is that of its inputs, if it is known."""
+        call = self._client._call
+        try:
+            return _in_order(await call(CREATE, {"encoding_format": "base64", **params}), count)
+        except APIStatusError as error:
+            if "encoding_format" in params or not _refuses_base64(error):
+                raise
+        return _in_order(await call(CREATE, params), count)
+
+    async def _joined(
+        self, params: Mapping[str, Any], parts: Sequence[Sequence[Any]]
+    ) -> CreateEmbeddingResponse:
+        answers: dict[int, CreateEmbeddingResponse] = {}  # in the order of arrival
+        queue = iter(enumerate(parts))
+
+        async def work() -> None:
+            for place, part in queue:
+                try:
+                    answers[place] = await self._vectors({**params, "input": part}, len(part))
+                except OpenAIError as error:
+                    start = sum(map(len, parts[:place]))
+                    error.add_note(f"This was the request for input[{start}:{start + len(part)}].")
+                    raise
+
+        failed: BaseException | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(CONCURRENT, len(parts))):
+                    group.create_task(work())
+        except BaseExceptionGroup as errors:
+            failed = errors.exceptions[0]
+        if failed is not None:  # raised here, it does not have the group as its context
+            raise failed
+        latest = [*answers.values()][-1].meta
+        joined = reduce(_join, [answers[place] for place in range(len(parts))])
+        joined.meta = latest
+        return joined
+
+
+# --- inputs ---
+
+
+def _inputs(value: Any) -> Sequence[Any] | None:
+    """The inputs, if it is a list of them; `None` for a single one, a text or its tokens."""
+    if isinstance(value, str):
+        check_text(value)
+        return None
+    if value and _are_tokens(value):
+        return None
+    return checked_list(value, _are_tokens, "the tokens of a text")
+
+
+def _are_tokens(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        hasattr(item, "__index__") and not isinstance(item, bool) for item in value
+    )
+
+
+def _parts(inputs: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """The inputs, divided into as many as a request may have."""
+    start = tokens = 0
+    for place, item in enumerate(inputs):
+        count = _most_tokens(item)
+        if place > start and (place - start == MAX_INPUTS or tokens + count > MAX_TOKENS):
+            yield inputs[start:place]
+            start, tokens = place, 0
+        tokens += count
+    yield inputs[start:]
+
+
+def _most_tokens(item: Any) -> int:
+    """How many tokens an input can have at most: no token is less than a byte of UTF-8.
+
+    For English that is four times too many, and so means smaller requests. An estimate that is too
+    low for other languages would mean a refused one.
+    """
+    if not isinstance(item, str) or item.isascii():
+        return len(item)
+    return len(item.encode("utf-8", "surrogatepass"))
+
+
+# --- answers ---
+
+
+def _refuses_base64(error: APIStatusError) -> bool:
+    """Whether a server says that it does not know the format (old vLLM, LiteLLM for Ollama)."""
+    said = str(error).lower()
+    return error.param == "encoding_format" or "encoding_format" in said or "base64" in said
+
+
+def _in_order(answer: CreateEmbeddingResponse, count: int | None) -> CreateEmbeddingResponse:
+    """The answer with its vectors in the order of the inputs.
+
+    Servers that send the same index for several, or none at all, send the vectors in that order.
+    """
+    data = answer.data
+    if not data or (count is not None and len(data) != count) or not all(v.embedding for v in data):
+        found = sum(1 for item in data if item.embedding)
+        wanted = "at least 1 was" if count is None else f"{count} {'was' if count == 1 else 'were'}"
+        msg = f"The answer has {found} vectors where {wanted} expected."
+        raise invalid_answer(msg, None, answer.meta)
+    if len({item.index for item in data}) == len(data):
+        data.sort(key=lambda item: item.index)
+    for place, item in enumerate(data):
+        if item.index != place:
+            object.__setattr__(item, "index", place)  # `to_dict()` stays what came
+    return answer
+
+
+def _join(one: CreateEmbeddingResponse, more: CreateEmbeddingResponse) -> CreateEmbeddingResponse:
+    """The first answer, with the vectors and the usage of the second, in its JSON too."""
+    for item in more.data:
+        item.index += len(one.data)
+    one.data.extend(more.data)
+    if one._raw is not None and more._raw is not None:
+        one._raw["data"].extend(more._raw["data"])
+    if one.usage is None or more.usage is None:
+        one.usage = None  # without one of them, the sum would not be that of all
+    else:
+        one.usage = Usage.from_dict(_sum(one.usage.to_dict(), more.usage.to_dict()))
+    return one
+
+
+def _sum(one: Any, more: Any) -> Any:
+    """The sum of two numbers, or of all numbers in two objects."""
+    if isinstance(one, dict) and isinstance(more, dict):
+        return {key: _sum(one.get(key), more.get(key)) for key in {**one, **more}}
+    if isinstance(one, int | float) and isinstance(more, int | float):
+        return one + more
+    return more if one is None else one

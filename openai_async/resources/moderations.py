@@ -1,0 +1,62 @@
+"""`client.moderations`: https://platform.openai.com/docs/api-reference/moderations"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from ..types.moderations import ModerationCreateParams, ModerationCreateResponse
+from ..wire.codec import invalid_answer
+from .base_client import Resource
+from .endpoint import Endpoint
+from .inputs import check_text, checked_list
+from .params import sent_value
+
+CREATE = Endpoint(
+    "create", "POST", "/moderations", ModerationCreateParams, ModerationCreateResponse
+)
+
+
+class Moderations(Resource):
+    """Finds harmful texts and pictures."""
+
+    async def create(self, **params: Unpack[ModerationCreateParams]) -> ModerationCreateResponse:
+        """Whether texts or pictures are harmful, and in which way.
+
+        A list of texts has a result for each. A list of parts, as `image_part` makes them of
+        pictures, is one input and has one result.
+
+        Raises:
+            InvalidArgumentError: `input` is empty, or neither texts nor parts.
+            TypeError: a parameter is missing or unknown.
+            APIResponseValidationError: a result is missing.
+            APIError: see `openai_async.errors`.
+
+        Example::
+
+            response = await client.moderations.create(input="I will hurt you.")
+            if response.results[0].flagged:
+                ...
+        """
+        CREATE.check(params)
+        count = _count_results(sent_value(params, "input"))
+        answer = await self._client._call(CREATE, params)
+        known = [item for item in answer.results if (item._raw or {}).get("flagged") is not None]
+        if len(known) != count:
+            wanted = "1 was" if count == 1 else f"{count} were"
+            msg = f"The answer has {len(known)} results where {wanted} expected."
+            raise invalid_answer(msg, None, answer.meta)
+        return answer
+
+
+def _count_results(value: Any) -> int:
+    """How many results a checked input should have."""
+    if isinstance(value, str):
+        check_text(value)
+        return 1
+    items = checked_list(value, _is_part, "a part like those of image_part(...)")
+    return len(items) if isinstance(items[0], str) else 1
+
+
+def _is_part(value: Any) -> bool:
+    return isinstance(value, Mapping) and "type" in value
