@@ -8,11 +8,13 @@ from typing import Any, Literal, Unpack, overload
 from ..errors import InvalidArgumentError
 from ..streaming.images import ImageStream
 from ..types.base import APIObject
-from ..types.images import (
-    Downloader,
-    ImageGenerateParams,
-    ImagesResponse,
+from ..types.image_events import (
+    ImageGenCompletedEvent,
+    ImageGenPartialImageEvent,
+    ImageGenStreamEvent,
 )
+from ..types.image_params import ImageGenerateParams
+from ..types.images import Downloader, ImagesResponse
 from ..wire.codec import parse
 from ..wire.failures import object_error
 from ..wire.redaction import redacted
@@ -29,7 +31,7 @@ class Images(Resource):
     @overload
     def generate(
         self, *, stream: Literal[True], **params: Unpack[ImageGenerateParams]
-    ) -> ImageStream: ...
+    ) -> ImageStream[ImageGenStreamEvent]: ...
 
     @overload
     def generate(
@@ -39,11 +41,11 @@ class Images(Resource):
     @overload
     def generate(
         self, *, stream: bool | None, **params: Unpack[ImageGenerateParams]
-    ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream: ...
+    ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream[ImageGenStreamEvent]: ...
 
     def generate(
         self, *, stream: bool | None = None, **params: Unpack[ImageGenerateParams]
-    ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream:
+    ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream[ImageGenStreamEvent]:
         """Generate pictures. `await image.save(path)` on each in `.data` writes it to a file.
 
         The parameters for dall-e-2 and dall-e-3 are checked here; those for other models are sent
@@ -64,6 +66,7 @@ class Images(Resource):
             return self._generate(body, params)
         return ImageStream(
             self._client._connector(GENERATE, params, body),
+            events=(ImageGenPartialImageEvent, ImageGenCompletedEvent),
             n=sent_number(params, "n", 1),
             download=Downloader(self._client._download),
         )

@@ -19,7 +19,8 @@ import pytest
 from openai_async import AsyncClient, AsyncStream, ChatCompletionStream, image_part
 from openai_async.types.chat import ChatCompletion, ChatCompletionChunk
 from openai_async.types.chat_params import ChatCompletionMessageParam
-from openai_async.types.images import Image, ImageGenStreamEvent, ImagesResponse
+from openai_async.types.image_events import ImageGenStreamEvent
+from openai_async.types.images import Image, ImagesResponse
 from openai_async.types.models import Model, ModelDeleted, ModelList
 
 
