@@ -37,6 +37,10 @@ async def generate_images(exchange: Exchange) -> web.StreamResponse:
     answer: dict[str, Any] = {"created": int(time.time()), "data": data}
     if request.is_gpt_image:
         answer |= {**_properties(request), "usage": _usage(request)}
+    if request.svg_author is not None:
+        answer["svg_usage"] = _svg_usage(request)
+    if request.safety_identifier is not None:
+        answer["safety_identifier"] = request.safety_identifier
     return json_response(answer)
 
 
@@ -50,6 +54,8 @@ def _drawing(request: ImageRequest, index: int) -> Drawing:
         format=request.output_format,
         compression=request.compression,
         transparent=request.background == "transparent",
+        frames=request.frames,
+        frame_duration_ms=request.frame_duration_ms,
     )
 
 
@@ -113,4 +119,15 @@ def _usage(request: ImageRequest) -> dict[str, Any]:
         "output_tokens": output,
         "output_tokens_details": {"text_tokens": 0, "image_tokens": output},
         "total_tokens": text + output,
+    }
+
+
+def _svg_usage(request: ImageRequest) -> dict[str, Any]:
+    text = count_tokens(request.prompt)
+    return {
+        "model": request.svg_author,
+        "input_tokens": text,
+        "output_tokens": 1000,
+        "reasoning_tokens": 0,
+        "total_tokens": text + 1000,
     }
