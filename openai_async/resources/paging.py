@@ -75,7 +75,7 @@ def paginated(
     async def request(after: str | None = None) -> P:
         place = {} if after is None else {"after": after}
         page = await client._answer(endpoint, path, None, {**options, "extra_query": query | place})
-        page._next = NextPage(request)
+        page._next = NextPage(request, after)
         return page
 
     # The name in Python's warning about a coroutine that was never awaited.

@@ -25,8 +25,10 @@ class NextPage:
     It is left out when a page is pickled: a client cannot be sent to another process.
     """
 
-    def __init__(self, fetch: Callable[[str], Awaitable[Any]]) -> None:
+    def __init__(self, fetch: Callable[[str], Awaitable[Any]], after: str | None) -> None:
         self.fetch = fetch
+        self.after = after
+        """The id that this page itself comes after."""
 
     def __deepcopy__(self, memo: object) -> NextPage:
         return self
@@ -77,8 +79,13 @@ class Page(APIResponse, Generic[Item]):
             page = await page.next_page()
 
     def has_next_page(self) -> bool:
-        """Whether the server says that there is more; never after an empty page."""
-        return self.has_more and bool(self.data)
+        """Whether the server says that there is more.
+
+        A filter may leave a page empty: then there is more if its `last_id` leads on.
+        """
+        if not self.has_more or self.data:
+            return self.has_more
+        return bool(self.last_id) and (self._next is None or self.last_id != self._next.after)
 
     async def next_page(self) -> Self | None:
         """Request the next page, with the options of the call that returned this one.
@@ -112,7 +119,7 @@ class Page(APIResponse, Generic[Item]):
 
     def _cursor(self) -> str | None:
         """The id after which the next page begins."""
-        return self.last_id or getattr(self.data[-1], "id", None) or None
+        return self.last_id or (getattr(self.data[-1], "id", None) if self.data else None) or None
 
     def _invalid(self, message: str) -> APIResponseValidationError:
         return APIResponseValidationError(

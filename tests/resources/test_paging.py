@@ -131,7 +131,7 @@ async def test_without_last_id_the_last_item_is_the_cursor(
         page("a", more=False),
         Reply(json={"data": [{"id": "a"}]}),
         Reply(json={"data": [{"id": "a"}], "has_more": None}),
-        page("", last_id="z"),
+        page(""),
         Reply(json={"data": None, "has_more": True}),
     ],
     ids=["has_more is false", "no has_more", "has_more is null", "empty", "no data"],
@@ -142,6 +142,24 @@ async def test_the_end(client: AsyncClient, server: LocalServer, last: Reply) ->
     assert not first.has_next_page()
     assert await first.next_page() is None
     assert len(server.requests) == 1
+
+
+async def test_an_empty_page_in_the_middle_does_not_end_the_list(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    # https://github.com/openai/openai-python/pull/3915
+    server.script(page("a"), page("", last_id="g"), page("h", more=False))
+    assert "".join([thing.id async for thing in things(client)]) == "ah"
+    assert cursors(server) == [None, "a", "g"]
+
+
+async def test_an_empty_page_that_leads_nowhere_is_the_end(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    # https://github.com/Glitchedpixel-io/media-api/issues/66
+    server.script(page("a"), page("", last_id="a"))
+    assert len([thing async for thing in things(client)]) == 1
+    assert len(server.requests) == 2
 
 
 async def test_a_server_that_ignores_the_cursor_is_an_error_not_an_endless_loop(
