@@ -197,6 +197,7 @@ async def test_the_time_of_poll_includes_a_request_that_hangs(
 
 
 async def test_poll_survives_an_outage(client: AsyncClient, server: LocalServer) -> None:
+    # https://github.com/mistralai/client-python/issues/625
     server.script(batch("in_progress"))
     server.script(Failure(503), times=8)
     server.script(batch("completed"))

@@ -165,6 +165,7 @@ async def test_an_empty_page_that_leads_nowhere_is_the_end(
 async def test_a_server_that_ignores_the_cursor_is_an_error_not_an_endless_loop(
     client: AsyncClient, server: LocalServer
 ) -> None:
+    # https://github.com/BerriAI/litellm/issues/36324
     server.script(page("ab"), times=3)
     seen = []
     with pytest.raises(APIResponseValidationError, match="the server ignores after") as caught:

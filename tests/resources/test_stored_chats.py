@@ -30,6 +30,7 @@ async def ask(
 
 
 async def test_retrieve(client: AsyncClient) -> None:
+    # With its metadata: https://github.com/openai/openai-node/issues/1818
     created = await ask(client, metadata={"user": "7"})
     stored = await client.chat.completions.retrieve(created.id)
     assert (stored.id, stored.text, stored.usage) == (created.id, created.text, created.usage)
