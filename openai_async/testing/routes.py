@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ..resources import chat, images, models
+from ..resources import chat, images, models, stored_chats
 from ..resources.endpoint import Endpoint
 from .chat import create_chat_completion
 from .exchange import Exchange, Handler
@@ -27,6 +27,29 @@ async def _delete_model(exchange: Exchange) -> web.StreamResponse:
     return json_response(exchange.state.models.delete(exchange.request.match_info["model"]))
 
 
+async def _list_chats(exchange: Exchange) -> web.StreamResponse:
+    return json_response(exchange.state.chats.list(exchange.request.query))
+
+
+async def _retrieve_chat(exchange: Exchange) -> web.StreamResponse:
+    return json_response(exchange.state.chats.get(exchange.request.match_info["completion_id"]))
+
+
+async def _update_chat(exchange: Exchange) -> web.StreamResponse:
+    completion_id = exchange.request.match_info["completion_id"]
+    return json_response(exchange.state.chats.update(completion_id, exchange.json_object()))
+
+
+async def _delete_chat(exchange: Exchange) -> web.StreamResponse:
+    return json_response(exchange.state.chats.delete(exchange.request.match_info["completion_id"]))
+
+
+async def _list_chat_messages(exchange: Exchange) -> web.StreamResponse:
+    request = exchange.request
+    messages = exchange.state.chats.messages(request.match_info["completion_id"], request.query)
+    return json_response(messages)
+
+
 async def _get_file(exchange: Exchange) -> web.StreamResponse:
     found = exchange.state.files.get(exchange.request.match_info["name"])
     if found is None:
@@ -37,6 +60,11 @@ async def _get_file(exchange: Exchange) -> web.StreamResponse:
 
 HANDLERS: tuple[tuple[Endpoint[Any], Handler], ...] = (
     (chat.CREATE, create_chat_completion),
+    (stored_chats.LIST, _list_chats),
+    (stored_chats.LIST_MESSAGES, _list_chat_messages),
+    (stored_chats.RETRIEVE, _retrieve_chat),
+    (stored_chats.UPDATE, _update_chat),
+    (stored_chats.DELETE, _delete_chat),
     (images.GENERATE, generate_images),
     (models.LIST, _list_models),
     (models.RETRIEVE, _retrieve_model),

@@ -17,6 +17,7 @@ from typing import Any, assert_type
 import pytest
 
 from openai_async import AsyncClient, AsyncStream, ChatCompletionStream, image_part
+from openai_async.types.batches import Batch, BatchPage
 from openai_async.types.chat import ChatCompletion, ChatCompletionChunk
 from openai_async.types.chat_params import ChatCompletionMessageParam
 from openai_async.types.image_events import ImageGenStreamEvent
@@ -130,8 +131,28 @@ async def models(client: AsyncClient) -> None:
     found = await client.models.list()
     assert_type(found, ModelList)
     assert_type([model for model in found], list[Model])  # noqa: C416
+    async for model in client.models.list():
+        assert_type(model, Model)
     assert_type(await client.models.retrieve("m"), Model)
     assert_type(await client.models.delete("m"), ModelDeleted)
+
+
+async def pages(client: AsyncClient) -> None:
+    page = await client.batches.list(limit=5)
+    assert_type(page, BatchPage)
+    assert_type(page.data, list[Batch])
+    assert_type(await page.next_page(), BatchPage | None)
+    async for batch in client.batches.list():
+        assert_type(batch, Batch)
+    async for batch in page:
+        assert_type(batch, Batch)
+    completions = client.chat.completions
+    async for completion in completions.list(metadata={"user": "7"}):
+        assert_type(completion, ChatCompletion)
+    async for message in completions.messages.list("chatcmpl-1"):
+        assert_type(message.content, str | None)
+    client.batches.list(limt=5)  # type: ignore[call-arg]
+    await client.batches.create(input_file_id="f", endpoint="/v1/videos")  # type: ignore[call-arg]
 
 
 async def images(client: AsyncClient) -> None:
