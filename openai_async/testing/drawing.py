@@ -23,6 +23,8 @@ _CLOUDS = 5
 _STEPS = 48
 # Little compression: PNG encoding is most of the cost.
 _PNG_LEVEL = 2
+# How much of an edited picture is still to be seen.
+_BASE_SHARE = 0.7
 
 
 @attrs.frozen
@@ -38,6 +40,10 @@ class Drawing:
     transparent: bool = False
     frames: int = 1
     frame_duration_ms: int = 200
+    base: "Image.Image | None" = None
+    """The picture to change, in RGBA."""
+    mask: "Image.Image | None" = None
+    """Where it is transparent, and only there, the base is to be changed."""
 
 
 def draw(drawing: Drawing) -> bytes:
@@ -81,7 +87,20 @@ def _scene(drawing: Drawing) -> "Image.Image":
         _cloud(sky, rng, number)
     for number in range(_HILLS):
         _hill(sky, hue, rng, number)
-    return sky.resize((drawing.width, drawing.height), Image.Resampling.BICUBIC)
+    scene = sky.resize((drawing.width, drawing.height), Image.Resampling.BICUBIC)
+    return scene if drawing.base is None else _changed(drawing.base, scene, drawing.mask)
+
+
+def _changed(
+    base: "Image.Image", scene: "Image.Image", mask: "Image.Image | None"
+) -> "Image.Image":
+    """The base with the scene in the places that the mask shows, or faintly all over it."""
+    from PIL import Image
+
+    base = base.resize(scene.size)
+    if mask is None:
+        return Image.blend(scene, base, _BASE_SHARE)
+    return Image.composite(base, scene, mask.getchannel("A").resize(scene.size))
 
 
 def _sky(size: tuple[int, int], hue: float) -> "Image.Image":

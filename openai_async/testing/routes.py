@@ -9,6 +9,7 @@ from aiohttp import web
 from ..resources import chat, images, models, stored_chats
 from ..resources.endpoint import Endpoint
 from .chat import create_chat_completion
+from .edits import edit_images, vary_image
 from .exchange import Exchange, Handler
 from .files import BASE_PATH, FILES_PATH
 from .images import generate_images
@@ -66,6 +67,8 @@ HANDLERS: tuple[tuple[Endpoint[Any], Handler], ...] = (
     (stored_chats.UPDATE, _update_chat),
     (stored_chats.DELETE, _delete_chat),
     (images.GENERATE, generate_images),
+    (images.EDIT, edit_images),
+    (images.CREATE_VARIATION, vary_image),
     (models.LIST, _list_models),
     (models.RETRIEVE, _retrieve_model),
     (models.DELETE, _delete_model),

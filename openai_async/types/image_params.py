@@ -5,8 +5,10 @@ https://platform.openai.com/docs/api-reference/images
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypedDict
 
+from ..images.upload import ImageFile
 from ..options import RequestOptions
 
 
@@ -68,3 +70,43 @@ class ImageGenerateParams(_GenerateRequired, _ImageParams, total=False):
 
     style: Literal["vivid", "natural"] | None
     """For dall-e-3 only."""
+
+
+class ImageReference(TypedDict, total=False):
+    """A picture that the server has or fetches: one of the two."""
+
+    image_url: str
+    """An http(s) or data URL."""
+    file_id: str
+    """The id of a picture that was uploaded with `client.files`."""
+
+
+class _EditRequired(TypedDict):
+    image: ImageFile | ImageReference | Sequence[ImageFile | ImageReference]
+    prompt: str
+
+
+class ImageEditParams(_EditRequired, _ImageParams, total=False):
+    """The parameters of `images.edit`, except `stream`. Those left out are not sent."""
+
+    mask: ImageFile | ImageReference
+    """Where this PNG is transparent, the first picture is to be changed; as large as that."""
+    markup: ImageFile
+    """A transparent PNG with notes for the edit, laid over the first picture; as large as that."""
+    input_fidelity: Literal["high", "low"] | None
+    """How closely faces and other details are kept."""
+
+
+class _VariationRequired(TypedDict):
+    image: ImageFile
+
+
+class ImageCreateVariationParams(_VariationRequired, RequestOptions, total=False):
+    """The parameters of `images.create_variation`. Those left out are not sent."""
+
+    model: str | None
+    n: int | None
+    """1 to 10 pictures."""
+    response_format: Literal["url", "b64_json"] | None
+    size: Literal["256x256", "512x512", "1024x1024"] | str | None
+    user: str

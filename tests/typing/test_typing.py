@@ -12,15 +12,16 @@ import subprocess
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, assert_type
+from typing import IO, Any, assert_type
 
+import PIL.Image
 import pytest
 
 from openai_async import AsyncClient, AsyncStream, ChatCompletionStream, image_part
 from openai_async.types.batches import Batch, BatchPage
 from openai_async.types.chat import ChatCompletion, ChatCompletionChunk
 from openai_async.types.chat_params import ChatCompletionMessageParam
-from openai_async.types.image_events import ImageGenStreamEvent
+from openai_async.types.image_events import ImageEditStreamEvent, ImageGenStreamEvent
 from openai_async.types.images import Image, ImagesResponse
 from openai_async.types.models import Model, ModelDeleted, ModelList
 
@@ -164,6 +165,24 @@ async def images(client: AsyncClient) -> None:
     stream: AsyncStream[ImageGenStreamEvent] = client.images.generate(prompt="x", stream=True)
     async for event in stream:
         assert_type(event, ImageGenStreamEvent)
+
+
+async def edits(client: AsyncClient, file: IO[bytes], cat: PIL.Image.Image) -> None:
+    result = await client.images.edit(
+        image=[Path("x.png"), file, cat, ("x", b"..."), ("x", "x.png", "image/png")],
+        prompt="x",
+        mask=file,
+    )
+    assert_type(result, ImagesResponse)
+    assert_type(await result.save_all("there"), list[Path])
+    await client.images.edit(image=result.data[0], prompt="x")
+    await client.images.edit(image=["x.png", "y.png"], prompt="x")
+    await client.images.edit(image=[{"file_id": "file-1"}], prompt="x", mask={"file_id": "file-2"})
+    await client.images.edit(image=[{"id": "file-1"}], prompt="x")  # type: ignore[list-item]
+    await client.images.edit(image=5, prompt="x")  # type: ignore[call-overload]
+    async for event in client.images.edit(image="x.png", prompt="x", stream=True):
+        assert_type(event, ImageEditStreamEvent)
+    assert_type(await client.images.create_variation(image="x.png"), ImagesResponse)
 
 
 def options(client: AsyncClient) -> None:
