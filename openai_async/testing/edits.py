@@ -121,6 +121,9 @@ def _references(exchange: Exchange, fields: Mapping[str, Any]) -> list[InputFile
 
 def _reference(exchange: Exchange, image: Any, param: str) -> InputFile:
     url = image.get("image_url") if isinstance(image, Mapping) else None
+    if url is None and isinstance(image, Mapping) and isinstance(image.get("file_id"), str):
+        msg = f"The local server has no picture {image['file_id']!r}: send it as image_url."
+        raise invalid(msg, param, "file_not_found")
     if not isinstance(url, str) or "file_id" in image:
         msg = f"Invalid '{param}': provide exactly one of image_url and file_id."
         raise invalid(msg, param, "invalid_value")

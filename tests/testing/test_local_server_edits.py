@@ -127,11 +127,14 @@ async def test_references_come_as_json(server: LocalServer, http: aiohttp.Client
     status, answer = await post(server, http, body)
     assert status == 200
     assert is_reddish(pixel(drawn(answer), 512, 512))
-    _, answer = await post(server, http, {**body, "images": [{"image_url": "https://x.org/a.png"}]})
-    assert (answer["error"]["param"], answer["error"]["code"]) == (
-        "images[0]",
-        "invalid_image_url",
-    )
+    for reference, code in (
+        ({"image_url": "https://x.org/a.png"}, "invalid_image_url"),
+        ({"file_id": "file-1"}, "file_not_found"),
+        ({"file_id": "file-1", "image_url": url}, "invalid_value"),
+        ({}, "invalid_value"),
+    ):
+        _, answer = await post(server, http, {**body, "images": [reference]})
+        assert (answer["error"]["param"], answer["error"]["code"]) == ("images[0]", code)
 
 
 async def test_an_svg_is_authored_with_the_model_of_a_nested_field(
