@@ -53,6 +53,7 @@ from .wire.redaction import (
 
 if TYPE_CHECKING:
     from .middleware.pacing import Pacing
+    from .resources.batches import Batches
     from .resources.embeddings import Embeddings
     from .resources.images import Images
     from .resources.models import Models
@@ -313,6 +314,16 @@ class AsyncClient(RawRequests):
         from .resources.moderations import Moderations
 
         return Moderations(self)
+
+    @property
+    def batches(self) -> Batches:
+        """Jobs that the provider runs within a day, for half the price.
+
+        `openai_async.batch.run_batch` sends the requests of a file itself.
+        """
+        from .resources.batches import Batches
+
+        return Batches(self)
 
     async def close(self) -> None:
         """Close the connections. Calls in flight or waiting fail; closing twice is fine."""

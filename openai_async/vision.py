@@ -5,26 +5,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import errno
-import inspect
-import io
 import os
-from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal
 from urllib.parse import urlsplit
 
 from .errors import InvalidArgumentError
+from .images import reading
 from .images.data import MIN_PICTURE, decoded, start_of
 from .images.format import ImageFormat, image_format
 from .images.pil import PILImage, encoded
+from .images.reading import ImageSource
 from .images.text import check_scheme, damage, hint, is_damaged
 from .types.chat_params import ContentPartImage, ImageURL
 
 __all__ = ("ImageFormat", "ImageSource", "image_format", "image_part")
-
-# OpenAI accepts 50 MB per request, vLLM a little more. The limit keeps a path like /dev/zero from
-# filling the memory.
-MAX_IMAGE_SIZE = 100 * 1024 * 1024
 
 # The formats that models can read (https://platform.openai.com/docs/guides/images-vision).
 _READABLE = ("png", "jpeg", "gif", "webp")
@@ -37,23 +32,6 @@ _CONVERSIONS = {
 _CONVERT = "convert it, or pass what PIL.Image.open returns"
 # The errors from opening text that is not a path: no such file, or name too long.
 _NOT_A_PATH = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
-
-
-@runtime_checkable
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes | Awaitable[bytes]: ...
-
-
-@runtime_checkable
-class _ReadableAtOnce(Protocol):
-    """Can only be read as a whole, like the response of an HTTP client."""
-
-    def read(self) -> bytes | Awaitable[bytes]: ...
-
-
-ImageSource: TypeAlias = (
-    str | os.PathLike[str] | bytes | bytearray | memoryview | _Readable | _ReadableAtOnce | PILImage
-)
 
 
 async def image_part(
@@ -101,8 +79,8 @@ async def _url(source: ImageSource) -> str:
         return await asyncio.to_thread(_data_url, bytes(source), "These bytes are")
     if isinstance(source, PILImage):
         return await asyncio.to_thread(lambda: _data_url(encoded(source), "The PIL image is"))
-    if isinstance(source, _Readable):
-        return await _from_file(source)
+    if isinstance(source, reading.Readable):
+        return await asyncio.to_thread(_data_url, await reading.read_file(source), "The file is")
     msg = (
         f"A value of type {type(source).__name__} is not a picture: "
         "pass a path, bytes, a URL, an open file or a PIL image."
@@ -129,7 +107,7 @@ def _from_path(path: str | os.PathLike[str]) -> str:
     name = repr(os.fspath(path)[:200])
     try:
         with Path(path).open("rb") as file:
-            data = file.read(MAX_IMAGE_SIZE + 1)
+            data = file.read(reading.MAX_IMAGE_SIZE + 1)
     except (OSError, ValueError) as error:  # a directory, no permission, a null byte in the path
         number = getattr(error, "errno", None)
         # A file of that name takes precedence; if there is none, the text may be base64.
@@ -178,59 +156,10 @@ def _from_base64(text: str) -> bytes | None:
     return data
 
 
-async def _from_file(file: _Readable | _ReadableAtOnce) -> str:
-    data = b""
-    try:
-        if not _takes_a_size(file):  # each call returns everything
-            data = await _read(file)
-        # A pipe or a stream may return fewer bytes than requested, so it is read until it ends.
-        else:
-            while len(data) <= MAX_IMAGE_SIZE:
-                if not (part := await _read(file, MAX_IMAGE_SIZE + 1)):
-                    break
-                data += part
-    except (OSError, ValueError, TypeError) as error:  # closed; not for reading; text
-        msg = f"Cannot read the file: {error}."
-        if isinstance(error, _NoBytesError):
-            msg = 'The file does not return bytes: open it with mode "rb".'
-        elif isinstance(error, io.UnsupportedOperation):
-            msg = 'The file is not open for reading: open it with mode "rb".'
-        raise InvalidArgumentError(msg) from error
-    if not data:
-        msg = "The file is empty, or has been read to the end: call seek(0) first."
-        raise InvalidArgumentError(msg)
-    return _data_url(data, "The file is")
-
-
-class _NoBytesError(TypeError):
-    pass
-
-
-def _takes_a_size(file: _Readable | _ReadableAtOnce) -> bool:
-    try:
-        inspect.signature(file.read).bind(MAX_IMAGE_SIZE)
-    except TypeError:
-        return False
-    except ValueError:  # written in C, without a signature, like the standard library's files
-        return True
-    return True
-
-
-async def _read(file: Any, *size: int) -> bytes:
-    # In a thread: it may be a pipe or a file on a slow disk. An async file's read() only makes a
-    # coroutine there, which belongs to this loop.
-    part = await asyncio.to_thread(file.read, *size)
-    if inspect.isawaitable(part):
-        part = await part
-    if not isinstance(part, bytes):
-        raise _NoBytesError
-    return part
-
-
 def _data_url(data: bytes, what: str) -> str:
     """The data URL, with the type detected from the bytes, whatever a name or header says."""
-    if len(data) > MAX_IMAGE_SIZE:
-        msg = f"{what} larger than {MAX_IMAGE_SIZE // 2**20} MiB: scale the picture down."
+    if len(data) > reading.MAX_IMAGE_SIZE:
+        msg = f"{what} larger than {reading.MAX_IMAGE_SIZE // 2**20} MiB: scale the picture down."
         raise InvalidArgumentError(msg)
     kind = image_format(data)
     if kind is None and (picture := _from_base64(data.decode("latin-1"))):

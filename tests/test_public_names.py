@@ -95,6 +95,7 @@ UNUSED = (
     *("openai_async.types.chat_tool_calls", "openai_async.types.chat_message_params"),
     *("openai_async.middleware.pacing", "openai_async.types.images"),
     *("openai_async.types.embeddings", "openai_async.types.moderations"),
+    *("openai_async.resources.paging", "openai_async.types.stored_chats"),
 )
 
 

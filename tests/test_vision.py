@@ -172,7 +172,7 @@ async def test_a_file_that_is_not_for_reading_says_how_to_open_it(tmp_path: Path
 
 
 async def test_an_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openai_async.vision.MAX_IMAGE_SIZE", 2**20)
+    monkeypatch.setattr("openai_async.images.reading.MAX_IMAGE_SIZE", 2**20)
     with pytest.raises(InvalidArgumentError, match="larger than 1 MiB"):
         await image_part("/dev/zero")
 

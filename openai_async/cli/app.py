@@ -167,15 +167,31 @@ def image(
     style: Annotated[
         Literal["vivid", "natural"] | None, Parameter(help="For dall-e-3 only.")
     ] = None,
+    edit: Annotated[
+        list[Path] | None,
+        Parameter(
+            negative="", help="A picture to change. Can be repeated, to make one of several."
+        ),
+    ] = None,
+    mask: Annotated[
+        Path | None, Parameter(help="A PNG, transparent where the picture is to be changed.")
+    ] = None,
     json: Json = False,
     connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> None:
-    """Draw a picture and save it."""
+    """Draw a picture, or change one, and save it."""
     from .images import ImageOptions, draw
     from .running import run as run_loop
 
     options = ImageOptions(
-        prompt=prompt, path=output, model=model, size=size, quality=quality, style=style
+        prompt=prompt,
+        path=output,
+        model=model,
+        size=size,
+        quality=quality,
+        style=style,
+        edit=edit or (),
+        mask=mask,
     )
     run_loop(draw(options, connection, Output(as_json=json)))
 

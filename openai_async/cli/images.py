@@ -1,8 +1,9 @@
-"""`openai-async image`: draws a picture and saves it."""
+"""`openai-async image`: draws a picture, or changes one, and saves it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,18 +26,36 @@ class ImageOptions:
     size: str | None
     quality: str | None
     style: str | None
+    edit: Sequence[Path] = ()
+    mask: Path | None = None
 
 
 async def draw(options: ImageOptions, connection: Connection, output: Output) -> None:
     check_output_path(options.path)
-    asked = {"size": options.size, "quality": options.quality, "style": options.style}
+    if options.edit and options.style is not None:
+        msg = "--style is for new pictures, and --edit changes one: pass one of them."
+        raise UsageError(msg)
+    if options.mask is not None and not options.edit:
+        msg = "--mask needs the picture that it is for: pass that with --edit."
+        raise UsageError(msg)
+    asked = {
+        "size": options.size,
+        "quality": options.quality,
+        "style": options.style,
+        "mask": options.mask,
+    }
     # Unknown values are sent too: the server may be newer than this package.
     params: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     async with connect(connection) as client:
         with output.waiting("Drawing ..."):
-            response = await client.images.generate(
-                prompt=options.prompt, model=options.model, **params
-            )
+            if options.edit:
+                response = await client.images.edit(
+                    image=options.edit, prompt=options.prompt, model=options.model, **params
+                )
+            else:
+                response = await client.images.generate(
+                    prompt=options.prompt, model=options.model, **params
+                )
             if not response.data:
                 msg = "The server sent no picture."
                 raise APIResponseValidationError(msg, request_id=response.meta.request_id)

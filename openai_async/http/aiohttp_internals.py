@@ -406,6 +406,13 @@ _READER_SLOTS = {
 _READER_IS_KNOWN = set(getattr(aiohttp.StreamReader, "__slots__", ())) >= _READER_SLOTS
 
 
+def abort_writing(writer: Any) -> None:
+    """Close the connection that a request is being written to: its body cannot be completed."""
+    transport = getattr(writer, "transport", None)
+    if transport is not None:
+        transport.abort()
+
+
 def take_buffered(content: Any) -> bytes:
     """`content.read_nowait()`: all bytes that have arrived, b"" at the end.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 from multidict import CIMultiDict
@@ -23,6 +23,9 @@ from ..wire.failures import is_error, object_error
 from ..wire.redaction import redacted
 from .body import MAX_ERROR_BODY, ByteStream
 from .outgoing import Prepared
+
+if TYPE_CHECKING:
+    from .multipart import Multipart
 
 _Meta: Any = without_hooks(ResponseMeta)
 
@@ -52,7 +55,7 @@ class Request:
     _headers: CIMultiDict[str] = field(factory=CIMultiDict, repr=False, alias="headers")
     removed: frozenset[str] = frozenset()
     """Names of headers, in lower case, that neither aiohttp nor the API key may add."""
-    body: bytes | None = field(default=None, repr=lambda body: f"<{len(body or b'')} bytes>")
+    body: bytes | Multipart | None = field(default=None, repr=lambda body: _shown(body))
     params: Mapping[str, Any] | None = field(default=None, repr=False)
     """What `body` was encoded from, for reading only: changing it does not change `body`."""
     timeout: Timeout = field(factory=Timeout)
@@ -97,6 +100,10 @@ class Request:
     def address(self) -> str:
         """Where the URL came from, in the user's words, for error messages."""
         return "the picture's url" if self.picture else "base_url"
+
+
+def _shown(body: bytes | Multipart | None) -> str:
+    return f"<{len(body or b'')} bytes>" if isinstance(body, bytes | None) else repr(body)
 
 
 @define(kw_only=True)

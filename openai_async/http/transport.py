@@ -10,11 +10,13 @@ import io
 import time
 from functools import lru_cache
 from ssl import SSLContext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
+from .._submodules import LazyModule
 from .._unix_sockets import socket_path
 from ..errors import (
     APIConnectionError,
@@ -40,6 +42,11 @@ from .request import Request, Response
 from .tasks import in_its_own_task, running
 from .urls import server_of
 from .waits import CLOSED, PendingWaits
+
+if TYPE_CHECKING:
+    from . import multipart
+else:  # not every program sends files
+    multipart = LazyModule("openai_async.http.multipart")
 
 # A request is sent again on at most this many stale connections in a row; the next one is an error.
 MAX_STALE_CONNECTIONS = 4
@@ -130,6 +137,11 @@ class Transport:
             stream = response.stream
         except BaseException as error:
             request.state.in_flight = False
+            form = _form(request)
+            if form is not None:
+                request.state.no_retry = request.state.no_retry or not form.repeatable
+                if form.failure is not None and isinstance(error, Exception):
+                    raise form.failure from form.failure.__cause__
             if isinstance(error, OpenAIError):
                 if self.closed and isinstance(error, APIConnectionError):
                     raise OpenAIError(CLOSED) from error
@@ -211,7 +223,7 @@ class Transport:
         url = request.url
         for _ in range(MAX_REDIRECTS):
             target = redirect_target(answer, url, request)
-            if target is None:
+            if target is None or not _repeatable(request):
                 break
             answer.release()
             url = target
@@ -234,14 +246,15 @@ class Transport:
             sent = pool.deadlines.time()
             try:
                 if direct is not None and taken is not None:
-                    connector, key, head = direct
-                    data = request_bytes(head, request.body)
+                    connector, key, head, body = direct
+                    data = request_bytes(head, body)
                     return await exchange(connector, key, taken, url, data)
                 return await self._send_by_session(url, pool, request, outgoing)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 used = taken if taken is not None else reused.get()
                 late = pool.deadlines.time() - sent > STALE_WITHIN
-                if not stale or late or getattr(used, "answered", True):
+                began = late or getattr(used, "answered", True)
+                if not stale or began or not _repeatable(request):
                     raise
                 drop_traceback(error)
             finally:
@@ -251,8 +264,8 @@ class Transport:
 
     def _direct(
         self, url: URL, pool: Pool, request: Request, outgoing: Outgoing
-    ) -> tuple[Connector, Any, bytes] | None:
-        """The connector, the key of its connections, and the head for a direct exchange.
+    ) -> tuple[Connector, Any, bytes, bytes | None] | None:
+        """The connector, the key of its connections, the head and the body for a direct exchange.
 
         `None` if the request has to go through the session. A request is sent directly only if
         `session.request` would do exactly the same.
@@ -262,7 +275,7 @@ class Transport:
             pool.direct is None
             or self._proxies.of(url).url is not None
             # A memoryview counts its items, not its bytes; a str has to be encoded first.
-            or (body is not None and (type(body) is not bytes or len(body) > MAX_SINGLE_WRITE))
+            or not (body is None or (type(body) is bytes and len(body) <= MAX_SINGLE_WRITE))
             or not nothing_replaced()
         ):
             return None
@@ -270,21 +283,25 @@ class Transport:
         head, key = outgoing.direct(
             request.method, url, connector, self._ssl, has_body=body is not None
         )
-        return None if head is None else (connector, key, head)
+        return None if head is None else (connector, key, head, body)
 
     async def _send_by_session(
         self, url: URL, pool: Pool, request: Request, outgoing: Outgoing
     ) -> Answer:
         """Send through the session: with a new connection, a proxy, hooks of others, and so on."""
-        body: bytes | io.BytesIO | None = request.body
-        if body is not None and not isinstance(body, bytes | bytearray | memoryview | str):
-            msg = (
-                f"request.body has type {type(body).__name__}: pass bytes, the body as it is sent."
-            )
-            raise InvalidArgumentError(msg)
-        if isinstance(body, bytes) and len(body) > MAX_SINGLE_WRITE:
-            body = io.BytesIO(body)
+        body: Any = request.body
         headers, proxy = outgoing.headers, self._proxies.of(url)
+        if isinstance(body, bytes):
+            if len(body) > MAX_SINGLE_WRITE:
+                body = io.BytesIO(body)
+        elif (form := _form(request)) is not None:
+            body = await form.payload()
+            headers = CIMultiDict(headers)
+            headers["Content-Type"] = body.content_type  # with the boundary, whatever else is set
+        elif body is not None and not isinstance(body, bytearray | memoryview | str):
+            kind = type(body).__name__
+            msg = f"request.body has type {kind}: pass bytes, the body as it is sent."
+            raise InvalidArgumentError(msg)
         answer = await pool.session.request(
             request.method,
             url,
@@ -305,6 +322,20 @@ class Transport:
         if pool.direct is None or not nothing_replaced():  # others may have kept the answer
             return answer
         return detached(answer, pool.direct)
+
+
+def _form(request: Request) -> multipart.Multipart | None:
+    """The body, if it is a form with files."""
+    body = request.body
+    if body is None or isinstance(body, bytes) or not isinstance(body, multipart.Multipart):
+        return None
+    return body
+
+
+def _repeatable(request: Request) -> bool:
+    """Whether the body can be sent again."""
+    form = _form(request)
+    return form is None or form.repeatable
 
 
 @lru_cache(maxsize=64)

@@ -34,6 +34,18 @@ def check_target(path: object) -> Path:
     return target
 
 
+def check_directory(directory: object, stem: object) -> Path:
+    """The directory, if files whose names begin with `stem` can be written to it."""
+    if not isinstance(stem, str) or not stem or Path(stem).name != stem:
+        msg = f"stem is {stem!r}: pass the beginning of a file name, without a directory."
+        raise InvalidArgumentError(msg)
+    text = os.fspath(directory) if isinstance(directory, str | os.PathLike) else None
+    if not isinstance(text, str) or not text:
+        msg = f"directory is {directory!r}: pass the path of the directory to write to."
+        raise InvalidArgumentError(msg)
+    return check_target(Path(text) / f"{stem}-1").parent
+
+
 def write_file(target: Path, data: bytes, abandoned: threading.Event) -> None:
     """Write a temporary file and rename it: a reader sees the old file or the new one."""
     # The name is cut, so that even the longest file name leaves room for what is added.

@@ -32,6 +32,7 @@ from .endpoint import Endpoint, R
 from .params import json_body
 
 if TYPE_CHECKING:
+    from ..http.multipart import Multipart
     from ..streaming.raw import Connect
 
 USER_AGENT = f"openai_async/{__version__}"
@@ -63,7 +64,7 @@ class BaseClient:
         self,
         endpoint: Endpoint[R],
         params: Mapping[str, Any],
-        body: bytes | None = None,
+        body: bytes | Multipart | None = None,
         **ids: object,
     ) -> Coroutine[Any, Any, R]:
         """Send the parameters to an endpoint; `ids` fill in its path.
@@ -81,13 +82,17 @@ class BaseClient:
         return answer  # type: ignore[no-any-return]
 
     async def _answer(
-        self, endpoint: Endpoint[R], path: str, body: bytes | None, params: Mapping[str, Any]
+        self,
+        endpoint: Endpoint[R],
+        path: str,
+        body: bytes | Multipart | None,
+        params: Mapping[str, Any],
     ) -> R:
         response = await self._send(self._request(endpoint.method, path, body, params))
         return parse(endpoint.result, response.body, response.meta, response.secret)
 
     def _connector(
-        self, endpoint: Endpoint[Any], params: Mapping[str, Any], body: bytes
+        self, endpoint: Endpoint[Any], params: Mapping[str, Any], body: bytes | Multipart
     ) -> Connect:
         """The function that a stream calls to open its response."""
 
@@ -124,11 +129,11 @@ class BaseClient:
         return await download(url, get, base_url=self.base_url, api_key=self.api_key)
 
     def _request(
-        self, method: str, path: str, body: bytes | None, options: Mapping[str, Any]
+        self, method: str, path: str, body: bytes | Multipart | None, options: Mapping[str, Any]
     ) -> Request:
         if body is None and (extra_body := options.get("extra_body")) is not None:
             body = json_body({}, extra_body)
-        prepared = self._prepared if body is None else self._json_prepared
+        prepared = self._json_prepared if isinstance(body, bytes) else self._prepared
         request = Request(
             method=method,
             url=self._urls.of(path),

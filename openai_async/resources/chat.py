@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from .._submodules import LazyModule
+from ..options import RequestOptions
 from ..types.chat import ChatCompletion
 from ..types.chat_params import ChatCompletionParams
 from .base_client import Resource
@@ -15,8 +16,14 @@ from .params import json_body, sent_number, sent_value
 
 if TYPE_CHECKING:
     from ..streaming import chat as streams
-else:  # not every program streams
+    from ..types import stored_chats as types
+    from . import paging
+    from . import stored_chats as stored
+else:  # not every program streams, or looks at what the server has stored
     streams = LazyModule("openai_async.streaming.chat")
+    types = LazyModule("openai_async.types.stored_chats")
+    paging = LazyModule("openai_async.resources.paging")
+    stored = LazyModule("openai_async.resources.stored_chats")
 
 CREATE = Endpoint("create", "POST", "/chat/completions", ChatCompletionParams, ChatCompletion)
 
@@ -76,6 +83,47 @@ class Completions(Resource):
             include_usage=isinstance(stream_options, Mapping)
             and bool(stream_options.get("include_usage")),
         )
+
+    # --- those that were created with store=True ---
+
+    def list(
+        self, **params: Unpack[types.ChatCompletionListParams]
+    ) -> paging.Paginator[types.ChatCompletionPage, ChatCompletion]:
+        """The stored completions. Await the first page, or iterate over all with `async for`.
+
+        Raises:
+            APIError: see `openai_async.errors`.
+
+        Example::
+
+            async for completion in client.chat.completions.list(metadata={"user": "7"}):
+                print(completion.text)
+        """
+        return paging.paginated(self._client, stored.LIST, params)
+
+    async def retrieve(
+        self, completion_id: str, **options: Unpack[RequestOptions]
+    ) -> ChatCompletion:
+        """A stored completion; `NotFoundError` if it was not stored, or has been deleted."""
+        call = self._client._call
+        return await call(stored.RETRIEVE, options, completion_id=completion_id)
+
+    async def update(
+        self, completion_id: str, **params: Unpack[types.ChatCompletionUpdateParams]
+    ) -> ChatCompletion:
+        """Replace the `metadata` of a stored completion, the only part that can be changed."""
+        return await self._client._call(stored.UPDATE, params, completion_id=completion_id)
+
+    async def delete(
+        self, completion_id: str, **options: Unpack[RequestOptions]
+    ) -> types.ChatCompletionDeleted:
+        """Delete a stored completion."""
+        return await self._client._call(stored.DELETE, options, completion_id=completion_id)
+
+    @property
+    def messages(self) -> stored.Messages:
+        """`client.chat.completions.messages.list(completion_id)`"""
+        return stored.Messages(self._client)
 
 
 class Chat(Resource):

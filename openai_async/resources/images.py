@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
-from typing import Any, Literal, Unpack, overload
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ..errors import InvalidArgumentError
+from ..http.request import Response
 from ..streaming.images import ImageStream
 from ..types.base import APIObject
-from ..types.images import (
-    Downloader,
-    ImageGenerateParams,
-    ImagesResponse,
+from ..types.image_events import (
+    ImageEditCompletedEvent,
+    ImageEditPartialImageEvent,
+    ImageEditStreamEvent,
+    ImageGenCompletedEvent,
+    ImageGenPartialImageEvent,
+    ImageGenStreamEvent,
 )
+from ..types.image_params import (
+    ImageCreateVariationParams,
+    ImageEditParams,
+    ImageGenerateParams,
+)
+from ..types.images import Downloader, ImagesResponse
 from ..wire.codec import parse
 from ..wire.failures import object_error
 from ..wire.redaction import redacted
 from .base_client import Resource
 from .endpoint import Endpoint
+from .image_bodies import check_images, edit_body, variation_body
 from .params import json_body, sent_number
 
+if TYPE_CHECKING:
+    from ..http.multipart import Multipart
+
 GENERATE = Endpoint("generate", "POST", "/images/generations", ImageGenerateParams, ImagesResponse)
+EDIT = Endpoint("edit", "POST", "/images/edits", ImageEditParams, ImagesResponse)
+CREATE_VARIATION = Endpoint(
+    "create_variation", "POST", "/images/variations", ImageCreateVariationParams, ImagesResponse
+)
 
 
 class Images(Resource):
-    """Image generation."""
+    """Images, generated and edited."""
 
     @overload
     def generate(
         self, *, stream: Literal[True], **params: Unpack[ImageGenerateParams]
-    ) -> ImageStream: ...
+    ) -> ImageStream[ImageGenStreamEvent]: ...
 
     @overload
     def generate(
@@ -39,11 +57,11 @@ class Images(Resource):
     @overload
     def generate(
         self, *, stream: bool | None, **params: Unpack[ImageGenerateParams]
-    ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream: ...
+    ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream[ImageGenStreamEvent]: ...
 
     def generate(
         self, *, stream: bool | None = None, **params: Unpack[ImageGenerateParams]
-    ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream:
+    ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream[ImageGenStreamEvent]:
         """Generate pictures. `await image.save(path)` on each in `.data` writes it to a file.
 
         The parameters for dall-e-2 and dall-e-3 are checked here; those for other models are sent
@@ -55,22 +73,102 @@ class Images(Resource):
             APIError: see `openai_async.errors`.
         """
         GENERATE.check(params)
-        if not isinstance(params["prompt"], str) or not params["prompt"].strip():
-            msg = "prompt is empty: describe the picture to generate."
-            raise InvalidArgumentError(msg)
+        _check_prompt(params)
         _check_model_rules(params)
         body = json_body(params, params.get("extra_body"), stream)
         if not stream:
-            return self._generate(body, params)
+            return self._pictures(GENERATE, body, params)
         return ImageStream(
             self._client._connector(GENERATE, params, body),
+            events=(ImageGenPartialImageEvent, ImageGenCompletedEvent),
             n=sent_number(params, "n", 1),
             download=Downloader(self._client._download),
         )
 
-    async def _generate(self, body: bytes, params: ImageGenerateParams) -> ImagesResponse:
+    @overload
+    def edit(
+        self, *, stream: Literal[True], **params: Unpack[ImageEditParams]
+    ) -> ImageStream[ImageEditStreamEvent]: ...
+
+    @overload
+    def edit(
+        self, *, stream: Literal[False] | None = None, **params: Unpack[ImageEditParams]
+    ) -> Coroutine[Any, Any, ImagesResponse]: ...
+
+    @overload
+    def edit(
+        self, *, stream: bool | None, **params: Unpack[ImageEditParams]
+    ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream[ImageEditStreamEvent]: ...
+
+    def edit(
+        self, *, stream: bool | None = None, **params: Unpack[ImageEditParams]
+    ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream[ImageEditStreamEvent]:
+        """Change a picture, or make one of several.
+
+        A picture is a path, bytes, an open file, a PIL image, one of the pictures of an answer, or
+        a tuple `(filename, content, media_type)`. Its media type is detected from its bytes. GPT
+        image models accept references, too: `{"image_url": "https://..."}` and `{"file_id": ...}`.
+
+        Raises:
+            InvalidArgumentError: `prompt` is empty, a picture cannot be read, or it is one that
+                dall-e-2 does not accept.
+            TypeError: a parameter is missing or unknown.
+            APIError: see `openai_async.errors`.
+
+        Example::
+
+            images = await client.images.edit(
+                model="gpt-image-2", image=["cat.png", "hat.png"], prompt="The cat wears the hat"
+            )
+        """
+        EDIT.check(params)
+        _check_prompt(params)
+        _check_model_rules(params)
+        check_images(params)
+        if not stream:
+            return self._edit(params, stream)
+
+        async def connect(on_open: Callable[[Response], Awaitable[None]]) -> Response:
+            body = await edit_body(params, stream)
+            return await self._client._connector(EDIT, params, body)(on_open)
+
+        return ImageStream(
+            connect,
+            events=(ImageEditPartialImageEvent, ImageEditCompletedEvent),
+            n=sent_number(params, "n", 1),
+            download=Downloader(self._client._download),
+        )
+
+    async def _edit(self, params: ImageEditParams, stream: bool | None) -> ImagesResponse:
+        return await self._pictures(EDIT, await edit_body(params, stream), params)
+
+    async def create_variation(
+        self, **params: Unpack[ImageCreateVariationParams]
+    ) -> ImagesResponse:
+        """Pictures like another one, for servers that still have dall-e-2.
+
+        Raises:
+            InvalidArgumentError: the picture cannot be read, or dall-e-2 does not accept it, which
+                is the default: it accepts square PNG files below 4 MB.
+            TypeError: a parameter is missing or unknown.
+            APIError: see `openai_async.errors`.
+
+        Example::
+
+            images = await client.images.create_variation(image="cat.png", n=2, size="512x512")
+        """
+        CREATE_VARIATION.check(params)
+        _check_model_rules(params)
+        return await self._pictures(CREATE_VARIATION, await variation_body(params), params)
+
+    async def _pictures(
+        self,
+        endpoint: Endpoint[ImagesResponse],
+        body: bytes | Multipart,
+        params: Mapping[str, Any],
+    ) -> ImagesResponse:
         client = self._client
-        response = await client._send(client._request("POST", GENERATE.path, body, params))
+        response = await client._send(client._request(endpoint.method, endpoint.path, body, params))
         answer = parse(ImagesResponse, response.body, response.meta, response.secret)
         if fields := _fields_instead(answer):
             raise object_error(redacted(fields, response.secret), response.headers)
@@ -86,6 +184,12 @@ def _fields_instead(answer: ImagesResponse) -> dict[str, Any]:
         return {}
     objects: list[APIObject] = [*answer.data, answer]
     return {key: value for item in objects for key, value in item.extra.items() if value}
+
+
+def _check_prompt(params: Mapping[str, Any]) -> None:
+    if not isinstance(params["prompt"], str) or not params["prompt"].strip():
+        msg = "prompt is empty: describe the picture to generate."
+        raise InvalidArgumentError(msg)
 
 
 # For each model: the largest n, the sizes, and the values of quality and style (None: not

@@ -8,6 +8,7 @@ from ..options import RequestOptions
 from ..types.models import Model, ModelDeleted, ModelList
 from .base_client import Resource
 from .endpoint import Endpoint
+from .paging import Paginator
 
 LIST = Endpoint("list", "GET", "/models", RequestOptions, ModelList)
 RETRIEVE = Endpoint("retrieve", "GET", "/models/{model}", RequestOptions, Model)
@@ -17,13 +18,14 @@ DELETE = Endpoint("delete", "DELETE", "/models/{model}", RequestOptions, ModelDe
 class Models(Resource):
     """The models a server offers."""
 
-    async def list(self, **options: Unpack[RequestOptions]) -> ModelList:
-        """All models.
+    def list(self, **options: Unpack[RequestOptions]) -> Paginator[ModelList, Model]:
+        """All models. Await the list, or iterate over the models with `async for`.
 
         Raises:
             APIError: see `openai_async.errors`.
         """
-        return await self._client._call(LIST, options)
+        LIST.check(options)
+        return Paginator(lambda: self._client._call(LIST, options))
 
     async def retrieve(self, model: str, **options: Unpack[RequestOptions]) -> Model:
         """A model by its id; `NotFoundError` if there is no such model."""

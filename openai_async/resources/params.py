@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidArgumentError
 from ..jsontext import dumps
 from ..options import REQUEST_OPTIONS
+
+if TYPE_CHECKING:
+    from ..http.multipart import Multipart
 
 
 def json_body(
@@ -17,6 +20,21 @@ def json_body(
     stream: bool | None = None,
 ) -> bytes:
     """The parameters as JSON, without the options of the call; `extra_body` is merged in last."""
+    return dumps(_sent(params, extra_body, stream))
+
+
+def form_body(
+    params: Mapping[str, Any], files: Collection[str], stream: bool | None = None
+) -> Multipart:
+    """The parameters as multipart/form-data, of which `files` are files; see `json_body`."""
+    from ..http.multipart import Multipart
+
+    return Multipart(_sent(params, params.get("extra_body"), stream), files)
+
+
+def _sent(
+    params: Mapping[str, Any], extra_body: Mapping[str, object] | None, stream: bool | None
+) -> Mapping[str, Any]:
     body = params
     if stream is not None or extra_body is not None or not REQUEST_OPTIONS.isdisjoint(params):
         body = {key: value for key, value in params.items() if key not in REQUEST_OPTIONS}
@@ -27,7 +45,7 @@ def json_body(
                 msg = f"extra_body has type {type(extra_body).__name__}: pass a dict."
                 raise InvalidArgumentError(msg)
             body.update(extra_body)
-    return dumps(body)
+    return body
 
 
 def sent_value(params: Mapping[str, Any], name: str) -> Any:

@@ -26,6 +26,8 @@ async def create_chat_completion(exchange: Exchange) -> web.StreamResponse:
     answer = await _answer(exchange, body)
     if exchange.decision is not None:  # else the usage of a stream need not be counted
         exchange.settle(answer.usage)
+    if body.get("store") is True:
+        exchange.state.chats.put(answer.completion(), body)
     if not answer.request.stream:
         return json_response(answer.completion())
     return await send_events(exchange, answer.events())

@@ -1,7 +1,9 @@
 """Draws a picture for a prompt: a sky, a sun and hills, in colours made from its hash."""
 
+import base64
 import colorsys
 import hashlib
+import html
 import io
 import math
 import random
@@ -21,6 +23,8 @@ _CLOUDS = 5
 _STEPS = 48
 # Little compression: PNG encoding is most of the cost.
 _PNG_LEVEL = 2
+# How much of an edited picture is still to be seen.
+_BASE_SHARE = 0.7
 
 
 @attrs.frozen
@@ -34,10 +38,20 @@ class Drawing:
     format: str = "png"
     compression: int = 100
     transparent: bool = False
+    frames: int = 1
+    frame_duration_ms: int = 200
+    base: "Image.Image | None" = None
+    """The picture to change, in RGBA."""
+    mask: "Image.Image | None" = None
+    """Where it is transparent, and only there, the base is to be changed."""
 
 
 def draw(drawing: Drawing) -> bytes:
     """The picture as a file; the same drawing gives the same bytes."""
+    if drawing.format == "svg":
+        return _as_svg(drawing)
+    if drawing.format == "gif":
+        return _as_gif(drawing)
     return _encoded(_scene(drawing), drawing)
 
 
@@ -73,7 +87,20 @@ def _scene(drawing: Drawing) -> "Image.Image":
         _cloud(sky, rng, number)
     for number in range(_HILLS):
         _hill(sky, hue, rng, number)
-    return sky.resize((drawing.width, drawing.height), Image.Resampling.BICUBIC)
+    scene = sky.resize((drawing.width, drawing.height), Image.Resampling.BICUBIC)
+    return scene if drawing.base is None else _changed(drawing.base, scene, drawing.mask)
+
+
+def _changed(
+    base: "Image.Image", scene: "Image.Image", mask: "Image.Image | None"
+) -> "Image.Image":
+    """The base with the scene in the places that the mask shows, or faintly all over it."""
+    from PIL import Image
+
+    base = base.resize(scene.size)
+    if mask is None:
+        return Image.blend(scene, base, _BASE_SHARE)
+    return Image.composite(base, scene, mask.getchannel("A").resize(scene.size))
 
 
 def _sky(size: tuple[int, int], hue: float) -> "Image.Image":
@@ -143,6 +170,43 @@ def _hill(sky: "Image.Image", hue: float, rng: random.Random, number: int) -> No
 def _rgb(hue: float, saturation: float, value: float) -> tuple[int, int, int]:
     red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
     return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _as_gif(drawing: Drawing) -> bytes:
+    """The scene, which turns into another one frame by frame."""
+    load_pillow()
+    from PIL import Image
+
+    first, last = (
+        _scene(attrs.evolve(drawing, prompt=drawing.prompt + end)).convert("RGB")
+        for end in ("", " later")
+    )
+    frames = [
+        Image.blend(first, last, number / (drawing.frames - 1)).quantize(64)
+        for number in range(drawing.frames)
+    ]
+    file = io.BytesIO()
+    frames[0].save(
+        file,
+        "GIF",
+        save_all=True,
+        append_images=frames[1:],
+        duration=drawing.frame_duration_ms,
+        loop=0,
+    )
+    return file.getvalue()
+
+
+def _as_svg(drawing: Drawing) -> bytes:
+    """The scene in an SVG, whose title is the prompt."""
+    scene = draw(attrs.evolve(drawing, format="png"))
+    title = html.escape("".join(filter(str.isprintable, drawing.prompt)))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{drawing.width}" '
+        f'height="{drawing.height}"><title>{title}</title>'
+        f'<image width="100%" height="100%" '
+        f'href="data:image/png;base64,{base64.b64encode(scene).decode()}"/></svg>'
+    ).encode()
 
 
 def _encoded(scene: "Image.Image", drawing: Drawing) -> bytes:

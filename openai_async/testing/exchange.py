@@ -15,6 +15,7 @@ from .models import ModelStore
 from .recording import RecordedRequest
 from .responses import RateWindow, invalid
 from .script import Failure, Reply
+from .stored_chats import ChatStore
 
 
 @attrs.define(eq=False)
@@ -24,6 +25,7 @@ class ServerState:
     models: ModelStore
     tokens_per_second: float | None = None
     files: FileStore = attrs.field(factory=FileStore)
+    chats: ChatStore = attrs.field(factory=ChatStore)
     limiter: Limiter | None = None
     window: RateWindow = attrs.field(factory=RateWindow)
     origin: str = ""

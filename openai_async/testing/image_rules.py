@@ -13,12 +13,20 @@ from .responses import invalid
 
 _ONLY_GPT_IMAGE = (
     "background",
+    "complexity",
+    "frame_count",
+    "frame_duration_ms",
     "moderation",
     "output_compression",
     "output_format",
     "partial_images",
     "stream",
+    "svg",
 )
+# What a GIF or an SVG does not allow.
+_ONLY_OTHER_FORMATS = ("stream", "partial_images", "output_compression")
+# Which format a parameter is for.
+_ONLY_WITH = {"frame_count": "gif", "frame_duration_ms": "gif", "svg": "svg"}
 
 
 @attrs.frozen
@@ -47,6 +55,7 @@ _FAMILIES = {
     ),
     _NEWEST: _Family(10, 32000, None, ("low", "medium", "high", "xhigh", "max", "auto")),
 }
+_FORMATS = ("png", "jpeg", "webp", "gif", "svg")
 # From the API reference on gpt-image-2: sides are multiples of this many pixels, neither is more
 # than three times the other, and there is a maximum of pixels.
 _SIDE = 16
@@ -67,6 +76,10 @@ class ImageRequest:
     output_format: str
     compression: int
     background: str
+    frames: int = 1
+    frame_duration_ms: int = 200
+    svg_author: str | None = None
+    safety_identifier: str | None = None
 
     @property
     def is_gpt_image(self) -> bool:
@@ -110,11 +123,13 @@ def read_image_request(body: Mapping[str, Any]) -> ImageRequest:
     checks.choice(body, "style", ("vivid", "natural"))
     checks.choice(body, "moderation", ("low", "auto"))
     as_url = checks.choice(body, "response_format", ("url", "b64_json")) != "b64_json"
+    checks.choice(body, "complexity", ("low", "medium", "high"))
     size = _free_size(body) if family.sizes is None else checks.choice(body, "size", family.sizes)
     stream = checks.boolean(body, "stream")
-    output_format = checks.choice(body, "output_format", ("png", "jpeg", "webp")) or "png"
+    output_format = checks.choice(body, "output_format", _FORMATS) or "png"
+    _check_format(body, output_format)
     background = checks.choice(body, "background", ("transparent", "opaque", "auto"))
-    if background == "transparent" and output_format == "jpeg":
+    if background == "transparent" and output_format not in ("png", "webp"):
         msg = "A transparent background needs the output_format 'png' or 'webp'."
         raise invalid(msg, "background", "invalid_value")
     compression = checks.integer(body, "output_compression", 0, 100)
@@ -135,7 +150,40 @@ def read_image_request(body: Mapping[str, Any]) -> ImageRequest:
         output_format=output_format,
         compression=100 if compression is None else compression,
         background="opaque" if background in (None, "auto") else str(background),
+        frames=(checks.integer(body, "frame_count", 2, 16) or 9) if output_format == "gif" else 1,
+        frame_duration_ms=checks.integer(body, "frame_duration_ms", 1) or 200,
+        svg_author=_svg_author(body) if output_format == "svg" else None,
+        safety_identifier=_end_user(body),
     )
+
+
+def _end_user(body: Mapping[str, Any]) -> str | None:
+    names = ("safety_identifier", "user")
+    return next((checks.required_string(body, name) for name in names if body.get(name)), None)
+
+
+def _check_format(body: Mapping[str, Any], output_format: str) -> None:
+    for name, needed in _ONLY_WITH.items():
+        if body.get(name) is not None and output_format != needed:
+            msg = f"The parameter '{name}' is only supported with output_format={needed}."
+            raise invalid(msg, name, "invalid_value")
+    if output_format not in _ONLY_WITH.values():
+        return
+    for name in _ONLY_OTHER_FORMATS:
+        if body.get(name):
+            msg = f"The parameter '{name}' is not supported with output_format={output_format}."
+            raise invalid(msg, name, "invalid_value")
+    if output_format == "svg":
+        checks.integer(body, "n", 1, 1)
+
+
+def _svg_author(body: Mapping[str, Any]) -> str:
+    author = body.get("svg")
+    if author is None:
+        return "svg-author"
+    if not isinstance(author, Mapping):
+        raise invalid("Invalid type for 'svg': expected an object.", "svg", "invalid_type")
+    return checks.required_string(author, "model")
 
 
 def _quality(asked: str | None, is_gpt_image: bool) -> str:

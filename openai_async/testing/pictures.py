@@ -6,7 +6,7 @@ import colorsys
 import io
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import attrs
 
@@ -36,6 +36,7 @@ _HUES = (
     (361, "red"),
 )
 
+T = TypeVar("T")
 GetFile: TypeAlias = Callable[[str], tuple[bytes, str] | None]
 
 
@@ -54,25 +55,37 @@ class Picture:
 
 def inspect_image(part: ImagePart, origin: str, get_file: GetFile) -> Picture:
     """Inspect the picture of a data URL, or of a file of this server. Blocks while decoding."""
+    return inspect_data(data_at(part.url, part.param, origin, get_file), part.param)
+
+
+def data_at(url: str, param: str, origin: str, get_file: GetFile) -> bytes:
+    """The bytes of a data URL, or of a file of this server."""
     own = f"{origin}{FILES_PATH}"
-    if part.url.startswith("data:"):
-        data = _data_of(part)
-    elif part.url.startswith(own):
-        found = get_file(part.url.removeprefix(own))
+    if url.startswith("data:"):
+        return _data_of(url, param)
+    if url.startswith(own):
+        found = get_file(url.removeprefix(own))
         if found is None:
             msg = "This file of the local server has expired or never existed."
-            raise invalid(msg, part.param, "invalid_image_url")
-        data = found[0]
-    else:
-        msg = (
-            "The local server opens no connection to the outside: send the picture as a base64 "
-            "data URL, or use a URL from this server's own answers."
-        )
-        raise invalid(msg, part.param, "invalid_image_url")
-    return inspect_data(data, part.param)
+            raise invalid(msg, param, "invalid_image_url")
+        return found[0]
+    msg = (
+        "The local server opens no connection to the outside: send the picture as a base64 "
+        "data URL, or use a URL from this server's own answers."
+    )
+    raise invalid(msg, param, "invalid_image_url")
 
 
 def inspect_data(data: bytes, param: str) -> Picture:
+    return with_picture(
+        data,
+        param,
+        lambda image: Picture(str(image.format), image.width, image.height, _colour(image)),
+    )
+
+
+def with_picture(data: bytes, param: str, read: Callable[["Image.Image"], T]) -> T:
+    """What `read` makes of the picture, which must be one, and not too large."""
     load_pillow()
     try:
         image = _open(data)
@@ -81,7 +94,7 @@ def inspect_data(data: bytes, param: str) -> Picture:
         elif image.width * image.height > _MAX_PIXELS:
             reason = f"{image.width} x {image.height} pixels are too many"
         else:
-            return Picture(str(image.format), image.width, image.height, _colour(image))
+            return read(image)
     except Exception as error:
         # Decoders raise a dozen kinds of exceptions for corrupt data: all mean the same here.
         raise _unreadable(param, "its data is corrupt") from error
@@ -104,14 +117,14 @@ def _open(data: bytes) -> "Image.Image | None":
     return None
 
 
-def _data_of(part: ImagePart) -> bytes:
-    head, comma, data = part.url.partition(",")
+def _data_of(url: str, param: str) -> bytes:
+    head, comma, data = url.partition(",")
     if not comma or not head.endswith(";base64"):
-        raise _unreadable(part.param, "its data URL is not base64")
+        raise _unreadable(param, "its data URL is not base64")
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _unreadable(part.param, "its base64 data is malformed") from error
+        raise _unreadable(param, "its base64 data is malformed") from error
 
 
 def _unreadable(param: str, reason: str) -> RefusedError:

@@ -6,9 +6,10 @@ from typing import Any
 
 from aiohttp import web
 
-from ..resources import chat, embeddings, images, models, moderations
+from ..resources import chat, embeddings, images, models, moderations, stored_chats
 from ..resources.endpoint import Endpoint
 from .chat import create_chat_completion
+from .edits import edit_images, vary_image
 from .embeddings import create_embeddings
 from .exchange import Exchange, Handler
 from .files import BASE_PATH, FILES_PATH
@@ -29,6 +30,29 @@ async def _delete_model(exchange: Exchange) -> web.StreamResponse:
     return json_response(exchange.state.models.delete(exchange.request.match_info["model"]))
 
 
+async def _list_chats(exchange: Exchange) -> web.StreamResponse:
+    return json_response(exchange.state.chats.list(exchange.request.query))
+
+
+async def _retrieve_chat(exchange: Exchange) -> web.StreamResponse:
+    return json_response(exchange.state.chats.get(exchange.request.match_info["completion_id"]))
+
+
+async def _update_chat(exchange: Exchange) -> web.StreamResponse:
+    completion_id = exchange.request.match_info["completion_id"]
+    return json_response(exchange.state.chats.update(completion_id, exchange.json_object()))
+
+
+async def _delete_chat(exchange: Exchange) -> web.StreamResponse:
+    return json_response(exchange.state.chats.delete(exchange.request.match_info["completion_id"]))
+
+
+async def _list_chat_messages(exchange: Exchange) -> web.StreamResponse:
+    request = exchange.request
+    messages = exchange.state.chats.messages(request.match_info["completion_id"], request.query)
+    return json_response(messages)
+
+
 async def _get_file(exchange: Exchange) -> web.StreamResponse:
     found = exchange.state.files.get(exchange.request.match_info["name"])
     if found is None:
@@ -40,7 +64,14 @@ async def _get_file(exchange: Exchange) -> web.StreamResponse:
 HANDLERS: tuple[tuple[Endpoint[Any], Handler], ...] = (
     (chat.CREATE, create_chat_completion),
     (embeddings.CREATE, create_embeddings),
+    (stored_chats.LIST, _list_chats),
+    (stored_chats.LIST_MESSAGES, _list_chat_messages),
+    (stored_chats.RETRIEVE, _retrieve_chat),
+    (stored_chats.UPDATE, _update_chat),
+    (stored_chats.DELETE, _delete_chat),
     (images.GENERATE, generate_images),
+    (images.EDIT, edit_images),
+    (images.CREATE_VARIATION, vary_image),
     (models.LIST, _list_models),
     (models.RETRIEVE, _retrieve_model),
     (models.DELETE, _delete_model),

@@ -1,4 +1,4 @@
-"""The Images API: its parameters, and the pictures it returns.
+"""The Images API: the pictures it returns.
 
 https://platform.openai.com/docs/api-reference/images
 """
@@ -14,19 +14,20 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar, Literal, TypeAlias, TypedDict
+from typing import ClassVar
 
 from attrs import define, field, setters
 
 from ..errors import APIResponseValidationError, OpenAIError
 from ..images.data import picture_in, start_of
 from ..images.format import ImageFormat, image_format
-from ..images.saving import check_target, write_file
-from ..options import RequestOptions
+from ..images.saving import check_directory, check_target, write_file
 from .base import APIObject, APIResponse, note_change
 
 # Formats that notebooks can display from base64.
 _DISPLAYABLE = frozenset({"png", "jpeg", "gif", "webp", "bmp"})
+# Where the extension is not the name of the format.
+_EXTENSIONS = {None: "", "jpeg": ".jpg"}
 _LINK = re.compile(r"\s*https?:", re.IGNORECASE)
 
 
@@ -48,29 +49,6 @@ class Downloader:
 
 def _no_downloader() -> None:
     """What a pickled `Downloader` becomes."""
-
-
-class _Required(TypedDict):
-    # A separate class, so that `__required_keys__` lists it: see `chat_params`.
-    prompt: str
-
-
-class ImageGenerateParams(_Required, RequestOptions, total=False):
-    """The parameters of `images.generate`, except `stream`. Those left out are not sent."""
-
-    model: str | None
-    n: int | None
-    size: str | None
-    # Any text is allowed where new models add new values; known ones are listed for editors.
-    quality: Literal["standard", "hd", "low", "medium", "high", "xhigh", "max", "auto"] | str | None
-    style: Literal["vivid", "natural"] | None
-    response_format: Literal["url", "b64_json"] | None
-    output_format: Literal["png", "jpeg", "webp"] | str | None
-    output_compression: int | None
-    partial_images: int | None
-    moderation: Literal["low", "auto"] | str | None
-    background: Literal["transparent", "opaque", "auto"] | str | None
-    user: str
 
 
 def _short(data: str | None) -> str:
@@ -101,7 +79,18 @@ class ImagesUsage(APIObject):
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
-class _Picture(APIObject):
+class SvgUsage(APIObject):
+    """Tokens used by the model that wrote an SVG; those of its reference image are in `usage`."""
+
+    model: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    total_tokens: int = 0
+
+
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
+class Picture(APIObject):
     """A picture in base64 or at a URL."""
 
     b64_json: str | None = field(default=None, repr=_short)
@@ -170,13 +159,7 @@ class _Picture(APIObject):
             APIError: the download failed.
         """
         target = await asyncio.to_thread(check_target, path)
-        data = await self.read()
-        abandoned = threading.Event()
-        try:
-            await asyncio.to_thread(write_file, target, data, abandoned)
-        except asyncio.CancelledError:
-            abandoned.set()  # the thread goes on, but must no longer replace the file
-            raise
+        await _write(target, await self.read())
         return Path(path)
 
     def _repr_mimebundle_(
@@ -188,15 +171,18 @@ class _Picture(APIObject):
                 return {"text/html": f'<img src="{html.escape(text)}">', "text/plain": repr(self)}
             with suppress(APIResponseValidationError):
                 data = picture_in(name, text)
-                if (kind := image_format(data)) in _DISPLAYABLE:
-                    shown = base64.b64encode(data).decode()
+                kind, shown = image_format(data), base64.b64encode(data).decode()
+                if kind in _DISPLAYABLE:
                     return {f"image/{kind}": shown, "text/plain": repr(self)}
+                if kind == "svg":  # in an <img> its scripts do not run
+                    tag = f'<img src="data:image/svg+xml;base64,{shown}">'
+                    return {"text/html": tag, "text/plain": repr(self)}
         return None
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
-class Image(_Picture):
-    """A generated picture."""
+class Image(Picture):
+    """A generated or edited picture."""
 
     url: str | None = field(default=None, repr=_short_url)
     """OpenAI's URLs expire after 60 minutes. Some servers put the picture itself here (`data:`)."""
@@ -219,8 +205,37 @@ class ImagesResponse(APIResponse):
     background: str | None = None
     output_format: str | None = None
     quality: str | None = None
+    safety_identifier: str | None = None
     size: str | None = None
+    svg_usage: SvgUsage | None = None
     usage: ImagesUsage | None = None
+
+    async def save_all(self, directory: str | os.PathLike[str], stem: str = "image") -> list[Path]:
+        """Write all pictures to a directory, each whole or not at all; returns their paths.
+
+        They are named "image-1.png", "image-2.png" and so on, with the extension of the format that
+        their bytes have; in an unknown format they get none. Existing files are replaced. If a
+        picture fails, the others are still saved, and the first failure is raised.
+
+        Raises:
+            InvalidArgumentError: there is no such directory, or `stem` is not part of a file name.
+            OpenAIError: a file cannot be written.
+            APIError: a download failed.
+
+        Example::
+
+            paths = await images.save_all("otters", stem="otter")
+        """
+        target = await asyncio.to_thread(check_directory, directory, stem)
+        saving = [
+            _save_as(image, target / f"{stem}-{number}", Path(directory))
+            for number, image in enumerate(self.data, 1)
+        ]
+        results = await asyncio.gather(*saving, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [result for result in results if isinstance(result, Path)]
 
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
@@ -229,30 +244,18 @@ class ImagesResponse(APIResponse):
         return self.data[0]._repr_mimebundle_(include, exclude) if self.data else None
 
 
-@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
-class _ImageEvent(_Picture):
-    created_at: int = 0
-    """Unix time, in seconds."""
-    size: str = ""
-    quality: str = ""
-    background: str = ""
-    output_format: str = ""
+async def _save_as(image: Picture, target: Path, directory: Path) -> Path:
+    """Write it to `target` with its extension; returns that path as the user sees it."""
+    data = await image.read()
+    name = target.name + _EXTENSIONS.get(image.format, f".{image.format}")
+    await _write(await asyncio.to_thread(check_target, target.with_name(name)), data)
+    return directory / name
 
 
-@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
-class ImageGenPartialImageEvent(_ImageEvent):
-    """A partial picture."""
-
-    type: Literal["image_generation.partial_image"] = "image_generation.partial_image"
-    partial_image_index: int = 0
-
-
-@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
-class ImageGenCompletedEvent(_ImageEvent):
-    """The finished picture."""
-
-    type: Literal["image_generation.completed"] = "image_generation.completed"
-    usage: ImagesUsage | None = None
-
-
-ImageGenStreamEvent: TypeAlias = ImageGenPartialImageEvent | ImageGenCompletedEvent
+async def _write(target: Path, data: bytes) -> None:
+    abandoned = threading.Event()
+    try:
+        await asyncio.to_thread(write_file, target, data, abandoned)
+    except asyncio.CancelledError:
+        abandoned.set()  # the thread goes on, but must no longer replace the file
+        raise

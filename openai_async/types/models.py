@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import ClassVar
 
 from attrs import define, field
@@ -39,6 +39,10 @@ class ModelList(APIResponse):
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self.data)
+
+    async def __aiter__(self) -> AsyncIterator[Model]:
+        for model in self.data:
+            yield model
 
     def __contains__(self, model: str | Model) -> bool:
         return any(model in (known, known.id) for known in self.data)

@@ -46,7 +46,7 @@ def line(name: object) -> dict[str, Any]:
 
 
 def name_of(request: Request) -> str:
-    assert request.body is not None
+    assert isinstance(request.body, bytes)
     name: str = msgspec.json.decode(request.body)["messages"][0]["content"]
     return name
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from openai_async.testing import LocalServer, Reply
 
@@ -59,6 +60,23 @@ def test_image_json_describes_the_answer(tmp_path: Path) -> None:
     assert told.keys() == {"path", "size", "format", "revised_prompt", "request_id"}
     assert (told["path"], told["size"]) == (str(path), path.stat().st_size)
     assert told["format"] == "png"
+
+
+def test_a_picture_is_changed(tmp_path: Path) -> None:
+    cat, mask, path = (tmp_path / name for name in ("cat.png", "mask.png", "hat.png"))
+    Image.new("RGB", (64, 64), "red").save(cat)
+    Image.new("RGBA", (64, 64)).save(mask)
+    edit = ("image", "a hat", "--local", "--edit", str(cat), "--size", "256x256", "-o", str(path))
+    assert run_cli(*edit).stdout == f"{path}\n"
+    assert Image.open(path).getpixel((0, 0)) != (255, 0, 0)
+    assert run_cli(*edit, "--edit", str(cat), "--mask", str(mask)).returncode == 0
+    for wrong, said in (
+        (("image", "x", "--mask", str(mask), "-o", str(path)), "--mask needs the picture"),
+        ((*edit, "--style", "vivid"), "--style is for new pictures"),
+    ):
+        done = run_cli(*wrong)
+        assert done.returncode == 2
+        assert said in done.stderr
 
 
 async def test_image_options_become_parameters(tmp_path: Path) -> None:

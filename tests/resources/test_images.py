@@ -30,13 +30,9 @@ from openai_async import (
 from openai_async.images.saving import write_file
 from openai_async.options import REQUEST_OPTIONS
 from openai_async.testing import Failure, LocalServer, Reply
-from openai_async.types.images import (
-    Downloader,
-    ImageGenCompletedEvent,
-    ImageGenerateParams,
-    ImageGenPartialImageEvent,
-    ImagesResponse,
-)
+from openai_async.types.image_events import ImageGenCompletedEvent, ImageGenPartialImageEvent
+from openai_async.types.image_params import ImageGenerateParams
+from openai_async.types.images import Downloader, ImagesResponse
 from openai_async.types.images import Image as GeneratedImage
 
 from ..raw_server import Exchange, RawServer
@@ -53,9 +49,14 @@ ALL_PARAMETERS: dict[str, Any] = {
     "response_format": "b64_json",
     "output_format": "png",
     "output_compression": 90,
+    "complexity": "medium",
+    "frame_count": 4,
+    "frame_duration_ms": 100,
+    "svg": {"model": "gpt-6.2-sol", "reasoning": {"effort": "low"}},
     "partial_images": 0,
     "moderation": "low",
     "background": "opaque",
+    "safety_identifier": "s",
     "user": "u",
     "stream": False,
 }
@@ -91,10 +92,10 @@ async def test_the_revised_prompt(client: AsyncClient) -> None:
     assert size_of(await result.data[0].read())[1] == (1792, 1024)
 
 
-def test_the_14_parameters_are_typed() -> None:
+def test_the_19_parameters_are_typed() -> None:
     typed = {*get_type_hints(ImageGenerateParams), "stream"} - REQUEST_OPTIONS
     assert typed == ALL_PARAMETERS.keys()
-    assert len(typed) == 14
+    assert len(typed) == 19
 
 
 async def test_every_parameter_is_sent_as_it_is(client: AsyncClient, server: LocalServer) -> None:
@@ -369,6 +370,85 @@ async def test_pictures_survive_copying_and_pickling(client: AsyncClient) -> Non
         await sent_elsewhere.data[0].read()
 
 
+# --- saving all -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("response_format", ["url", "b64_json"])
+async def test_save_all_numbers_the_pictures(
+    client: AsyncClient, server: LocalServer, tmp_path: Path, response_format: str
+) -> None:
+    images = await generate(client, n=3, response_format=response_format)
+    paths = await images.save_all(tmp_path, stem="otter")
+    assert paths == [tmp_path / f"otter-{number}.png" for number in (1, 2, 3)]
+    assert [path.read_bytes() for path in paths] == [await image.read() for image in images.data]
+    assert sorted(tmp_path.iterdir()) == paths
+    # Each is downloaded once to be saved, and once more by the `read()` of this test.
+    assert len(server.requests) == (7 if response_format == "url" else 1)
+
+
+SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>'
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (base64.b64decode(PIXEL), "image-1.png"),
+        (b"\xff\xd8\xff" + bytes(30), "image-1.jpg"),
+        (b"GIF89a" + bytes(30), "image-1.gif"),
+        (b"RIFF0000WEBP" + bytes(30), "image-1.webp"),
+        (SVG, "image-1.svg"),
+        (bytes(30), "image-1"),
+    ],
+    ids=["png", "jpeg", "gif", "webp", "svg", "unknown"],
+)
+async def test_save_all_names_a_picture_by_its_bytes_whatever_the_answer_says(
+    tmp_path: Path, data: bytes, name: str
+) -> None:
+    picture = GeneratedImage(b64_json=base64.b64encode(data).decode())
+    (path,) = await ImagesResponse(data=[picture], output_format="webp").save_all(tmp_path)
+    assert (path.name, path.read_bytes()) == (name, data)
+
+
+async def test_save_all_saves_the_others_if_a_picture_is_damaged(tmp_path: Path) -> None:
+    pictures = [GeneratedImage(b64_json=text) for text in ("%%%", PIXEL)]
+    with pytest.raises(APIResponseValidationError, match="not base64"):
+        await ImagesResponse(data=pictures).save_all(str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["image-2.png"]
+
+
+async def test_save_all_of_no_picture_writes_nothing(tmp_path: Path) -> None:
+    assert await ImagesResponse().save_all(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("directory", "stem", "complaint"),
+    [
+        (None, "image", "directory is None: pass the path"),
+        ("", "image", "directory is ''"),
+        ("none", "image", "There is no directory .*none"),
+        ("a\0b", "image", "not a valid path"),
+        (".", "../otter", "stem is '../otter'"),
+        (".", "", "stem is ''"),
+        (".", None, "stem is None"),
+        (".", "a/", "stem is 'a/'"),
+    ],
+)
+async def test_save_all_refuses_a_wrong_target_before_it_downloads(
+    client: AsyncClient,
+    server: LocalServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    directory: Any,
+    stem: Any,
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = await generate(client)
+    with pytest.raises(InvalidArgumentError, match=complaint):
+        await images.save_all(directory, stem)
+    assert len(server.requests) == 1
+
+
 # --- in a notebook ------------------------------------------------------------------------------
 
 
@@ -382,6 +462,13 @@ async def test_a_notebook_shows_a_url_as_an_image_and_quotes_it() -> None:
     bundle = GeneratedImage(url='http://x/?a&"b')._repr_mimebundle_()
     assert bundle is not None
     assert bundle["text/html"] == '<img src="http://x/?a&amp;&quot;b">'
+
+
+async def test_a_notebook_shows_an_svg_without_running_its_scripts() -> None:
+    bundle = GeneratedImage(b64_json=base64.b64encode(SVG).decode())._repr_mimebundle_()
+    assert bundle is not None
+    assert bundle.keys() == {"text/html", "text/plain"}
+    assert bundle["text/html"].startswith('<img src="data:image/svg+xml;base64,PD94')
 
 
 async def test_a_response_shows_its_first_picture(client: AsyncClient) -> None:

@@ -23,6 +23,14 @@ async def test_list(client: AsyncClient) -> None:
     assert models.meta.status == 200
 
 
+async def test_iterating_over_the_list(client: AsyncClient, server: LocalServer) -> None:
+    # https://github.com/DataDog/dd-trace-py/issues/14574
+    listed = [model.id async for model in client.models.list(timeout=5)]
+    assert len(server.requests) == 1
+    assert listed == [model.id for model in await client.models.list()]
+    assert listed == [model.id async for model in await client.models.list()]
+
+
 async def test_retrieve(client: AsyncClient) -> None:
     model = await client.models.retrieve("gpt-4o")
     assert (model.id, model.owned_by) == ("gpt-4o", "system")

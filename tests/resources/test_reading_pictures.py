@@ -25,7 +25,8 @@ from openai_async import (
     OpenAIError,
     PermissionDeniedError,
 )
-from openai_async.types.images import Image, ImageGenCompletedEvent
+from openai_async.types.image_events import ImageGenCompletedEvent
+from openai_async.types.images import Image
 from openai_async.vision import image_format
 
 from ..raw_server import Exchange, RawServer

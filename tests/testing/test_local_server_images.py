@@ -5,10 +5,12 @@ import io
 import json
 import sys
 from typing import Any
+from xml.etree import ElementTree
 
 import aiohttp
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from openai_async.testing import DEFAULT_MODELS, Failure, LocalServer
 from openai_async.testing.files import FileStore
@@ -183,6 +185,43 @@ async def test_gpt_image_answers_with_base64_and_usage(
     assert (images["size"], images["quality"]) == ("1024x1536", "high")
 
 
+async def test_a_gif_has_the_frames_that_were_asked_for(
+    server: LocalServer, http: aiohttp.ClientSession
+) -> None:
+    fields = {"size": "256x256", "frame_count": 3, "frame_duration_ms": 120}
+    _, images = await generate(server, http, model="gpt-image-2", output_format="gif", **fields)
+    picture = opened(images["data"][0])
+    assert isinstance(picture, GifImageFile)
+    assert (picture.format, picture.size, picture.n_frames) == ("GIF", (256, 256), 3)
+    assert picture.info["duration"] == 120
+
+
+async def test_an_svg_is_text_with_the_prompt_as_its_title(
+    server: LocalServer, http: aiohttp.ClientSession
+) -> None:
+    _, images = await generate(
+        server,
+        http,
+        model="gpt-image-2",
+        prompt="<An\x00 otter> & a cat",
+        output_format="svg",
+        size="256x128",
+        svg={"model": "gpt-6.2-sol"},
+    )
+    root = ElementTree.fromstring(base64.b64decode(images["data"][0]["b64_json"]))
+    assert (root.tag, root.get("width")) == ("{http://www.w3.org/2000/svg}svg", "256")
+    assert root.findtext("{*}title") == "<An otter> & a cat"
+    assert images["svg_usage"]["model"] == "gpt-6.2-sol"
+
+
+@pytest.mark.parametrize("name", ["safety_identifier", "user"])
+async def test_the_end_user_is_in_the_answer(
+    server: LocalServer, http: aiohttp.ClientSession, name: str
+) -> None:
+    _, images = await generate(server, http, model="gpt-image-2", size="256x256", **{name: "a1"})
+    assert images["safety_identifier"] == "a1"
+
+
 async def test_a_transparent_background_is_transparent(
     server: LocalServer, http: aiohttp.ClientSession
 ) -> None:
@@ -217,6 +256,15 @@ async def test_a_transparent_background_is_transparent(
         ({"model": "gpt-image-2", "size": "large"}, "size"),
         ({"model": "gpt-image-2", "size": 1024}, "size"),
         ({"model": "gpt-image-1", "partial_images": 1}, "partial_images"),
+        ({"model": "gpt-image-2", "complexity": "extreme"}, "complexity"),
+        ({"model": "gpt-image-2", "frame_count": 4}, "frame_count"),
+        ({"model": "gpt-image-2", "frame_count": 17, "output_format": "gif"}, "frame_count"),
+        ({"model": "gpt-image-2", "stream": True, "output_format": "gif"}, "stream"),
+        ({"model": "gpt-image-2", "svg": {"model": "x"}}, "svg"),
+        ({"model": "gpt-image-2", "svg": "x", "output_format": "svg"}, "svg"),
+        ({"model": "gpt-image-2", "svg": {}, "output_format": "svg"}, "model"),
+        ({"model": "gpt-image-2", "n": 2, "output_format": "svg"}, "n"),
+        ({"model": "dall-e-3", "output_format": "svg"}, "output_format"),
         (
             {"model": "gpt-image-1", "background": "transparent", "output_format": "jpeg"},
             "background",

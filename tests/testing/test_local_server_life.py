@@ -120,7 +120,7 @@ async def test_every_answer_has_the_headers_of_openai(
     ("method", "path", "status"),
     [
         ("GET", "/nothing", 404),
-        ("GET", "/chat/completions", 405),
+        ("PUT", "/chat/completions", 405),
         ("PUT", "/models", 405),
         ("GET", "/files/none.png", 404),
     ],

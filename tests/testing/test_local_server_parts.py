@@ -2,7 +2,7 @@
 
 import pytest
 
-from openai_async.resources import chat, embeddings, images, models, moderations
+from openai_async.resources import chat, embeddings, images, models, moderations, stored_chats
 from openai_async.resources.endpoint import Endpoint
 from openai_async.testing.routes import routes
 from openai_async.testing.schema import minimal_instance
@@ -52,7 +52,7 @@ def test_pictures_cost_what_openai_documents(
 def test_the_routes_are_the_endpoints_that_the_client_sends_to() -> None:
     declared = {
         (value.method, f"/v1{value.path}".replace("}", ":.+}"))
-        for resource in (chat, embeddings, images, models, moderations)
+        for resource in (chat, embeddings, images, models, moderations, stored_chats)
         for value in vars(resource).values()
         if isinstance(value, Endpoint)
     }

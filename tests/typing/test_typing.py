@@ -12,15 +12,18 @@ import subprocess
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, assert_type
+from typing import IO, Any, assert_type
 
+import PIL.Image
 import pytest
 
 from openai_async import AsyncClient, AsyncStream, ChatCompletionStream, image_part
+from openai_async.types.batches import Batch, BatchPage
 from openai_async.types.chat import ChatCompletion, ChatCompletionChunk
 from openai_async.types.chat_params import ChatCompletionMessageParam
 from openai_async.types.embeddings import CreateEmbeddingResponse, Embedding
-from openai_async.types.images import Image, ImageGenStreamEvent, ImagesResponse
+from openai_async.types.image_events import ImageEditStreamEvent, ImageGenStreamEvent
+from openai_async.types.images import Image, ImagesResponse
 from openai_async.types.models import Model, ModelDeleted, ModelList
 from openai_async.types.moderations import Moderation
 
@@ -131,8 +134,28 @@ async def models(client: AsyncClient) -> None:
     found = await client.models.list()
     assert_type(found, ModelList)
     assert_type([model for model in found], list[Model])  # noqa: C416
+    async for model in client.models.list():
+        assert_type(model, Model)
     assert_type(await client.models.retrieve("m"), Model)
     assert_type(await client.models.delete("m"), ModelDeleted)
+
+
+async def pages(client: AsyncClient) -> None:
+    page = await client.batches.list(limit=5)
+    assert_type(page, BatchPage)
+    assert_type(page.data, list[Batch])
+    assert_type(await page.next_page(), BatchPage | None)
+    async for batch in client.batches.list():
+        assert_type(batch, Batch)
+    async for batch in page:
+        assert_type(batch, Batch)
+    completions = client.chat.completions
+    async for completion in completions.list(metadata={"user": "7"}):
+        assert_type(completion, ChatCompletion)
+    async for message in completions.messages.list("chatcmpl-1"):
+        assert_type(message.content, str | None)
+    client.batches.list(limt=5)  # type: ignore[call-arg]
+    await client.batches.create(input_file_id="f", endpoint="/v1/videos")  # type: ignore[call-arg]
 
 
 async def images(client: AsyncClient) -> None:
@@ -164,6 +187,24 @@ async def moderations(client: AsyncClient) -> None:
     assert_type(response.results[0].categories.self_harm_intent, bool)
     assert_type(response.results[0].category_scores.violence_graphic, float)
     await client.moderations.create(input=["a", "b"])
+
+
+async def edits(client: AsyncClient, file: IO[bytes], cat: PIL.Image.Image) -> None:
+    result = await client.images.edit(
+        image=[Path("x.png"), file, cat, ("x", b"..."), ("x", "x.png", "image/png")],
+        prompt="x",
+        mask=file,
+    )
+    assert_type(result, ImagesResponse)
+    assert_type(await result.save_all("there"), list[Path])
+    await client.images.edit(image=result.data[0], prompt="x")
+    await client.images.edit(image=["x.png", "y.png"], prompt="x")
+    await client.images.edit(image=[{"file_id": "file-1"}], prompt="x", mask={"file_id": "file-2"})
+    await client.images.edit(image=[{"id": "file-1"}], prompt="x")  # type: ignore[list-item]
+    await client.images.edit(image=5, prompt="x")  # type: ignore[call-overload]
+    async for event in client.images.edit(image="x.png", prompt="x", stream=True):
+        assert_type(event, ImageEditStreamEvent)
+    assert_type(await client.images.create_variation(image="x.png"), ImagesResponse)
 
 
 def options(client: AsyncClient) -> None:

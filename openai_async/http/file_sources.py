@@ -1,0 +1,208 @@
+"""Where the bytes of an upload come from: memory, a path, or a file that the user has opened.
+
+The methods that read block: they are called in a thread.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import stat
+import threading
+from typing import IO, Any, Protocol
+
+from ..errors import InvalidArgumentError, OpenAIError
+
+_ADVICE = "pass a pathlib.Path, bytes, or a file opened in binary mode"
+
+
+class Reader(Protocol):
+    """The bytes of a source, once, from their beginning."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class Source(Protocol):
+    """What the user has passed as a file."""
+
+    name: str
+    """What the file is called; "" if that is not known."""
+
+    def size(self) -> int | None:
+        """The number of bytes; `None` if only reading tells, which can then be done only once."""
+
+    def open(self) -> Reader: ...
+
+
+class Memory:
+    """Bytes."""
+
+    name = ""
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self._data = bytes(data)
+
+    def size(self) -> int:
+        return len(self._data)
+
+    def open(self) -> Reader:
+        return io.BytesIO(self._data)
+
+
+class PathSource:
+    """A path. The file is opened anew for each attempt."""
+
+    def __init__(self, path: os.PathLike[str]) -> None:
+        text = os.fspath(path)
+        self._path = os.fsdecode(text)
+        self.name = os.path.basename(self._path)  # noqa: PTH119 - a `Path` drops a final dot
+
+    def __repr__(self) -> str:
+        return repr(self._path)
+
+    def size(self) -> int | None:
+        try:
+            found = os.stat(self._path)  # noqa: PTH116
+        except FileNotFoundError as error:
+            msg = f"There is no file {self!r}: check the path."
+            raise InvalidArgumentError(msg) from error
+        except (OSError, ValueError) as error:
+            raise unreadable(self, error) from error
+        if stat.S_ISDIR(found.st_mode):
+            msg = f"{self!r} is a directory: pass the path of a file."
+            raise InvalidArgumentError(msg)
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def open(self) -> Reader:
+        return _PathReader(self._path)
+
+
+class _PathReader:
+    """Opens the file with the first read. It may be closed while a thread is still reading: then
+    that thread closes the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def read(self, size: int, /) -> bytes:
+        with self._lock:
+            if self._closed:  # before this thread has begun
+                return b""
+            if self._file is None:
+                self._file = open(self._path, "rb")  # noqa: PTH123, SIM115
+            data = self._file.read(size)
+        if self._closed:
+            self.close()
+        return data
+
+    def close(self) -> None:
+        self._closed = True
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._file is not None:
+                    self._file.close()
+            finally:
+                self._lock.release()
+
+
+class OpenFile:
+    """The user's own file: read from where it stood, and never closed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        name = getattr(file, "name", "")  # a number, if it was opened from a descriptor
+        named = isinstance(name, str) and not name.startswith("<")  # as "<stdin>" is
+        self.name = os.path.basename(name) if named else ""  # noqa: PTH119
+        # A cancelled attempt may leave a thread that still reads when the next one begins.
+        self._lock = threading.Lock()
+        try:
+            seekable = file.seekable() if hasattr(file, "seekable") else hasattr(file, "seek")
+            self._start = file.tell() if seekable else None
+        except ValueError as error:
+            raise unreadable(self, error) from error
+        except OSError:
+            self._start = None
+
+    def __repr__(self) -> str:
+        return repr(self.name) if self.name else "The file"
+
+    def size(self) -> int | None:
+        if self._start is None:
+            return None
+        try:
+            with self._lock:
+                return max(0, self._file.seek(0, os.SEEK_END) - self._start)
+        except (OSError, ValueError) as error:
+            raise unreadable(self, error) from error
+
+    def open(self) -> Reader:
+        return _Positioned(self, self._file, self._start, self._lock)
+
+
+class _Positioned:
+    """Reads from a position of its own, wherever others have moved the file's."""
+
+    def __init__(
+        self, source: OpenFile, file: IO[bytes], start: int | None, lock: threading.Lock
+    ) -> None:
+        self._source, self._file, self._lock = source, file, lock
+        self._position = start
+
+    def read(self, size: int, /) -> bytes:
+        with self._lock:
+            if self._position is not None:
+                self._file.seek(self._position)
+            data = self._file.read(size)
+            if not isinstance(data, bytes):
+                msg = f"{self._source!r} returns {type(data).__name__}, not bytes: {_ADVICE}."
+                raise InvalidArgumentError(msg)
+            if self._position is not None:
+                self._position += len(data)
+            return data
+
+    def close(self) -> None:
+        """It is the user's."""
+
+
+def source_of(field: str, content: object) -> Source:
+    """The source for what the user has passed as a file.
+
+    Raises:
+        InvalidArgumentError: it is something else, or closed.
+    """
+    if isinstance(content, bytes | bytearray | memoryview):
+        return Memory(content)
+    if isinstance(content, os.PathLike):
+        return PathSource(content)
+    if isinstance(content, str):
+        msg = f"{field} is a str, which may be a path or the text: {_ADVICE}."
+        raise InvalidArgumentError(msg)
+    read: Any = getattr(content, "read", None)
+    if not callable(read):
+        msg = f"{field} has type {type(content).__name__}: {_ADVICE}."
+        raise InvalidArgumentError(msg)
+    if isinstance(content, io.TextIOBase) or hasattr(content, "encoding"):
+        msg = f'{field} is a file opened in text mode: open it with "rb".'
+        raise InvalidArgumentError(msg)
+    if inspect.iscoroutinefunction(read):
+        msg = f"{field} is an async file: {_ADVICE} (of an UploadFile, its .file)."
+        raise InvalidArgumentError(msg)
+    if getattr(content, "closed", False):
+        msg = f"{field} is a closed file: pass its path, or keep it open until the call returns."
+        raise InvalidArgumentError(msg)
+    return OpenFile(content)  # type: ignore[arg-type] # what it has has been checked
+
+
+def unreadable(source: object, error: OSError | ValueError) -> OpenAIError:
+    """The error for a file that cannot be read, or that its owner has closed meanwhile."""
+    if isinstance(error, InvalidArgumentError):
+        return error
+    reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+    return InvalidArgumentError(f"{source!r} cannot be read: {reason}.")

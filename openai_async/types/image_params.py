@@ -1,0 +1,112 @@
+"""The parameters of the Images API.
+
+https://platform.openai.com/docs/api-reference/images
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+from ..images.upload import ImageFile
+from ..options import RequestOptions
+
+
+class _SvgRequired(TypedDict):
+    # A separate class, so that `__required_keys__` lists it: see `chat_params`.
+    model: str
+
+
+class SvgReasoning(TypedDict, total=False):
+    """How much the author of an SVG reasons."""
+
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | str | None
+
+
+class Svg(_SvgRequired, total=False):
+    """The model that writes an SVG; the request's own `model` draws its reference image."""
+
+    reasoning: SvgReasoning | None
+
+
+class _ImageParams(RequestOptions, total=False):
+    """What `images.generate` and `images.edit` have in common."""
+
+    # Any text is allowed where new models add new values; known ones are listed for editors.
+    model: str | None
+    n: int | None
+    """1 to 10 pictures."""
+    size: str | None
+    """"auto", or the width and height in pixels, like "1536x864"."""
+    quality: Literal["standard", "hd", "low", "medium", "high", "xhigh", "max", "auto"] | str | None
+    complexity: Literal["low", "medium", "high"] | str | None
+    """How much the model plans before it draws, whatever the quality."""
+    background: Literal["transparent", "opaque", "auto"] | str | None
+    response_format: Literal["url", "b64_json"] | None
+    """For DALL-E models only: others always return base64."""
+    output_format: Literal["png", "jpeg", "webp", "gif", "svg"] | str | None
+    output_compression: int | None
+    """0 to 100 percent, for JPEG and WebP."""
+    frame_count: int | None
+    """2 to 16 frames, for GIF."""
+    frame_duration_ms: int | None
+    """Milliseconds that each frame of a GIF is shown; the API rounds it to 10 ms."""
+    svg: Svg | None
+    partial_images: int | None
+    """0 to 3 drafts, in a stream."""
+    moderation: Literal["low", "auto"] | str | None
+    safety_identifier: str | None
+    """Names the end user, hashed, so that abuse can be detected."""
+    user: str
+    """The older name of `safety_identifier`."""
+
+
+class _GenerateRequired(TypedDict):
+    prompt: str
+
+
+class ImageGenerateParams(_GenerateRequired, _ImageParams, total=False):
+    """The parameters of `images.generate`, except `stream`. Those left out are not sent."""
+
+    style: Literal["vivid", "natural"] | None
+    """For dall-e-3 only."""
+
+
+class ImageReference(TypedDict, total=False):
+    """A picture that the server has or fetches: one of the two."""
+
+    image_url: str
+    """An http(s) or data URL."""
+    file_id: str
+    """The id of a picture that was uploaded with `client.files`."""
+
+
+class _EditRequired(TypedDict):
+    image: ImageFile | ImageReference | Sequence[ImageFile | ImageReference]
+    prompt: str
+
+
+class ImageEditParams(_EditRequired, _ImageParams, total=False):
+    """The parameters of `images.edit`, except `stream`. Those left out are not sent."""
+
+    mask: ImageFile | ImageReference
+    """Where this PNG is transparent, the first picture is to be changed; as large as that."""
+    markup: ImageFile
+    """A transparent PNG with notes for the edit, laid over the first picture; as large as that."""
+    input_fidelity: Literal["high", "low"] | None
+    """How closely faces and other details are kept."""
+
+
+class _VariationRequired(TypedDict):
+    image: ImageFile
+
+
+class ImageCreateVariationParams(_VariationRequired, RequestOptions, total=False):
+    """The parameters of `images.create_variation`. Those left out are not sent."""
+
+    model: str | None
+    n: int | None
+    """1 to 10 pictures."""
+    response_format: Literal["url", "b64_json"] | None
+    size: Literal["256x256", "512x512", "1024x1024"] | str | None
+    user: str

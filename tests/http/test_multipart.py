@@ -1,0 +1,408 @@
+"""multipart/form-data: what is sent, from where it is read, and when it is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import io
+import os
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from openai_async import (
+    APIConnectionError,
+    APIStatusError,
+    AsyncClient,
+    InternalServerError,
+    InvalidArgumentError,
+    OpenAIError,
+    Response,
+)
+from openai_async.http.multipart import CHUNK, Multipart
+from openai_async.testing import Failure, LocalServer
+
+from ..raw_server import Exchange, RawServer
+
+pytestmark = pytest.mark.virtual_time
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+
+
+async def send(client: AsyncClient, body: Multipart, **options: Any) -> Response:
+    request = client.build_request("POST", "/anything", **options)
+    request.body = body
+    return await client.send(request)
+
+
+async def ok(exchange: Exchange) -> None:
+    await exchange.whole(b"{}")
+
+
+def parts(body: bytes, content_type: str) -> list[tuple[str, str | None, str | None, bytes]]:
+    """Name, filename, media type and content of each part, read by the standard library."""
+    head = f"Content-Type: {content_type}\r\n\r\n".encode()
+    message = email.message_from_bytes(head + body, policy=email.policy.HTTP)
+    found = []
+    for part in message.iter_parts():
+        disposition = part["Content-Disposition"].params
+        kind = part.get_content_type() if "Content-Type" in part else None
+        content = part.get_payload(decode=True)
+        assert isinstance(content, bytes)
+        found.append((disposition["name"], disposition.get("filename"), kind, content))
+    return found
+
+
+async def sent(raw: RawServer, client: AsyncClient, **params: Any) -> list[tuple[Any, ...]]:
+    """The parts as they arrive; the parameters whose names begin with "file" are files."""
+    raw.answer = ok
+    await send(client, Multipart(params, [name for name in params if name.startswith("file")]))
+    exchange = raw.exchanges[-1]
+    assert exchange.headers["content-length"] == str(len(exchange.body))
+    return [*parts(exchange.body, exchange.headers["content-type"])]
+
+
+# --- fields -------------------------------------------------------------------------------------
+
+
+async def test_fields_are_sent_as_forms_have_them(raw: RawServer, raw_client: AsyncClient) -> None:
+    found = await sent(
+        raw,
+        raw_client,
+        text="Grüße",
+        flag=True,
+        off=False,
+        whole=3,
+        broken=0.5,
+        nothing=None,
+        several=["a", "b"],
+        inner={"anchor": "created_at", "seconds": 3600},
+    )
+    assert [(name, content.decode()) for name, _, _, content in found] == [
+        ("text", "Grüße"),
+        ("flag", "true"),
+        ("off", "false"),
+        ("whole", "3"),
+        ("broken", "0.5"),
+        ("several[]", "a"),
+        ("several[]", "b"),
+        ("inner[anchor]", "created_at"),
+        ("inner[seconds]", "3600"),
+    ]
+
+
+async def test_names_and_filenames_are_escaped_as_browsers_do(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = ok
+    await send(raw_client, Multipart({'a"\nb': "x", "file": ('é"\r\n.txt', b"y")}, files={"file"}))
+    body = raw.exchanges[0].body
+    assert b'form-data; name="a%22%0D%0Ab"\r\n' in body
+    assert 'name="file"; filename="é%22%0D%0A.txt"\r\n'.encode() in body
+
+
+@pytest.mark.parametrize("value", ["\ud800", b"bytes", object()], ids=repr)
+def test_a_field_that_cannot_be_sent_is_refused(value: Any) -> None:
+    with pytest.raises((InvalidArgumentError, TypeError)):
+        Multipart({"field": value})
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+async def test_a_path_has_its_name_and_its_media_type(
+    raw: RawServer, raw_client: AsyncClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "página.pdf"
+    path.write_bytes(b"%PDF")
+    assert await sent(raw, raw_client, file=path) == [
+        ("file", "página.pdf", "application/pdf", b"%PDF")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "filename", "kind"),
+    [
+        (b"abc", "upload", "application/octet-stream"),
+        (b"", "upload", "application/octet-stream"),
+        (PNG, "upload.png", "image/png"),
+        (io.BytesIO(PNG), "upload.png", "image/png"),
+        (("cat", PNG), "cat", "image/png"),
+        (("cat.png", b"?"), "cat.png", "image/png"),
+        (("a.webp", b"?"), "a.webp", "image/webp"),
+        (("a.jsonl.gz", b"?"), "a.jsonl.gz", "application/gzip"),
+        (("cat.png", PNG, "text/plain"), "cat.png", "text/plain"),
+        ((None, PNG), "upload.png", "image/png"),
+        (("cat.png", PNG, None, {"Content-Type": "image/x"}), "cat.png", "image/x"),
+        (bytearray(b"abc"), "upload", "application/octet-stream"),
+    ],
+    ids=str,
+)
+async def test_names_and_media_types_are_given_or_found(
+    raw: RawServer, raw_client: AsyncClient, file: Any, filename: str, kind: str
+) -> None:
+    ((_, name, found, _),) = await sent(raw, raw_client, file=file)
+    assert (name, found) == (filename, kind)
+
+
+async def test_files_in_a_list_and_further_headers(raw: RawServer, raw_client: AsyncClient) -> None:
+    found = await sent(raw, raw_client, files=[b"a", ("b.txt", b"b", None, {"X-Part": "2"})], n=1)
+    assert [(name, content) for name, _, _, content in found] == [
+        ("n", b"1"),
+        ("files[]", b"a"),
+        ("files[]", b"b"),
+    ]
+    assert b"\r\nX-Part: 2\r\n" in raw.exchanges[0].body
+
+
+async def test_a_file_of_the_user_is_read_from_where_it_stands_and_stays_open(
+    raw: RawServer, raw_client: AsyncClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "in.txt"
+    path.write_bytes(b"0123456789")
+    with path.open("rb") as file:
+        file.seek(4)
+        assert await sent(raw, raw_client, file=file) == [
+            ("file", "in.txt", "text/plain", b"456789")
+        ]
+        assert not file.closed
+
+
+async def test_a_large_file_is_sent_piece_by_piece(
+    raw: RawServer, raw_client: AsyncClient, tmp_path: Path
+) -> None:
+    data = os.urandom(3 * CHUNK + 17)
+    path = tmp_path / "large.bin"
+    path.write_bytes(data)
+    ((_, _, _, content),) = await sent(raw, raw_client, file=path)
+    assert content == data
+
+
+async def test_a_pipe_is_sent_without_a_length(client: AsyncClient, server: LocalServer) -> None:
+    server.script(Failure(status=400))
+    reading, writing = os.pipe()
+    os.write(writing, b"from a pipe")
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file, pytest.raises(APIStatusError):
+        await send(client, Multipart({"file": file}, files={"file"}))
+    (request,) = server.requests
+    assert request.headers["Transfer-Encoding"] == "chunked"
+    assert [
+        (name, content)
+        for name, _, _, content in parts(request.body, request.headers["Content-Type"])
+    ] == [("file", b"from a pipe")]
+
+
+class AsyncFile:
+    async def read(self, size: int = -1) -> bytes:
+        return b""
+
+
+def closed_file() -> IO[bytes]:
+    file = io.BytesIO(b"x")
+    file.close()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("in.jsonl", "file is a str, which may be a path or the text: pass a pathlib.Path"),
+        (("in.jsonl", "text"), "file is a str"),
+        (io.StringIO("text"), 'opened in text mode: open it with "rb"'),
+        (AsyncFile(), "file is an async file"),
+        (closed_file(), "file is a closed file"),
+        (5, "file has type int"),
+        (("a",), "file is a tuple of 1"),
+        ((5, b"x"), "file has type int"),
+        (("a", b"x", "text/plain\r\nX: y"), "line break"),
+        (("a", b"x", None, {"Content-Disposition": "x"}), "Content-Disposition is made from"),
+    ],
+    ids=str,
+)
+def test_what_is_not_a_file_is_refused_in_one_sentence(file: Any, message: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        Multipart({"file": file}, files={"file"})
+
+
+@pytest.mark.parametrize("name", ["missing.txt", "."])
+async def test_a_path_that_cannot_be_read_is_an_error_before_anything_is_sent(
+    raw: RawServer, raw_client: AsyncClient, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"There is no file|is a directory"):
+        await send(raw_client, Multipart({"file": tmp_path / name}, files={"file"}))
+    assert raw.exchanges == []
+
+
+async def test_a_file_that_is_closed_before_it_is_sent_is_an_error(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    file = io.BytesIO(b"x")
+    body = Multipart({"file": file}, files={"file"})
+    file.close()
+    with pytest.raises(InvalidArgumentError, match="cannot be read: I/O operation on closed file"):
+        await send(raw_client, body, max_retries=2)
+
+
+class Changing(io.BytesIO):
+    """A file that has a different size when it is measured."""
+
+    def __init__(self, data: bytes, by: int) -> None:
+        super().__init__(data)
+        self.by = by
+
+    def seek(self, position: int, whence: int = 0, /) -> int:
+        found = super().seek(position, whence)
+        return found + self.by if whence == os.SEEK_END else found
+
+
+@pytest.mark.parametrize(("by", "verb"), [(-3, "grew"), (3, "shrank")])
+async def test_a_file_that_changes_while_it_is_sent_is_an_error_and_not_a_hang(
+    raw: RawServer, raw_client: AsyncClient, by: int, verb: str
+) -> None:
+    raw.answer = ok
+    file = Changing(bytes(CHUNK), by)
+    with pytest.raises(OpenAIError, match=f"{verb} while it was sent"):
+        await send(raw_client, Multipart({"file": file}, files={"file"}), max_retries=2)
+    assert raw.exchanges == []
+
+
+# --- sending again ------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("waits")
+@pytest.mark.parametrize("kind", ["path", "bytes", "open"])
+async def test_what_can_be_read_again_is_retried_in_full(
+    client: AsyncClient, server: LocalServer, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "in.bin"
+    path.write_bytes(b"x" * (CHUNK + 1))
+    server.script(Failure(500), Failure(429), Failure(400))
+    with path.open("rb") as file:
+        content = {"path": path, "bytes": path.read_bytes(), "open": file}[kind]
+        with pytest.raises(APIStatusError) as caught:
+            await send(client, Multipart({"file": content}, files={"file"}), max_retries=2)
+        assert not file.closed
+    assert (caught.value.status_code, caught.value.attempts) == (400, 3)
+    assert len({request.body for request in server.requests}) == 1
+
+
+@pytest.fixture
+def pipe() -> Any:
+    reading, writing = os.pipe()
+    os.write(writing, b"once")
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        yield file
+
+
+@pytest.mark.usefixtures("waits")
+async def test_what_can_be_read_only_once_is_sent_only_once(
+    client: AsyncClient, server: LocalServer, pipe: Any
+) -> None:
+    server.script(Failure(500))
+    body = Multipart({"file": pipe}, files={"file"})
+    with pytest.raises(InternalServerError):
+        await send(client, body, max_retries=2)
+    assert len(server.requests) == 1
+    with pytest.raises(OpenAIError, match="cannot be read a second time"):
+        await send(client, body)
+
+
+@pytest.mark.usefixtures("waits")
+async def test_a_pipe_that_was_not_read_from_yet_is_retried(pipe: Any) -> None:
+    server = LocalServer()
+    await server.start()
+    await server.stop()
+    body = Multipart({"file": pipe}, files={"file"})
+    async with AsyncClient(base_url=f"http://127.0.0.1:{server.port}/v1", api_key="k") as client:
+        with pytest.raises(APIConnectionError) as caught:
+            await send(client, body, max_retries=2)
+    assert (caught.value.attempts, body.repeatable) == (3, True)
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+async def test_a_redirect_is_followed_if_the_body_can_be_sent_again(
+    client: AsyncClient, server: LocalServer, pipe: Any, repeatable: bool
+) -> None:
+    server.script(Failure(307, headers={"Location": "/v1/there"}), Failure(400))
+    body = Multipart({"file": b"x" if repeatable else pipe}, files={"file"})
+    with pytest.raises(APIStatusError) as caught:
+        await send(client, body)
+    assert caught.value.status_code == (400 if repeatable else 307)
+    assert len({request.body for request in server.requests}) == 1
+    assert len(server.requests) == (2 if repeatable else 1)
+
+
+async def test_a_stale_connection_is_replaced(raw: RawServer, raw_client: AsyncClient) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.whole(b"{}")
+        if len(raw.exchanges) == 1:
+            exchange.writer.close()
+
+    raw.answer = answer
+    for _ in range(2):
+        await send(raw_client, Multipart({"file": b"x" * 10}, files={"file"}))
+    assert len(raw.exchanges) == 2
+
+
+# --- ending early -------------------------------------------------------------------------------
+
+
+def is_open(path: Path) -> bool:
+    return any(entry.exists() and entry.samefile(path) for entry in Path("/proc/self/fd").iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+async def test_a_cancelled_upload_leaves_no_file_open(tmp_path: Path) -> None:
+    path = tmp_path / "large.bin"
+    path.write_bytes(bytes(20 * CHUNK))
+    arrived, over = asyncio.Event(), asyncio.Event()
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(CHUNK)
+        arrived.set()
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(stall, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with AsyncClient(base_url=url, api_key="k") as client:
+        call = asyncio.create_task(send(client, Multipart({"file": path}, files={"file"})))
+        await arrived.wait()
+        assert is_open(path)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await asyncio.to_thread(lambda: None)  # a thread may have been reading
+        assert not is_open(path)
+    over.set()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_refusal_before_the_end_of_the_upload_is_the_error(
+    tmp_path: Path, client: AsyncClient, server: LocalServer
+) -> None:
+    path = tmp_path / "large.bin"
+    with path.open("wb") as file:
+        file.truncate(70 * 2**20)  # more than the server takes
+    with pytest.raises(APIStatusError) as caught:
+        await send(client, Multipart({"file": path}, files={"file"}))
+    assert caught.value.status_code == 413
+
+
+async def test_files_are_read_in_a_thread(raw: RawServer, raw_client: AsyncClient) -> None:
+    threads = set()
+
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            threads.add(threading.current_thread())
+            return super().read(size)
+
+    await sent(raw, raw_client, file=Watched(b"x" * 3 * CHUNK))
+    assert threads
+    assert threading.main_thread() not in threads
