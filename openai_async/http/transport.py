@@ -120,6 +120,9 @@ class Transport:
         loop, task = running()
         if task is None:
             return await in_its_own_task(self.send(request))
+        if type(request.url) is not URL:
+            msg = f"request.url has type {type(request.url).__name__}: pass a yarl.URL."
+            raise InvalidArgumentError(msg)
         own, socket = request.api_key is None, socket_path(request.url)
         pool = self._pools.get(loop, own, socket) or await self._pools.open(loop, own, socket)
         if type(request.timeout) is not Timeout:  # a middleware may have set a number
@@ -181,9 +184,6 @@ class Transport:
 
     async def _exchange(self, pool: Pool, request: Request) -> Response:
         """Send the request, and read the whole answer, or only the headers of a stream."""
-        if type(request.url) is not URL:
-            msg = f"request.url has type {type(request.url).__name__}: pass a yarl.URL."
-            raise InvalidArgumentError(msg)
         outgoing = known_outgoing(request) or await authorized(request, self._proxies.secrets)
         secret = outgoing.secret
         answer = await self._send(request.url, pool, request, outgoing)

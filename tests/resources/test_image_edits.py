@@ -340,7 +340,7 @@ class Unknown:
         (None, "image has type NoneType"),
         (io.StringIO("text"), "does not return bytes"),
     ],
-    ids=repr,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 async def test_what_is_not_a_picture_is_refused_before_sending(
     client: AsyncClient, server: LocalServer, image: Any, complaint: str

@@ -33,6 +33,8 @@ import attrs
 from attrs import field, frozen
 
 from openai_async import resources
+from openai_async.images.pil import PILImage
+from openai_async.images.reading import Readable, ReadableAtOnce
 from openai_async.options import REQUEST_OPTIONS
 from openai_async.resources.base_client import Resource
 from openai_async.resources.endpoint import Endpoint
@@ -53,7 +55,12 @@ NAMES: dict[Any, str] = {
     object: "object",
     # Files; a tuple is one with its name and media type, since JSON has no tuples.
     bytes: "bytes",
+    bytearray: "bytes",
+    memoryview: "bytes",
     IO: "bytes",
+    Readable: "bytes",
+    ReadableAtOnce: "bytes",
+    PILImage: "bytes",
     os.PathLike: "bytes",
     tuple: "bytes",
 }

@@ -81,7 +81,10 @@ def below(cls: type[APIObject]) -> list[type[APIObject]]:
     return [sub for sub in made if sub.__module__.startswith("openai_async.")]
 
 
-@pytest.mark.parametrize("cls", [cls for cls in below(APIObject) if cls is not APIResponse])
+CLASSES = [cls for cls in below(APIObject) if cls is not APIResponse]
+
+
+@pytest.mark.parametrize("cls", [cls for cls in CLASSES if not getattr(cls, "__parameters__", ())])
 def test_every_class_can_be_made_of_an_empty_object(cls: type[APIObject]) -> None:
     """As if by hand; and changing it is noted, though what makes it goes past the hook for that."""
     made = structurer(cls)({})
