@@ -45,7 +45,7 @@ NEWER: dict[str, str] = {
     "CreateImageEditRequest.markup": _WHEEL,
     "CreateImageEditRequest.mask: dict": _REFERENCE,
     "CreateImageEditRequest.mask: str": _PATH,
-    "CreateImageEditRequest.moderation": "EditImageBodyJsonParam, the JSON form of the same request, has it",
+    "CreateImageEditRequest.moderation": _REFERENCE,
     'CreateImageEditRequest.output_format: "gif"': _WHEEL,
     'CreateImageEditRequest.output_format: "svg"': _WHEEL,
     "CreateImageEditRequest.output_format: str": _OPEN,
