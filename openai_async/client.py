@@ -52,8 +52,10 @@ from .wire.redaction import (
 if TYPE_CHECKING:
     from .middleware.pacing import Pacing
     from .resources.batches import Batches
+    from .resources.files import Files
     from .resources.images import Images
     from .resources.models import Models
+    from .resources.uploads import Uploads
     from .types.rate_limits import ModelPace
 
 R = TypeVar("R", bound=APIResponse)
@@ -282,6 +284,20 @@ class AsyncClient(RawRequests):
         from .resources.images import Images
 
         return Images(self)
+
+    @property
+    def files(self) -> Files:
+        """Upload files, list them and read them."""
+        from .resources.files import Files
+
+        return Files(self)
+
+    @property
+    def uploads(self) -> Uploads:
+        """Upload large files in parts."""
+        from .resources.uploads import Uploads
+
+        return Uploads(self)
 
     @property
     def batches(self) -> Batches:

@@ -9,7 +9,6 @@ time, in a thread. No file that is opened here stays open after the attempt.
 from __future__ import annotations
 
 import asyncio
-import io
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from ..errors import InvalidArgumentError, OpenAIError
 from ..images.format import HEAD_SIZE, image_format
 from ..jsontext import dumps
 from .aiohttp_internals import abort_writing
-from .file_sources import Source, source_of, unreadable
+from .file_sources import MemoryReader, Source, source_of, unreadable
 from .headers import check_headers
 
 CHUNK = 256 * 1024
@@ -260,7 +259,7 @@ class _FormPayload(Payload):
         if left is None:
             self._body._spent = True
         reader = source.open()
-        in_memory = isinstance(reader, io.BytesIO)
+        in_memory = isinstance(reader, MemoryReader)
         try:
             while True:
                 size = (
