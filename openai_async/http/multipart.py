@@ -32,6 +32,14 @@ _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 # What `mimetypes` finds for the content of a compressed file is not the type of that file.
 _COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
 _PICTURES = {"svg": "image/svg+xml", "ico": "image/x-icon"}
+# What people upload from memory, besides pictures: the API looks at the extension.
+_SIGNATURES = (
+    (re.compile(rb"%PDF-"), "pdf", "application/pdf"),
+    (re.compile(rb"RIFF....WAVE", re.DOTALL), "wav", "audio/wav"),
+    (re.compile(rb"ID3|\xff[\xfb\xf3\xf2]"), "mp3", "audio/mpeg"),
+    (re.compile(rb"OggS"), "ogg", "audio/ogg"),
+    (re.compile(rb"fLaC"), "flac", "audio/flac"),
+)
 
 T = TypeVar("T")
 
@@ -156,14 +164,14 @@ class _File:
         if not (name and kind) and sized:
             reader = self.source.open()
             try:
-                found = image_format(reader.read(HEAD_SIZE))
+                found = _type_by_content(reader.read(HEAD_SIZE))
             except (OSError, ValueError) as error:
                 raise unreadable(self.source, error) from error
             finally:
                 reader.close()
             if found is not None:
-                name = name or f"upload.{found}"
-                kind = kind or _PICTURES.get(found, f"image/{found}")
+                name = name or f"upload.{found[0]}"
+                kind = kind or found[1]
         kind = kind or "application/octet-stream"
         return name or "upload", {**given, "Content-Type": kind}
 
@@ -173,6 +181,14 @@ def _type_by_name(name: str) -> str:
 
     kind, encoding = mimetypes.guess_type(name, strict=False)
     return (kind or "") if encoding is None else _COMPRESSED.get(encoding, "")
+
+
+def _type_by_content(head: bytes) -> tuple[str, str] | None:
+    """The usual extension and the media type."""
+    if (picture := image_format(head)) is not None:
+        return picture, _PICTURES.get(picture, f"image/{picture}")
+    found = (types for pattern, *types in _SIGNATURES if pattern.match(head))
+    return next(((extension, kind) for extension, kind in found), None)
 
 
 def _files(name: str, value: Any) -> Iterator[_File]:
