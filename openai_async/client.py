@@ -55,9 +55,11 @@ if TYPE_CHECKING:
     from .middleware.pacing import Pacing
     from .resources.batches import Batches
     from .resources.embeddings import Embeddings
+    from .resources.files import Files
     from .resources.images import Images
     from .resources.models import Models
     from .resources.moderations import Moderations
+    from .resources.uploads import Uploads
     from .types.rate_limits import ModelPace
 
 R = TypeVar("R", bound=APIResponse)
@@ -314,6 +316,20 @@ class AsyncClient(RawRequests):
         from .resources.moderations import Moderations
 
         return Moderations(self)
+
+    @property
+    def files(self) -> Files:
+        """Upload files, list them and read them."""
+        from .resources.files import Files
+
+        return Files(self)
+
+    @property
+    def uploads(self) -> Uploads:
+        """Upload large files in parts."""
+        from .resources.uploads import Uploads
+
+        return Uploads(self)
 
     @property
     def batches(self) -> Batches:

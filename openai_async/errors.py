@@ -30,6 +30,7 @@ from multidict import CIMultiDict
 
 if TYPE_CHECKING:
     from .types.chat import ChatCompletion
+    from .types.upload_progress import UploadProgress
 
 
 class OpenAIError(Exception):
@@ -63,6 +64,7 @@ class APIError(OpenAIError):
         attempts: how many times the request was sent.
         rejections: how many of these were rejected with 429.
         partial: if a stream failed partway, the completion so far.
+        upload: if an upload in parts failed, how far it got, for `resume=`.
     """
 
     safe_message = "The service reported an error."
@@ -99,6 +101,7 @@ class APIError(OpenAIError):
         self.attempts = attempts
         self.rejections = int(status_code == 429)
         self.partial: ChatCompletion | None = None
+        self.upload: UploadProgress | None = None
 
 
 class APIConnectionError(APIError):

@@ -34,7 +34,8 @@ class Source(Protocol):
     def size(self) -> int | None:
         """The number of bytes; `None` if only reading tells, which can then be done only once."""
 
-    def open(self) -> Reader: ...
+    def open(self, start: int = 0) -> Reader:
+        """A reader that begins at this byte."""
 
 
 class Memory:
@@ -43,13 +44,27 @@ class Memory:
     name = ""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._data = bytes(data)
+        self._data = data if isinstance(data, bytes) else memoryview(data).cast("B")
 
     def size(self) -> int:
         return len(self._data)
 
-    def open(self) -> Reader:
-        return io.BytesIO(self._data)
+    def open(self, start: int = 0) -> Reader:
+        return MemoryReader(memoryview(self._data)[start:])
+
+
+class MemoryReader:
+    """The only reader that does not block."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+
+    def read(self, size: int, /) -> bytes:
+        data, self._data = bytes(self._data[:size]), self._data[size:]
+        return data
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 class PathSource:
@@ -76,8 +91,8 @@ class PathSource:
             raise InvalidArgumentError(msg)
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
-    def open(self) -> Reader:
-        return _PathReader(self._path)
+    def open(self, start: int = 0) -> Reader:
+        return _PathReader(self._path, start)
 
 
 class _PathReader:
@@ -85,8 +100,8 @@ class _PathReader:
     that thread closes the file.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, path: str, start: int) -> None:
+        self._path, self._start = path, start
         self._file: IO[bytes] | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -97,6 +112,8 @@ class _PathReader:
                 return b""
             if self._file is None:
                 self._file = open(self._path, "rb")  # noqa: PTH123, SIM115
+                if self._start:  # a pipe cannot seek
+                    self._file.seek(self._start)
             data = self._file.read(size)
         if self._closed:
             self.close()
@@ -142,18 +159,19 @@ class OpenFile:
         except (OSError, ValueError) as error:
             raise unreadable(self, error) from error
 
-    def open(self) -> Reader:
-        return _Positioned(self, self._file, self._start, self._lock)
+    def open(self, start: int = 0) -> Reader:
+        position = None if self._start is None else self._start + start
+        return _Positioned(self, self._file, position, self._lock)
 
 
 class _Positioned:
     """Reads from a position of its own, wherever others have moved the file's."""
 
     def __init__(
-        self, source: OpenFile, file: IO[bytes], start: int | None, lock: threading.Lock
+        self, source: OpenFile, file: IO[bytes], position: int | None, lock: threading.Lock
     ) -> None:
         self._source, self._file, self._lock = source, file, lock
-        self._position = start
+        self._position = position
 
     def read(self, size: int, /) -> bytes:
         with self._lock:
@@ -171,12 +189,44 @@ class _Positioned:
         """It is the user's."""
 
 
+class Window:
+    """A part of another source, of a known size."""
+
+    def __init__(self, source: Source, start: int, length: int) -> None:
+        self.name = source.name
+        self._source, self._start, self._length = source, start, length
+
+    def __repr__(self) -> str:
+        return repr(self._source)
+
+    def size(self) -> int:
+        return self._length
+
+    def open(self, start: int = 0) -> Reader:
+        return _Limited(self._source.open(self._start + start), self._length - start)
+
+
+class _Limited:
+    def __init__(self, reader: Reader, left: int) -> None:
+        self._reader, self._left = reader, left
+
+    def read(self, size: int, /) -> bytes:
+        data = self._reader.read(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+    def close(self) -> None:
+        self._reader.close()
+
+
 def source_of(field: str, content: object) -> Source:
     """The source for what the user has passed as a file.
 
     Raises:
         InvalidArgumentError: it is something else, or closed.
     """
+    if isinstance(content, Window):
+        return content
     if isinstance(content, bytes | bytearray | memoryview):
         return Memory(content)
     if isinstance(content, os.PathLike):

@@ -9,7 +9,6 @@ time, in a thread. No file that is opened here stays open after the attempt.
 from __future__ import annotations
 
 import asyncio
-import io
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from ..errors import InvalidArgumentError, OpenAIError
 from ..images.format import HEAD_SIZE, image_format
 from ..jsontext import dumps
 from .aiohttp_internals import abort_writing
-from .file_sources import Source, source_of, unreadable
+from .file_sources import MemoryReader, Source, source_of, unreadable
 from .headers import check_headers
 
 CHUNK = 256 * 1024
@@ -33,6 +32,14 @@ _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 # What `mimetypes` finds for the content of a compressed file is not the type of that file.
 _COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
 _PICTURES = {"svg": "image/svg+xml", "ico": "image/x-icon"}
+# What people upload from memory, besides pictures: the API looks at the extension.
+_SIGNATURES = (
+    (re.compile(rb"%PDF-"), "pdf", "application/pdf"),
+    (re.compile(rb"RIFF....WAVE", re.DOTALL), "wav", "audio/wav"),
+    (re.compile(rb"ID3|\xff[\xfb\xf3\xf2]"), "mp3", "audio/mpeg"),
+    (re.compile(rb"OggS"), "ogg", "audio/ogg"),
+    (re.compile(rb"fLaC"), "flac", "audio/flac"),
+)
 
 T = TypeVar("T")
 
@@ -157,14 +164,14 @@ class _File:
         if not (name and kind) and sized:
             reader = self.source.open()
             try:
-                found = image_format(reader.read(HEAD_SIZE))
+                found = _type_by_content(reader.read(HEAD_SIZE))
             except (OSError, ValueError) as error:
                 raise unreadable(self.source, error) from error
             finally:
                 reader.close()
             if found is not None:
-                name = name or f"upload.{found}"
-                kind = kind or _PICTURES.get(found, f"image/{found}")
+                name = name or f"upload.{found[0]}"
+                kind = kind or found[1]
         kind = kind or "application/octet-stream"
         return name or "upload", {**given, "Content-Type": kind}
 
@@ -174,6 +181,14 @@ def _type_by_name(name: str) -> str:
 
     kind, encoding = mimetypes.guess_type(name, strict=False)
     return (kind or "") if encoding is None else _COMPRESSED.get(encoding, "")
+
+
+def _type_by_content(head: bytes) -> tuple[str, str] | None:
+    """The usual extension and the media type."""
+    if (picture := image_format(head)) is not None:
+        return picture, _PICTURES.get(picture, f"image/{picture}")
+    found = (types for pattern, *types in _SIGNATURES if pattern.match(head))
+    return next(((extension, kind) for extension, kind in found), None)
 
 
 def _files(name: str, value: Any) -> Iterator[_File]:
@@ -260,7 +275,7 @@ class _FormPayload(Payload):
         if left is None:
             self._body._spent = True
         reader = source.open()
-        in_memory = isinstance(reader, io.BytesIO)
+        in_memory = isinstance(reader, MemoryReader)
         try:
             while True:
                 size = (

@@ -1,10 +1,13 @@
-"""Writing a picture to a file, completely or not at all. Blocking: called in a thread."""
+"""Writing a file completely or not at all. Blocking: called in a thread."""
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import InvalidArgumentError, OpenAIError
@@ -46,23 +49,77 @@ def check_directory(directory: object, stem: object) -> Path:
     return check_target(Path(text) / f"{stem}-1").parent
 
 
-def write_file(target: Path, data: bytes, abandoned: threading.Event) -> None:
-    """Write a temporary file and rename it: a reader sees the old file or the new one."""
-    # The name is cut, so that even the longest file name leaves room for what is added.
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
-    try:
+class NewFile:
+    """A temporary file that replaces `target` once it is complete: readers see the old file or the
+    new one.
+
+    It may be discarded while a thread is still writing: then that thread deletes it.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        # The name is cut, so that even the longest file name leaves room for what is added.
+        self._path = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
+        self._file: io.BufferedWriter | None = None
+        self._lock = threading.Lock()
+        self._discarded = False
+
+    def write(self, data: bytes) -> None:
+        """Append to it; it is created by the first call."""
+        self._run(self._append, data)
+
+    def replace(self) -> None:
+        """Take the place of the target, and its mode."""
+        self._run(self._finish)
+
+    def discard(self) -> None:
+        """Delete it, unless it has replaced the target."""
+        self._discarded = True
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._file is not None:
+                    # The disk may be full: what is in the buffer is of no use any more.
+                    with suppress(OSError):
+                        self._file.close()
+                    self._path.unlink(missing_ok=True)
+            finally:
+                self._lock.release()
+
+    def _run(self, step: Callable[..., None], *args: bytes) -> None:
+        """One step at a time, and none once it has been discarded."""
         try:
-            with temporary.open("xb") as file:
-                file.write(data)
-            if target.exists():
-                temporary.chmod(target.stat().st_mode)
-            if abandoned.is_set():
-                temporary.unlink()
-            else:
-                temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        msg = f"Cannot write {str(target)!r}: {error.strerror or error}."
-        raise OpenAIError(msg) from error
+            with self._lock:
+                if not self._discarded:
+                    step(*args)
+        except OSError as error:
+            msg = f"Cannot write {str(self._target)!r}: {error.strerror or error}."
+            raise OpenAIError(msg) from error
+        finally:
+            if self._discarded:
+                self.discard()
+
+    def _append(self, data: bytes) -> None:
+        if self._file is None:
+            self._file = self._path.open("xb")
+        self._file.write(data)
+
+    def _finish(self) -> None:
+        assert self._file is not None
+        self._file.close()
+        if self._target.exists():
+            self._path.chmod(self._target.stat().st_mode)
+        if not self._discarded:
+            self._path.replace(self._target)
+
+
+def write_file(target: Path, data: bytes, abandoned: threading.Event) -> None:
+    """Write a whole file, unless it has been abandoned meanwhile."""
+    file = NewFile(target)
+    try:
+        file.write(data)
+        if abandoned.is_set():
+            file.discard()
+        file.replace()
+    except BaseException:
+        file.discard()
+        raise

@@ -33,6 +33,7 @@ from .params import json_body
 
 if TYPE_CHECKING:
     from ..http.multipart import Multipart
+    from ..streaming.binary import BinaryContent
     from ..streaming.raw import Connect
 
 USER_AGENT = f"openai_async/{__version__}"
@@ -108,6 +109,23 @@ class BaseClient:
             return self._send(request)
 
         return connect
+
+    def _binary(
+        self, endpoint: Endpoint[Any], options: Mapping[str, Any], **ids: object
+    ) -> BinaryContent:
+        """The answer of an endpoint that sends a file; nothing is sent before it is opened."""
+        from ..streaming.binary import BinaryContent
+
+        endpoint.check(options)
+        path = endpoint.path_for(ids)
+
+        def build() -> Request:
+            request = self._request(endpoint.method, path, None, options)
+            if not any(name.lower() == "accept" for name in options.get("extra_headers") or ()):
+                request.headers["Accept"] = "application/octet-stream, */*"
+            return request
+
+        return BinaryContent(self._opening(build))
 
     async def _download(self, url: str) -> bytes:
         """The bytes of the picture at a URL; no default headers are sent."""

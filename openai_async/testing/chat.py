@@ -48,7 +48,7 @@ async def _answer(exchange: Exchange, body: dict[str, Any]) -> Answer:
     spent = 0
     for part in _image_parts(request):
         picture = await asyncio.to_thread(
-            inspect_image, part, exchange.state.origin, exchange.state.files.get
+            inspect_image, part, exchange.state.origin, exchange.state.pictures.get
         )
         seen[part] = picture.description
         spent += image_tokens(picture.width, picture.height, part.detail)

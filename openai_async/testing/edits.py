@@ -127,5 +127,5 @@ def _reference(exchange: Exchange, image: Any, param: str) -> InputFile:
     if not isinstance(url, str) or "file_id" in image:
         msg = f"Invalid '{param}': provide exactly one of image_url and file_id."
         raise invalid(msg, param, "invalid_value")
-    data = data_at(url, param, exchange.state.origin, exchange.state.files.get)
+    data = data_at(url, param, exchange.state.origin, exchange.state.pictures.get)
     return InputFile(param, data, f"image/{image_format(data) or 'unknown'}")

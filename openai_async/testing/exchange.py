@@ -12,10 +12,12 @@ from ..jsontext import strict_loads
 from .files import FileStore
 from .limits import Decision, Limiter
 from .models import ModelStore
+from .picture_store import PictureStore
 from .recording import RecordedRequest
 from .responses import RateWindow, invalid
 from .script import Failure, Reply
 from .stored_chats import ChatStore
+from .uploads import UploadStore
 
 
 @attrs.define(eq=False)
@@ -24,7 +26,9 @@ class ServerState:
 
     models: ModelStore
     tokens_per_second: float | None = None
+    pictures: PictureStore = attrs.field(factory=PictureStore)
     files: FileStore = attrs.field(factory=FileStore)
+    uploads: UploadStore = attrs.field(factory=UploadStore)
     chats: ChatStore = attrs.field(factory=ChatStore)
     limiter: Limiter | None = None
     window: RateWindow = attrs.field(factory=RateWindow)

@@ -1,32 +1,106 @@
-"""The latest pictures the server has drawn, named by their hash and served by URL."""
+"""Files that clients upload, and those that batches write; all in memory."""
 
-import hashlib
-from collections import OrderedDict
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
 
-# Some tens of megabytes at most; by then the first ones have long been read.
-_CAPACITY = 100
+import attrs
 
-# Where the API begins, as in the base URL of a client.
-BASE_PATH = "/v1"
-FILES_PATH = f"{BASE_PATH}/files/"
+from .listing import page_of
+from .responses import RefusedError, invalid
+
+PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
+_LARGEST_PAGE = 10_000
+# OpenAI deletes the files of batches after 30 days.
+_BATCH_SECONDS = 30 * 24 * 3600
+
+
+@attrs.frozen
+class StoredFile:
+    """A file and the object that describes it."""
+
+    data: bytes
+    content_type: str
+    fields: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.fields["id"])
 
 
 class FileStore:
-    """The latest pictures by name; putting a new one may drop the oldest."""
+    """The files by id, the oldest first."""
 
-    def __init__(self, capacity: int = _CAPACITY) -> None:
-        self._capacity = capacity
-        self._files: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
+    def __init__(self) -> None:
+        self._files: dict[str, StoredFile] = {}
 
-    def put(self, data: bytes, extension: str) -> str:
-        """Store the picture; returns its name."""
-        name = f"{hashlib.sha256(data).hexdigest()[:32]}.{extension}"
-        self._files[name] = (data, f"image/{extension}")
-        self._files.move_to_end(name)
-        while len(self._files) > self._capacity:
-            self._files.popitem(last=False)
-        return name
+    def put(
+        self,
+        data: bytes,
+        filename: str,
+        purpose: str,
+        *,
+        content_type: str = "application/octet-stream",
+        seconds: int | None = None,
+    ) -> StoredFile:
+        """Store a file, which expires after so many seconds."""
+        now = int(time.time())
+        if seconds is None and purpose == "batch":
+            seconds = _BATCH_SECONDS
+        fields = {
+            "id": f"file-{uuid.uuid4().hex[:22]}",
+            "object": "file",
+            "bytes": len(data),
+            "created_at": now,
+            "expires_at": None if seconds is None else now + seconds,
+            "filename": filename,
+            "purpose": purpose,
+            "status": "processed",
+            "status_details": None,
+        }
+        file = StoredFile(data, content_type, fields)
+        self._files[file.id] = file
+        return file
 
-    def get(self, name: str) -> tuple[bytes, str] | None:
-        """The picture and its content type."""
-        return self._files.get(name)
+    def get(self, file_id: str) -> StoredFile:
+        """The file; a 404 if there is none with this id."""
+        try:
+            return self._files[file_id]
+        except KeyError:
+            msg = f"No such File object: {file_id}"
+            raise RefusedError(404, msg, param="id") from None
+
+    def list(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """The page that the query of a request asks for."""
+        purpose = query.get("purpose")
+        found = [
+            file.fields
+            for file in self._files.values()
+            if purpose in (None, file.fields["purpose"])
+        ]
+        return page_of(found, query, order="desc", largest=_LARGEST_PAGE, default=_LARGEST_PAGE)
+
+    def delete(self, file_id: str) -> dict[str, Any]:
+        self.get(file_id)
+        del self._files[file_id]
+        return {"id": file_id, "object": "file", "deleted": True}
+
+
+def lifetime(fields: Mapping[str, Any]) -> int | None:
+    """The seconds in `expires_after`, within the API's bounds; `None` without it."""
+    expires = fields.get("expires_after")
+    if expires is None:
+        return None
+    name = "expires_after[seconds]"
+    try:
+        seconds = int(expires["seconds"]) if expires["anchor"] == "created_at" else None
+    except (KeyError, TypeError, ValueError):
+        seconds = None
+    if seconds is None:
+        msg = "Invalid 'expires_after': expected the anchor 'created_at' and a number of seconds."
+        raise invalid(msg, "expires_after", "invalid_value")
+    if not 3600 <= seconds <= 2_592_000:
+        msg = f"Invalid '{name}': expected a value from 3600 to 2592000, got {seconds}."
+        raise invalid(msg, name, "invalid_value")
+    return seconds

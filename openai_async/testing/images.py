@@ -11,8 +11,8 @@ from ..jsontext import dumps
 from .drawing import Drawing, draw, draw_with_previews
 from .edited_pictures import EditedPictures
 from .exchange import Exchange
-from .files import FILES_PATH
 from .image_rules import ImageRequest, read_image_request
+from .picture_store import PICTURES_PATH
 from .responses import invalid, json_response
 from .sending import Event, send_events
 from .tokens import count_tokens
@@ -80,8 +80,8 @@ def _image(exchange: Exchange, request: ImageRequest, file: bytes) -> dict[str, 
             f"{request.prompt}"
         )
     if request.as_url:
-        name = exchange.state.files.put(file, request.output_format)
-        image["url"] = f"{exchange.state.origin}{FILES_PATH}{name}"
+        name = exchange.state.pictures.put(file, request.output_format)
+        image["url"] = f"{exchange.state.origin}{PICTURES_PATH}{name}"
     else:
         image["b64_json"] = base64.b64encode(file).decode()
     return image

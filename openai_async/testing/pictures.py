@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import attrs
 
-from .files import FILES_PATH
 from .messages import ImagePart
+from .picture_store import PICTURES_PATH
 from .pillow import load_pillow
 from .responses import RefusedError, invalid
 
@@ -60,7 +60,7 @@ def inspect_image(part: ImagePart, origin: str, get_file: GetFile) -> Picture:
 
 def data_at(url: str, param: str, origin: str, get_file: GetFile) -> bytes:
     """The bytes of a data URL, or of a file of this server."""
-    own = f"{origin}{FILES_PATH}"
+    own = f"{origin}{PICTURES_PATH}"
     if url.startswith("data:"):
         return _data_of(url, param)
     if url.startswith(own):

@@ -13,8 +13,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler as WebHandler
 
 from .exchange import Exchange, Handler, ServerState
-from .files import BASE_PATH, FILES_PATH
 from .limits import Limiter, estimate_tokens
+from .picture_store import BASE_PATH
 from .recording import RecordedRequest
 from .responses import (
     RefusedError,
@@ -127,7 +127,7 @@ class Pipeline:
     async def _dispatch(self, exchange: Exchange, handler: WebHandler) -> web.StreamResponse:
         request, record = exchange.request, exchange.record
         path = request.path
-        is_api = path.startswith(f"{BASE_PATH}/") and not path.startswith(FILES_PATH)
+        is_api = path.startswith(f"{BASE_PATH}/")
         limiter = self.state.limiter
         limited = limiter is not None and is_api and request.method == "POST"
         if is_api and not limited:

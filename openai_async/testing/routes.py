@@ -6,15 +6,16 @@ from typing import Any
 
 from aiohttp import web
 
-from ..resources import chat, embeddings, images, models, moderations, stored_chats
+from ..resources import chat, embeddings, files, images, models, moderations, stored_chats, uploads
 from ..resources.endpoint import Endpoint
+from . import file_handlers
 from .chat import create_chat_completion
 from .edits import edit_images, vary_image
 from .embeddings import create_embeddings
 from .exchange import Exchange, Handler
-from .files import BASE_PATH, FILES_PATH
 from .images import generate_images
 from .moderations import create_moderation
+from .picture_store import BASE_PATH, PICTURES_PATH
 from .responses import RefusedError, json_response
 
 
@@ -53,8 +54,8 @@ async def _list_chat_messages(exchange: Exchange) -> web.StreamResponse:
     return json_response(messages)
 
 
-async def _get_file(exchange: Exchange) -> web.StreamResponse:
-    found = exchange.state.files.get(exchange.request.match_info["name"])
+async def _get_picture(exchange: Exchange) -> web.StreamResponse:
+    found = exchange.state.pictures.get(exchange.request.match_info["name"])
     if found is None:
         raise RefusedError(404, "This file has expired or never existed.", code="file_not_found")
     data, content_type = found
@@ -72,6 +73,15 @@ HANDLERS: tuple[tuple[Endpoint[Any], Handler], ...] = (
     (images.GENERATE, generate_images),
     (images.EDIT, edit_images),
     (images.CREATE_VARIATION, vary_image),
+    (files.CREATE, file_handlers.create_file),
+    (files.LIST, file_handlers.list_files),
+    (files.CONTENT, file_handlers.file_content),
+    (files.RETRIEVE, file_handlers.retrieve_file),
+    (files.DELETE, file_handlers.delete_file),
+    (uploads.CREATE, file_handlers.create_upload),
+    (uploads.CREATE_PART, file_handlers.add_part),
+    (uploads.COMPLETE, file_handlers.complete_upload),
+    (uploads.CANCEL, file_handlers.cancel_upload),
     (models.LIST, _list_models),
     (models.RETRIEVE, _retrieve_model),
     (models.DELETE, _delete_model),
@@ -85,7 +95,7 @@ def routes() -> Iterator[tuple[str, str, Handler]]:
         # Ids may contain slashes, sent as they are or as %2F: both name the same model.
         path = BASE_PATH + re.sub(r"\{(\w+)\}", r"{\1:.+}", endpoint.path)
         yield endpoint.method, path, handler if endpoint is chat.CREATE else _without_chat(handler)
-    yield "GET", FILES_PATH + "{name}", _get_file
+    yield "GET", PICTURES_PATH + "{name}", _get_picture
 
 
 def _without_chat(handler: Handler) -> Handler:

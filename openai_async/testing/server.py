@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from .exchange import ServerState
-from .files import BASE_PATH
 from .limits import Limiter, ServerLimits
 from .models import DEFAULT_MODELS, ModelStore
+from .picture_store import BASE_PATH
 from .pipeline import Pipeline, make_application
 from .recording import RecordedRequest
 from .script import Failure, Reply, Script
@@ -20,8 +20,9 @@ _HOST = "127.0.0.1"
 # client in a 400, and noise in a test. To see it, give this logger a handler.
 _http_logger = logging.getLogger("openai_async.testing.http")
 _http_logger.addHandler(logging.NullHandler())
-# Pictures travel as base64 within the body; OpenAI takes up to 50 MB of them.
-_MAX_BODY = 64 * 2**20
+# The largest part of an upload, and the form around it. Pictures travel as base64 within the body;
+# OpenAI takes up to 50 MB of them.
+_MAX_BODY = 64 * 2**20 + 64 * 2**10
 # Clients that fan out connect all at once; a full backlog costs each a second.
 _BACKLOG = 4096
 # How many iterations of the loop closed connections get to end; they need a handful.

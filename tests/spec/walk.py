@@ -38,6 +38,7 @@ from openai_async.images.reading import Readable, ReadableAtOnce
 from openai_async.options import REQUEST_OPTIONS
 from openai_async.resources.base_client import Resource
 from openai_async.resources.endpoint import Endpoint
+from openai_async.streaming.binary import BinaryContent
 from openai_async.types.base import APIObject
 
 TABLE: dict[str, Any] = json.loads(
@@ -61,6 +62,7 @@ NAMES: dict[Any, str] = {
     Readable: "bytes",
     ReadableAtOnce: "bytes",
     PILImage: "bytes",
+    BinaryContent: "bytes",
     os.PathLike: "bytes",
     tuple: "bytes",
 }

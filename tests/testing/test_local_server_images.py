@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
 from openai_async.testing import DEFAULT_MODELS, Failure, LocalServer
-from openai_async.testing.files import FileStore
+from openai_async.testing.picture_store import PictureStore
 from openai_async.testing.pictures import colour_name
 
 pytestmark = pytest.mark.virtual_time
@@ -315,7 +315,7 @@ async def test_a_streamed_picture_can_be_cut(
 
 
 def test_the_store_keeps_only_the_latest_pictures() -> None:
-    store = FileStore(capacity=2)
+    store = PictureStore(capacity=2)
     names = [store.put(bytes([number]), "png") for number in range(3)]
     assert [store.get(name) is not None for name in names] == [False, True, True]
 

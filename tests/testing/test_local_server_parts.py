@@ -2,7 +2,16 @@
 
 import pytest
 
-from openai_async.resources import chat, embeddings, images, models, moderations, stored_chats
+from openai_async.resources import (
+    chat,
+    embeddings,
+    files,
+    images,
+    models,
+    moderations,
+    stored_chats,
+    uploads,
+)
 from openai_async.resources.endpoint import Endpoint
 from openai_async.testing.routes import routes
 from openai_async.testing.schema import minimal_instance
@@ -49,11 +58,14 @@ def test_pictures_cost_what_openai_documents(
     assert image_tokens(width, height, detail) == tokens
 
 
+RESOURCES = (chat, embeddings, files, images, models, moderations, stored_chats, uploads)
+
+
 def test_the_routes_are_the_endpoints_that_the_client_sends_to() -> None:
     declared = {
         (value.method, f"/v1{value.path}".replace("}", ":.+}"))
-        for resource in (chat, embeddings, images, models, moderations, stored_chats)
+        for resource in RESOURCES
         for value in vars(resource).values()
         if isinstance(value, Endpoint)
     }
-    assert {(method, path) for method, path, _ in routes() if "/files/" not in path} == declared
+    assert {(method, path) for method, path, _ in routes() if "/pictures/" not in path} == declared

@@ -1,0 +1,115 @@
+"""`client.files`: https://platform.openai.com/docs/api-reference/files"""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import Any, Unpack
+
+from ..errors import APITimeoutError, InvalidArgumentError
+from ..options import RequestOptions
+from ..streaming.binary import BinaryContent
+from ..types.files import FileCreateParams, FileDeleted, FileListParams, FileObject, FilePage
+from .base_client import Resource
+from .endpoint import Endpoint
+from .paging import Paginator, paginated
+from .params import form_body
+
+CREATE = Endpoint("create", "POST", "/files", FileCreateParams, FileObject)
+LIST = Endpoint("list", "GET", "/files", FileListParams, FilePage)
+RETRIEVE = Endpoint("retrieve", "GET", "/files/{file_id}", RequestOptions, FileObject)
+DELETE = Endpoint("delete", "DELETE", "/files/{file_id}", RequestOptions, FileDeleted)
+CONTENT: Endpoint[Any] = Endpoint(
+    "content", "GET", "/files/{file_id}/content", RequestOptions, BinaryContent
+)
+
+# The official SDK's. Servers that report no status have nothing to wait for.
+_FINAL = frozenset(("processed", "error", "deleted", ""))
+
+
+class Files(Resource):
+    """Files for batches, fine-tuning, assistants and prompts."""
+
+    __slots__ = ()
+
+    async def create(self, **params: Unpack[FileCreateParams]) -> FileObject:
+        """Upload a file of up to 512 MB; `client.uploads` is for larger ones.
+
+        It is read while it is sent. A path, bytes and a file that can seek are read again when a
+        failed request is retried; what can be read only once, such as a pipe, is sent only once. A
+        file that you have opened is read from where it stands, and not closed.
+
+        Raises:
+            InvalidArgumentError: `file` is not a file, or cannot be read.
+            OpenAIError: the file grew or shrank while it was sent.
+            TypeError: a parameter is missing or unknown.
+            APIError: see `openai_async.errors`.
+
+        Example::
+
+            file = await client.files.create(file=Path("in.jsonl"), purpose="batch")
+        """
+        CREATE.check(params)
+        return await self._client._call(CREATE, params, form_body(params, {"file"}))
+
+    def list(self, **params: Unpack[FileListParams]) -> Paginator[FilePage, FileObject]:
+        """Your files. Await the first page, or iterate over all of them with `async for`."""
+        return paginated(self._client, LIST, params)
+
+    async def retrieve(self, file_id: str, **options: Unpack[RequestOptions]) -> FileObject:
+        """What is known about a file; `NotFoundError` if there is no such file."""
+        return await self._client._call(RETRIEVE, options, file_id=file_id)
+
+    async def delete(self, file_id: str, **options: Unpack[RequestOptions]) -> FileDeleted:
+        """Delete a file."""
+        return await self._client._call(DELETE, options, file_id=file_id)
+
+    def content(self, file_id: str, **options: Unpack[RequestOptions]) -> BinaryContent:
+        """The content of a file: await it, then read it, save it, or iterate over its bytes.
+
+        Example::
+
+            content = await client.files.content(batch.output_file_id)
+            await content.save("out.jsonl")
+        """
+        return self._client._binary(CONTENT, options, file_id=file_id)
+
+    async def wait_for_processing(
+        self,
+        id: str,
+        *,
+        poll_interval: float = 5.0,
+        max_wait_seconds: float = 1800.0,
+        **options: Unpack[RequestOptions],
+    ) -> FileObject:
+        """Wait until the server has processed a file: look at its `.status`, which may be "error".
+
+        Args:
+            id: of the file.
+            poll_interval: seconds between two requests.
+            max_wait_seconds: how long to wait.
+            options: for each request.
+
+        Raises:
+            APITimeoutError: it has not been processed within `max_wait_seconds`.
+            APIError: it could not be retrieved.
+        """
+        for name, value in (
+            ("poll_interval", poll_interval),
+            ("max_wait_seconds", max_wait_seconds),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < inf:
+                msg = f"{name} is {value!r}: pass a positive number of seconds."
+                raise InvalidArgumentError(msg)
+        try:
+            async with asyncio.timeout(max_wait_seconds) as limit:
+                while True:
+                    file = await self.retrieve(id, **options)
+                    if file.status in _FINAL:
+                        return file
+                    await asyncio.sleep(poll_interval)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        msg = f"File {id} has not been processed within {max_wait_seconds:g} s: wait again."
+        raise APITimeoutError(msg)

@@ -1,0 +1,221 @@
+"""`client.uploads`: https://platform.openai.com/docs/api-reference/uploads"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Any, Unpack, cast
+
+from ..errors import APIError, InvalidArgumentError, OpenAIError
+from ..http.file_sources import Source, Window, source_of
+from ..options import REQUEST_OPTIONS, RequestOptions
+from ..types.upload_progress import UploadProgress
+from ..types.uploads import (
+    PartCreateParams,
+    Upload,
+    UploadCompleteParams,
+    UploadCreateParams,
+    UploadFileChunkedParams,
+    UploadPart,
+)
+from ..wire.failures import advise
+from .base_client import Resource
+from .endpoint import Endpoint, check_known
+from .params import form_body
+
+CREATE = Endpoint("create", "POST", "/uploads", UploadCreateParams, Upload)
+CREATE_PART = Endpoint("create", "POST", "/uploads/{upload_id}/parts", PartCreateParams, UploadPart)
+COMPLETE = Endpoint(
+    "complete", "POST", "/uploads/{upload_id}/complete", UploadCompleteParams, Upload
+)
+CANCEL = Endpoint("cancel", "POST", "/uploads/{upload_id}/cancel", RequestOptions, Upload)
+
+
+# The most that the API takes; the official SDK's default, too.
+PART_SIZE = 64 * 1024 * 1024
+CONCURRENCY = 4
+
+_KNOWN = frozenset(UploadFileChunkedParams.__annotations__)
+_REQUIRED = frozenset(UploadFileChunkedParams.__required_keys__)
+
+
+class Parts(Resource):
+    """The parts of an upload."""
+
+    __slots__ = ()
+
+    async def create(self, upload_id: str, **params: Unpack[PartCreateParams]) -> UploadPart:
+        """Send a part, of up to 64 MB; parts may be sent in any order and at the same time.
+
+        Raises:
+            InvalidArgumentError: `data` is not a file, or cannot be read.
+            APIError: see `openai_async.errors`.
+        """
+        CREATE_PART.check(params)
+        body = form_body(params, {"data"})
+        return await self._client._call(CREATE_PART, params, body, upload_id=upload_id)
+
+
+class Uploads(Resource):
+    """Files that are sent in parts: up to 8 GB, within an hour."""
+
+    __slots__ = ()
+
+    @property
+    def parts(self) -> Parts:
+        """Send the parts."""
+        return Parts(self._client)
+
+    async def create(self, **params: Unpack[UploadCreateParams]) -> Upload:
+        """Begin an upload; `upload_file_chunked` does this and all that follows."""
+        return await self._client._call(CREATE, params)
+
+    async def complete(self, upload_id: str, **params: Unpack[UploadCompleteParams]) -> Upload:
+        """Make a file of the parts: `upload.file`."""
+        return await self._client._call(COMPLETE, params, upload_id=upload_id)
+
+    async def cancel(self, upload_id: str, **options: Unpack[RequestOptions]) -> Upload:
+        """Cancel an upload; it accepts no more parts."""
+        return await self._client._call(CANCEL, options, upload_id=upload_id)
+
+    async def upload_file_chunked(self, **params: Unpack[UploadFileChunkedParams]) -> Upload:
+        """Upload a large file in parts, several at a time; each is retried by itself.
+
+        Returns:
+            The completed upload; its `.file` is what other calls take.
+
+        Raises:
+            InvalidArgumentError: the file cannot be read, or cannot be resumed.
+            OpenAIError: the file changed while it was sent.
+            APIError: the upload stopped. `error.upload` says which parts have arrived: with
+                `resume=error.upload`, a second call sends only the others.
+
+        Example::
+
+            try:
+                upload = await client.uploads.upload_file_chunked(**what)
+            except APIConnectionError as error:
+                upload = await client.uploads.upload_file_chunked(**what, resume=error.upload)
+        """
+        return await _upload_in_parts(self, params)
+
+
+# --- in parts ---
+
+
+async def _upload_in_parts(uploads: Uploads, params: UploadFileChunkedParams) -> Upload:
+    """See `Uploads.upload_file_chunked`."""
+    check_known("upload_file_chunked", params, _KNOWN, _REQUIRED)
+    options: Any = {
+        name: value
+        for name, value in params.items()
+        if name in REQUEST_OPTIONS and name != "extra_body"
+    }
+    concurrency = _whole("concurrency", params.get("concurrency", CONCURRENCY))
+    source = source_of("file", params["file"])
+    filename = params.get("filename") or source.name
+    if not filename:
+        msg = "filename is missing, and the file has no name of its own: pass filename=..."
+        raise InvalidArgumentError(msg)
+    size = await _size(source, params.get("bytes"))
+    progress = _progress(params, size)
+    if not progress.upload_id:
+        extra: Any = {key: params[key] for key in ("expires_after", "extra_body") if key in params}
+        created = await uploads.create(
+            bytes=size,
+            filename=filename,
+            mime_type=params["mime_type"],
+            purpose=params["purpose"],
+            **extra,
+            **options,
+        )
+        progress.upload_id = created.id
+    try:
+        await _send_parts(uploads, source, filename, progress, concurrency, options)
+        if await asyncio.to_thread(source.size) != size:
+            msg = "The file changed while it was sent: upload it again once it is complete."
+            raise OpenAIError(msg)
+        md5: Any = {"md5": params["md5"]} if "md5" in params else {}
+        part_ids = cast(list[str], progress.part_ids)
+        return await uploads.complete(progress.upload_id, part_ids=part_ids, **md5, **options)
+    except APIError as error:
+        error.upload = progress
+        arrived = f"{progress.sent} of {len(progress.part_ids)} parts have arrived"
+        advise(error, f"{arrived}: pass resume=error.upload to continue.")
+        raise
+
+
+async def _size(source: Source, expected: int | None) -> int:
+    size = await asyncio.to_thread(source.size)
+    if size is None:
+        msg = "file can be read only once, so its size is not known: pass a path or bytes."
+        raise InvalidArgumentError(msg)
+    if size == 0:
+        msg = "file is empty: pass one with something in it."
+        raise InvalidArgumentError(msg)
+    if expected is not None and expected != size:
+        msg = f"bytes is {expected!r}, but the file has {size}: leave it out."
+        raise InvalidArgumentError(msg)
+    return size
+
+
+def _progress(params: Mapping[str, Any], size: int) -> UploadProgress:
+    """How far the upload has got; a new one has no upload_id."""
+    progress = params.get("resume")
+    part_size = params.get("part_size")
+    if progress is None:
+        progress = UploadProgress()
+    elif not isinstance(progress, UploadProgress):
+        msg = f"resume has type {type(progress).__name__}: pass error.upload or UploadProgress()."
+        raise InvalidArgumentError(msg)
+    if not progress.upload_id:
+        progress.size = size
+        progress.part_size = _whole("part_size", PART_SIZE if part_size is None else part_size)
+        progress.part_ids = [None] * -(-size // progress.part_size)
+    elif progress.size != size or part_size not in (None, progress.part_size):
+        msg = (
+            f"resume is of a file of {progress.size} bytes in parts of {progress.part_size}: "
+            "pass the same file and part_size, or begin again without resume."
+        )
+        raise InvalidArgumentError(msg)
+    elif len(progress.part_ids) != -(-size // _whole("part_size", progress.part_size)):
+        msg = f"resume has {len(progress.part_ids)} part_ids, which is not what the file has."
+        raise InvalidArgumentError(msg)
+    return progress
+
+
+def _whole(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        msg = f"{name} is {value!r}: pass a whole number of 1 or more."
+        raise InvalidArgumentError(msg)
+    return value
+
+
+async def _send_parts(
+    uploads: Uploads,
+    source: Source,
+    filename: str,
+    progress: UploadProgress,
+    concurrency: int,
+    options: Any,
+) -> None:
+    """Send what is missing. The first failure stops the rest, and is raised."""
+    missing = iter([place for place, found in enumerate(progress.part_ids) if found is None])
+
+    async def send(places: Iterator[int]) -> None:
+        for place in places:
+            start = place * progress.part_size
+            length = min(progress.part_size, progress.size - start)
+            window: Any = (filename, Window(source, start, length), "application/octet-stream")
+            part = await uploads.parts.create(progress.upload_id, data=window, **options)
+            progress.part_ids[place] = part.id
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(concurrency, len(progress.part_ids))):
+                group.create_task(send(missing))
+    except BaseExceptionGroup as failures:
+        error = failures.exceptions[0]
+    else:
+        return
+    raise error

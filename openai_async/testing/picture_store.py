@@ -1,0 +1,32 @@
+"""The latest pictures the server has drawn, named by their hash and served by URL."""
+
+import hashlib
+from collections import OrderedDict
+
+# Some tens of megabytes at most; by then the first ones have long been read.
+_CAPACITY = 100
+
+# Where the API begins, as in the base URL of a client.
+BASE_PATH = "/v1"
+PICTURES_PATH = "/pictures/"
+
+
+class PictureStore:
+    """The latest pictures by name; putting a new one may drop the oldest."""
+
+    def __init__(self, capacity: int = _CAPACITY) -> None:
+        self._capacity = capacity
+        self._pictures: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
+
+    def put(self, data: bytes, extension: str) -> str:
+        """Store the picture; returns its name."""
+        name = f"{hashlib.sha256(data).hexdigest()[:32]}.{extension}"
+        self._pictures[name] = (data, f"image/{extension}")
+        self._pictures.move_to_end(name)
+        while len(self._pictures) > self._capacity:
+            self._pictures.popitem(last=False)
+        return name
+
+    def get(self, name: str) -> tuple[bytes, str] | None:
+        """The picture and its content type."""
+        return self._pictures.get(name)

@@ -1,0 +1,115 @@
+"""The Uploads API: https://platform.openai.com/docs/api-reference/uploads"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, TypedDict
+
+from attrs import define
+
+from ..options import RequestOptions
+from .base import APIResponse, note_change
+from .file_types import FileContent, FileTypes
+from .files import FileExpiresAfter, FileObject, FilePurpose
+from .upload_progress import UploadProgress
+
+
+class _CreateRequired(TypedDict):
+    # A separate class, so that `__required_keys__` lists them: see `chat_params`.
+    bytes: int
+    """The size of the whole file, at most 8 GB."""
+    filename: str
+    mime_type: str
+    """One that the API accepts for the purpose, such as "text/jsonl" for batches."""
+    purpose: FilePurpose | str
+
+
+class UploadCreateParams(_CreateRequired, RequestOptions, total=False):
+    """The parameters of `uploads.create`."""
+
+    expires_after: FileExpiresAfter
+    """When the file expires, counted from its creation."""
+
+
+class _CompleteRequired(TypedDict):
+    part_ids: Sequence[str]
+    """In the order in which their bytes make the file."""
+
+
+class UploadCompleteParams(_CompleteRequired, RequestOptions, total=False):
+    """The parameters of `uploads.complete`."""
+
+    md5: str
+    """Of the whole file, in hexadecimal; the server compares it."""
+
+
+class _PartRequired(TypedDict):
+    data: FileTypes
+    """At most 64 MB."""
+
+
+class PartCreateParams(_PartRequired, RequestOptions, total=False):
+    """The parameters of `uploads.parts.create`."""
+
+
+class _ChunkedRequired(TypedDict):
+    file: FileContent
+    """A path, bytes, or a file opened in binary mode that can seek."""
+    mime_type: str
+    """One that the API accepts for the purpose, such as "text/jsonl" for batches."""
+    purpose: FilePurpose | str
+
+
+class UploadFileChunkedParams(_ChunkedRequired, RequestOptions, total=False):
+    """The parameters of `uploads.upload_file_chunked`. The options are those of every request."""
+
+    filename: str | None
+    """By default that of the path; bytes have none."""
+    bytes: int | None
+    """The size, to be checked; it need not be passed."""
+    part_size: int | None
+    """In bytes; by default 64 MiB, which is the most that the API takes."""
+    md5: str
+    """Of the whole file, in hexadecimal; the server compares it."""
+    expires_after: FileExpiresAfter
+    """When the file expires, counted from its creation."""
+    concurrency: int
+    """How many parts are sent at the same time; 4 by default."""
+    resume: UploadProgress | None
+    """How far an earlier attempt got. It is kept up to date: pass a new one to be able to resume
+    whatever happens."""
+
+
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
+class Upload(APIResponse):
+    """A file that is being uploaded in parts."""
+
+    _requires: ClassVar[str] = "id"
+
+    id: str = ""
+    object: str = "upload"
+    bytes: int = 0
+    """The size of the whole file."""
+    created_at: int = 0
+    """Unix time, in seconds."""
+    expires_at: int = 0
+    """Unix time, in seconds: an hour after it was created."""
+    filename: str = ""
+    purpose: str = ""
+    status: str = ""
+    """"pending", "completed", "cancelled" or "expired"."""
+    file: FileObject | None = None
+    """The file, once the upload is completed."""
+
+
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
+class UploadPart(APIResponse):
+    """A part of an upload that has arrived."""
+
+    _requires: ClassVar[str] = "id"
+
+    id: str = ""
+    object: str = "upload.part"
+    created_at: int = 0
+    """Unix time, in seconds."""
+    upload_id: str = ""
