@@ -5,20 +5,11 @@ tests/test_spec.py says which line to add here, and which is no longer needed.
 
 from __future__ import annotations
 
-_LATER = "not supported yet; client.request sends it"
-
 # What OpenAI's API has and the package has not: the reason.
 LEFT_OUT: dict[str, str] = {
     "Batch.errors.object: None": "always 'list' where there are errors",
-    "DELETE /files/{file_id}": _LATER,
-    "GET /files": _LATER,
-    "GET /files/{file_id}": _LATER,
-    "GET /files/{file_id}/content": _LATER,
-    "POST /files": _LATER,
-    "POST /uploads": _LATER,
-    "POST /uploads/{upload_id}/cancel": _LATER,
-    "POST /uploads/{upload_id}/complete": _LATER,
-    "POST /uploads/{upload_id}/parts": _LATER,
+    "GET /files/{file_id}/content answer: str": "the content is bytes, whatever the reference says",
+    "Upload.object: None": "always 'upload'",
 }
 
 _WHEEL = "openai 3.57"
@@ -34,6 +25,7 @@ NEWER: dict[str, str] = {
     'ChatCompletionRequestMessageContentPartImage.image_url.detail: "original"': _WHEEL,
     "CreateBatchRequest.completion_window: str": _OPEN,
     "CreateBatchRequest.endpoint: str": _OPEN,
+    "CreateFileRequest.purpose: str": _OPEN,
     "CreateImageEditRequest.background: str": _OPEN,
     "CreateImageEditRequest.complexity": _WHEEL,
     "CreateImageEditRequest.frame_count": _WHEEL,
@@ -71,6 +63,9 @@ NEWER: dict[str, str] = {
     "CreateImageVariationRequest.image: str": _PATH,
     "CreateImageVariationRequest.size: str": _OPEN,
     "CreateModerationRequest.input.image_url.detail": "what image_part returns may have it",
+    'CreateUploadRequest.purpose: "evals"': "a purpose of files, which an upload becomes",
+    'CreateUploadRequest.purpose: "user_data"': "a purpose of files, which an upload becomes",
+    "CreateUploadRequest.purpose: str": _OPEN,
     "GET /batches?after: None": _NULL,
     "GET /batches?limit: None": _NULL,
     "GET /chat/completions/{completion_id}/messages?after: None": _NULL,
@@ -80,6 +75,11 @@ NEWER: dict[str, str] = {
     "GET /chat/completions?limit: None": _NULL,
     "GET /chat/completions?model: None": _NULL,
     "GET /chat/completions?order: None": _NULL,
+    "GET /files/{file_id}/content answer: bytes": "what a file holds is bytes",
+    "GET /files?after: None": _NULL,
+    "GET /files?limit: None": _NULL,
+    "GET /files?order: None": _NULL,
+    "GET /files?purpose: None": _NULL,
     "ImageEditCompletedEvent.safety_identifier": _WHEEL,
     "ImageGenCompletedEvent.safety_identifier": _WHEEL,
     "ImagesResponse.safety_identifier": _WHEEL,

@@ -3,6 +3,7 @@
 import pytest
 
 from openai_async.resources import (
+    batches,
     chat,
     embeddings,
     files,
@@ -58,7 +59,7 @@ def test_pictures_cost_what_openai_documents(
     assert image_tokens(width, height, detail) == tokens
 
 
-RESOURCES = (chat, embeddings, files, images, models, moderations, stored_chats, uploads)
+RESOURCES = (batches, chat, embeddings, files, images, models, moderations, stored_chats, uploads)
 
 
 def test_the_routes_are_the_endpoints_that_the_client_sends_to() -> None:
