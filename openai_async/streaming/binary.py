@@ -82,6 +82,7 @@ class BinaryContent(ResponseStream):
             await asyncio.to_thread(file.replace)
         except BaseException:
             file.discard()
+            self._close()  # what has been read is lost
             raise
         return Path(path)
 
