@@ -33,9 +33,9 @@ _JSON = "JSON"
 _FILES = (
     ("openai_async/http/", "the exchange: pool, timeouts, headers"),
     ("openai_async/middleware/", "middlewares: retry"),
-    ("openai_async/streaming/", "the life cycle of the stream"),
+    ("openai_async/streaming/", "the stream's life cycle"),
     ("openai_async/types/", "typed objects"),
-    ("openai_async/wire/sse", "cutting events"),
+    ("openai_async/wire/sse", "splitting into events"),
     ("openai_async/wire/assembly", "assembly"),
     ("openai_async/wire/call_assembly", "assembly"),
     ("openai_async/wire/", "reading answers"),

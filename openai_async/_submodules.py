@@ -26,13 +26,17 @@ class LazyModule:
         self._name = name
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_name":  # as `copy` and `pickle` ask for
+            raise AttributeError(name)
         value = getattr(import_module(self._name), name)
         setattr(self, name, value)
         return value
 
 
-def names_of(modules: Iterable[LazyModule], into: dict[str, Any]) -> Callable[[str], Any]:
-    """The `__getattr__` of a module whose names are in other modules."""
+def names_of(
+    modules: Iterable[LazyModule], into: dict[str, Any]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a module whose `__all__` names are in other modules."""
 
     def find(name: str) -> Any:
         for module in () if name.startswith("_") else modules:
@@ -42,4 +46,7 @@ def names_of(modules: Iterable[LazyModule], into: dict[str, Any]) -> Callable[[s
         msg = f"module {into['__name__']!r} has no attribute {name!r}"
         raise AttributeError(msg)
 
-    return find
+    def names() -> list[str]:
+        return sorted({*into, *into["__all__"]})
+
+    return find, names

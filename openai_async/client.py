@@ -28,6 +28,7 @@ from .http.transport import SSL, Transport
 from .http.urls import Urls, query_values
 from .middleware import Middleware, chain
 from .middleware.accounts import Account, ByAccount, account_of
+from .middleware.chain import checked
 from .middleware.retry import Retry
 from .options import (
     APIKey,
@@ -203,7 +204,8 @@ class AsyncClient(RawRequests):
         self.rate_limit = options["rate_limit"]
         self.middlewares = middlewares
         self._send = chain(
-            [*middlewares, self._retries.of(account), *self._pacer(account)], self._transport.send
+            [*map(checked, middlewares), self._retries.of(account), *self._pacer(account)],
+            self._transport.send,
         )
 
     def _pacer(self, account: Account) -> list[Middleware]:
@@ -216,7 +218,7 @@ class AsyncClient(RawRequests):
             if limit is not None and (not callable(limit) or isinstance(limit, type)):
                 msg = f"rate_limit has type {type(limit).__name__}: pass a RateLimit."
                 raise InvalidArgumentError(msg)
-            return [] if limit is None else [limit]
+            return [] if limit is None else [checked(limit)]
         if self._pacings is None or self._pacings.option is not limit:
             from .middleware.pacing import Pacing  # not every program needs it
 

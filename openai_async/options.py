@@ -213,7 +213,8 @@ def check_api_key(key: object) -> str:
     if not key.strip():
         msg = "The API key is empty: set OPENAI_API_KEY or pass api_key=..."
         raise InvalidArgumentError(msg)
-    # What nearly all keys are: compiling the patterns below takes longer than the rest of a client.
+    # Nearly all keys return here: compiling the patterns below takes longer than the rest of
+    # making a client.
     if key.isascii() and key.translate(_DASHES).isalnum() and key.lower() != "bearer":
         return key
     for pattern, advice in _AROUND_KEYS:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import openai_async
+from openai_async._submodules import LazyModule
 
 SOURCE = Path(openai_async.__file__)
 # Imported at once.
@@ -131,6 +132,23 @@ def test_the_names_of_chat_answers_and_parameters_are_imported_on_first_use() ->
         "print(ChatCompletionChunk.__name__, UserMessage.__name__, hasattr(chat, 'Missing'))"
     )
     assert fresh(code).split() == ["ChatCompletionChunk", "UserMessage", "False"]
+
+
+@pytest.mark.parametrize("module", ["chat", "chat_params"])
+def test_all_names_of_a_lazy_module_are_listed(module: str) -> None:
+    """For `dir()` and for star imports: `__all__` is what its parts define."""
+    whole = importlib.import_module(f"openai_async.types.{module}")
+    parts = [part for part in vars(whole).values() if isinstance(part, LazyModule)]
+    modules = [whole, *(importlib.import_module(part._name) for part in parts)]
+    defined = {
+        name
+        for part in modules
+        for name, value in vars(part).items()
+        if isinstance(value, type) and value.__module__ in {one.__name__ for one in modules}
+    }
+    defined = {name for name in defined if not name.startswith("_")}
+    assert defined <= {*whole.__all__} <= {*dir(whole)}
+    assert all(hasattr(whole, name) for name in whole.__all__)
 
 
 def test_dir_shows_every_name_and_imports_none() -> None:

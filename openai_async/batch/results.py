@@ -14,7 +14,6 @@ from ..errors import APIError, APIResponseValidationError, InvalidArgumentError
 from ..jsontext import loads
 from ..middleware import RETRYABLE_STATUSES
 from ..types.chat import ChatCompletion
-from ..types.structuring import without_hooks
 
 BAD_LINE = "bad_line"
 """The error code in the output for a line of the input that is not a valid request."""
@@ -28,7 +27,7 @@ def is_refusal(status: object) -> bool:
 class _FromText:
     """Parses `body` on first access, if only the text of the response has been kept."""
 
-    __slots__ = ("__weakref__", "_text")
+    __slots__ = ("_text",)
     _text: bytes
 
     if not TYPE_CHECKING:  # type checkers would allow any attribute
@@ -59,13 +58,12 @@ class BatchResponse(_FromText):
             status_code, request_id: as the attributes.
             text: valid JSON in UTF-8.
         """
-        # There is one for every request: frozen setters would take three times as long.
-        response = _Unfrozen.__new__(_Unfrozen)
-        response.status_code = status_code
-        response.request_id = request_id
-        response._text = text
-        response.__class__ = cls
-        return response  # type: ignore[no-any-return]
+        response = object.__new__(cls)
+        set_attribute = object.__setattr__  # the class is frozen
+        set_attribute(response, "status_code", status_code)
+        set_attribute(response, "request_id", request_id)
+        set_attribute(response, "_text", text)
+        return response
 
     @property
     def text(self) -> bytes | None:
@@ -79,9 +77,6 @@ class BatchResponse(_FromText):
         if (text := self.text) is not None:
             return BatchResponse.of_text, (self.status_code, self.request_id, text)
         return _response, (self.status_code, self.request_id, self.body)
-
-
-_Unfrozen: Any = without_hooks(BatchResponse)
 
 
 def _response(status_code: int, request_id: str | None, body: Any) -> BatchResponse:

@@ -44,7 +44,7 @@ ParserError: type[Exception] = HttpProcessingError
 """What aiohttp's pure-Python parser raises, unwrapped."""
 
 PURE_PYTHON = HttpResponseParser.__module__ == "aiohttp.http_parser"
-"""Whether that parser is in use, as on PyPy: it quotes what it could not parse as it came."""
+"""Whether that parser is in use, as on PyPy: it quotes verbatim what it could not parse."""
 
 reused: ContextVar[ResponseHandler | None] = ContextVar("openai_async_reused", default=None)
 """The connection that the request of this task is sent on, if it has been used before."""
@@ -76,7 +76,7 @@ class Protocol(ResponseHandler):
     """A connection that knows whether a request on it has been answered."""
 
     answered = True
-    """Whether a byte has arrived since it was acquired; `True` for one that was never reused."""
+    """Whether a byte has arrived since it was acquired; `True` until it is first reused."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -127,7 +127,7 @@ class Connector(aiohttp.TCPConnector):
         return super()._get(key, *args)
 
     def _first_idle(self, key: Any) -> Any:
-        """The connection that is reused next, if any; unusable ones before it are closed."""
+        """The connection to reuse next, if any; closes unusable ones that come before it."""
         idle = self._conns.get(key)
         oldest_good = time.monotonic() - self._keepalive
         while idle:
@@ -177,7 +177,7 @@ _CONNECT = aiohttp.BaseConnector.connect
 _SEND = aiohttp.ClientRequest.send
 _START = aiohttp.ClientResponse.start
 
-# What a direct exchange uses.
+# What a direct exchange uses of aiohttp.
 _USED: tuple[tuple[type, str], ...] = (
     *((ResponseHandler, name) for name in ("read", "set_response_params", "is_connected")),
     *((ResponseHandler, name) for name in ("should_close", "writing_paused")),
@@ -190,8 +190,8 @@ _USED: tuple[tuple[type, str], ...] = (
 def nothing_replaced() -> bool:
     """Whether the methods of aiohttp that send requests are its own.
 
-    Those that only make or read a response are not looked at: nothing needs to replace them to see
-    a request.
+    Those that only make or read a response are not checked: a mock or recorder has to replace
+    others to see a request.
     """
     # By identity: a wrapper may claim to be equal to what it wraps.
     return (
@@ -310,13 +310,13 @@ class DirectAnswer:
 
 
 Answer: TypeAlias = aiohttp.ClientResponse | DirectAnswer
-"""Their common part is all that is used."""
+"""Only what both have in common is used."""
 
 
 def detached(answer: aiohttp.ClientResponse, connector: Connector) -> Answer:
     """An open answer without what `ClientResponse` keeps of the request: 1.2 kB for each stream.
 
-    The answer itself if it is not open, or if this aiohttp is different.
+    Returns the answer itself if it is not open, or if this aiohttp is different.
     """
     parts: Any = answer
     try:
@@ -344,7 +344,8 @@ def detached(answer: aiohttp.ClientResponse, connector: Connector) -> Answer:
 def _forget_headers(protocol: ResponseHandler, count: int) -> None:
     """Empty the parser's own lists of headers, which it keeps until the next answer begins: 3 kB.
 
-    Cython hides them from all but the garbage collector. Lists that it does not find stay.
+    Cython hides them from everything but the garbage collector. If it does not show them, they
+    stay as they are.
     """
     for part in gc.get_referents(getattr(protocol, "_parser", None)):
         if type(part) is list and len(part) == count > 0:  # as text, or as bytes
@@ -362,7 +363,7 @@ async def exchange(
         WIRE_ERRORS: the connection has failed; it is closed.
     """
     try:
-        protocol.transport.write(data)  # type: ignore[union-attr] # it has just been connected
+        protocol.transport.write(data)  # type: ignore[union-attr] # connected when acquired
         message, content = await protocol.read()
         while 100 <= message.code < 200 and message.code != 101:  # as `ClientResponse.start` does
             message, content = await protocol.read()

@@ -6,11 +6,13 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import quote, unquote_plus
 
+from multidict import CIMultiDict
 from yarl import URL
 
 from ..errors import OpenAIError
 from ..options import check_api_key
 from ..wire.redaction import SECRET_PARAMETERS, secret_of
+from .headers import check_present
 from .outgoing import Outgoing
 from .request import Request
 
@@ -26,6 +28,8 @@ def known_outgoing(request: Request) -> Outgoing | None:
 async def authorized(request: Request, proxy_secrets: Iterable[str]) -> Outgoing:
     """The headers with the key, and the secrets that no error may show."""
     headers, key = request.sent_headers, request.api_key
+    if request.prepared is None:  # a middleware or the caller may have changed them
+        headers = CIMultiDict(check_present(headers))
     if "Authorization" in headers or "authorization" in request.removed:
         key = None
     elif key is not None and not isinstance(key, str):

@@ -39,8 +39,8 @@ class ByteStream:
         idle: seconds of silence after which one `read` fails; `None` for no limit.
         on_release: called once, when the request is no longer in flight; `None` if its owner
             keeps track itself.
-        open_streams: holds the stream while that has a connection, to check it for silence, and
-            so that closing the client closes it.
+        open_streams: holds this stream while it has a connection: checks it for silence, and
+            closes it when the client is closed.
     """
 
     __slots__ = (
@@ -194,10 +194,12 @@ class ByteStream:
             self._on_release = None
 
     def check(self, now: float) -> float | None:
-        """Called by the timer of all streams: see whether a reader has something to wait for."""
+        """Called by the timer of all streams: see whether the reader still has something to wait
+        for. Returns when to check again, if at all.
+        """
         silence = self._silence(now)
         if silence is None or self._timer is not None:
-            return None  # the next read asks for another check, or the second check is due
+            return None  # the next read asks for a check, or the second check is pending
         if self._is_lost() or (self._idle is not None and silence >= self._idle):
             # Not at once: a connection that is just closing wakes its reader one turn of the loop
             # later, and a loop that was blocked may run late timers before it reads the socket.

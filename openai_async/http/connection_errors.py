@@ -109,8 +109,8 @@ def redact_exception(error: BaseException | None) -> None:
 
 
 def _redact_parsers_error(error: BaseException) -> None:
-    """The same for aiohttp's pure-Python parser, which quotes bytes as text, or as nothing else."""
-    if isinstance(error, aiohttp.ClientPayloadError):  # "...: " and the message of its cause
+    """The same for aiohttp's pure-Python parser, whose quotes cannot be told from other text."""
+    if isinstance(error, aiohttp.ClientPayloadError):  # ends with its cause's message
         error.args = (str(error).partition(":")[0],)
         return
     text = "malformed or incomplete HTTP"

@@ -18,10 +18,11 @@ MAX_IDLE = 8
 class Deadlines:
     """The timeouts of one event loop."""
 
-    __slots__ = ("_loop", "_max_idle", "_queues")
+    __slots__ = ("_loop", "_max_idle", "_queues", "time")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self.time = loop.time
         self._queues: dict[float, _Queue] = {}
         self._max_idle = MAX_IDLE
 

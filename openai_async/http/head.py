@@ -21,7 +21,7 @@ _WITH_CONTENT_TYPE = frozenset({"POST", "PUT", "PATCH"})
 _SPECIAL = frozenset(
     {"connection", "content-encoding", "content-length", "expect", "transfer-encoding", "upgrade"}
 )
-# aiohttp sends the last of these if there are several.
+# If one of these is given several times, aiohttp sends the last.
 _ONCE = frozenset({"accept-encoding", "host"})
 # RFC 9110, section 5.5: a field value has no control characters, except for tabs.
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -42,7 +42,7 @@ def request_head(
         if name.lower() in _ONCE and name in whole:
             if name.lower() != "host":
                 return None
-            whole[name] = value  # in the place of ours
+            whole[name] = value  # in place of ours
         else:
             whole.add(name, value)
     for name, value in aiohttp.ClientRequest.DEFAULT_HEADERS.items():

@@ -54,6 +54,15 @@ def check_headers(headers: Mapping[str, str | None]) -> Mapping[str, str | None]
     return headers
 
 
+def check_present(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The same for headers of a finished request, in which `None` has no meaning."""
+    for name, value in check_headers(headers).items():
+        if value is None:
+            msg = f"Header {name!r} is None: leave it out with `del request.headers[{name!r}]`."
+            raise InvalidArgumentError(msg)
+    return headers
+
+
 def change_headers(
     headers: CIMultiDict[str], removed: frozenset[str], changes: Mapping[str, str | None]
 ) -> frozenset[str]:

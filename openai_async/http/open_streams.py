@@ -12,17 +12,17 @@ from typing import Protocol, TypeVar
 
 
 class Stream(Protocol):
-    """What can be checked."""
+    """A stream that can be checked for silence."""
 
     def check(self, now: float) -> float | None:
-        """Check it; returns when to do so again, by the loop's clock, if at all."""
+        """Check for silence; returns when to check again, by the loop's clock, if at all."""
 
 
 S = TypeVar("S", bound=Stream)
 
 
 class OpenStreams(set[S]):
-    """A set of streams, which are checked when they ask for it.
+    """The open streams, all of which are checked when one of them is due.
 
     Attributes:
         next_check: when all streams will be checked, by the loop's clock.
@@ -34,14 +34,14 @@ class OpenStreams(set[S]):
         self._timer: asyncio.TimerHandle | None = None
 
     def check_by(self, when: float, loop: asyncio.AbstractEventLoop) -> None:
-        """Have the streams checked at this time or earlier."""
+        """Check all streams at this time or earlier."""
         if when < self.next_check:
             self.stop_checking()
             self.next_check = when
             self._timer = loop.call_at(when, self._check, loop)
 
     def stop_checking(self) -> None:
-        """Leave no timer behind."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -13,7 +13,7 @@ from attrs import define, field
 from multidict import CIMultiDict
 from yarl import URL
 
-from ..errors import APIError, APIResponseValidationError
+from ..errors import APIError, APIResponseValidationError, InvalidArgumentError
 from ..jsontext import loads, shown
 from ..options import APIKey, Timeout
 from ..types.base import ResponseMeta
@@ -185,6 +185,33 @@ class Response:
         error.attempts, error.rejections = self.attempts, self.rejections
         raise error
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what has arrived, without the keys that were sent."""
+        if self.stream is not None:
+            msg = "An open response cannot be pickled or copied: read it first."
+            raise InvalidArgumentError(msg)
+        headers = CIMultiDict(self.headers)  # aiohttp's are a view, which cannot be pickled
+        counts = (self.attempts, self.elapsed, self.rejections)
+        return _response, (self.status, headers, self.body, *counts)
+
     def text(self) -> str:
         """The body as UTF-8 text; invalid bytes become U+FFFD."""
         return self.body.decode("utf-8", "replace")
+
+
+def _response(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    attempts: int,
+    elapsed: float,
+    rejections: int,
+) -> Response:
+    return Response(
+        status=status,
+        headers=headers,
+        body=body,
+        attempts=attempts,
+        elapsed=elapsed,
+        rejections=rejections,
+    )

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def running() -> tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]:
-    """The running loop and task; an error without a running event loop."""
+    """The running loop and task; raises an error if no event loop is running."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError as error:

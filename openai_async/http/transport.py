@@ -48,6 +48,9 @@ else:  # not every program sends files
 
 # A request is sent again on at most this many stale connections in a row; the next one is an error.
 MAX_STALE_CONNECTIONS = 4
+# Seconds within which a stale connection fails: one round trip, or more on a slow network. After
+# that, the server has probably received the request and begun to handle it.
+STALE_WITHIN = 5.0
 # Larger bodies are passed to aiohttp as a file, which it sends in chunks. It would write bytes in a
 # single call, and warn that this blocks the event loop.
 MAX_SINGLE_WRITE = 1024 * 1024
@@ -175,6 +178,9 @@ class Transport:
 
     async def _exchange(self, pool: Pool, request: Request) -> Response:
         """Send the request, and read the whole answer, or only the headers of a stream."""
+        if type(request.url) is not URL:
+            msg = f"request.url has type {type(request.url).__name__}: pass a yarl.URL."
+            raise InvalidArgumentError(msg)
         outgoing = known_outgoing(request) or await authorized(request, self._proxy.secrets)
         secret = outgoing.secret
         answer = await self._send(request.url, pool, request, outgoing)
@@ -234,6 +240,7 @@ class Transport:
             # closed while this request waited for its slot or its key.
             self._pools.check_open(pool)
             taken = None if direct is None else direct[0].acquire(direct[1], MAX_HEADER)
+            sent = pool.deadlines.time()
             try:
                 if direct is not None and taken is not None:
                     connector, key, head, body = direct
@@ -242,7 +249,9 @@ class Transport:
                 return await self._send_by_session(url, pool, request, outgoing)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 used = taken if taken is not None else reused.get()
-                if not stale or getattr(used, "answered", True) or not _repeatable(request):
+                late = pool.deadlines.time() - sent > STALE_WITHIN
+                answered = getattr(used, "answered", True)
+                if not stale or late or answered or not _repeatable(request):
                     raise
                 drop_traceback(error)
             finally:
@@ -286,6 +295,11 @@ class Transport:
             body = await form.payload()
             headers = CIMultiDict(headers)
             headers["Content-Type"] = body.content_type  # with the boundary, whatever else is set
+        elif body is not None and not isinstance(body, bytearray | memoryview | str):
+            msg = (
+                f"request.body has type {type(body).__name__}: pass bytes, the body as it is sent."
+            )
+            raise InvalidArgumentError(msg)
         answer = await pool.session.request(
             request.method,
             url,
@@ -303,7 +317,9 @@ class Transport:
             proxy_headers=self._proxy.headers,
             ssl=self._ssl,
         )
-        return answer if pool.direct is None else detached(answer, pool.direct)
+        if pool.direct is None or not nothing_replaced():  # others may have kept the answer
+            return answer
+        return detached(answer, pool.direct)
 
 
 def _form(request: Request) -> multipart.Multipart | None:

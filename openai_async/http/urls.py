@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from string import ascii_letters, digits
 from typing import TypeVar
 from urllib.parse import unquote
@@ -12,7 +13,7 @@ from yarl import URL
 
 from ..errors import InvalidArgumentError
 
-# What is made once for each URL is kept for this many: paths may contain ids.
+# How many URLs a cache holds. Paths may contain ids, so there is no limit to their number.
 MAX_URLS = 64
 
 K = TypeVar("K")
@@ -20,9 +21,10 @@ V = TypeVar("V")
 
 
 def remember(known: dict[K, V], key: K, value: V) -> None:
-    """Add to a cache of at most `MAX_URLS` entries; the oldest one makes room."""
-    if len(known) >= MAX_URLS:
-        del known[next(iter(known))]
+    """Add to a cache of at most `MAX_URLS` entries; the oldest entry is dropped to make room."""
+    if len(known) >= MAX_URLS and key not in known:
+        with suppress(KeyError, RuntimeError):  # another thread is dropping it, too
+            del known[next(iter(known))]
     known[key] = value
 
 
@@ -96,7 +98,7 @@ _PLAIN = frozenset(ascii_letters + digits + "_-/")
 
 def check_path(path: object) -> str:
     """The path, relative to the base URL, without leading slashes."""
-    # All of our own paths are like this; a program's first request then compiles no patterns.
+    # All of our own paths return here: a program's first request need not compile patterns.
     if isinstance(path, str) and path[:2] != "//" and _PLAIN.issuperset(path) and path.strip("/"):
         return path.lstrip("/")
     if (

@@ -17,7 +17,10 @@ from ..errors import OpenAIError
 
 T = TypeVar("T")
 
-CLOSED = "This client is closed: create a new AsyncClient."
+CLOSED = (
+    "This client is closed: create a new AsyncClient. "
+    "Closing a copy made by with_options() closes all of them."
+)
 
 
 class PendingWaits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias
 
+from ..errors import OpenAIError
 from ..http.request import Request, Response
 
 Send: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -21,6 +22,20 @@ def chain(middlewares: Sequence[Middleware], send: Send) -> Send:
     for middleware in reversed(middlewares):
         send = _wrap(middleware, send)
     return send
+
+
+def checked(middleware: Middleware) -> Middleware:
+    """A middleware of the user's; an error says what to do if it forgets to return the response."""
+
+    async def call(request: Request, send: Send) -> Response:
+        response = await middleware(request, send)
+        if response is None:
+            name = getattr(middleware, "__qualname__", type(middleware).__name__)
+            msg = f"The middleware {name} returned None: end it with `return await send(request)`."
+            raise OpenAIError(msg)
+        return response
+
+    return call
 
 
 def _wrap(middleware: Middleware, send: Send) -> Send:

@@ -75,7 +75,7 @@ class Completions(Resource):
             return self._client._call(CREATE, params, body)
         connect = self._client._connector(CREATE, params, body)
         if "extra_body" not in params and "n" not in params and "stream_options" not in params:
-            return streams.ChatCompletionStream(connect)  # as usual; the rest takes 2 us
+            return streams.ChatCompletionStream(connect)  # the usual case; the rest takes 2 us
         stream_options = sent_value(params, "stream_options")
         return streams.ChatCompletionStream(
             connect,

@@ -45,8 +45,8 @@ class ChatAnswer(Answer):
         self._n = n
         self._include_usage = include_usage
         self._begun: Assembly | None = None
-        # The text of a first chunk that says no more than that an answer begins. It is assembled
-        # when the next one arrives, so that the user need not wait for that.
+        # The text of the first chunk, if it only opens the answer. It is assembled when the next
+        # chunk arrives, so that the user gets the first one without waiting for its assembly.
         self._opening = b""
 
     @property

@@ -17,7 +17,7 @@ Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
 class ResponseStream:
     """The bytes of an answer as they arrive; see `AsyncClient.stream`.
 
-    They arrive decompressed: a relay must not pass on Content-Encoding and Content-Length.
+    They arrive decompressed: a relay must not pass on Content-Encoding or Content-Length.
 
     Entering it sends the request and waits for the first bytes: failures until then are retried as
     for any other call. Leaving it before the end closes the connection at once; after the end, the

@@ -59,7 +59,7 @@ class Receiver:
         meta: the metadata of the response, for errors.
         state: see `State`.
         over: whether the state is DONE or FAILED, after which nothing more is taken in.
-        pending: events that have arrived and not been taken in; see `resume`.
+        pending: events that have arrived but have not been taken in yet; see `resume`.
         templates: the template of the latest event, if it has one.
         failure: why it failed.
     """
@@ -90,9 +90,9 @@ class Receiver:
     def receive_data(self, data: bytes, *, first_only: bool = False) -> list[Received]:
         """Take in bytes, or b"" for the regular end of the body; returns the events in them.
 
-        With `first_only` the events after the first are left in `pending`: the user gets the first
-        sooner, and a stream that nobody reads on keeps their text only. Call `resume` before
-        anything else.
+        With `first_only`, the events after the first are left in `pending`: the user gets the first
+        one sooner, and a stream that is not read any further keeps only their text. Call `resume`
+        before anything else. What may be an error is taken in at once, to hang up at once.
         """
         if self.state is _START and data and not data.isspace():
             self.state = _OPEN
@@ -116,7 +116,9 @@ class Receiver:
             msg = f"The stream cannot be read: {error}."
             self.fail(APIResponseValidationError(msg), error)
             return taken
-        return self._take_all(events, taken, ended=not data, first_only=first_only)
+        return self._take_all(
+            events, taken, ended=not data, first_only=first_only and b"error" not in data
+        )
 
     def resume(self) -> list[Received]:
         """Take in the pending events."""

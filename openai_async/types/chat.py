@@ -3,8 +3,8 @@
 https://platform.openai.com/docs/api-reference/chat - the parameters are in `chat_params`.
 
 All classes can be imported from here. Those that few answers need are in modules of their own,
-imported with the first value that is one: defining a class takes attrs 0.3 ms, and together they
-would be a tenth of the time to a program's first answer.
+which are imported with the first value that needs them: defining a class takes attrs 0.3 ms, and
+together they would be a tenth of the time to a program's first answer.
 """
 
 from __future__ import annotations
@@ -15,10 +15,44 @@ from attrs import define, field
 
 from .._submodules import LazyModule, names_of
 from .base import APIObject, APIResponse, note_change
-from .chat_common import FINISH_REASON
-from .chat_common import CompletionUsage as CompletionUsage
-from .chat_common import FinishReason as FinishReason
+from .chat_common import (
+    FINISH_REASON,
+    CompletionTokensDetails,
+    CompletionUsage,
+    FinishReason,
+    PromptTokensDetails,
+)
 from .normalize import content_text, fails
+
+__all__ = [
+    "Annotation",
+    "AnnotationURLCitation",
+    "ChatCompletion",
+    "ChatCompletionAudio",
+    "ChatCompletionChunk",
+    "ChatCompletionMessage",
+    "ChatCompletionMessageCustomToolCall",
+    "ChatCompletionMessageFunctionToolCall",
+    "ChatCompletionMessageToolCall",
+    "ChatCompletionModeration",
+    "ChatCompletionTokenLogprob",
+    "Choice",
+    "ChoiceDelta",
+    "ChoiceDeltaCustom",
+    "ChoiceDeltaFunction",
+    "ChoiceDeltaToolCall",
+    "ChoiceLogprobs",
+    "ChunkChoice",
+    "CompletionTokensDetails",
+    "CompletionUsage",
+    "Custom",
+    "FinishReason",
+    "Function",
+    "ModerationOutcome",
+    "ModerationResult",
+    "PromptTokensDetails",
+    "TopLogprob",
+]
 
 if TYPE_CHECKING:
     from . import chat_logprobs, chat_message_parts, chat_moderation, chat_tool_calls
@@ -33,7 +67,7 @@ else:
     chat_moderation = LazyModule(f"{__package__}.chat_moderation")
     chat_tool_calls = LazyModule(f"{__package__}.chat_tool_calls")
     _chunk = LazyModule(f"{__package__}.chat_chunk")
-    __getattr__ = names_of(
+    __getattr__, __dir__ = names_of(
         (_chunk, chat_tool_calls, chat_message_parts, chat_logprobs, chat_moderation), globals()
     )
 

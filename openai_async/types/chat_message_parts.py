@@ -1,4 +1,4 @@
-"""What few messages of a chat completion have: annotations and audio."""
+"""Parts that few messages of a chat completion have: annotations and audio."""
 
 from __future__ import annotations
 

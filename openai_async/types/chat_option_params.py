@@ -1,4 +1,4 @@
-"""The structured parameters of a chat completion request, except its messages: tools, formats."""
+"""The structured parameters of a chat completion request, except messages: tools, formats."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 https://platform.openai.com/docs/api-reference/chat/create - names and shapes are the API's own, so
 that dicts can be pasted from its documentation. The type checker and the server check them.
 
-The types of messages, tools and the like can be imported from here too. No request needs them, so
-they are in modules of their own: creating them takes 3 ms.
+The types of messages, tools and the like can be imported from here too. They are in modules of
+their own because no request needs them, and creating them takes 3 ms.
 """
 
 from __future__ import annotations
@@ -15,6 +15,61 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from .._submodules import LazyModule, names_of
 from ..options import RequestOptions
 
+__all__ = [
+    "AllowedTools",
+    "AllowedToolsChoice",
+    "AssistantMessage",
+    "AudioOutput",
+    "ChatCompletionMessageParam",
+    "ChatCompletionParams",
+    "ContentPart",
+    "ContentPartFile",
+    "ContentPartImage",
+    "ContentPartInputAudio",
+    "ContentPartRefusal",
+    "ContentPartText",
+    "CustomCall",
+    "CustomDefinition",
+    "CustomTool",
+    "CustomToolCall",
+    "CustomVoice",
+    "DeveloperMessage",
+    "FileFile",
+    "FunctionCall",
+    "FunctionDefinition",
+    "FunctionMessage",
+    "FunctionTool",
+    "FunctionToolCall",
+    "Grammar",
+    "GrammarFormat",
+    "ImageURL",
+    "InputAudio",
+    "JSONSchema",
+    "Moderation",
+    "ModerationConfig",
+    "ModerationPolicy",
+    "Named",
+    "NamedCustomChoice",
+    "NamedFunctionChoice",
+    "Prediction",
+    "PreviousAudio",
+    "PromptCacheBreakpoint",
+    "PromptCacheOptions",
+    "ResponseFormatJSONObject",
+    "ResponseFormatJSONSchema",
+    "ResponseFormatText",
+    "StreamOptions",
+    "SystemMessage",
+    "TextContent",
+    "TextFormat",
+    "ToolChoice",
+    "ToolMessage",
+    "UserMessage",
+    "WebSearchLocation",
+    "WebSearchOptions",
+    "WebSearchUserLocation",
+]
+
 if TYPE_CHECKING:
     from . import chat_message_params, chat_option_params
     from .chat_message_params import *  # noqa: F403
@@ -22,7 +77,7 @@ if TYPE_CHECKING:
 else:
     chat_message_params = LazyModule(f"{__package__}.chat_message_params")
     chat_option_params = LazyModule(f"{__package__}.chat_option_params")
-    __getattr__ = names_of((chat_message_params, chat_option_params), globals())
+    __getattr__, __dir__ = names_of((chat_message_params, chat_option_params), globals())
 
 
 class _Required(TypedDict):

@@ -1,9 +1,9 @@
 """Makes many chunks that differ only in their text, without structuring the JSON of each.
 
 The chunks of a stream are alike, apart from one text and the padding. So each is a copy of the
-first one, in less than half the time that parsing and structuring would take. No attribute is an
-object that two chunks would then share, and each chunk has JSON of its own, because its attributes
-can be set. Unknown fields that are objects are shared; `.extra` and `.to_dict()` return copies.
+first one, which takes less than half the time of parsing and structuring. No attribute is an object
+that two chunks would then share, and each chunk has JSON of its own, because its attributes can be
+set. Unknown fields that are objects are shared, but `.extra` and `.to_dict()` return copies.
 """
 
 from __future__ import annotations

@@ -206,15 +206,16 @@ def _annotation(a: attrs.Attribute[Any]) -> str:
 def _generate_later(cls: Any, a: attrs.Attribute[Any], names: dict[str, Any]) -> None:
     """Generate the functions of a field with the first value that needs them.
 
-    Most answers have no audio, logprobs or tool calls: without their functions, and their classes
-    where they are in modules of their own, the first answer of a process takes half as long.
+    Most answers have no audio, logprobs or tool calls. Not generating functions for these, and not
+    importing those of their classes that have modules of their own, halves the time that the first
+    answer of a process takes.
     """
     convert, structure = f"convert_{a.name}", f"structure_{a.name}"
 
     def generate() -> None:
         strict = convert_to(_type_of(cls, a), structurer) or _unchanged
         names[convert] = names[structure] = _lenient(strict, a)
-        # The likely shape skips the error handling where no error can occur, or it is to be raised.
+        # The likely shape skips error handling where no error can occur, or errors are raised.
         if (of_list := getattr(strict, "of_list", None)) is not None:
             names[structure] = of_list
         elif "essential" in a.metadata or not getattr(strict, "strict", True):
@@ -229,17 +230,20 @@ def _generate_later(cls: Any, a: attrs.Attribute[Any], names: dict[str, Any]) ->
 
     names[convert], names[structure] = first(convert), first(structure)
     if " | " in _annotation(a):
-        generate()  # members that cannot be told apart are noticed at once
+        generate()  # reports at once any members that cannot be told apart
 
 
 def _type_of(cls: type[Any], a: attrs.Attribute[Any]) -> Any:
-    """The type of a field. Evaluated alone: `attrs.resolve_types` takes all of the class's, and so
-    imports the modules of all of them.
+    """The type of a field, evaluated on its own: `attrs.resolve_types` evaluates those of all
+    fields, and so imports all of their modules.
     """
     if not isinstance(a.type, str):
         return a.type
-    home = next(c for c in cls.__mro__ if a.name in get_annotations(c))
-    return eval(a.type, vars(sys.modules[home.__module__]))
+    home = next((c for c in cls.__mro__ if a.name in get_annotations(c)), cls)
+    module = sys.modules.get(home.__module__)
+    if module is None:  # defined by `exec`, or in a module that has been removed
+        return getattr(attrs.fields(attrs.resolve_types(cls)), a.name).type
+    return eval(a.type, vars(module))
 
 
 def _unchanged(value: Any) -> Any:

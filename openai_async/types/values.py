@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 import attrs
 
 Convert: TypeAlias = Callable[[Any], Any]
-# Takes an object's class, or `list[...]` of it.
+# Takes the class of an object, or `list[...]` of that class.
 Structurer: TypeAlias = Callable[[Any], Convert]
 
 _MAX_QUOTE = 80
@@ -233,5 +233,5 @@ def _tagged(tag: str, members: list[type[Any]], structurer: Structurer) -> Conve
 
 
 _SCALARS: dict[Any, Convert] = {str: _text, int: _whole, float: _real, bool: _truth}
-# By the name of the type that they return unchanged.
+# Converters, by the name of the type that they return unchanged.
 PLAIN: dict[str, Convert] = {kind.__name__: convert for kind, convert in _SCALARS.items()}

@@ -169,10 +169,10 @@ class Assembly:
 
 
 def only_opens(chunk: dict[str, Any]) -> bool:
-    """Whether a chunk says no more than that choice 0 begins, as the first of nearly all streams.
+    """Whether a chunk only opens choice 0, as the first chunk of nearly every stream does.
 
-    It has a role at most: no text, end, failure or usage, and nothing that may have the wrong
-    shape. So it may be added to the answer later than it arrives.
+    Its delta is a role and nothing else: no text, end or failure, and nothing that may have the
+    wrong shape. So it can be added to the answer later.
     """
     choices = chunk.get("choices")
     if type(choices) is not list or len(choices) != 1 or "x_groq" in chunk:

@@ -29,7 +29,7 @@ from .redaction import redacted
 
 if TYPE_CHECKING:
     from . import assembly, sse
-else:  # for streams, and answers that arrive as one although none was requested
+else:  # for streams, requested or not
     assembly = LazyModule(f"{__package__}.assembly")
     sse = LazyModule(f"{__package__}.sse")
 
@@ -101,7 +101,7 @@ def not_a_stream(value: object, content_type: str, meta: ResponseMeta) -> APIErr
     quote = f": {quoted(message)}" if message else ""
     msg = (
         f"The server answered stream=True with {content_type or 'something else'}, "
-        f"not with an event stream{quote}. Leave out stream, or check the base_url."
+        f"and the body is not an event stream{quote}. Leave out stream, or check the base_url."
     )
     return APIResponseValidationError(msg, status_code=meta.status, body=value)
 

@@ -125,7 +125,7 @@ class SSEDecoder:
     def single(self, chunk: bytes) -> bytes | None:
         """The data of `chunk`, if it is one event of one line and nothing else, as most reads are.
 
-        Otherwise `None`, and the chunk has not been taken in.
+        Otherwise `None`, and the chunk is not taken in.
         """
         if chunk[:6] != b"data: " or chunk[-2:] != b"\n\n" or chunk.count(b"\n") != 2:
             return None

@@ -25,9 +25,9 @@ Match: TypeAlias = "tuple[Template, str] | tuple[Template, str, str]"
 """An event that fits a template: its text, and its `obfuscation` if it has one."""
 
 _PADDING = "obfuscation"
-# A template should fit `_ENOUGH` events, from which on it saves more than making it has cost; after
-# `_MOST_FUTILE` in a row that fit fewer, no more are made. Servers that write the current second
-# into every chunk have a handful of alike ones in a row.
+# A template that fits `_ENOUGH` events has saved more than making it cost. After `_MOST_FUTILE`
+# templates in a row that fit fewer, no more are made: some servers write the current second into
+# every chunk, so that only a handful in a row fit.
 _ENOUGH = 12
 _MOST_FUTILE = 4
 _STRINGS = {str}
@@ -110,7 +110,7 @@ class Template:
     def _one(self, event: bytes) -> Match | None:
         """`_filled` for one event with one gap, in half the time."""
         try:
-            text = loads(event)
+            text = strict_loads(event)
         except ValueError:
             return None
         if type(text) is not str:
@@ -133,7 +133,7 @@ class Template:
                 return []
         count = 2 * len(events) if gap else len(events)
         try:
-            # Strictly: what only a lenient parser can read is for the usual way, as a whole event.
+            # Strictly: an event that only a lenient parser can read is parsed as usual, as a whole.
             strings = strict_loads(b"[\n%b]" % lines)
         except ValueError:
             return []
@@ -148,13 +148,13 @@ class Template:
 class Templates:
     """The current template of a stream, for as long as making templates pays off.
 
-    Making one takes as long as reading ten events without. So no more are made for a stream whose
-    templates fit too few events, because its events differ in more than their text.
+    Making one takes as long as reading ten events without it. So no more are made for a stream
+    whose templates fit too few events, because its events differ in more than their text.
 
     Attributes:
         current: the template of the latest event; dropped at the first event that does not fit.
-            That event may set a field to another value, such as `model`, and an event that fits
-            adds only its text: it would not set the field back.
+            That event may change a field such as `model`. An event that fits the old template only
+            adds its text, and so would not change that field back.
         wanted: whether another template should be made.
     """
 

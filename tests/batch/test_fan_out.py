@@ -109,7 +109,7 @@ async def ids(results: AsyncGenerator[BatchResult, None]) -> list[str]:
 
 
 async def test_requests_that_become_ready_together_are_sent_together() -> None:
-    """Not each between the handling of two answers: then the receiver is woken for every one."""
+    """Sent between the handling of two answers, each would wake the receiver."""
     log: list[str] = []
     waiting: list[asyncio.Future[None]] = []
 

@@ -140,7 +140,7 @@ async def test_an_aiohttp_that_may_repeat_a_get_is_reported(
     assert caplog.text.count("may send a GET once more") == 1
 
 
-async def test_a_connection_that_does_not_tell_whether_it_was_answered_is_not_replaced(
+async def test_a_connection_that_cannot_say_whether_it_was_answered_is_not_replaced(
     raw: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the server has begun to answer must not be sent twice."""
@@ -163,7 +163,7 @@ async def test_a_connection_that_does_not_tell_whether_it_was_answered_is_not_re
     assert len(raw.exchanges) == 2
 
 
-async def test_an_aiohttp_that_makes_its_connections_otherwise_is_reported(
+async def test_an_aiohttp_that_makes_its_connections_in_another_way_is_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     original = aiohttp.BaseConnector.__init__

@@ -12,6 +12,8 @@ import gc
 import gzip
 import shutil
 import ssl
+import sys
+import threading
 import weakref
 from array import array
 from collections.abc import Awaitable, Callable, Iterator
@@ -27,6 +29,7 @@ from aiohttp.test_utils import unused_port
 from openai_async import (
     APIConnectionError,
     AsyncClient,
+    InvalidArgumentError,
     OpenAIError,
     Request,
     Response,
@@ -329,7 +332,7 @@ async def test_a_header_that_is_not_text_is_refused_on_open_connections_too(
     raw.answer = ok
     async with AsyncClient(base_url=raw.url, api_key="k", max_retries=0) as client:
         await client.models.list()
-        with pytest.raises(TypeError, match="non-str"):
+        with pytest.raises(InvalidArgumentError, match="'X-Number' is not text"):
             await client.with_options(middlewares=[number]).models.list()
     assert len(raw.exchanges) == 1
 
@@ -353,7 +356,7 @@ async def test_a_header_with_a_line_break_is_never_sent(raw: RawServer) -> None:
     raw.answer = ok
     async with AsyncClient(base_url=raw.url, api_key="k", max_retries=0) as client:
         await client.models.list()
-        with pytest.raises(APIConnectionError):
+        with pytest.raises(InvalidArgumentError, match="line break"):
             await client.with_options(middlewares=[break_out]).models.list()
     assert len(raw.exchanges) == 1
 
@@ -418,6 +421,29 @@ async def test_aiohttp_sends_the_request_if_a_connection_cannot_be_prepared(
         assert not connector._acquired
     assert direct == []
     assert raw.connections == 1
+
+
+async def test_an_observer_that_keeps_the_response_finds_it_open(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[aiohttp.ClientResponse] = []
+    original: Any = aiohttp.ClientSession._request
+
+    async def observe(self: Any, *args: Any, **options: Any) -> aiohttp.ClientResponse:
+        kept.append(await original(self, *args, **options))
+        return kept[-1]
+
+    async def begin(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("a")))
+
+    raw.answer = begin
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", observe)
+    async with AsyncClient(base_url=raw.url, api_key="k") as client:
+        stream = await client.chat.completions.create(model="m", messages=HI, stream=True)
+        assert not kept[0].closed
+        assert kept[0].connection is not None
+        await stream.close()
 
 
 # --- what only a direct exchange could get wrong ---
@@ -495,10 +521,30 @@ async def test_a_request_that_the_server_has_begun_to_answer_is_not_sent_again(
     assert len(raw.exchanges) == 2  # the first opened the connection
 
 
-async def test_many_urls_leave_no_request_to_be_prepared_anew(
+@pytest.mark.parametrize("how", ["closed", "reset"])
+@pytest.mark.parametrize("by", ["a direct exchange", "the session"])
+async def test_a_request_that_fails_after_a_while_is_not_sent_again(
+    raw: RawServer, how: str, by: str
+) -> None:
+    """A stale connection fails within a round trip. This server has begun to handle the request."""
+
+    async def answer(exchange: Exchange) -> None:
+        await asyncio.sleep(transport.STALE_WITHIN + 1)
+        if how == "reset":
+            exchange.abort()
+        exchange.writer.close()
+
+    raw.answer = answer
+    async with await open_client(raw) as client:
+        with pytest.raises(APIConnectionError):
+            await client.request("POST" if by == "a direct exchange" else "OPTIONS", "/x", json={})
+    assert len(raw.exchanges) == 2  # the first opened the connection
+
+
+async def test_after_many_urls_the_headers_for_a_url_are_still_made_only_once(
     raw: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Paths hold ids: what is kept for each URL must make room for the next."""
+    """Paths may contain ids: the cache must drop old URLs to make room for new ones."""
     prepared: list[str] = []
     original = head.request_head
 
@@ -523,6 +569,30 @@ async def test_an_answer_without_a_body_leaves_the_connection_usable(raw: RawSer
         for _ in range(3):
             assert (await client.request("DELETE", "/files/f")).body == b""
     assert raw.connections == 1
+
+
+def test_threads_that_request_many_paths_do_not_disturb_each_other() -> None:
+    client = AsyncClient(base_url="http://127.0.0.1:1/v1", api_key="k")
+    failures: list[BaseException] = []
+
+    def build(thread: int) -> None:
+        try:
+            for number in range(5000):
+                client.build_request("GET", f"/files/{thread}-{number}")
+        except BaseException as error:
+            failures.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=build, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert failures == []
 
 
 async def test_a_server_that_closes_after_its_answer_is_connected_to_again(raw: RawServer) -> None:

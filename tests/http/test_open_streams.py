@@ -15,7 +15,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 class Checked:
-    """A stream that is checked at intervals, so many times."""
+    """A stream that asks to be checked at intervals, `times` times in all."""
 
     def __init__(self, interval: float, times: int = 1) -> None:
         self._interval = interval
@@ -71,7 +71,7 @@ async def test_each_stream_is_checked_as_often_as_it_asks() -> None:
     start = loop.time()
     streams.check_by(start + 0.5, loop)
     await asyncio.sleep(10)
-    # More often does no harm: every stream is looked at whenever one has to be.
+    # It may be checked more often: all streams are checked whenever one is due.
     assert [t - start for t in often.times[:4]] == [pytest.approx(0.5 * n) for n in (1, 2, 3, 4)]
     assert len(seldom.times) >= 2
     assert streams.next_check == math.inf

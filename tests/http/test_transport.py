@@ -693,7 +693,7 @@ gc.collect()
     )
 
 
-async def test_a_request_that_cannot_be_sent_takes_no_slot(raw: RawServer) -> None:
+async def test_a_request_that_cannot_be_sent_holds_no_slot(raw: RawServer) -> None:
     async def spoil(request: Request, send: Send) -> Response:
         request.max_retries, request.url = 0, None  # type: ignore[assignment]
         return await send(request)
@@ -702,7 +702,7 @@ async def test_a_request_that_cannot_be_sent_takes_no_slot(raw: RawServer) -> No
     async with AsyncClient(base_url=raw.url, api_key="k", max_connections=1) as client:
         spoilt = client.with_options(middlewares=[spoil])
         for _ in range(2):
-            with pytest.raises(AttributeError):
+            with pytest.raises(InvalidArgumentError, match="request.url"):
                 await spoilt.request("GET", "/x")
         async with asyncio.timeout(5):
             assert (await client.request("GET", "/x")).status == 200
@@ -724,7 +724,9 @@ async def test_a_middleware_may_set_the_timeout_as_a_number(raw: RawServer) -> N
 @pytest.mark.parametrize(
     "beginning", [b"HTTP/1.1 103 Early Hints\r\n", b"HTTP/1.1 200 OK\r\n"], ids=["103", "200"]
 )
-async def test_closing_the_client_meanwhile_shows_no_key(raw: RawServer, beginning: bytes) -> None:
+async def test_closing_the_client_during_a_request_shows_no_key(
+    raw: RawServer, beginning: bytes
+) -> None:
     sent = asyncio.Event()
 
     async def repeat_the_key(exchange: Exchange) -> None:
@@ -753,7 +755,7 @@ async def test_closing_the_client_meanwhile_shows_no_key(raw: RawServer, beginni
 
 
 def test_the_pure_python_parser_shows_no_key() -> None:
-    """It quotes what it could not parse: not as the C parser does, and not always in quotes."""
+    """It quotes what it could not parse in other ways than the C parser, even without quotes."""
     run_script(
         """
 import traceback

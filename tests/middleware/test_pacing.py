@@ -328,8 +328,8 @@ def test_loops_of_several_threads_share_the_limit() -> None:
                 thread.start()
             await asyncio.gather(*(asyncio.to_thread(thread.join) for thread in threads))
             await client.close()
-            # Threads that are kept from running may send together what was paced apart: a few.
-            # If each loop had a limit of its own, there would be ten and more.
+            # If a thread is kept from running for a while, it may then send a few requests at once
+            # that were paced apart. With a limit for each loop, ten or more would be rejected.
             assert server.rejections < 5
 
     asyncio.run(serve())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import re
 from collections.abc import Callable
 from ssl import create_default_context
 from typing import Any
@@ -30,7 +31,7 @@ from openai_async import (
 from openai_async.testing import aioresponses
 
 from ..conftest import BASE_URL
-from ..raw_server import Exchange, RawServer
+from ..raw_server import DONE, Exchange, RawServer
 
 pytestmark = pytest.mark.virtual_time
 
@@ -390,3 +391,61 @@ async def test_closing_the_client_fails_its_reader(raw: RawServer) -> None:
         await client.close()
         with pytest.raises(APIConnectionError, match="The client was closed"):
             await reading
+
+
+# --- what a caller or a middleware may set wrong ---
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("url", "http://127.0.0.1/v1/models", "request.url has type str: pass a yarl.URL"),
+        ("headers", None, "Headers have type NoneType"),
+        ("headers", {"X": None}, "Header 'X' is None"),
+        ("headers", {"X": 3}, "Header 'X' is not text"),
+        ("headers", {"X": "a\nb"}, "'X' contains a line break"),
+        ("body", {"model": "m"}, "request.body has type dict: pass bytes"),
+        ("timeout", "soon", "timeout is 'soon'"),
+    ],
+)
+async def test_a_request_that_was_changed_into_a_wrong_one_is_refused(
+    raw: RawServer, raw_client: AsyncClient, name: str, value: Any, said: str
+) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"{}")
+    for opened_before in range(2):  # by the session, and directly
+        request = raw_client.build_request("POST", "/x", json={})
+        setattr(request, name, value)
+        with pytest.raises(InvalidArgumentError, match=re.escape(said)):
+            await raw_client.send(request)
+        assert len(raw.exchanges) == opened_before
+        if not opened_before:
+            await raw_client.request("GET", "/x")
+
+
+@pytest.mark.parametrize("place", ["middlewares", "rate_limit"])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_middleware_that_forgets_to_return_is_named(
+    raw: RawServer, raw_client: AsyncClient, place: str, stream: bool
+) -> None:
+    async def forget(request: Request, send: Send) -> Any:
+        await send(request)
+
+    raw.answer = lambda exchange: exchange.stream(DONE)
+    options: Any = {place: [forget] if place == "middlewares" else forget}
+    client = raw_client.with_options(max_retries=0, **options)
+    with pytest.raises(OpenAIError, match=r"forget returned None: end it with `return await"):
+        if stream:
+            async with client.stream("GET", "/x"):
+                pass
+        else:
+            await client.request("GET", "/x")
+
+
+async def test_a_response_can_be_pickled_and_copied(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda exchange: exchange.whole(b'{"a": 1}')
+    response = await raw_client.request("GET", "/x")
+    for twin in (pickle.loads(pickle.dumps(response)), copy.deepcopy(response)):
+        assert (twin.json(), twin.headers, twin.meta) == ({"a": 1}, response.headers, response.meta)
+        assert twin.secret is None

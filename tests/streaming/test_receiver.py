@@ -153,7 +153,7 @@ def test_the_events_after_the_first_may_be_taken_in_later(first: bytes) -> None:
 
 def test_lines_outside_events_are_looked_at_after_the_events_before_them() -> None:
     it = receiver()
-    data = ROLE + event("a", finish="stop") + b'{"error": {"message": "no"}}\n'
+    data = ROLE + event("a", finish="stop") + b'{"err\\u006fr": {"message": "no"}}\n'
     assert len(it.receive_data(data, first_only=True)) == 1
     assert it.failure is None
     assert len(it.resume()) == 1
@@ -167,7 +167,7 @@ def test_the_end_of_the_body_is_not_put_off() -> None:
     assert it.state is State.DONE
 
 
-def test_a_role_that_is_changed_after_it_was_delivered_is_assembled_as_it_came() -> None:
+def test_a_first_chunk_that_the_user_changes_is_assembled_as_it_arrived() -> None:
     it = receiver()
     [value] = it.receive_data(ROLE)
     value["choices"][0]["delta"]["content"] = "changed"

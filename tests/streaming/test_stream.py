@@ -57,6 +57,30 @@ async def chunks(stream: ChatCompletionStream) -> list[ChatCompletionChunk]:
     return [piece async for piece in stream]
 
 
+async def test_a_failure_that_arrives_with_the_first_chunk_hangs_up_at_once(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    """Even if nobody reads on: its slot and connection are needed by others."""
+
+    error: dict[str, object] = {"error": {"message": "overloaded"}}
+
+    async def fail(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk(role="assistant")) + sse(error))
+        protocol: Any = exchange.writer.transport.get_protocol()
+        await protocol._stream_reader.read(1)
+        hung_up.set()
+
+    hung_up = asyncio.Event()
+    raw.answer = fail
+    stream = await ask(raw_client)
+    async with asyncio.timeout(5):
+        await hung_up.wait()
+    assert (await anext(stream)).choices[0].delta.role == "assistant"
+    with pytest.raises(APIError, match="overloaded"):
+        await anext(stream)
+
+
 # --- the three ways -----------------------------------------------------------------------------
 
 
@@ -420,7 +444,7 @@ async def test_a_stream_that_was_closed_before_its_headers_came_holds_no_slot(
     assert (len(pool.streams), pool.slots.free) == (0, 1000)
 
 
-async def test_a_stream_whose_end_came_with_its_first_chunk_is_left_with_an_open_connection(
+async def test_leaving_a_stream_whose_end_came_with_its_first_chunk_keeps_the_connection(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -971,7 +995,7 @@ async def test_a_json_answer_in_place_of_a_stream(
     raw: RawServer, raw_client: AsyncClient, content_type: str
 ) -> None:
     raw.answer = lambda e: e.whole(b'{"choices": []}', content_type=content_type)
-    with pytest.raises(APIResponseValidationError, match="not with an event stream"):
+    with pytest.raises(APIResponseValidationError, match="the body is not an event stream"):
         await ask(raw_client)
 
 

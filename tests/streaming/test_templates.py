@@ -293,19 +293,24 @@ def test_events_that_differ_only_in_their_text_fit(
 
 
 def test_no_more_templates_are_made_where_too_few_events_fit() -> None:
-    """As where a server writes the current second into each chunk, and a second has few of them."""
+    """For example, if a server writes the time in seconds into chunks, and sends few a second."""
     made = [{**openai(f"text {n}"), "created": n // 5} for n in range(100)]
     assert hits(written(*made)) == 4 * 4
     made = [{**openai(f"text {n}"), "created": n // 20} for n in range(200)]
     assert hits(written(*made)) == 10 * 19
 
 
-def test_an_event_that_only_a_lenient_parser_reads_is_read_without_the_template() -> None:
-    """The standard library takes bytes with zeros for UTF-16."""
-    data = written(*(openai(word) for word in WORDS))
-    odd = json.dumps(openai("x")).encode().replace(b'"x"', b'"\0a\0"\0')
-    data += b"data: " + odd + b"\n\n"
-    *_, error, _ = asyncio.run(given_by(stream_of([data], 1), lambda stream: stream))
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize("alone", [True, False], ids=["in a read of its own", "with others"])
+def test_an_event_that_only_a_lenient_parser_reads_is_malformed_with_a_template_too(
+    encoding: str, alone: bool
+) -> None:
+    """The standard library guesses the encoding of bytes; an event stream is UTF-8."""
+    data = written(*(azure(word) for word in WORDS))
+    odd = b"data: " + json.dumps(azure("x")).encode() + b"\n\n"
+    odd = odd.replace(b'"x"', '"a"'.encode(encoding))
+    reads = [data, odd] if alone else [data + odd]
+    *_, error, _ = asyncio.run(given_by(stream_of(reads, 1), lambda stream: stream))
     assert error[0] is APIResponseValidationError
 
 

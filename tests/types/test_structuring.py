@@ -157,3 +157,19 @@ def test_a_field_is_read_the_same_by_the_first_value_and_by_all_others() -> None
         assert structure({"homes": [{"kind": "flat"}]}).homes == [Home(kind="flat")]
         with pytest.raises(MalformedError, match="where a list of Home was expected"):
             structure({"homes": "two"})
+
+
+def test_a_class_whose_module_is_gone_is_read_too() -> None:
+    """As in some notebooks and plugins."""
+    code = """
+from __future__ import annotations
+import attrs
+from openai_async.types.chat import ChatCompletion
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Tagged(ChatCompletion):
+    tags: list[str] | None = None
+"""
+    names: dict[str, Any] = {"__name__": "gone"}
+    exec(code, names)
+    assert names["Tagged"].from_dict({"choices": [], "tags": ["a"]}).tags == ["a"]

@@ -22,7 +22,7 @@ from .input_file import CHUNK, open_input
 # (such as a file without line ends), and must not fill the memory.
 MAX_LINE = 32 * 1024 * 1024
 
-# Other escapes, then pairs of surrogates, then single ones (RFC 8259, section 7).
+# Other escapes, then pairs of surrogates, then lone ones (RFC 8259, section 7).
 _SURROGATES = re.compile(
     rb"\\[^u]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<lone>\\u[dD][89a-fA-F]..)", re.DOTALL
 )
@@ -110,9 +110,9 @@ def _what_is_wrong(data: bytes, error: ValueError) -> str:
 
 
 def _lone_surrogate(data: bytes) -> str | None:
-    """The first escape of half a character; `None` if there is none, or more is wrong."""
+    """The first escape of a lone surrogate; `None` if there is none, or if more is wrong."""
     try:
-        json.loads(data, parse_constant=_refuse)  # accepts these
+        json.loads(data, parse_constant=_refuse)  # accepts lone surrogates
     except (ValueError, RecursionError):
         return None
     for escapes in _SURROGATES.finditer(data):
@@ -122,4 +122,4 @@ def _lone_surrogate(data: bytes) -> str | None:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN
+    raise ValueError(constant)  # NaN or Infinity

@@ -6,6 +6,7 @@ Blocking, in bounded memory, as `lines`.
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ def prompts_of(path: Path, *, column: str | None = None) -> Iterator[tuple[int, 
 
 
 def requests_from_prompts(
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     model: str,
     column: str | None = None,
@@ -71,11 +72,14 @@ def requests_from_prompts(
         async for result in run_requests(client, requests):
             print(result.custom_id, result.error or result.completion.text)
     """
+    if not isinstance(path, str | os.PathLike):
+        msg = f"path has type {type(path).__name__}: pass the path of a file with prompts."
+        raise InvalidArgumentError(msg)
     for name in _RESERVED:
         if name in (params or {}):
             msg = f"params has {name!r}, which cannot be set: leave it out."
             raise InvalidArgumentError(msg)
-    rows = _rows(path, column, id_column)
+    rows = _rows(Path(path), column, id_column)
     before = [] if system is None else [{"role": "system", "content": system}]
     return (
         {

@@ -35,13 +35,13 @@ def _has_many_brackets(data: bytes) -> bool:
 
 
 def _quick(data: bytes) -> tuple[_Line, str | None] | None:
-    """What is in a line, and the model; `None` if it needs a closer look."""
+    """A line, and the model in its body; `None` if the line needs a closer look."""
     try:
         line = _line(data)
-        # All of it: what msgspec skips may have numbers that are too large.
+        # All of the body is parsed: in what msgspec skips, numbers may be too large.
         body = _object(line.body)
         if not data.isascii():
-            data.decode()  # nor does it check for valid UTF-8 there
+            data.decode()  # msgspec does not check for valid UTF-8 in what it skips
     except (ValueError, RecursionError):
         return None
     stream, model = body.get("stream"), body.get("model")

@@ -53,7 +53,7 @@ class Journal(Protocol):
         self.append_lines([line_of(result) for result in results])
 
     def append_lines(self, lines: Sequence[bytes]) -> None:
-        """As `append`, for results of which `line_of` has made lines."""
+        """As `append`, for results that `line_of` has turned into lines."""
 
     def sync(self) -> None:
         """Wait until all that was written is on the disk."""

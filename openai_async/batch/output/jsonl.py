@@ -148,7 +148,7 @@ def _entry_of(id: str, value: dict[str, Any], line: bytes) -> Entry:
 
 
 _LINE_END = b'},"error":null}\n'
-_LF, _CR = b"\n\r"  # a search for a number takes a quarter of the time
+_LF, _CR = b"\n\r"  # integers: finding one takes a quarter of the time
 
 
 def line_of(result: BatchResult) -> bytes:
@@ -158,7 +158,7 @@ def line_of(result: BatchResult) -> bytes:
         text = response.text
         # A text with line breaks between its values has to be serialized again.
         if text is not None and _LF not in text and _CR not in text:
-            # As `BatchResult.to_dict` has it.
+            # The keys of `BatchResult.to_dict`, in its order.
             head = b'{"id":', dump(result.id), b',"custom_id":', dump(result.custom_id)
             status = b',"response":{"status_code":', dump(response.status_code)
             request_id = b',"request_id":', dump(response.request_id)

@@ -29,8 +29,8 @@ class Writer:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        # Lines, not results: Python's garbage collector does not look at bytes. With hundreds of
-        # results waiting, it would take a tenth of the CPU time of the run.
+        # Lines, not results: Python's garbage collector does not scan bytes. Scanning hundreds of
+        # waiting results would take a tenth of the CPU time of the run.
         self._waiting: list[bytes] = []
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()

@@ -189,7 +189,7 @@ class LocalLimiter(ModelLimiter[Reservation]):
         self._serve(loop)
 
     def _estimate_tokens(self, waiter: _Waiter) -> None:
-        """Only now that it is its turn: when the request came, perhaps no limit was known."""
+        """Done when its turn comes: when the request arrived, perhaps no limit was known."""
         try:
             waiter.estimate = self._estimate(waiter.params)
         except Exception as error:
