@@ -9,6 +9,7 @@ import attrs
 from aiohttp import web
 
 from ..jsontext import strict_loads
+from .batch_store import BatchStore
 from .files import FileStore
 from .limits import Decision, Limiter
 from .models import ModelStore
@@ -29,6 +30,7 @@ class ServerState:
     pictures: PictureStore = attrs.field(factory=PictureStore)
     files: FileStore = attrs.field(factory=FileStore)
     uploads: UploadStore = attrs.field(factory=UploadStore)
+    batches: BatchStore = attrs.field(factory=BatchStore)
     chats: ChatStore = attrs.field(factory=ChatStore)
     limiter: Limiter | None = None
     window: RateWindow = attrs.field(factory=RateWindow)

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp import web
 
-from ..resources import chat, files, images, models, stored_chats, uploads
+from ..resources import batches, chat, files, images, models, stored_chats, uploads
 from ..resources.endpoint import Endpoint
+from ..types.batches import BatchEndpoint
+from . import batches as batch_handlers
 from . import file_handlers
 from .chat import create_chat_completion
 from .edits import edit_images, vary_image
@@ -52,6 +54,10 @@ async def _list_chat_messages(exchange: Exchange) -> web.StreamResponse:
     return json_response(messages)
 
 
+async def _create_batch(exchange: Exchange) -> web.StreamResponse:
+    return await batch_handlers.create_batch(exchange, BATCH_HANDLERS)
+
+
 async def _get_picture(exchange: Exchange) -> web.StreamResponse:
     found = exchange.state.pictures.get(exchange.request.match_info["name"])
     if found is None:
@@ -67,6 +73,10 @@ HANDLERS: tuple[tuple[Endpoint[Any], Handler], ...] = (
     (stored_chats.RETRIEVE, _retrieve_chat),
     (stored_chats.UPDATE, _update_chat),
     (stored_chats.DELETE, _delete_chat),
+    (batches.CREATE, _create_batch),
+    (batches.RETRIEVE, batch_handlers.retrieve_batch),
+    (batches.LIST, batch_handlers.list_batches),
+    (batches.CANCEL, batch_handlers.cancel_batch),
     (images.GENERATE, generate_images),
     (images.EDIT, edit_images),
     (images.CREATE_VARIATION, vary_image),
@@ -83,6 +93,15 @@ HANDLERS: tuple[tuple[Endpoint[Any], Handler], ...] = (
     (models.RETRIEVE, _retrieve_model),
     (models.DELETE, _delete_model),
 )
+
+# By the endpoint of a batch. (Pictures to edit come as a form, which no line of a file can be.)
+BATCH_HANDLERS: dict[str, Handler] = {
+    BASE_PATH + endpoint.path: handler
+    for endpoint, handler in HANDLERS
+    if BASE_PATH + endpoint.path in get_args(BatchEndpoint)
+    and endpoint.method == "POST"
+    and endpoint.path != "/images/edits"
+}
 
 
 def routes() -> Iterator[tuple[str, str, Handler]]:

@@ -35,7 +35,8 @@ class LocalServer:
     """An OpenAI-compatible server on 127.0.0.1 for tests, demos and offline work.
 
     `port=0` takes any free port, and keeps it when the server is stopped and started again.
-    `tokens_per_second` paces streams. With `api_key=None` any non-empty key is accepted.
+    `tokens_per_second` paces streams and batches. With `api_key=None` any non-empty key is
+    accepted.
     `limits` apply to each model; requests beyond them are answered with 429. None means no limit.
     """
 
@@ -165,6 +166,7 @@ class LocalServer:
                     break
                 await asyncio.sleep(0)
             await self._pipeline.idle()
+        await self._state.batches.stop()
         await runner.cleanup()
 
     async def __aenter__(self) -> "LocalServer":

@@ -29,7 +29,7 @@ class ChatStore:
     def put(self, completion: dict[str, Any], request: Mapping[str, Any]) -> None:
         """Store a completion with the request that led to it."""
         completion_id = completion["id"]
-        metadata = _metadata(request)
+        metadata = checked_metadata(request)
         messages = [
             _message(f"{completion_id}-{place}", message)
             for place, message in enumerate(request.get("messages") or ())
@@ -47,7 +47,7 @@ class ChatStore:
         if "metadata" not in body:
             code = "missing_required_parameter"
             raise invalid("Missing required parameter: 'metadata'.", "metadata", code)
-        completion["metadata"] = _metadata(body)
+        completion["metadata"] = checked_metadata(body)
         return completion
 
     def delete(self, completion_id: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class ChatStore:
             raise RefusedError(404, msg, param="completion_id", code="not_found") from None
 
 
-def _metadata(body: Mapping[str, Any]) -> dict[str, str] | None:
+def checked_metadata(body: Mapping[str, Any]) -> dict[str, str] | None:
     """The metadata, within the API's bounds: 16 keys of 64 characters, values of 512."""
     metadata = body.get("metadata")
     if metadata is None:

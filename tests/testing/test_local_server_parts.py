@@ -2,7 +2,7 @@
 
 import pytest
 
-from openai_async.resources import chat, files, images, models, stored_chats, uploads
+from openai_async.resources import batches, chat, files, images, models, stored_chats, uploads
 from openai_async.resources.endpoint import Endpoint
 from openai_async.testing.routes import routes
 from openai_async.testing.schema import minimal_instance
@@ -52,7 +52,7 @@ def test_pictures_cost_what_openai_documents(
 def test_the_routes_are_the_endpoints_that_the_client_sends_to() -> None:
     declared = {
         (value.method, f"/v1{value.path}".replace("}", ":.+}"))
-        for resource in (chat, files, images, models, stored_chats, uploads)
+        for resource in (batches, chat, files, images, models, stored_chats, uploads)
         for value in vars(resource).values()
         if isinstance(value, Endpoint)
     }
