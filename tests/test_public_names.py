@@ -90,6 +90,7 @@ def test_the_import_alone_loads_no_dependency() -> None:
 
 # What a plain chat request has no use for.
 UNUSED = (
+    *("openai_async.http.multipart", "openai_async.types.files", "openai_async.types.uploads"),
     *("openai_async.streaming", "openai_async.wire.sse", "openai_async.wire.assembly"),
     *("openai_async.types.chat_chunk", "openai_async.types.chat_logprobs"),
     *("openai_async.types.chat_tool_calls", "openai_async.types.chat_message_params"),

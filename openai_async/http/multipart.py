@@ -117,6 +117,10 @@ class Multipart:
             line += f'; filename="{filename.translate(_ESCAPES)}"'
         return line.encode("utf-8", "replace") + b"\r\n"
 
+    def __deepcopy__(self, memo: object) -> Multipart:
+        """Itself: a copy of a request has the same files."""
+        return self
+
     def __repr__(self) -> str:
         return f"<Multipart {len(self._fields)} fields, {len(self._files)} files>"
 

@@ -120,12 +120,13 @@ def _references(exchange: Exchange, fields: Mapping[str, Any]) -> list[InputFile
 
 
 def _reference(exchange: Exchange, image: Any, param: str) -> InputFile:
-    url = image.get("image_url") if isinstance(image, Mapping) else None
-    if url is None and isinstance(image, Mapping) and isinstance(image.get("file_id"), str):
-        msg = f"The local server has no picture {image['file_id']!r}: send it as image_url."
-        raise invalid(msg, param, "file_not_found")
-    if not isinstance(url, str) or "file_id" in image:
+    fields = image if isinstance(image, Mapping) else {}
+    url, file_id = fields.get("image_url"), fields.get("file_id")
+    if isinstance(file_id, str) and url is None:
+        data = exchange.state.files.get(file_id).data
+    elif isinstance(url, str) and file_id is None:
+        data = data_at(url, param, exchange.state.origin, exchange.state.pictures.get)
+    else:
         msg = f"Invalid '{param}': provide exactly one of image_url and file_id."
         raise invalid(msg, param, "invalid_value")
-    data = data_at(url, param, exchange.state.origin, exchange.state.pictures.get)
     return InputFile(param, data, f"image/{image_format(data) or 'unknown'}")

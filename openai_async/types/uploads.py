@@ -61,7 +61,10 @@ class _ChunkedRequired(TypedDict):
 
 
 class UploadFileChunkedParams(_ChunkedRequired, RequestOptions, total=False):
-    """The parameters of `uploads.upload_file_chunked`. The options are those of every request."""
+    """The parameters of `uploads.upload_file_chunked`.
+
+    The options apply to every request, except `extra_body`, which is for the creation.
+    """
 
     filename: str | None
     """By default that of the path; bytes have none."""

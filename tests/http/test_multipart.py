@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import email
 import email.policy
 import io
@@ -102,6 +103,19 @@ async def test_names_and_filenames_are_escaped_as_browsers_do(
     body = raw.exchanges[0].body
     assert b'form-data; name="a%22%0D%0Ab"\r\n' in body
     assert 'name="file"; filename="é%22%0D%0A.txt"\r\n'.encode() in body
+
+
+async def test_a_copy_of_a_request_sends_the_same_files(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = ok
+    request = raw_client.build_request("POST", "/anything")
+    request.body = Multipart({"file": io.BytesIO(b"x")}, files={"file"})
+    assert repr(request.body) in repr(request)
+    await raw_client.send(request)
+    await raw_client.send(copy.deepcopy(request))
+    first, second = raw.exchanges
+    assert first.body == second.body
 
 
 @pytest.mark.parametrize(

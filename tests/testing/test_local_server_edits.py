@@ -129,7 +129,6 @@ async def test_references_come_as_json(server: LocalServer, http: aiohttp.Client
     assert is_reddish(pixel(drawn(answer), 512, 512))
     for reference, code in (
         ({"image_url": "https://x.org/a.png"}, "invalid_image_url"),
-        ({"file_id": "file-1"}, "file_not_found"),
         ({"file_id": "file-1", "image_url": url}, "invalid_value"),
         ({}, "invalid_value"),
     ):

@@ -18,14 +18,17 @@ import PIL.Image
 import pytest
 
 from openai_async import AsyncClient, AsyncStream, ChatCompletionStream, image_part
+from openai_async.streaming.binary import BinaryContent
 from openai_async.types.batches import Batch, BatchPage
 from openai_async.types.chat import ChatCompletion, ChatCompletionChunk
 from openai_async.types.chat_params import ChatCompletionMessageParam
 from openai_async.types.embeddings import CreateEmbeddingResponse, Embedding
+from openai_async.types.files import FileObject
 from openai_async.types.image_events import ImageEditStreamEvent, ImageGenStreamEvent
 from openai_async.types.images import Image, ImagesResponse
 from openai_async.types.models import Model, ModelDeleted, ModelList
 from openai_async.types.moderations import Moderation
+from openai_async.types.uploads import UploadPart
 
 
 def test_mypy_agrees(pytestconfig: pytest.Config) -> None:
@@ -205,6 +208,24 @@ async def edits(client: AsyncClient, file: IO[bytes], cat: PIL.Image.Image) -> N
     async for event in client.images.edit(image="x.png", prompt="x", stream=True):
         assert_type(event, ImageEditStreamEvent)
     assert_type(await client.images.create_variation(image="x.png"), ImagesResponse)
+
+
+async def files(client: AsyncClient, file: IO[bytes]) -> None:
+    created = await client.files.create(file=Path("x"), purpose="batch")
+    assert_type(created, FileObject)
+    await client.files.create(file=("x", file, "text/plain"), purpose="user_data")
+    await client.files.create(file="x", purpose="batch")  # type: ignore[arg-type]
+    async for one in client.files.list():
+        assert_type(one, FileObject)
+    content = await client.files.content("file-1")
+    assert_type(content, BinaryContent)
+    assert_type(await content.read(), bytes)
+    assert_type(await content.save("x"), Path)
+    async for part in content.iter_bytes():
+        assert_type(part, bytes)
+    upload = await client.uploads.upload_file_chunked(file=file, mime_type="a/b", purpose="batch")
+    assert_type(upload.file, FileObject | None)
+    assert_type(await client.uploads.parts.create("upload_1", data=b"x"), UploadPart)
 
 
 def options(client: AsyncClient) -> None:
