@@ -12,36 +12,24 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from attrs import frozen
 
 from ..errors import InvalidArgumentError, OpenAIError
-from ..images.format import HEAD_SIZE, image_format
+from ..images.format import HEAD_SIZE
 from ..jsontext import dumps
 from .aiohttp_internals import abort_writing
 from .file_sources import MemoryReader, Source, source_of, unreadable
 from .headers import check_headers
+from .media_types import type_by_content, type_by_name
 
 CHUNK = 256 * 1024
 # WHATWG HTML, "multipart/form-data encoding algorithm": nothing else is escaped.
 _ESCAPES = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
-# What `mimetypes` finds for the content of a compressed file is not the type of that file.
-_COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
-_PICTURES = {"svg": "image/svg+xml", "ico": "image/x-icon"}
-# What people upload from memory, besides pictures: the API looks at the extension.
-_SIGNATURES = (
-    (re.compile(rb"%PDF-"), "pdf", "application/pdf"),
-    (re.compile(rb"RIFF....WAVE", re.DOTALL), "wav", "audio/wav"),
-    (re.compile(rb"ID3|\xff[\xfb\xf3\xf2]"), "mp3", "audio/mpeg"),
-    (re.compile(rb"OggS"), "ogg", "audio/ogg"),
-    (re.compile(rb"fLaC"), "flac", "audio/flac"),
-)
-
-T = TypeVar("T")
 
 
 class Multipart:
@@ -164,11 +152,11 @@ class _File:
         """Its filename and headers; blocking."""
         name = self.filename or self.source.name
         given = {key.title(): value for key, value in self.headers.items()}
-        kind = self.content_type or given.get("Content-Type") or _type_by_name(name)
+        kind = self.content_type or given.get("Content-Type") or type_by_name(name)
         if not (name and kind) and sized:
             reader = self.source.open()
             try:
-                found = _type_by_content(reader.read(HEAD_SIZE))
+                found = type_by_content(reader.read(HEAD_SIZE))
             except (OSError, ValueError) as error:
                 raise unreadable(self.source, error) from error
             finally:
@@ -178,21 +166,6 @@ class _File:
                 kind = kind or found[1]
         kind = kind or "application/octet-stream"
         return name or "upload", {**given, "Content-Type": kind}
-
-
-def _type_by_name(name: str) -> str:
-    import mimetypes  # reads the system's tables when it is first used
-
-    kind, encoding = mimetypes.guess_type(name, strict=False)
-    return (kind or "") if encoding is None else _COMPRESSED.get(encoding, "")
-
-
-def _type_by_content(head: bytes) -> tuple[str, str] | None:
-    """The usual extension and the media type."""
-    if (picture := image_format(head)) is not None:
-        return picture, _PICTURES.get(picture, f"image/{picture}")
-    found = (types for pattern, *types in _SIGNATURES if pattern.match(head))
-    return next(((extension, kind) for extension, kind in found), None)
 
 
 def _files(name: str, value: Any) -> Iterator[_File]:

@@ -290,6 +290,24 @@ async def test_a_file_that_changes_while_it_is_sent_is_an_error_and_not_a_hang(
     assert raw.exchanges == []
 
 
+async def test_a_file_that_shrinks_after_the_server_has_begun_to_answer_is_an_error() -> None:
+    async def answer_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        await reader.read()  # up to the end, which never comes by itself
+        writer.close()
+
+    server = await asyncio.start_server(answer_early, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    body = Multipart({"file": Changing(bytes(40 * CHUNK), 3)}, files={"file"})
+    async with AsyncClient(base_url=url, api_key="k", max_retries=2) as client:
+        with pytest.raises(OpenAIError, match="shrank while it was sent"):
+            await send(client, body)
+    assert asyncio.get_running_loop().time() < 1  # not after the timeout
+    server.close()
+    await server.wait_closed()
+
+
 # --- sending again ------------------------------------------------------------------------------
 
 

@@ -78,7 +78,8 @@ def below(cls: type[APIObject]) -> list[type[APIObject]]:
     """The package's subclasses of `cls`, without their twins and those that attrs replaced."""
     found = [sub for direct in cls.__subclasses__() for sub in (direct, *below(direct))]
     made = [sub for sub in found if {"__slots__", "__attrs_attrs__"} <= vars(sub).keys()]
-    return [sub for sub in made if sub.__module__.startswith("openai_async.")]
+    own = [sub for sub in made if sub.__module__.startswith("openai_async.")]
+    return [sub for sub in own if not getattr(sub, "__parameters__", ())]  # generic: never made
 
 
 CLASSES = [cls for cls in below(APIObject) if cls is not APIResponse]

@@ -1,0 +1,35 @@
+"""The media type of a file that is uploaded: by its name, or by its first bytes."""
+
+from __future__ import annotations
+
+import re
+
+from ..images.format import image_format
+
+# What `mimetypes` finds for the content of a compressed file is not the type of that file.
+_COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+_PICTURES = {"svg": "image/svg+xml", "ico": "image/x-icon"}
+# What people upload from memory, besides pictures: the API looks at the extension.
+_SIGNATURES = (
+    (re.compile(rb"%PDF-"), "pdf", "application/pdf"),
+    (re.compile(rb"RIFF....WAVE", re.DOTALL), "wav", "audio/wav"),
+    (re.compile(rb"ID3|\xff[\xfb\xf3\xf2]"), "mp3", "audio/mpeg"),
+    (re.compile(rb"OggS"), "ogg", "audio/ogg"),
+    (re.compile(rb"fLaC"), "flac", "audio/flac"),
+)
+
+
+def type_by_name(name: str) -> str:
+    """The media type that the extension stands for; "" if that is not known."""
+    import mimetypes  # reads the system's tables when it is first used
+
+    kind, encoding = mimetypes.guess_type(name, strict=False)
+    return (kind or "") if encoding is None else _COMPRESSED.get(encoding, "")
+
+
+def type_by_content(head: bytes) -> tuple[str, str] | None:
+    """The usual extension and the media type."""
+    if (picture := image_format(head)) is not None:
+        return picture, _PICTURES.get(picture, f"image/{picture}")
+    found = (types for pattern, *types in _SIGNATURES if pattern.match(head))
+    return next(((extension, kind) for extension, kind in found), None)
