@@ -74,7 +74,8 @@ class BaseClient:
         """
         if body is None:
             endpoint.check(params)
-            if endpoint.method == "POST":
+            # Without parameters there is no body, as for `batches.cancel`.
+            if endpoint.method == "POST" and endpoint.params is not RequestOptions:
                 body = json_body(params, params.get("extra_body"))
         path = endpoint.path_for(ids) if ids else endpoint.path
         answer: Any = self._answer(endpoint, path, body, params)

@@ -62,9 +62,9 @@ async def test_retrieve_and_cancel(client: AsyncClient, server: LocalServer) -> 
     server.script(batch("in_progress"), batch("cancelling", cancelling_at=9))
     assert (await client.batches.retrieve("batch_1")).status == "in_progress"
     assert (await client.batches.cancel("batch_1")).cancelling_at == 9
-    assert [(r.method, r.path) for r in server.requests] == [
-        ("GET", "/v1/batches/batch_1"),
-        ("POST", "/v1/batches/batch_1/cancel"),
+    assert [(r.method, r.path, r.body) for r in server.requests] == [
+        ("GET", "/v1/batches/batch_1", b""),
+        ("POST", "/v1/batches/batch_1/cancel", b""),
     ]
     server.script(Failure(404, message="No batch 'batch_2'."))
     with pytest.raises(NotFoundError, match="'batch_2'"):
