@@ -86,6 +86,14 @@ class Protocol(ResponseHandler):
         super().connection_made(transport)
         bound_reads(transport)
 
+    def close(self) -> None:
+        # asyncio would first wait until the server has read what is still to be sent, forever if it
+        # does not read.
+        if self.transport is not None and self.transport.get_write_buffer_size():
+            self.abort()
+        else:
+            super().close()
+
     def data_received(self, data: bytes) -> None:
         self.answered = True
         super().data_received(data)

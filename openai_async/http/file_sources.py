@@ -78,7 +78,7 @@ class PathSource:
     def __repr__(self) -> str:
         return repr(self._path)
 
-    def size(self) -> int | None:
+    def size(self) -> int:
         try:
             found = os.stat(self._path)  # noqa: PTH116
         except FileNotFoundError as error:
@@ -89,7 +89,11 @@ class PathSource:
         if stat.S_ISDIR(found.st_mode):
             msg = f"{self!r} is a directory: pass the path of a file."
             raise InvalidArgumentError(msg)
-        return found.st_size if stat.S_ISREG(found.st_mode) else None
+        if not stat.S_ISREG(found.st_mode):
+            # Opening a pipe waits for its other end, in a thread that nothing can interrupt.
+            msg = f"{self!r} is a device or pipe: open it, and pass the open file."
+            raise InvalidArgumentError(msg)
+        return found.st_size
 
     def open(self, start: int = 0) -> Reader:
         return _PathReader(self._path, start)

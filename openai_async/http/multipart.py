@@ -157,6 +157,8 @@ class _File:
             reader = self.source.open()
             try:
                 found = type_by_content(reader.read(HEAD_SIZE))
+            except InvalidArgumentError:
+                raise
             except (OSError, ValueError) as error:
                 raise unreadable(self.source, error) from error
             finally:
@@ -275,5 +277,7 @@ class _FormPayload(Payload):
 async def _read(source: Source, read: Callable[[int], bytes], size: int) -> bytes:
     try:
         return await asyncio.to_thread(read, size)
+    except InvalidArgumentError:
+        raise
     except (OSError, ValueError) as error:
         raise unreadable(source, error) from error

@@ -141,7 +141,8 @@ def _log_in_by_netrc(proxy: Proxy) -> None:
         found = netrc.netrc(path.expanduser()).authenticators((proxy.url and proxy.url.host) or "")
     except FileNotFoundError:
         return
-    except (OSError, RuntimeError, netrc.NetrcParseError) as error:  # its text may be a password
+    except (OSError, RuntimeError, ValueError, netrc.NetrcParseError) as error:
+        # Its text may be a password.
         log.warning("The proxy gets no password: cannot read %s (%s).", path, type(error).__name__)
         return
     if found is not None:

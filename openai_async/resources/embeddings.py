@@ -5,7 +5,6 @@ More inputs than one request may have are sent in several, whose answers are joi
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, Unpack
@@ -16,6 +15,7 @@ from ..wire.codec import invalid_answer
 from .base_client import Resource
 from .endpoint import Endpoint
 from .inputs import check_text, checked_list
+from .parallel import run_all
 
 CREATE = Endpoint("create", "POST", "/embeddings", EmbeddingCreateParams, CreateEmbeddingResponse)
 
@@ -93,15 +93,7 @@ class Embeddings(Resource):
                     error.add_note(f"This was the request for input[{start}:{start + len(part)}].")
                     raise
 
-        failed: BaseException | None = None
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(CONCURRENT, len(parts))):
-                    group.create_task(work())
-        except BaseExceptionGroup as errors:
-            failed = errors.exceptions[0]
-        if failed is not None:  # raised here, it does not have the group as its context
-            raise failed
+        await run_all(work() for _ in range(min(CONCURRENT, len(parts))))
         latest = [*answers.values()][-1].meta
         joined = reduce(_join, [answers[place] for place in range(len(parts))])
         joined.meta = latest
@@ -116,7 +108,7 @@ def _inputs(value: Any) -> Sequence[Any] | None:
     if isinstance(value, str):
         check_text(value)
         return None
-    if value and _are_tokens(value):
+    if isinstance(value, list | tuple) and value and _are_tokens(value):
         return None
     return checked_list(value, _are_tokens, "the tokens of a text")
 

@@ -21,6 +21,7 @@ from ..types.uploads import (
 from ..wire.failures import advise
 from .base_client import Resource
 from .endpoint import Endpoint, check_known
+from .parallel import run_all
 from .params import form_body
 
 CREATE = Endpoint("create", "POST", "/uploads", UploadCreateParams, Upload)
@@ -210,12 +211,4 @@ async def _send_parts(
             part = await uploads.parts.create(progress.upload_id, data=window, **options)
             progress.part_ids[place] = part.id
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(concurrency, len(progress.part_ids))):
-                group.create_task(send(missing))
-    except BaseExceptionGroup as failures:
-        error = failures.exceptions[0]
-    else:
-        return
-    raise error
+    await run_all(send(missing) for _ in range(min(concurrency, len(progress.part_ids))))

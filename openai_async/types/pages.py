@@ -27,6 +27,8 @@ class NextPage:
 
     def __init__(self, fetch: Callable[[str], Awaitable[Any]], after: str | None) -> None:
         self.fetch = fetch
+        self.used: frozenset[str] = frozenset()
+        """The ids after which earlier pages began: a server that goes in circles is noticed."""
         self.after = after
         """The id that this page itself comes after."""
 
@@ -108,7 +110,10 @@ class Page(APIResponse, Generic[Item]):
             msg = "has_more is true, but neither last_id nor the last item's id says what is next."
             raise self._invalid(msg)
         page: Self = await self._next.fetch(after)
-        if page.data and page._cursor() == after:
+        used = self._next.used | {after}
+        if page._next is not None:
+            page._next.used = used
+        if page.data and page._cursor() in used:
             msg = f"The page after {after!r} ends with {after!r} again: the server ignores after."
             raise page._invalid(msg)
         return page

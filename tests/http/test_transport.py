@@ -754,6 +754,29 @@ async def test_closing_the_client_during_a_request_shows_no_key(
         assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
+async def test_closing_does_not_wait_for_a_server_that_does_not_read() -> None:
+    done, connected = asyncio.Event(), asyncio.Event()
+
+    async def never_read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        connected.set()
+        await done.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(never_read, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        client = AsyncClient(base_url=url, api_key="k", max_retries=0)
+        call = asyncio.create_task(client.request("POST", "/x", content=b"x" * 2**25))
+        await connected.wait()
+        await asyncio.sleep(1)  # in virtual time: until nothing more can be written
+        async with asyncio.timeout(5):
+            await client.close()
+        with pytest.raises(OpenAIError, match="closed"):
+            await call
+        done.set()
+
+
 def test_the_pure_python_parser_shows_no_key() -> None:
     """It quotes what it could not parse in other ways than the C parser, even without quotes."""
     run_script(

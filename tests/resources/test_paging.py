@@ -176,6 +176,17 @@ async def test_a_server_that_ignores_the_cursor_is_an_error_not_an_endless_loop(
     assert caught.value.request_id
 
 
+async def test_a_server_that_goes_in_circles_is_an_error_not_an_endless_loop(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    server.script(*[page("ab"), page("cd")] * 3)
+    seen = []
+    with pytest.raises(APIResponseValidationError, match="the server ignores after"):
+        async for thing in things(client):
+            seen.append(thing.id)
+    assert seen == ["a", "b", "c", "d"]
+
+
 async def test_more_items_without_a_cursor_are_not_lost_in_silence(
     client: AsyncClient, server: LocalServer
 ) -> None:

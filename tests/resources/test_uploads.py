@@ -21,6 +21,7 @@ from openai_async import (
     InvalidArgumentError,
     OpenAIError,
 )
+from openai_async.resources.parallel import run_all
 from openai_async.testing import Failure, LocalServer
 from openai_async.types.upload_progress import UploadProgress
 
@@ -240,3 +241,22 @@ async def test_a_failure_of_the_creation_has_nothing_to_resume(
     with pytest.raises(APIError) as caught:
         await client.uploads.upload_file_chunked(file=path, **WHAT)
     assert caught.value.upload is None
+
+
+# --- several parts at a time ---
+
+
+async def test_a_cancellation_in_the_turn_in_which_a_part_fails_is_not_swallowed() -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        task.cancel()
+        msg = "no"
+        raise OpenAIError(msg)
+
+    async def run() -> None:
+        await run_all([fail()])
+
+    task = asyncio.create_task(run())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
