@@ -257,6 +257,28 @@ async def test_a_path_that_cannot_be_read_is_an_error_before_anything_is_sent(
     assert raw.exchanges == []
 
 
+async def test_several_uploads_of_the_same_open_file_are_each_whole(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = ok
+    data = b"".join(b"%07d\n" % number for number in range(200_000))
+    file = io.BytesIO(data)
+    bodies = [Multipart({"file": file}, files={"file"}) for _ in range(3)]
+    await asyncio.gather(*(send(raw_client, body) for body in bodies))
+    assert [data in exchange.body for exchange in raw.exchanges] == [True] * 3
+
+
+async def test_a_file_that_was_read_to_its_end_is_not_sent_as_an_empty_one(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = ok
+    file = io.BytesIO(b"x")
+    await send(raw_client, Multipart({"file": file}, files={"file"}))
+    with pytest.raises(InvalidArgumentError, match=r"read to its end: call its seek\(0\)"):
+        await send(raw_client, Multipart({"file": file}, files={"file"}))
+    assert len(raw.exchanges) == 1
+
+
 async def test_a_file_that_is_closed_before_it_is_sent_is_an_error(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
