@@ -9,6 +9,7 @@ import email.policy
 import io
 import os
 import threading
+import time
 from pathlib import Path
 from typing import IO, Any
 
@@ -257,12 +258,21 @@ async def test_a_path_that_cannot_be_read_is_an_error_before_anything_is_sent(
     assert raw.exchanges == []
 
 
+class Disturbed(io.BytesIO):
+    """A file that others use as well, whenever they can."""
+
+    def seek(self, *args: int) -> int:
+        position = super().seek(*args)
+        time.sleep(0.001)  # other threads run
+        return position
+
+
 async def test_several_uploads_of_the_same_open_file_are_each_whole(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     raw.answer = ok
     data = b"".join(b"%07d\n" % number for number in range(200_000))
-    file = io.BytesIO(data)
+    file = Disturbed(data)
     bodies = [Multipart({"file": file}, files={"file"}) for _ in range(3)]
     await asyncio.gather(*(send(raw_client, body) for body in bodies))
     assert [data in exchange.body for exchange in raw.exchanges] == [True] * 3
