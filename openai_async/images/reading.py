@@ -48,10 +48,11 @@ async def read_file(file: Readable | ReadableAtOnce) -> bytes:
             data = await _read(file)
         # A pipe or a stream may return fewer bytes than requested, so it is read until it ends.
         else:
-            while len(data) <= MAX_IMAGE_SIZE:
-                if not (part := await _read(file, MAX_IMAGE_SIZE + 1)):
-                    break
-                data += part
+            parts, size = [], 0
+            while size <= MAX_IMAGE_SIZE and (part := await _read(file, MAX_IMAGE_SIZE + 1)):
+                parts.append(part)
+                size += len(part)
+            data = b"".join(parts)
     except (OSError, ValueError, TypeError) as error:  # closed; not for reading; text
         msg = f"Cannot read the file: {error}."
         if isinstance(error, _NoBytesError):

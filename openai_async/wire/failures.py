@@ -38,7 +38,7 @@ _BY_STATUS: dict[int, tuple[type[APIStatusError], str]] = {
     400: (BadRequestError, ""),
     401: (AuthenticationError, "Check the api_key (OPENAI_API_KEY)."),
     403: (PermissionDeniedError, "Check what this api_key may do."),
-    404: (NotFoundError, "Check the model name and the base_url (most end in /v1)."),
+    404: (NotFoundError, "Check the model name or the id, and the base_url (most end in /v1)."),
     409: (ConflictError, ""),
     422: (UnprocessableEntityError, ""),
     429: (RateLimitError, "Send more slowly."),
