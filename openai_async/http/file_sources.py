@@ -10,6 +10,8 @@ import io
 import os
 import stat
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol
 
 from ..errors import InvalidArgumentError, OpenAIError
@@ -47,7 +49,11 @@ class Memory:
     name = ""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._data = data if isinstance(data, bytes) else memoryview(data).cast("B")
+        if not isinstance(data, bytes):
+            with readable("The memory of the file"):
+                view = memoryview(data)
+                data = view.cast("B") if view.contiguous else bytes(view)
+        self._data = data
 
     def size(self) -> int:
         return len(self._data)
@@ -88,7 +94,7 @@ class PathSource:
             msg = f"There is no file {self!r}: check the path."
             raise InvalidArgumentError(msg) from error
         except (OSError, ValueError) as error:
-            raise unreadable(self, error) from error
+            raise _unreadable(self, error) from error
         if stat.S_ISDIR(found.st_mode):
             msg = f"{self!r} is a directory: pass the path of a file."
             raise InvalidArgumentError(msg)
@@ -144,13 +150,10 @@ class OpenFile:
         name = getattr(file, "name", "")  # a number, if it was opened from a descriptor
         named = isinstance(name, str) and not name.startswith("<")  # as "<stdin>" is
         self.name = os.path.basename(name) if named else ""  # noqa: PTH119
-        try:
+        self._start: int | None = None
+        with readable(self), suppress(OSError):  # as of a terminal that says it could
             seekable = file.seekable() if hasattr(file, "seekable") else hasattr(file, "seek")
             self._start = file.tell() if seekable else None
-        except ValueError as error:
-            raise unreadable(self, error) from error
-        except OSError:
-            self._start = None
         # A cancelled attempt may leave a thread that still reads when the next one begins.
         self._lock = threading.Lock() if self._start is None else _SEEKING
 
@@ -160,17 +163,13 @@ class OpenFile:
     def size(self) -> int | None:
         if self._start is None:
             return None
-        try:
-            with self._lock:
-                size = self._file.seek(0, os.SEEK_END)
-            if self._start and self._start >= size:
-                msg = f"{self!r} has been read to its end: call its seek(0) first."
-                raise InvalidArgumentError(msg)
-            return size - self._start
-        except InvalidArgumentError:
-            raise
-        except (OSError, ValueError) as error:
-            raise unreadable(self, error) from error
+        with readable(self), self._lock:
+            self._file.seek(0, os.SEEK_END)  # which does not return the position for every file
+            size = self._file.tell()
+        if self._start and self._start >= size:
+            msg = f"{self!r} has been read to its end: call its seek(0) first."
+            raise InvalidArgumentError(msg)
+        return size - self._start
 
     def open(self, start: int = 0) -> Reader:
         position = None if self._start is None else self._start + start
@@ -263,9 +262,21 @@ def source_of(field: str, content: object) -> Source:
     return OpenFile(content)  # type: ignore[arg-type] # what it has has been checked
 
 
-def unreadable(source: object, error: OSError | ValueError) -> OpenAIError:
-    """The error for a file that cannot be read, or that its owner has closed meanwhile."""
-    if isinstance(error, InvalidArgumentError):
-        return error
+@contextmanager
+def readable(source: object) -> Iterator[None]:
+    """Turn what a file raises into our error. It is the user's, and may raise anything."""
+    try:
+        yield
+    except OpenAIError:
+        raise
+    except Exception as error:
+        raise _unreadable(source, error) from error
+
+
+def _unreadable(source: object, error: Exception) -> InvalidArgumentError:
     reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+    if not reason or isinstance(error, LookupError | TypeError | AttributeError):
+        reason = f"{type(error).__name__} {reason}".rstrip()
+    if isinstance(error, io.UnsupportedOperation):
+        reason += ', open it with "rb"'
     return InvalidArgumentError(f"{source!r} cannot be read: {reason}.")

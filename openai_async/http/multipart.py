@@ -12,6 +12,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from aiohttp.abc import AbstractStreamWriter
@@ -22,7 +23,7 @@ from ..errors import InvalidArgumentError, OpenAIError
 from ..images.format import HEAD_SIZE
 from ..jsontext import dumps
 from .aiohttp_internals import abort_writing
-from .file_sources import MemoryReader, Source, source_of, unreadable
+from .file_sources import MemoryReader, Source, readable, source_of
 from .headers import check_headers
 from .media_types import type_by_content, type_by_name
 
@@ -155,14 +156,8 @@ class _File:
         kind = self.content_type or given.get("Content-Type") or type_by_name(name)
         if not (name and kind) and sized:
             reader = self.source.open()
-            try:
+            with closing(reader), readable(self.source):
                 found = type_by_content(reader.read(HEAD_SIZE))
-            except InvalidArgumentError:
-                raise
-            except (OSError, ValueError) as error:
-                raise unreadable(self.source, error) from error
-            finally:
-                reader.close()
             if found is not None:
                 name = name or f"upload.{found[0]}"
                 kind = kind or found[1]
@@ -257,9 +252,8 @@ class _FormPayload(Payload):
         in_memory = isinstance(reader, MemoryReader)
         try:
             while True:
-                size = (
-                    CHUNK if left is None else min(CHUNK, left + 1)
-                )  # one more byte: has it grown?
+                # One byte more than is left, to see whether the file has grown.
+                size = CHUNK if left is None else min(CHUNK, left + 1)
                 data = reader.read(size) if in_memory else await _read(source, reader.read, size)
                 if left is not None:
                     if len(data) > left or (left and not data):
@@ -275,9 +269,8 @@ class _FormPayload(Payload):
 
 
 async def _read(source: Source, read: Callable[[int], bytes], size: int) -> bytes:
-    try:
-        return await asyncio.to_thread(read, size)
-    except InvalidArgumentError:
-        raise
-    except (OSError, ValueError) as error:
-        raise unreadable(source, error) from error
+    def attempt() -> bytes:  # in the thread: no future can hold a StopIteration
+        with readable(source):
+            return read(size)
+
+    return await asyncio.to_thread(attempt)

@@ -7,7 +7,10 @@ import copy
 import email
 import email.policy
 import io
+import lzma
+import mmap
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -258,6 +261,51 @@ async def test_a_path_that_cannot_be_read_is_an_error_before_anything_is_sent(
     assert raw.exchanges == []
 
 
+class Odd(io.BytesIO):
+    """A file whose `read` raises something."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(b"x")
+        self.error = error
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (EOFError("Compressed file ended"), "cannot be read: Compressed file ended"),
+        (lzma.LZMAError("Corrupt input"), "cannot be read: Corrupt input"),
+        (KeyError("boom"), "cannot be read: KeyError 'boom'"),
+        (StopIteration(), "cannot be read: StopIteration"),
+        (io.UnsupportedOperation("read"), 'cannot be read: read, open it with "rb"'),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_whatever_a_file_raises_is_our_error_and_not_retried(
+    raw: RawServer, raw_client: AsyncClient, error: Exception, said: str
+) -> None:
+    body = Multipart({"file": ("x.txt", Odd(error))}, files={"file"})
+    with pytest.raises(InvalidArgumentError, match=re.escape(said)) as caught:
+        await send(raw_client, body, max_retries=2)
+    assert caught.value.__cause__ is error
+
+
+async def test_files_of_odd_kinds_are_sent(
+    raw: RawServer, raw_client: AsyncClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"abcdef")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        assert (await sent(raw, raw_client, file=mapped))[0][3] == b"abcdef"
+    assert (await sent(raw, raw_client, file=memoryview(b"a-b-c-")[::2]))[0][3] == b"abc"
+    released = memoryview(b"abc")
+    released.release()
+    with pytest.raises(InvalidArgumentError, match="cannot be read"):
+        Multipart({"file": released}, files={"file"})
+
+
 class Disturbed(io.BytesIO):
     """A file that others use as well, whenever they can."""
 
@@ -305,10 +353,14 @@ class Changing(io.BytesIO):
     def __init__(self, data: bytes, by: int) -> None:
         super().__init__(data)
         self.by = by
+        self.measured = False
 
     def seek(self, position: int, whence: int = 0, /) -> int:
-        found = super().seek(position, whence)
-        return found + self.by if whence == os.SEEK_END else found
+        self.measured = whence == os.SEEK_END
+        return super().seek(position, whence)
+
+    def tell(self) -> int:
+        return super().tell() + (self.by if self.measured else 0)
 
 
 @pytest.mark.parametrize(("by", "verb"), [(-3, "grew"), (3, "shrank")])
