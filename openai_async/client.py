@@ -151,6 +151,7 @@ class AsyncClient(RawRequests):
             "ssl": ssl,
         }
         self._transport = Transport(**self._fixed, session=session)
+        self._waits = self._transport.waits
         self._retries: ByAccount[Retry, RetryPolicy] | None = None
         self._pacings: ByAccount[Pacing, RateLimit] | None = None
         self._pacing: Pacing | None = None

@@ -19,6 +19,7 @@ from ..http.headers import (
 from ..http.outgoing import Prepared
 from ..http.request import Request, Response
 from ..http.urls import Urls, query_values
+from ..http.waits import PendingWaits
 from ..middleware import Send
 from ..options import (
     REQUEST_OPTIONS,
@@ -60,6 +61,7 @@ class BaseClient:
     _json_prepared: Prepared
     _removed: frozenset[str]
     _send: Send
+    _waits: PendingWaits
 
     def _call(
         self,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from math import inf
+from collections.abc import Iterator
+from itertools import repeat
 from typing import Unpack
 
-from ..errors import APITimeoutError, InvalidArgumentError
+from ..errors import InvalidArgumentError
 from ..options import RequestOptions
 from ..types.batches import Batch, BatchCreateParams, BatchListParams, BatchPage
 from .base_client import Resource
 from .endpoint import Endpoint
 from .paging import Paginator, paginated
+from .polling import check_positive, poll
 
 CREATE = Endpoint("create", "POST", "/batches", BatchCreateParams, Batch)
 RETRIEVE = Endpoint("retrieve", "GET", "/batches/{batch_id}", RequestOptions, Batch)
@@ -19,8 +20,8 @@ LIST = Endpoint("list", "GET", "/batches", BatchListParams, BatchPage)
 CANCEL = Endpoint("cancel", "POST", "/batches/{batch_id}/cancel", RequestOptions, Batch)
 
 _PENDING = frozenset(("validating", "in_progress", "finalizing", "cancelling"))
-# Servers with words of their own. Any other status is final.
-_PENDING_ELSEWHERE = frozenset(("created", "queued", "pending", "running"))
+# Servers with words of their own, or none. Any other status is final.
+_PENDING_ELSEWHERE = frozenset(("created", "queued", "pending", "running", ""))
 # Seconds between two polls: small batches are done at once, large ones take hours.
 _FIRST_INTERVAL, _LAST_INTERVAL, _GROWTH = 1.0, 60.0, 1.5
 # An outage of a minute does not end a wait of hours.
@@ -93,33 +94,28 @@ class Batches(Resource):
             APIError: it could not be retrieved, in spite of retries. The batch goes on.
         """
         RETRIEVE.check(options)
-        _check_positive("poll_interval_ms", poll_interval_ms)
-        _check_positive("max_wait_seconds", max_wait_seconds)
+        check_positive(poll_interval_ms=poll_interval_ms, max_wait_seconds=max_wait_seconds)
         options.setdefault("max_retries", max(self._client.max_retries, _POLL_RETRIES))
-        interval = _FIRST_INTERVAL if poll_interval_ms is None else poll_interval_ms / 1000
-        batch: Batch | None = None
-        try:
-            async with asyncio.timeout(max_wait_seconds) as limit:
-                while True:
-                    batch = await self.retrieve(batch_id, **options)
-                    if batch.status.lower() not in _PENDING | _PENDING_ELSEWHERE:
-                        return batch
-                    await asyncio.sleep(interval)
-                    if poll_interval_ms is None:
-                        interval = min(interval * _GROWTH, _LAST_INTERVAL)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-        status = "not known yet" if batch is None else repr(batch.status)
-        msg = (
-            f"The status of batch {batch_id} is {status} after {max_wait_seconds:g} s: "
-            "poll again, or cancel it."
+
+        def late(batch: Batch | None) -> str:
+            status = "not known yet" if batch is None else repr(batch.status)
+            return (
+                f"The status of batch {batch_id} is {status} after {max_wait_seconds:g} s: "
+                "poll again, or cancel it."
+            )
+
+        return await poll(
+            lambda: self.retrieve(batch_id, **options),
+            ended=lambda batch: batch.status.lower() not in _PENDING | _PENDING_ELSEWHERE,
+            intervals=_growing() if poll_interval_ms is None else repeat(poll_interval_ms / 1000),
+            longest=max_wait_seconds,
+            waits=self._client._waits,
+            late=late,
         )
-        raise APITimeoutError(msg)
 
 
-def _check_positive(name: str, value: object) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (number and 0 < value < inf):  # type: ignore[operator]
-        msg = f"{name} is {value!r}: pass a number above 0."
-        raise InvalidArgumentError(msg)
+def _growing() -> Iterator[float]:
+    interval = _FIRST_INTERVAL
+    while True:
+        yield interval
+        interval = min(interval * _GROWTH, _LAST_INTERVAL)

@@ -51,7 +51,8 @@ class Endpoint(Generic[R]):
 
     def check(self, params: Mapping[str, Any]) -> None:
         """`TypeError` for an unknown or missing keyword."""
-        check_known(self.name, params, self.known, self.required)
+        reads = self.method == "GET"
+        check_known(self.name, params, self.known, self.required, reads=reads)
 
     def path_for(self, ids: Mapping[str, object]) -> str:
         """The path with these ids filled in."""
@@ -63,6 +64,8 @@ def check_known(
     params: Mapping[str, Any],
     known: frozenset[str],
     required: frozenset[str] = frozenset(),
+    *,
+    reads: bool = False,
 ) -> None:
     """Raise a TypeError that names an unknown or missing keyword, as any Python function does.
 
@@ -80,7 +83,8 @@ def check_known(
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if "extra_body" in known:
-        hint += "Pass parameters that are not in the API in extra_body."
+        place = "extra_query" if reads else "extra_body"
+        hint += f"Pass parameters that are not in the API in {place}."
     msg = f"{function}() got an unexpected keyword argument {name!r}: {hint}".rstrip(": ")
     raise TypeError(msg)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from math import inf
+from itertools import repeat
 from typing import Any, Unpack
 
-from ..errors import APITimeoutError, InvalidArgumentError
 from ..options import RequestOptions
 from ..streaming.binary import BinaryContent
 from ..types.files import FileCreateParams, FileDeleted, FileListParams, FileObject, FilePage
@@ -14,6 +12,7 @@ from .base_client import Resource
 from .endpoint import Endpoint
 from .paging import Paginator, paginated
 from .params import form_body
+from .polling import check_positive, poll
 
 CREATE = Endpoint("create", "POST", "/files", FileCreateParams, FileObject)
 LIST = Endpoint("list", "GET", "/files", FileListParams, FilePage)
@@ -94,22 +93,14 @@ class Files(Resource):
             APITimeoutError: it has not been processed within `max_wait_seconds`.
             APIError: it could not be retrieved.
         """
-        for name, value in (
-            ("poll_interval", poll_interval),
-            ("max_wait_seconds", max_wait_seconds),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < inf:
-                msg = f"{name} is {value!r}: pass a positive number of seconds."
-                raise InvalidArgumentError(msg)
-        try:
-            async with asyncio.timeout(max_wait_seconds) as limit:
-                while True:
-                    file = await self.retrieve(id, **options)
-                    if file.status in _FINAL:
-                        return file
-                    await asyncio.sleep(poll_interval)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-        msg = f"File {id} has not been processed within {max_wait_seconds:g} s: wait again."
-        raise APITimeoutError(msg)
+        check_positive(poll_interval=poll_interval, max_wait_seconds=max_wait_seconds)
+        return await poll(
+            lambda: self.retrieve(id, **options),
+            ended=lambda file: file.status in _FINAL,
+            intervals=repeat(poll_interval),
+            longest=max_wait_seconds,
+            waits=self._client._waits,
+            late=lambda _: (
+                f"File {id} has not been processed within {max_wait_seconds:g} s: wait again."
+            ),
+        )

@@ -33,6 +33,7 @@ class BinaryContent(ResponseStream):
     """
 
     __slots__ = ()
+    _how_to_open = "await it first, as in `content = await client.files.content(...)`"
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self.__aenter__().__await__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Self
+from typing import ClassVar, Self
 
 from ..errors import OpenAIError
 from ..http.body import ByteStream
@@ -28,6 +28,8 @@ class ResponseStream:
         APIConnectionError: the connection failed.
         APIStatusError: the status is 300 or above (when entered).
     """
+
+    _how_to_open: ClassVar[str] = "use `async with client.stream(...) as response`"
 
     __slots__ = ("_body", "_connect", "_ended", "_first", "_meta", "_reading")
 
@@ -100,7 +102,7 @@ class ResponseStream:
     def meta(self) -> ResponseMeta:
         """Request id, status, headers, attempts, elapsed seconds, rate limits."""
         if self._meta is None:
-            msg = "The answer is not open yet: use `async with client.stream(...) as response`."
+            msg = f"The answer is not open yet: {self._how_to_open}."
             raise OpenAIError(msg)
         return self._meta
 

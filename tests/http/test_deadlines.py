@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -18,22 +16,6 @@ pytestmark = pytest.mark.virtual_time
 @pytest.fixture
 async def deadlines() -> Deadlines:
     return Deadlines(asyncio.get_running_loop())
-
-
-@pytest.fixture
-def timers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[asyncio.TimerHandle]]:
-    """The timers that are set while a test runs."""
-    made: list[asyncio.TimerHandle] = []
-    original = asyncio.BaseEventLoop.call_at
-
-    def call_at(self: Any, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
-        made.append(original(self, *args, **kwargs))
-        return made[-1]
-
-    monkeypatch.setattr(asyncio.BaseEventLoop, "call_at", call_at)
-    yield made
-    for timer in made:
-        timer.cancel()
 
 
 async def test_a_call_that_takes_too_long_is_a_timeout(deadlines: Deadlines) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,22 +25,6 @@ class Checked:
         self.times.append(now)
         self._left -= 1
         return now + self._interval if self._left > 0 else None
-
-
-@pytest.fixture
-def timers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[asyncio.TimerHandle]]:
-    """The timers that are set while a test runs."""
-    made: list[asyncio.TimerHandle] = []
-    original = asyncio.BaseEventLoop.call_at
-
-    def call_at(self: Any, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
-        made.append(original(self, *args, **kwargs))
-        return made[-1]
-
-    monkeypatch.setattr(asyncio.BaseEventLoop, "call_at", call_at)
-    yield made
-    for timer in made:
-        timer.cancel()
 
 
 async def test_a_thousand_streams_set_one_timer(timers: list[asyncio.TimerHandle]) -> None:

@@ -15,6 +15,7 @@ from openai_async import (
     InternalServerError,
     InvalidArgumentError,
     NotFoundError,
+    OpenAIError,
 )
 from openai_async.testing import Failure, LocalServer, Reply
 from openai_async.types.batches import Batch
@@ -265,3 +266,23 @@ async def test_wrong_arguments_are_refused(client: AsyncClient, server: LocalSer
     with pytest.raises(TypeError, match="'poll_intervall'"):
         await client.batches.poll("batch_1", poll_intervall=5)  # type: ignore[call-arg]
     assert server.requests == []
+
+
+async def test_closing_the_client_ends_the_wait(client: AsyncClient, server: LocalServer) -> None:
+    server.script(batch("in_progress"))
+    task = asyncio.create_task(client.batches.poll("batch_1", poll_interval_ms=3_600_000))
+    await server.received(1)
+    clock = asyncio.get_running_loop().time
+    await asyncio.sleep(10)
+    begun = clock()
+    await client.close()
+    with pytest.raises(OpenAIError, match="closed"):
+        await task
+    assert clock() - begun < 1
+
+
+async def test_a_batch_without_a_status_has_not_ended(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    server.script(Reply(json={"id": "batch_1", "status": None}), batch("completed"))
+    assert (await client.batches.poll("batch_1", poll_interval_ms=1)).status == "completed"

@@ -268,3 +268,13 @@ async def test_waiting_ends_with_a_failure(client: AsyncClient, server: LocalSer
 async def test_a_wait_is_a_number_of_seconds(client: AsyncClient, name: str, value: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=f"{name} is"):
         await client.files.wait_for_processing("file-1", **{name: value})
+
+
+async def test_content_that_was_not_awaited_says_how_to(client: AsyncClient) -> None:
+    with pytest.raises(OpenAIError, match=r"content = await client\.files\.content"):
+        await client.files.content("file-1").read()
+
+
+async def test_an_unknown_parameter_of_a_list_belongs_in_the_query(client: AsyncClient) -> None:
+    with pytest.raises(TypeError, match="extra_query"):
+        client.files.list(foo=1)  # type: ignore[call-arg]

@@ -2,21 +2,11 @@
 
 import pytest
 
-from openai_async.resources import (
-    batches,
-    chat,
-    embeddings,
-    files,
-    images,
-    models,
-    moderations,
-    stored_chats,
-    uploads,
-)
-from openai_async.resources.endpoint import Endpoint
 from openai_async.testing.routes import routes
 from openai_async.testing.schema import minimal_instance
 from openai_async.testing.tokens import image_tokens, tokenize
+
+from ..spec.walk import declared
 
 
 @pytest.mark.parametrize(
@@ -59,14 +49,7 @@ def test_pictures_cost_what_openai_documents(
     assert image_tokens(width, height, detail) == tokens
 
 
-RESOURCES = (batches, chat, embeddings, files, images, models, moderations, stored_chats, uploads)
-
-
 def test_the_routes_are_the_endpoints_that_the_client_sends_to() -> None:
-    declared = {
-        (value.method, f"/v1{value.path}".replace("}", ":.+}"))
-        for resource in RESOURCES
-        for value in vars(resource).values()
-        if isinstance(value, Endpoint)
-    }
-    assert {(method, path) for method, path, _ in routes() if "/pictures/" not in path} == declared
+    endpoints = [found.endpoint for found in declared().values()]
+    sent_to = {(one.method, f"/v1{one.path}".replace("}", ":.+}")) for one in endpoints}
+    assert {(method, path) for method, path, _ in routes() if "/pictures/" not in path} == sent_to
