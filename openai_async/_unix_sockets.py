@@ -1,7 +1,7 @@
 """URLs of servers that listen on a Unix socket: `http+unix://%2Frun%2Fserver.sock/v1`. No I/O.
 
-The host of such a URL is the path of the socket, percent-encoded. yarl turns hosts into lower case,
-so capital letters are percent-encoded, too.
+The host of such a URL is the path of the socket, percent-encoded. Capital letters are encoded, too,
+because yarl converts hosts to lower case.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ def socket_path(url: URL) -> str | None:
 
 
 def join_url(url: URL, reference: URL) -> URL:
-    """What a reference in an answer from `url` means: to a Unix socket, `http://localhost` is its
-    server.
+    """The URL that a reference in an answer from `url` leads to.
+
+    In an answer from a Unix socket, `http://localhost` is the server on that socket.
     """
     if url.scheme != UNIX:
         return url.join(reference)

@@ -93,8 +93,8 @@ class AsyncClient(RawRequests):
 
     Args:
         api_key: the key, or a function that returns it and is called before each attempt: a plain
-            one in a thread, since it may block, an async one on the event loop. Its time counts
-            towards `timeout`. Defaults to `OPENAI_API_KEY`.
+            one in a thread, since it may block, an async one on the event loop. The time it takes
+            counts towards `timeout`. Defaults to `OPENAI_API_KEY`.
         base_url: the API's URL, with scheme and version, like "http://localhost:8000/v1", or with
             the percent-encoded path of a Unix socket, "http+unix://%2Frun%2Fserver.sock/v1";
             defaults to `OPENAI_BASE_URL`, then to OpenAI's. A `UserWarning` is issued once if a key
@@ -113,8 +113,9 @@ class AsyncClient(RawRequests):
             sent: with `{"Authorization": None}` no request carries a key, unless the call passes
             one in its `extra_headers`. A client with an Authorization header needs no `api_key`.
         proxy: URL of an HTTP proxy, for all requests.
-        trust_env: without `proxy`, use the proxies of the environment: HTTPS_PROXY, HTTP_PROXY,
-            ALL_PROXY and NO_PROXY, in upper or lower case, as they are when the client is created.
+        trust_env: if `proxy` is not passed, use the proxies of the environment: HTTPS_PROXY,
+            HTTP_PROXY, ALL_PROXY and NO_PROXY, in upper or lower case, as they are when the client
+            is created.
         ssl: an `ssl.SSLContext`, an `aiohttp.Fingerprint`, or `False` to skip verification.
         middlewares: see `openai_async.middleware`; the first is the outermost.
         session: your own `aiohttp.ClientSession` to send through. The client never closes it.

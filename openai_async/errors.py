@@ -64,7 +64,7 @@ class APIError(OpenAIError):
         attempts: how many times the request was sent.
         rejections: how many of these were rejected with 429.
         partial: if a stream failed partway, the completion so far.
-        upload: if an upload in parts failed, how far it got, for `resume=`.
+        upload: if an upload in parts failed, how far it got; pass it as `resume=`.
     """
 
     safe_message = "The service reported an error."

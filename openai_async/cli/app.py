@@ -169,9 +169,7 @@ def image(
     ] = None,
     edit: Annotated[
         list[Path] | None,
-        Parameter(
-            negative="", help="A picture to change. Can be repeated, to make one of several."
-        ),
+        Parameter(negative="", help="A picture to change. Can be repeated, to combine several."),
     ] = None,
     mask: Annotated[
         Path | None, Parameter(help="A PNG, transparent where the picture is to be changed.")

@@ -33,10 +33,10 @@ class ImageOptions:
 async def draw(options: ImageOptions, connection: Connection, output: Output) -> None:
     check_output_path(options.path)
     if options.edit and options.style is not None:
-        msg = "--style is for new pictures, and --edit changes one: pass one of them."
+        msg = "--style is for new pictures, and --edit changes an existing one: pass one of them."
         raise UsageError(msg)
     if options.mask is not None and not options.edit:
-        msg = "--mask needs the picture that it is for: pass that with --edit."
+        msg = "--mask needs a picture to edit: pass it with --edit."
         raise UsageError(msg)
     asked = {
         "size": options.size,

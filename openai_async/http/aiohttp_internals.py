@@ -87,8 +87,8 @@ class Protocol(ResponseHandler):
         bound_reads(transport)
 
     def close(self) -> None:
-        # asyncio would first wait until the server has read what is still to be sent, forever if it
-        # does not read.
+        # asyncio would first wait until the server has read what is still to be sent: forever, if
+        # it does not read.
         if self.transport is not None and self.transport.get_write_buffer_size():
             self.abort()
         else:
@@ -186,7 +186,7 @@ class TCPConnector(Connector, aiohttp.TCPConnector):
 class UnixConnector(Connector, aiohttp.UnixConnector):
     """All its connections lead to one socket, whatever the URL."""
 
-    # Requests keep their URL, which errors show.
+    # Requests keep their http+unix URL, which errors show.
     allowed_protocol_schema_set = frozenset({UNIX})
 
     def __init__(self, path: str, keepalive: float) -> None:

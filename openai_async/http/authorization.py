@@ -94,7 +94,7 @@ async def _in_thread(function: KeyFunction) -> str | Awaitable[str]:
     context = contextvars.copy_context()
     future = asyncio.get_running_loop().run_in_executor(None, context.run, call)
     try:
-        # A thread cannot be cancelled: what it returns after all is discarded.
+        # A thread cannot be cancelled: what it returns later is discarded.
         return await asyncio.shield(future)
     except asyncio.CancelledError:
         future.add_done_callback(_discard)

@@ -1,6 +1,6 @@
 """Where the bytes of an upload come from: memory, a path, or a file that the user has opened.
 
-The methods that read block: they are called in a thread.
+Reading blocks, so it is done in a thread.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import IO, Any, Protocol
 
 from ..errors import InvalidArgumentError, OpenAIError
 
-# To read a file of the user's is to move its position, and several uploads may be given the same
-# file. One lock for all such files: a read takes them a fraction of a millisecond.
+# Reading the user's file moves its position, and several uploads may share the same file. One lock
+# serves all such files, since a read takes only a fraction of a millisecond.
 _SEEKING = threading.Lock()
 _ADVICE = "pass a pathlib.Path, bytes, or a file opened in binary mode"
 
@@ -34,13 +34,13 @@ class Source(Protocol):
     """What the user has passed as a file."""
 
     name: str
-    """What the file is called; "" if that is not known."""
+    """The name of the file; "" if it is not known."""
 
     def size(self) -> int | None:
-        """The number of bytes; `None` if only reading tells, which can then be done only once."""
+        """The number of bytes; `None` for what can be read only once, such as a pipe."""
 
     def open(self, start: int = 0) -> Reader:
-        """A reader that begins at this byte."""
+        """A reader that begins at byte `start`."""
 
 
 class Memory:
@@ -63,7 +63,7 @@ class Memory:
 
 
 class MemoryReader:
-    """The only reader that does not block."""
+    """Bytes in memory: the only reader that does not block."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
@@ -77,7 +77,7 @@ class MemoryReader:
 
 
 class PathSource:
-    """A path. The file is opened anew for each attempt."""
+    """A path. The file is opened again for each attempt."""
 
     def __init__(self, path: os.PathLike[str]) -> None:
         text = os.fspath(path)
@@ -109,8 +109,9 @@ class PathSource:
 
 
 class _PathReader:
-    """Opens the file with the first read. It may be closed while a thread is still reading: then
-    that thread closes the file.
+    """Opens the file at the first read.
+
+    If it is closed while a thread is still reading, that thread closes the file.
     """
 
     def __init__(self, path: str, start: int) -> None:
@@ -121,11 +122,11 @@ class _PathReader:
 
     def read(self, size: int, /) -> bytes:
         with self._lock:
-            if self._closed:  # before this thread has begun
+            if self._closed:  # before this thread began
                 return b""
             if self._file is None:
                 self._file = open(self._path, "rb")  # noqa: PTH123, SIM115
-                if self._start:  # a pipe cannot seek
+                if self._start:  # only then: a pipe cannot seek
                     self._file.seek(self._start)
             data = self._file.read(size)
         if self._closed:
@@ -143,18 +144,21 @@ class _PathReader:
 
 
 class OpenFile:
-    """The user's own file: read from where it stood, and never closed."""
+    """A file that the user has opened: read from its current position, and never closed."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         name = getattr(file, "name", "")  # a number, if it was opened from a descriptor
-        named = isinstance(name, str) and not name.startswith("<")  # as "<stdin>" is
+        named = isinstance(name, str) and not name.startswith("<")  # like "<stdin>"
         self.name = os.path.basename(name) if named else ""  # noqa: PTH119
         self._start: int | None = None
-        with readable(self), suppress(OSError):  # as of a terminal that says it could
+        with (
+            readable(self),
+            suppress(OSError),
+        ):  # as raised by a terminal that claims to be seekable
             seekable = file.seekable() if hasattr(file, "seekable") else hasattr(file, "seek")
             self._start = file.tell() if seekable else None
-        # A cancelled attempt may leave a thread that still reads when the next one begins.
+        # A thread of a cancelled attempt may still be reading when the next attempt begins.
         self._lock = threading.Lock() if self._start is None else _SEEKING
 
     def __repr__(self) -> str:
@@ -167,7 +171,7 @@ class OpenFile:
             self._file.seek(0, os.SEEK_END)  # which does not return the position for every file
             size = self._file.tell()
         if self._start and self._start >= size:
-            msg = f"{self!r} has been read to its end: call its seek(0) first."
+            msg = f"{self!r} has been read to its end: call seek(0) on it first."
             raise InvalidArgumentError(msg)
         return size - self._start
 
@@ -177,7 +181,7 @@ class OpenFile:
 
 
 class _Positioned:
-    """Reads from a position of its own, wherever others have moved the file's."""
+    """Keeps its own position, so that others may read and seek the same file."""
 
     def __init__(
         self, source: OpenFile, file: IO[bytes], position: int | None, lock: threading.Lock
@@ -191,14 +195,14 @@ class _Positioned:
                 self._file.seek(self._position)
             data = self._file.read(size)
             if not isinstance(data, bytes):
-                msg = f"{self._source!r} returns {type(data).__name__}, not bytes: {_ADVICE}."
+                msg = f"{self._source!r} returns {type(data).__name__} instead of bytes: {_ADVICE}."
                 raise InvalidArgumentError(msg)
             if self._position is not None:
                 self._position += len(data)
             return data
 
     def close(self) -> None:
-        """It is the user's."""
+        """The user's file stays open."""
 
 
 class Window:
@@ -244,7 +248,7 @@ def source_of(field: str, content: object) -> Source:
     if isinstance(content, os.PathLike):
         return PathSource(content)
     if isinstance(content, str):
-        msg = f"{field} is a str, which may be a path or the text: {_ADVICE}."
+        msg = f"{field} is a str, which could be a path or the content: {_ADVICE}."
         raise InvalidArgumentError(msg)
     read: Any = getattr(content, "read", None)
     if not callable(read):
@@ -254,17 +258,17 @@ def source_of(field: str, content: object) -> Source:
         msg = f'{field} is a file opened in text mode: open it with "rb".'
         raise InvalidArgumentError(msg)
     if inspect.iscoroutinefunction(read):
-        msg = f"{field} is an async file: {_ADVICE} (of an UploadFile, its .file)."
+        msg = f"{field} is an async file: {_ADVICE} (for an UploadFile, its .file)."
         raise InvalidArgumentError(msg)
     if getattr(content, "closed", False):
         msg = f"{field} is a closed file: pass its path, or keep it open until the call returns."
         raise InvalidArgumentError(msg)
-    return OpenFile(content)  # type: ignore[arg-type] # what it has has been checked
+    return OpenFile(content)  # type: ignore[arg-type] # checked above
 
 
 @contextmanager
 def readable(source: object) -> Iterator[None]:
-    """Turn what a file raises into our error. It is the user's, and may raise anything."""
+    """Turn whatever a file raises into our error: it is the user's, and may raise anything."""
     try:
         yield
     except OpenAIError:

@@ -1,4 +1,4 @@
-"""The media type of a file that is uploaded: by its name, or by its first bytes."""
+"""The media type of an uploaded file: from its name, or from its first bytes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 
 from ..images.format import image_format
 
-# What `mimetypes` finds for the content of a compressed file is not the type of that file.
+# For a compressed file, `mimetypes` returns the type of its content, and the compression apart.
 _COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
 _PICTURES = {"svg": "image/svg+xml", "ico": "image/x-icon"}
-# What people upload from memory, besides pictures: the API looks at the extension.
+# What people upload from memory, besides pictures. The API needs the right extension.
 _SIGNATURES = (
     (re.compile(rb"%PDF-"), "pdf", "application/pdf"),
     (re.compile(rb"RIFF....WAVE", re.DOTALL), "wav", "audio/wav"),
@@ -20,7 +20,7 @@ _SIGNATURES = (
 
 
 def type_by_name(name: str) -> str:
-    """The media type that the extension stands for; "" if that is not known."""
+    """The media type for the extension; "" if it is not known."""
     import mimetypes  # reads the system's tables when it is first used
 
     kind, encoding = mimetypes.guess_type(name, strict=False)

@@ -1,9 +1,9 @@
-"""Bodies of the kind multipart/form-data (RFC 7578), with files that are sent as they are read.
+"""multipart/form-data bodies (RFC 7578), with files that are sent as they are read.
 
     Multipart({"purpose": "batch", "file": Path("in.jsonl")}, files={"file"})
 
-A body is measured for each attempt, so that Content-Length is sent, and then read 256 KiB at a
-time, in a thread. No file that is opened here stays open after the attempt.
+For each attempt, the body is measured to send Content-Length, and then read 256 KiB at a time, in a
+thread. Files opened here are closed when the attempt ends.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ class Multipart:
 
     @property
     def repeatable(self) -> bool:
-        """Whether it can be sent again: `False` once a pipe has been read from."""
+        """Whether it can be sent again: `False` once reading a pipe has begun."""
         return not self._spent
 
     @property
     def content_type(self) -> str:
-        """The header, boundary included."""
+        """The Content-Type header, with the boundary."""
         return f"multipart/form-data; boundary={self._boundary}"
 
     async def payload(self) -> Payload:
@@ -86,7 +86,7 @@ class Multipart:
         return _FormPayload(self, await asyncio.to_thread(self._pieces))
 
     def _pieces(self) -> list[bytes | _Content]:
-        """The body in order: text, and files where they belong; blocking."""
+        """The body in order: bytes, with the files in their places. Blocks."""
         text = bytearray()
         pieces: list[bytes | _Content] = []
         for name, value in self._fields:
@@ -107,7 +107,7 @@ class Multipart:
         return line.encode("utf-8", "replace") + b"\r\n"
 
     def __deepcopy__(self, memo: object) -> Multipart:
-        """Itself: a copy of a request has the same files."""
+        """Returns itself: a copy of a request sends the same files."""
         return self
 
     def __repr__(self) -> str:
@@ -119,7 +119,7 @@ def _escaped(name: str) -> str:
 
 
 def _flattened(name: str, value: object) -> Iterator[tuple[str, bytes]]:
-    """The fields that a parameter becomes."""
+    """The form fields for a parameter."""
     if value is None:
         return
     if isinstance(value, Mapping):
@@ -150,7 +150,7 @@ class _File:
     headers: Mapping[str, str]
 
     def described(self, *, sized: bool) -> tuple[str, dict[str, str]]:
-        """Its filename and headers; blocking."""
+        """Its filename and headers. Blocks."""
         name = self.filename or self.source.name
         given = {key.title(): value for key, value in self.headers.items()}
         kind = self.content_type or given.get("Content-Type") or type_by_name(name)
@@ -180,7 +180,10 @@ def _file(field: str, argument: str, value: Any) -> _File:
     filename, content_type, headers = "", "", {}
     if isinstance(value, tuple):
         if not 2 <= len(value) <= 4:
-            msg = f"{argument} is a tuple of {len(value)}: pass (filename, content, content_type)."
+            msg = (
+                f"{argument} is a tuple of length {len(value)}: "
+                "pass (filename, content, content_type)."
+            )
             raise InvalidArgumentError(msg)
         name, value, kind, more = (*value, None, None)[:4]
         if not isinstance(name, str | None):
@@ -188,7 +191,7 @@ def _file(field: str, argument: str, value: Any) -> _File:
             raise InvalidArgumentError(msg)
         check_headers({"Content-Type": kind, **check_headers(more or {})})
         if any(key.lower() == "content-disposition" for key in more or {}):
-            msg = f"Content-Disposition is made from the filename of {argument}: leave it out."
+            msg = f"{argument} has its own Content-Disposition: omit it, and pass a filename."
             raise InvalidArgumentError(msg)
         filename, content_type = name or "", kind or ""
         headers = {key: text for key, text in (more or {}).items() if text is not None}
@@ -215,7 +218,7 @@ class _FormPayload(Payload):
 
     @property
     def size(self) -> int | None:
-        """For Content-Length; without it, aiohttp sends chunks."""
+        """For Content-Length; if it is `None`, aiohttp uses chunked encoding."""
         return self._length
 
     @property
@@ -234,7 +237,7 @@ class _FormPayload(Payload):
                 else:
                     await self._write_file(piece, writer)
         except OpenAIError as error:
-            # The server waits for the rest, and may have begun to answer.
+            # The server still waits for the rest, though it may have begun to answer.
             self._body.failure = error
             abort_writing(writer)
             raise
@@ -252,7 +255,7 @@ class _FormPayload(Payload):
         in_memory = isinstance(reader, MemoryReader)
         try:
             while True:
-                # One byte more than is left, to see whether the file has grown.
+                # One byte more than is left shows whether the file has grown.
                 size = CHUNK if left is None else min(CHUNK, left + 1)
                 data = reader.read(size) if in_memory else await _read(source, reader.read, size)
                 if left is not None:

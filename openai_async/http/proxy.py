@@ -1,7 +1,7 @@
-"""Which proxy a request goes through: the one that was passed, or one of the environment.
+"""Which proxy a request goes through: the one that was passed, or one from the environment.
 
-A proxy's credentials are kept apart from its URL: aiohttp's exceptions for failed connections show
-the URL.
+A proxy's credentials are not kept in its URL, which aiohttp's exceptions for failed connections
+show.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ DIRECT = Proxy(None)
 class Proxies:
     """The proxies of a client: `proxy` for all URLs or, with `trust_env`, those of the environment.
 
-    The environment is read once, as for all other options: a request then needs no look at it, and
-    a change of it while the program runs does not separate the requests of one client.
+    The environment is read once, as for all other options: requests need not look at it, and if it
+    changes while the program runs, all requests of a client still use the same proxies.
 
     aiohttp's own `trust_env` is not used. It reads the environment and ~/.netrc for each request,
-    in a thread, ignores ALL_PROXY, and would send what ~/.netrc has for the API's host as the
-    Authorization of a request that has none.
+    in a thread, ignores ALL_PROXY, and would send the credentials that ~/.netrc has for the API's
+    host with a request that has no Authorization.
 
     Attributes:
         secrets: the credentials of all proxies, to be redacted from errors.
@@ -96,7 +96,7 @@ class Proxies:
         self.secrets = tuple(secret for one in every for secret in one.secrets)
 
     def of(self, url: URL) -> Proxy:
-        """The proxy on the way to a URL."""
+        """The proxy for requests to a URL."""
         if not self._schemes:
             return self._only if self._only.url is None or url.scheme != UNIX else DIRECT
         origin = url.origin()
@@ -119,7 +119,7 @@ def _by_scheme(environment: dict[str, str]) -> dict[str, Proxy]:
         name = scheme if scheme in environment else "all"
         if (text := environment.get(name)) is None:
             continue
-        # As curl does: the scheme of a proxy may be left out.
+        # As in curl, the scheme of a proxy may be omitted.
         text = text if "://" in text else f"http://{text}"
         try:
             proxy = Proxy(check_proxy(text))
@@ -134,7 +134,7 @@ def _by_scheme(environment: dict[str, str]) -> dict[str, Proxy]:
 
 
 def _log_in_by_netrc(proxy: Proxy) -> None:
-    """The credentials that ~/.netrc (or the file that NETRC names) has for the proxy's host."""
+    """Use the credentials that ~/.netrc, or the file that NETRC names, has for the proxy's host."""
     name = os.environ.get("NETRC")
     path = Path(name or ("~/_netrc" if os.name == "nt" else "~/.netrc"))
     try:
@@ -142,8 +142,10 @@ def _log_in_by_netrc(proxy: Proxy) -> None:
     except FileNotFoundError:
         return
     except (OSError, RuntimeError, ValueError, netrc.NetrcParseError) as error:
-        # Its text may be a password.
-        log.warning("The proxy gets no password: cannot read %s (%s).", path, type(error).__name__)
+        # The error's text may contain a password.
+        log.warning(
+            "No password is sent to the proxy: cannot read %s (%s).", path, type(error).__name__
+        )
         return
     if found is not None:
         proxy.log_in(found[0] or found[1], found[2])

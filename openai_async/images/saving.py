@@ -50,26 +50,26 @@ def check_directory(directory: object, stem: object) -> Path:
 
 
 class NewFile:
-    """A temporary file that replaces `target` once it is complete: readers see the old file or the
-    new one.
+    """A temporary file that replaces `target` once it is complete.
 
-    It may be discarded while a thread is still writing: then that thread deletes it.
+    So readers see either the old file or the new one. If it is discarded while a thread is still
+    writing, that thread deletes it.
     """
 
     def __init__(self, target: Path) -> None:
         self._target = target
-        # The name is cut, so that even the longest file name leaves room for what is added.
+        # The name is shortened, so that even the longest file name leaves room for the suffix.
         self._path = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
         self._file: io.BufferedWriter | None = None
         self._lock = threading.Lock()
         self._discarded = False
 
     def write(self, data: bytes) -> None:
-        """Append to it; it is created by the first call."""
+        """Append to it; the first call creates it."""
         self._run(self._append, data)
 
     def replace(self) -> None:
-        """Take the place of the target, and its mode."""
+        """Replace the target, keeping its mode."""
         self._run(self._finish)
 
     def discard(self) -> None:
@@ -78,7 +78,7 @@ class NewFile:
         if self._lock.acquire(blocking=False):
             try:
                 if self._file is not None:
-                    # The disk may be full: what is in the buffer is of no use any more.
+                    # The disk may be full; what is left in the buffer is no longer needed.
                     with suppress(OSError):
                         self._file.close()
                     self._path.unlink(missing_ok=True)
@@ -86,7 +86,7 @@ class NewFile:
                 self._lock.release()
 
     def _run(self, step: Callable[..., None], *args: bytes) -> None:
-        """One step at a time, and none once it has been discarded."""
+        """Run one step at a time, and none once the file has been discarded."""
         try:
             with self._lock:
                 if not self._discarded:
@@ -113,7 +113,7 @@ class NewFile:
 
 
 def write_file(target: Path, data: bytes, abandoned: threading.Event) -> None:
-    """Write a whole file, unless it has been abandoned meanwhile."""
+    """Write a whole file, unless it is abandoned in the meantime."""
     file = NewFile(target)
     try:
         file.write(data)

@@ -1,7 +1,7 @@
-"""Pictures to upload, in any form in which users have them, as files with their right media type.
+"""Pictures to upload, in whatever form users pass them, as files with the right media type.
 
-The API refuses a picture that is sent as application/octet-stream, which is what it becomes if its
-file name says nothing. So the media type comes from the first bytes.
+The API refuses pictures that are sent as application/octet-stream, which is what a file name that
+says nothing leads to. So the media type is derived from the first bytes.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ ImageFile: TypeAlias = (
     | tuple[str | None, ImageSource, str | None]
     | tuple[str | None, ImageSource, str | None, Mapping[str, str]]
 )
-"""A path, bytes, a data URL, an open file, sync or async, or a PIL image. In a tuple, as in the
-official SDK, it may have a name, a media type and more headers of its own."""
+"""A path, bytes, a data URL, an open file (sync or async), or a PIL image. As in the official SDK,
+a tuple can add a name, a media type and more headers."""
 
-# Formats whose media type is not "image/" and their name.
+# Formats whose media type is not "image/" plus their name.
 _MEDIA_TYPES: dict[ImageFormat, str] = {"svg": "image/svg+xml", "ico": "image/x-icon"}
-# Enough to see the size of nearly all pictures, which a JPEG has behind its thumbnail.
+# Enough to find the width and height of nearly all pictures: in a JPEG they follow the thumbnail.
 _HEAD = 64 * 1024
 # The rules of dall-e-2: https://platform.openai.com/docs/api-reference/images
 _DALL_E_2_SIZE = 4 * 1024 * 1024
@@ -41,7 +41,7 @@ _DALL_E_2_SIZE = 4 * 1024 * 1024
 
 @frozen
 class Upload:
-    """A picture, read or found on the disk."""
+    """A picture that has been read, or found on the disk."""
 
     name: str
     content: bytes | Path
@@ -53,22 +53,23 @@ class Upload:
 
     @property
     def file(self) -> tuple[str, bytes | Path, str, Mapping[str, str]]:
-        """What a form takes as a file."""
+        """The tuple for a form."""
         return self.name, self.content, self.media_type, self.headers
 
     def check_dall_e_2(self, argument: str, *, square: bool = True) -> None:
-        """Refuse what dall-e-2 does.
+        """Refuse what dall-e-2 refuses.
 
         Raises:
             InvalidArgumentError: it is not a PNG, not square, or too large.
         """
         kind, sides = image_format(self.head), image_size(self.head)
         if kind != "png":
-            msg = f"{argument} is {(kind or 'an unknown format').upper()}: dall-e-2 accepts PNG."
+            found = "in an unknown format" if kind is None else kind.upper()
+            msg = f"{argument} is {found}: dall-e-2 accepts only PNG."
         elif square and sides is not None and sides[0] != sides[1]:
-            msg = f"{argument} is {sides[0]} x {sides[1]} pixels: dall-e-2 accepts squares only."
+            msg = f"{argument} is {sides[0]} x {sides[1]} pixels: dall-e-2 accepts only squares."
         elif self.size >= _DALL_E_2_SIZE:
-            msg = f"{argument} has {self.size:,} bytes: dall-e-2 accepts less than 4 MB."
+            msg = f"{argument} has {self.size:,} bytes: dall-e-2 accepts only files below 4 MB."
         else:
             return
         raise InvalidArgumentError(msg)
@@ -84,7 +85,10 @@ async def upload_of(argument: str, file: ImageFile) -> Upload:
     name, media_type, headers = None, None, None
     if isinstance(file, tuple):
         if not 2 <= len(file) <= 4:
-            msg = f"{argument} is a tuple of {len(file)}: pass (filename, content, media_type)."
+            msg = (
+                f"{argument} is a tuple of length {len(file)}: "
+                "pass (filename, content, media_type)."
+            )
             raise InvalidArgumentError(msg)
         name, source, media_type, headers = (*file, None, None)[:4]
     content, its_name = await _content(argument, source)
@@ -113,7 +117,7 @@ async def upload_of(argument: str, file: ImageFile) -> Upload:
 
 
 async def _content(argument: str, source: Any) -> tuple[bytes | Path, str]:
-    """The bytes or the path, and the name that the file has, if any."""
+    """The bytes or the path, and the name of the file, if any."""
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source), ""
     if isinstance(source, PILImage):

@@ -76,7 +76,7 @@ class BaseClient:
         """
         if body is None:
             endpoint.check(params)
-            # Without parameters there is no body, as for `batches.cancel`.
+            # An endpoint without parameters, such as `batches.cancel`, gets no body.
             if endpoint.method == "POST" and endpoint.params is not RequestOptions:
                 body = json_body(params, params.get("extra_body"))
         path = endpoint.path_for(ids) if ids else endpoint.path

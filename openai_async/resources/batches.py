@@ -20,7 +20,7 @@ LIST = Endpoint("list", "GET", "/batches", BatchListParams, BatchPage)
 CANCEL = Endpoint("cancel", "POST", "/batches/{batch_id}/cancel", RequestOptions, Batch)
 
 _PENDING = frozenset(("validating", "in_progress", "finalizing", "cancelling"))
-# Servers with words of their own, or none. Any other status is final.
+# What other servers call it; some send no status at first. Any other status is final.
 _PENDING_ELSEWHERE = frozenset(("created", "queued", "pending", "running", ""))
 # Seconds between two polls: small batches are done at once, large ones take hours.
 _FIRST_INTERVAL, _LAST_INTERVAL, _GROWTH = 1.0, 60.0, 1.5
@@ -34,7 +34,7 @@ class Batches(Resource):
     __slots__ = ()
 
     async def create(self, **params: Unpack[BatchCreateParams]) -> Batch:
-        """Start a batch of the requests in a file. `poll(batch.id)` waits for its end.
+        """Start a batch of the requests in a file. `poll(batch.id)` waits until it has ended.
 
         Raises:
             InvalidArgumentError: `input_file_id` is not an id.
@@ -64,7 +64,7 @@ class Batches(Resource):
         return paginated(self._client, LIST, params)
 
     async def cancel(self, batch_id: str, **options: Unpack[RequestOptions]) -> Batch:
-        """Cancel a batch. What is done by then is in its output file once it is "cancelled"."""
+        """Cancel a batch. Once it is "cancelled", its output file has what was done by then."""
         return await self._client._call(CANCEL, options, batch_id=batch_id)
 
     async def poll(
@@ -75,23 +75,23 @@ class Batches(Resource):
         max_wait_seconds: float | None = None,
         **options: Unpack[RequestOptions],
     ) -> Batch:
-        """Wait until a batch has ended, in whatever way: look at `batch.status`.
+        """Wait until a batch has ended, successfully or not: check `batch.status`.
 
         Args:
             batch_id: its id.
-            poll_interval_ms: milliseconds between two requests; by default a second at first, and
-                a minute in the end.
-            max_wait_seconds: how long to wait; `None` waits as long as it takes.
-            options: for each request. `max_retries` is at least 10 unless it is passed, so that
-                a short outage does not end a long wait.
+            poll_interval_ms: milliseconds between two requests; by default a second at first,
+                rising to a minute.
+            max_wait_seconds: how long to wait; `None` for no limit.
+            options: for each request. Unless you pass `max_retries`, it is at least 10, so that a
+                short outage does not end a long wait.
 
         Returns:
             The batch: "completed", "failed", "expired" or "cancelled". A completed batch may have
             failed requests, in the file `error_file_id`, and no `output_file_id` at all.
 
         Raises:
-            APITimeoutError: it has not ended within `max_wait_seconds`. The batch goes on.
-            APIError: it could not be retrieved, in spite of retries. The batch goes on.
+            APITimeoutError: it has not ended within `max_wait_seconds`. The batch continues.
+            APIError: it could not be retrieved, in spite of retries. The batch continues.
         """
         RETRIEVE.check(options)
         check_positive(poll_interval_ms=poll_interval_ms, max_wait_seconds=max_wait_seconds)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..types import stored_chats as types
     from . import paging
     from . import stored_chats as stored
-else:  # not every program streams, or looks at what the server has stored
+else:  # not every program streams, or uses stored completions
     streams = LazyModule("openai_async.streaming.chat")
     types = LazyModule("openai_async.types.stored_chats")
     paging = LazyModule("openai_async.resources.paging")
@@ -84,7 +84,7 @@ class Completions(Resource):
             and bool(stream_options.get("include_usage")),
         )
 
-    # --- those that were created with store=True ---
+    # --- completions that were created with store=True ---
 
     def list(
         self, **params: Unpack[types.ChatCompletionListParams]

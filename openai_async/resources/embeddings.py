@@ -1,6 +1,6 @@
 """`client.embeddings`: https://platform.openai.com/docs/api-reference/embeddings
 
-More inputs than one request may have are sent in several, whose answers are joined.
+More inputs than one request may have are sent in several requests, and their answers merged.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from .parallel import run_all
 
 CREATE = Endpoint("create", "POST", "/embeddings", EmbeddingCreateParams, CreateEmbeddingResponse)
 
-# The limits of OpenAI's API for one request. They are kept with every server: a gateway to OpenAI
-# cannot be told from others by its URL, and those with higher limits only get more requests.
+# The limits of OpenAI's API for one request. They apply to every server: a gateway to OpenAI cannot
+# be told from other servers by its URL, and those with higher limits only get more requests.
 MAX_INPUTS = 2048
 MAX_TOKENS = 300_000
 # Requests of one call that are in flight at the same time.
@@ -33,12 +33,12 @@ class Embeddings(Resource):
     async def create(self, **params: Unpack[EmbeddingCreateParams]) -> CreateEmbeddingResponse:
         """The vectors of one or more texts, in their order.
 
-        Vectors are sent as base64 unless you pass `encoding_format="float"`; what you get is the
-        same. A server that refuses base64 is asked once more, without an `encoding_format`.
+        Vectors are sent as base64 unless you pass `encoding_format="float"`; you get the same
+        vectors. If a server refuses base64, the request is sent again without `encoding_format`.
 
-        More than 2,048 inputs, or 300,000 bytes of text (so at most as many tokens), are sent in
-        several requests, four at a time. The answers are joined: `usage` is the sum, and `meta`
-        that of the request answered last, whose rate limits are the latest. If one fails, the
+        More than 2,048 inputs, or 300,000 bytes of text (at most as many tokens), are sent in
+        several requests, four at a time. Their answers are merged: `usage` is the sum, and `meta`
+        is that of the last answer to arrive, which has the latest rate limits. If one fails, the
         others are cancelled, and the call raises its error.
 
         Raises:
@@ -69,7 +69,7 @@ class Embeddings(Resource):
     async def _vectors(
         self, params: Mapping[str, Any], count: int | None
     ) -> CreateEmbeddingResponse:
-        """The answer of one request; `count` is that of its inputs, if it is known."""
+        """The answer of one request; `count` is the number of its inputs, if it is known."""
         call = self._client._call
         try:
             return _in_order(await call(CREATE, {"encoding_format": "base64", **params}), count)
@@ -120,7 +120,7 @@ def _are_tokens(value: Any) -> bool:
 
 
 def _parts(inputs: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """The inputs, divided into as many as a request may have."""
+    """The inputs in slices that each fit in a request."""
     start = tokens = 0
     for place, item in enumerate(inputs):
         count = _most_tokens(item)
@@ -132,10 +132,10 @@ def _parts(inputs: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _most_tokens(item: Any) -> int:
-    """How many tokens an input can have at most: no token is less than a byte of UTF-8.
+    """An upper bound for the tokens of an input: no token is shorter than a byte of UTF-8.
 
-    For English that is four times too many, and so means smaller requests. An estimate that is too
-    low for other languages would mean a refused one.
+    For English it is four times too high, which only makes requests smaller. An estimate that is
+    too low for another language would get a request refused.
     """
     if not isinstance(item, str) or item.isascii():
         return len(item)
@@ -146,7 +146,7 @@ def _most_tokens(item: Any) -> int:
 
 
 def _refuses_base64(error: APIStatusError) -> bool:
-    """Whether a server says that it does not know the format (old vLLM, LiteLLM for Ollama)."""
+    """Whether a server says that it does not support base64 (old vLLM, LiteLLM for Ollama)."""
     said = str(error).lower()
     return error.param == "encoding_format" or "encoding_format" in said or "base64" in said
 
@@ -154,7 +154,7 @@ def _refuses_base64(error: APIStatusError) -> bool:
 def _in_order(answer: CreateEmbeddingResponse, count: int | None) -> CreateEmbeddingResponse:
     """The answer with its vectors in the order of the inputs.
 
-    Servers that send the same index for several, or none at all, send the vectors in that order.
+    Servers that send no index, or the same one several times, send the vectors in that order.
     """
     data = answer.data
     if not data or (count is not None and len(data) != count) or not all(v.embedding for v in data):
@@ -166,19 +166,19 @@ def _in_order(answer: CreateEmbeddingResponse, count: int | None) -> CreateEmbed
         data.sort(key=lambda item: item.index)
     for place, item in enumerate(data):
         if item.index != place:
-            object.__setattr__(item, "index", place)  # `to_dict()` stays what came
+            object.__setattr__(item, "index", place)  # `to_dict()` keeps what the server sent
     return answer
 
 
 def _join(one: CreateEmbeddingResponse, more: CreateEmbeddingResponse) -> CreateEmbeddingResponse:
-    """The first answer, with the vectors and the usage of the second, in its JSON too."""
+    """The first answer, extended by the vectors and usage of the second, also in its JSON."""
     for item in more.data:
         item.index += len(one.data)
     one.data.extend(more.data)
     if one._raw is not None and more._raw is not None:
         one._raw["data"].extend(more._raw["data"])
     if one.usage is None or more.usage is None:
-        one.usage = None  # without one of them, the sum would not be that of all
+        one.usage = None  # a partial sum would be wrong
     else:
         one.usage = Usage.from_dict(_sum(one.usage.to_dict(), more.usage.to_dict()))
     return one

@@ -22,7 +22,7 @@ CONTENT: Endpoint[Any] = Endpoint(
     "content", "GET", "/files/{file_id}/content", RequestOptions, BinaryContent
 )
 
-# The official SDK's. Servers that report no status have nothing to wait for.
+# As in the official SDK, and "": if a server reports no status, there is nothing to wait for.
 _FINAL = frozenset(("processed", "error", "deleted", ""))
 
 
@@ -34,9 +34,9 @@ class Files(Resource):
     async def create(self, **params: Unpack[FileCreateParams]) -> FileObject:
         """Upload a file of up to 512 MB; `client.uploads` is for larger ones.
 
-        It is read while it is sent. A path, bytes and a file that can seek are read again when a
-        failed request is retried; what can be read only once, such as a pipe, is sent only once. A
-        file that you have opened is read from where it stands, and not closed.
+        It is read while it is sent. A path, bytes or a seekable file is read again when a failed
+        request is retried; what can be read only once, such as a pipe, is sent only once. A file
+        that you have opened is read from its current position, and not closed.
 
         Raises:
             InvalidArgumentError: `file` is not a file, or cannot be read.
@@ -56,7 +56,7 @@ class Files(Resource):
         return paginated(self._client, LIST, params)
 
     async def retrieve(self, file_id: str, **options: Unpack[RequestOptions]) -> FileObject:
-        """What is known about a file; `NotFoundError` if there is no such file."""
+        """The metadata of a file; `NotFoundError` if there is no such file."""
         return await self._client._call(RETRIEVE, options, file_id=file_id)
 
     async def delete(self, file_id: str, **options: Unpack[RequestOptions]) -> FileDeleted:
@@ -81,10 +81,10 @@ class Files(Resource):
         max_wait_seconds: float = 1800.0,
         **options: Unpack[RequestOptions],
     ) -> FileObject:
-        """Wait until the server has processed a file: look at its `.status`, which may be "error".
+        """Wait until the server has processed a file: check its `.status`, which may be "error".
 
         Args:
-            id: of the file.
+            id: the id of the file.
             poll_interval: seconds between two requests.
             max_wait_seconds: how long to wait.
             options: for each request.
@@ -101,6 +101,6 @@ class Files(Resource):
             longest=max_wait_seconds,
             waits=self._client._waits,
             late=lambda _: (
-                f"File {id} has not been processed within {max_wait_seconds:g} s: wait again."
+                f"File {id} was not processed within {max_wait_seconds:g} s: call again to wait."
             ),
         )

@@ -17,7 +17,7 @@ _OVERLAYS = ("mask", "markup")
 
 
 def check_images(params: Mapping[str, Any]) -> None:
-    """Refuse an edit without a picture, or with files and references."""
+    """Refuse an edit without a picture, or with both files and references."""
     several, overlays = several_images(params["image"]), _overlays(params)
     if not several:
         msg = "image is an empty list: pass at least one picture."
@@ -31,7 +31,7 @@ def check_images(params: Mapping[str, Any]) -> None:
 
 
 def several_images(image: Any) -> list[Any]:
-    """The pictures; a tuple that begins with a name is one of them."""
+    """The pictures as a list; a tuple that begins with a filename is a single picture."""
     if not isinstance(image, Sequence) or isinstance(image, str | bytes | bytearray | memoryview):
         return [image]
     if isinstance(image, tuple) and image and isinstance(image[0], str | None):
@@ -53,7 +53,7 @@ async def edit_body(params: Mapping[str, Any], stream: bool | None) -> bytes | M
     if isinstance(images[0], Mapping):
         others = {name: value for name, value in params.items() if name != "image"}
         return json_body({"images": images, **others}, params.get("extra_body"), stream)
-    # Numbered as in the errors of the API.
+    # Numbered as in the API's error messages.
     names = ["image"] if len(images) == 1 else [f"image[{n}]" for n in range(len(images))]
     uploads = [await upload_of(name, image) for name, image in zip(names, images, strict=True)]
     overlays = {name: await upload_of(name, file) for name, file in _overlays(params).items()}
@@ -73,14 +73,14 @@ async def variation_body(params: Mapping[str, Any]) -> Multipart:
         InvalidArgumentError: the picture cannot be read, or dall-e-2 does not accept it.
     """
     upload = await upload_of("image", params["image"])
-    if sent_value(params, "model") in (None, "dall-e-2"):  # the default, and the only one of OpenAI
+    if sent_value(params, "model") in (None, "dall-e-2"):  # the default, and OpenAI's only one
         upload.check_dall_e_2("image")
     return form_body({**params, "image": upload.file}, ("image",))
 
 
 def _check_dall_e_2(images: Sequence[Upload], mask: Upload | None) -> None:
     if len(images) > 1:
-        msg = f"image has {len(images)} pictures: dall-e-2 edits one."
+        msg = f"image has {len(images)} pictures: dall-e-2 accepts only one."
         raise InvalidArgumentError(msg)
     images[0].check_dall_e_2("image")
     if mask is None:

@@ -103,15 +103,15 @@ class Images(Resource):
     def edit(
         self, *, stream: bool | None = None, **params: Unpack[ImageEditParams]
     ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream[ImageEditStreamEvent]:
-        """Change a picture, or make one of several.
+        """Change a picture, or combine several into one.
 
         A picture is a path, bytes, an open file, a PIL image, one of the pictures of an answer, or
         a tuple `(filename, content, media_type)`. Its media type is detected from its bytes. GPT
         image models accept references, too: `{"image_url": "https://..."}` and `{"file_id": ...}`.
 
         Raises:
-            InvalidArgumentError: `prompt` is empty, a picture cannot be read, or it is one that
-                dall-e-2 does not accept.
+            InvalidArgumentError: `prompt` is empty, a picture cannot be read, or dall-e-2 does not
+                accept it.
             TypeError: a parameter is missing or unknown.
             APIError: see `openai_async.errors`.
 
@@ -145,11 +145,11 @@ class Images(Resource):
     async def create_variation(
         self, **params: Unpack[ImageCreateVariationParams]
     ) -> ImagesResponse:
-        """Pictures like another one, for servers that still have dall-e-2.
+        """Draw variations of a picture, on servers that still have dall-e-2.
 
         Raises:
-            InvalidArgumentError: the picture cannot be read, or dall-e-2 does not accept it, which
-                is the default: it accepts square PNG files below 4 MB.
+            InvalidArgumentError: the picture cannot be read, or dall-e-2 (the default model) does
+                not accept it: it accepts square PNG files below 4 MB.
             TypeError: a parameter is missing or unknown.
             APIError: see `openai_async.errors`.
 

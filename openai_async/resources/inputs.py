@@ -10,9 +10,9 @@ from ..errors import InvalidArgumentError
 
 
 def checked_list(value: Any, fits: Callable[[Any], bool], other: str) -> Sequence[Any]:
-    """The inputs in a list of texts, or of others that fit; all of the same kind.
+    """A list of inputs: all of them texts, or all of them something else that `fits`.
 
-    `other` says what the others are.
+    `other` describes the latter in error messages.
 
     Raises:
         InvalidArgumentError: it is not a list, it is empty, or an item is empty or does not fit.
@@ -20,9 +20,9 @@ def checked_list(value: Any, fits: Callable[[Any], bool], other: str) -> Sequenc
     if not isinstance(value, list | tuple):
         refuse(value, "input", "a string, or a list of strings")
     if not value:
-        msg = "input is empty: pass a text, or a list of at least one."
+        msg = "input is an empty list: pass a string, or at least one item."
         raise InvalidArgumentError(msg)
-    if {*map(type, value)} == {str} and "" not in value:  # as nearly all are
+    if {*map(type, value)} == {str} and "" not in value:  # by far the most common case
         return value
     first_is_text = isinstance(value[0], str)
     for place, item in enumerate(value):
@@ -30,10 +30,10 @@ def checked_list(value: Any, fits: Callable[[Any], bool], other: str) -> Sequenc
         if not (is_text or fits(item)):
             refuse(item, f"input[{place}]", f"a string, or {other}")
         if not item:
-            msg = f"input[{place}] is empty, which the API refuses: leave it out."
+            msg = f"input[{place}] is empty, which the API refuses: omit it."
             raise InvalidArgumentError(msg)
         if is_text is not first_is_text:
-            msg = f"input[{place}] is of another kind than input[0]: pass them in separate calls."
+            msg = f"input[{place}] and input[0] differ in kind: pass them in separate calls."
             raise InvalidArgumentError(msg)
     return value
 

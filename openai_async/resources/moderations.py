@@ -21,10 +21,10 @@ class Moderations(Resource):
     """Finds harmful texts and pictures."""
 
     async def create(self, **params: Unpack[ModerationCreateParams]) -> ModerationCreateResponse:
-        """Whether texts or pictures are harmful, and in which way.
+        """Whether texts or pictures are harmful, and in what way.
 
-        A list of texts has a result for each. A list of parts, as `image_part` makes them of
-        pictures, is one input and has one result.
+        A list of texts has one result per text. A list of parts, such as `image_part(...)` for a
+        picture, is one input and has one result.
 
         Raises:
             InvalidArgumentError: `input` is empty, or neither texts nor parts.

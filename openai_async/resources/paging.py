@@ -1,4 +1,4 @@
-"""What the `list` methods return: await it for the first page, iterate over it for all items.
+"""What the `list` methods return: await it for the first page, or iterate over it for all items.
 
 page = await client.files.list(limit=100)
 async for file in client.files.list(): ...
@@ -25,15 +25,15 @@ Item = TypeVar("Item")
 class Paginator(Coroutine[Any, Any, L], Generic[L, Item]):
     """A request for a list: a coroutine that returns the first page, and an async iterator.
 
-    Iterating requests a page when the items of the one before have been used up. A second loop, or
-    a second `await`, begins again with the first page.
+    Iterating requests each page once the items of the previous one are used up. A second loop, or a
+    second `await`, starts over with the first page.
     """
 
     __slots__ = ("_coroutine", "_request")
 
     def __init__(self, request: Callable[[], Coroutine[Any, Any, L]]) -> None:
         self._request = request
-        # Made at once, so that Python warns if it is never awaited.
+        # Created at once, so that Python warns if it is never awaited.
         self._coroutine = request()
 
     def __await__(self) -> Generator[Any, None, L]:
@@ -44,7 +44,7 @@ class Paginator(Coroutine[Any, Any, L], Generic[L, Item]):
         async for item in await self:
             yield item
 
-    # What makes it a coroutine, for `asyncio.create_task` and `asyncio.run`.
+    # These make it a coroutine, for `asyncio.create_task` and `asyncio.run`.
 
     def send(self, value: Any) -> Any:
         return self._coroutine.send(value)
@@ -64,8 +64,8 @@ def paginated(
 ) -> Paginator[P, Any]:
     """Request a list that comes in pages. `ids` fill in the endpoint's path.
 
-    The parameters are sent in the query. All pages are requested with the same ones and the same
-    options, except `after`.
+    The parameters are sent in the query. All pages are requested with the same parameters and
+    options, except for `after`.
     """
     endpoint.check(params)
     path = endpoint.path_for(ids)

@@ -1,4 +1,4 @@
-"""Several requests at a time, of which the first failure is raised."""
+"""Runs several requests at a time, and raises the first failure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 async def run_all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run them concurrently. The first failure cancels the others, and is raised by itself.
+    """Run them concurrently. The first failure cancels the others, and is raised as it is.
 
-    Not a `TaskGroup`: if it is cancelled in the turn of the loop in which a task fails, it raises
-    the failure and swallows the cancellation (Python 3.11).
+    Not a `TaskGroup`: if it is cancelled in the same iteration of the event loop in which a task
+    fails, it raises the failure and swallows the cancellation (Python 3.11).
     """
     tasks = [asyncio.create_task(work) for work in works]
     try:

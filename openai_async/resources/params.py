@@ -26,7 +26,7 @@ def json_body(
 def form_body(
     params: Mapping[str, Any], files: Collection[str], stream: bool | None = None
 ) -> Multipart:
-    """The parameters as multipart/form-data, of which `files` are files; see `json_body`."""
+    """The parameters as multipart/form-data; `files` names the files in them. See `json_body`."""
     from ..http.multipart import Multipart
 
     return Multipart(_sent(params, params.get("extra_body"), stream), files)

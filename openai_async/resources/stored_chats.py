@@ -1,4 +1,4 @@
-"""What `client.chat.completions` does with completions that were created with `store=True`.
+"""What `client.chat.completions` can do with completions that were created with `store=True`.
 
 https://platform.openai.com/docs/api-reference/chat/list
 """

@@ -32,7 +32,7 @@ COMPLETE = Endpoint(
 CANCEL = Endpoint("cancel", "POST", "/uploads/{upload_id}/cancel", RequestOptions, Upload)
 
 
-# The most that the API takes; the official SDK's default, too.
+# The largest that the API accepts; the official SDK's default, too.
 PART_SIZE = 64 * 1024 * 1024
 CONCURRENCY = 4
 
@@ -68,11 +68,11 @@ class Uploads(Resource):
         return Parts(self._client)
 
     async def create(self, **params: Unpack[UploadCreateParams]) -> Upload:
-        """Begin an upload; `upload_file_chunked` does this and all that follows."""
+        """Begin an upload; `upload_file_chunked` does this and all other steps."""
         return await self._client._call(CREATE, params)
 
     async def complete(self, upload_id: str, **params: Unpack[UploadCompleteParams]) -> Upload:
-        """Make a file of the parts: `upload.file`."""
+        """Join the parts into a file, `upload.file`."""
         return await self._client._call(COMPLETE, params, upload_id=upload_id)
 
     async def cancel(self, upload_id: str, **options: Unpack[RequestOptions]) -> Upload:
@@ -80,10 +80,12 @@ class Uploads(Resource):
         return await self._client._call(CANCEL, options, upload_id=upload_id)
 
     async def upload_file_chunked(self, **params: Unpack[UploadFileChunkedParams]) -> Upload:
-        """Upload a large file in parts, several at a time; each is retried by itself.
+        """Upload a large file in parts, several at a time; each is retried separately.
+
+        `resume` recognizes a file by its size alone: pass `md5` if its content may have changed.
 
         Returns:
-            The completed upload; its `.file` is what other calls take.
+            The completed upload; pass its `.file.id` to other calls.
 
         Raises:
             InvalidArgumentError: the file cannot be read, or cannot be resumed.
@@ -142,7 +144,7 @@ async def _upload_in_parts(uploads: Uploads, params: UploadFileChunkedParams) ->
     except APIError as error:
         error.upload = progress
         arrived = f"{progress.sent} of {len(progress.part_ids)} parts have arrived"
-        advise(error, f"{arrived}: pass resume=error.upload to continue.")
+        advise(error, f"{arrived}: pass resume=error.upload to send the rest.")
         raise
 
 
@@ -152,10 +154,10 @@ async def _size(source: Source, expected: int | None) -> int:
         msg = "file can be read only once, so its size is not known: pass a path or bytes."
         raise InvalidArgumentError(msg)
     if size == 0:
-        msg = "file is empty: pass one with something in it."
+        msg = "file is empty: pass a file that has content."
         raise InvalidArgumentError(msg)
     if expected is not None and expected != size:
-        msg = f"bytes is {expected!r}, but the file has {size}: leave it out."
+        msg = f"bytes is {expected!r}, but the file has {size} bytes: omit it, or check the file."
         raise InvalidArgumentError(msg)
     return size
 
@@ -175,12 +177,15 @@ def _progress(params: Mapping[str, Any], size: int) -> UploadProgress:
         progress.part_ids = [None] * -(-size // progress.part_size)
     elif progress.size != size or part_size not in (None, progress.part_size):
         msg = (
-            f"resume is of a file of {progress.size} bytes in parts of {progress.part_size}: "
-            "pass the same file and part_size, or begin again without resume."
+            f"resume is for a file of {progress.size} bytes in parts of {progress.part_size}: "
+            "pass the same file and part_size, or start over without resume."
         )
         raise InvalidArgumentError(msg)
     elif len(progress.part_ids) != -(-size // _whole("part_size", progress.part_size)):
-        msg = f"resume has {len(progress.part_ids)} part_ids, which is not what the file has."
+        msg = (
+            f"resume has {len(progress.part_ids)} part_ids, which does not match its size: "
+            "pass the progress as it was saved."
+        )
         raise InvalidArgumentError(msg)
     return progress
 
@@ -200,7 +205,7 @@ async def _send_parts(
     concurrency: int,
     options: Any,
 ) -> None:
-    """Send what is missing. The first failure stops the rest, and is raised."""
+    """Send the missing parts. The first failure cancels the others, and is raised."""
     missing = iter([place for place, found in enumerate(progress.part_ids) if found is None])
 
     async def send(places: Iterator[int]) -> None:

@@ -1,4 +1,4 @@
-"""The answer of an endpoint that sends a file: read whole, saved, or taken as it arrives."""
+"""The answer of an endpoint that sends a file: read whole, saved, or iterated over."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from .raw import ResponseStream
 
 # The largest answer to hold in memory, as for every other call.
 MAX_READ = 512 * 1024 * 1024
-# How much is written at a time: a call in a thread takes as long as copying this much, 60 us.
+# Bytes written at a time: a call in a thread costs as much as copying this many, 60 us.
 WRITE_SIZE = 1024 * 1024
 
 
 class BinaryContent(ResponseStream):
     """The content of a file.
 
-    Await it, or enter it with `async with`, to send the request; then read it once, in one of three
-    ways. Leaving it unread closes the connection::
+    Await it, or enter it with `async with`, to send the request. Then read it once: with `read()`
+    or `text()`, `save()`, or `iter_bytes()`. If it is left unread, the connection is closed::
 
         content = await client.files.content(file_id)
         data = await content.read()
 
     Raises (when opened, and when read):
-        APIError: as `client.stream`; failures before the first bytes are retried.
+        APIError: as for `client.stream`; failures before the first bytes are retried.
     """
 
     __slots__ = ()
@@ -45,7 +45,7 @@ class BinaryContent(ResponseStream):
         """All of it.
 
         Raises:
-            APIResponseValidationError: it is larger than 512 MiB: save it.
+            APIResponseValidationError: it is larger than 512 MiB; `save()` has no limit.
         """
         whole = io.BytesIO()
         async for data in self.iter_bytes():
@@ -83,7 +83,7 @@ class BinaryContent(ResponseStream):
             await asyncio.to_thread(file.replace)
         except BaseException:
             file.discard()
-            self._close()  # what has been read is lost
+            self._close()  # the bytes read so far are lost
             raise
         return Path(path)
 
@@ -96,5 +96,5 @@ class BinaryContent(ResponseStream):
             yield data
 
     async def close(self) -> None:
-        """Close the connection, if it has not been read to its end."""
+        """Close the connection, unless the content has been read to its end."""
         self._close()

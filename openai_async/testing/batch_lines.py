@@ -19,7 +19,7 @@ class LineRequest:
 
 
 class BatchInputError(Exception):
-    """The file is not valid: then the batch as a whole fails."""
+    """The file is not valid, so the batch as a whole fails."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__(f"{len(errors)} errors in the input file")
@@ -49,7 +49,7 @@ def read_lines(data: bytes, endpoint: str) -> list[LineRequest]:
     if not requests and not errors:
         errors.append(_error(None, "empty_file", "The input file is empty."))
     elif len(requests) > _MAX_REQUESTS:
-        message = f"The input file has {len(requests)} requests: the most is {_MAX_REQUESTS}."
+        message = f"The input file has {len(requests)} requests: the limit is {_MAX_REQUESTS}."
         errors.append(_error(None, "too_many_tasks", message))
     elif len(models) > 1:
         message = f"All requests of a batch must have the same model, not {sorted(models)}."
@@ -60,7 +60,7 @@ def read_lines(data: bytes, endpoint: str) -> list[LineRequest]:
 
 
 def _problems(value: Any, endpoint: str, seen: set[str]) -> Iterator[tuple[str, str, str | None]]:
-    """Code, message and field of each mistake in the object on a line."""
+    """Code, message and field of each mistake in the object on one line."""
     if not isinstance(value, dict):
         yield "invalid_json_line", "This line is not a JSON object.", None
         return

@@ -1,4 +1,4 @@
-"""The batches of the server, and the tasks of those that run."""
+"""The batches of the server, and the tasks that run them."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ class BatchStore:
         run: Coroutine[Any, Any, None],
         end: Callable[[asyncio.Task[None]], None],
     ) -> None:
-        """Run a batch in a task. `end` is called with it in the end, however that comes about."""
+        """Run a batch in a task. `end` is called with the task when it ends in any way."""
         batch_id = batch["id"]
         self._batches[batch_id] = batch
         task = self._tasks[batch_id] = asyncio.create_task(run)
@@ -41,7 +41,7 @@ class BatchStore:
             raise RefusedError(404, msg, param="batch_id", code="not_found") from None
 
     def list(self, query: Mapping[str, str]) -> dict[str, Any]:
-        """A page; the newest batch is the first."""
+        """A page; the newest batch comes first."""
         return page_of([*self._batches.values()], query, order="desc")
 
     def cancel(self, batch_id: str) -> dict[str, Any]:
@@ -54,15 +54,15 @@ class BatchStore:
         return batch
 
     async def stop(self) -> None:
-        """Cancel all that run."""
+        """Cancel all running batches."""
         for task in self._tasks.values():
             task.cancel()
         while self._tasks:
             await asyncio.wait([*self._tasks.values()])
-            await asyncio.sleep(0)  # until their callbacks have run
+            await asyncio.sleep(0)  # let their callbacks run
 
 
 def become(batch: dict[str, Any], status: str) -> None:
-    """Change the status, and note the time."""
+    """Change the status, and record the time."""
     batch["status"] = status
     batch[f"{status}_at"] = int(time.time())

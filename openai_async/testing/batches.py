@@ -1,4 +1,4 @@
-"""Batches, which really run: each line of the input file is answered by the server's own handlers.
+"""Batches that really run: the server's own handlers answer each line of the input file.
 
 A batch runs in a task of its own, one request after the other. With `tokens_per_second` a request
 takes as long as its tokens would take to stream.
@@ -28,7 +28,7 @@ _WINDOW = 86_400
 
 
 async def create_batch(exchange: Exchange, handlers: Mapping[str, Handler]) -> web.StreamResponse:
-    """Start a batch; `handlers` answer its lines, by the endpoint."""
+    """Start a batch; `handlers` has the handler for each endpoint."""
     body = exchange.json_object()
     file_id = checks.required_string(body, "input_file_id")
     for name, allowed in (("endpoint", handlers), ("completion_window", ("24h",))):
@@ -90,7 +90,7 @@ def _input_file(exchange: Exchange, file_id: str) -> bytes:
 
 
 class _Run:
-    """One batch at work."""
+    """A running batch."""
 
     def __init__(
         self, batch: dict[str, Any], exchange: Exchange, handler: Handler, expires: int | None
@@ -169,7 +169,7 @@ class _Run:
         return response.status, loads(response.body)
 
     def _write_files(self) -> None:
-        """One file for each kind of answer, if there is any."""
+        """A file for each kind of answer that there is."""
         files = self._exchange.state.files
         for name, answers in (("output", self._outputs), ("error", self._errors)):
             if answers:

@@ -23,7 +23,7 @@ _CLOUDS = 5
 _STEPS = 48
 # Little compression: PNG encoding is most of the cost.
 _PNG_LEVEL = 2
-# How much of an edited picture is still to be seen.
+# How much of an edited picture remains visible.
 _BASE_SHARE = 0.7
 
 
@@ -43,7 +43,7 @@ class Drawing:
     base: "Image.Image | None" = None
     """The picture to change, in RGBA."""
     mask: "Image.Image | None" = None
-    """Where it is transparent, and only there, the base is to be changed."""
+    """The base is changed only where this is transparent."""
 
 
 def draw(drawing: Drawing) -> bytes:
@@ -94,7 +94,7 @@ def _scene(drawing: Drawing) -> "Image.Image":
 def _changed(
     base: "Image.Image", scene: "Image.Image", mask: "Image.Image | None"
 ) -> "Image.Image":
-    """The base with the scene in the places that the mask shows, or faintly all over it."""
+    """The base with the scene where the mask is transparent, or faintly all over it."""
     from PIL import Image
 
     base = base.resize(scene.size)
@@ -173,7 +173,7 @@ def _rgb(hue: float, saturation: float, value: float) -> tuple[int, int, int]:
 
 
 def _as_gif(drawing: Drawing) -> bytes:
-    """The scene, which turns into another one frame by frame."""
+    """The scene, turning into another one frame by frame."""
     load_pillow()
     from PIL import Image
 
@@ -198,7 +198,7 @@ def _as_gif(drawing: Drawing) -> bytes:
 
 
 def _as_svg(drawing: Drawing) -> bytes:
-    """The scene in an SVG, whose title is the prompt."""
+    """The scene in an SVG, with the prompt as its title."""
     scene = draw(attrs.evolve(drawing, format="png"))
     title = html.escape("".join(filter(str.isprintable, drawing.prompt)))
     return (

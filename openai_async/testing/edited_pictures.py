@@ -1,4 +1,4 @@
-"""The pictures to edit, checked as the API does, and put together as one to draw into."""
+"""The pictures to edit, checked as the API does, and joined into one to draw on."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _PHOTOS = ("image/jpeg", "image/png", "image/webp")
 _ONLY_PNG = ("image/png",)
-# The rules of dall-e-2, also for masks.
+# dall-e-2's limit, which applies to masks, too.
 _MAX_PNG = 4 * 1024 * 1024
 
 

@@ -1,4 +1,4 @@
-"""Image edits and variations: the form or the JSON they come in, and what it asks for."""
+"""Image edits and variations: reads the form or the JSON, and draws what it asks for."""
 
 import asyncio
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ def _has(parts: list[FormPart], name: str) -> bool:
 
 
 def _images(parts: list[FormPart]) -> list[InputFile]:
-    """Sent as `image`, or as `image[]`, several times."""
+    """The pictures: one sent as `image`, or several as `image[]`."""
     several = [part for part in parts if part.name == "image[]"]
     if not several:
         return [_file(parts, "image")]

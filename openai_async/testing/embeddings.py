@@ -1,7 +1,7 @@
 """Embeddings whose vectors are near each other for texts that share words and parts of words.
 
-Each word and each three letters in a row add to one place of the vector, chosen by their hash. So
-the same text has the same vector in every run, and unrelated texts are about at right angles.
+Each word and each run of three letters adds to one position of the vector, chosen by its hash. So
+the same text has the same vector in every run, and unrelated texts are roughly at right angles.
 """
 
 import asyncio
@@ -73,11 +73,11 @@ def embed(item: str | list[int], dimensions: int) -> "array[float]":
     for feature, weight in _features(item):
         seed = zlib.crc32(feature.encode("utf-8", "surrogatepass"))
         place = (seed >> 1) % dimensions
-        # With signs, features that share a place by chance do not always add up.
+        # With random signs, features that share a position by chance do not always add up.
         numbers[place] = numbers.get(place, 0.0) + (weight if seed & 1 else -weight)
     length = math.sqrt(sum(number * number for number in numbers.values()))
     vector = array("f", bytes(4 * dimensions))
-    if length == 0:  # all have cancelled each other out
+    if length == 0:  # they have cancelled each other out
         numbers, length = {0: 1.0}, 1.0
     for place, number in numbers.items():
         vector[place] = number / length
@@ -91,7 +91,7 @@ def _features(item: str | list[int]) -> Iterator[tuple[str, float]]:
         text = item.casefold()
         words = _WORD.findall(text) or [text]
     for word, count in Counter(words).items():
-        # The tenth time, a word says little that is new.
+        # A word that is repeated ten times does not count ten times as much.
         often = math.sqrt(count)
         yield word, _WORD_WEIGHT * often
         if not isinstance(item, list):

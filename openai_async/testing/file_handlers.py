@@ -1,4 +1,4 @@
-"""The Files and Uploads APIs: requests in, the store's answers out."""
+"""The Files and Uploads APIs: from requests to the stores, and back."""
 
 from aiohttp import web
 
@@ -63,7 +63,7 @@ def _id(exchange: Exchange, name: str) -> str:
 
 
 def _form(exchange: Exchange, name: str) -> tuple[dict[str, object], FormPart]:
-    """The fields of a form, and its file with this name."""
+    """The fields of a form, and its file called `name`."""
     content_type = exchange.record.headers.get("Content-Type", "")
     parts = parse_form(content_type, exchange.record.body)
     for part in parts:

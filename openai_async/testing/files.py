@@ -1,4 +1,4 @@
-"""Files that clients upload, and those that batches write; all in memory."""
+"""The files that clients upload and batches write, all in memory."""
 
 import time
 import uuid
@@ -30,7 +30,7 @@ class StoredFile:
 
 
 class FileStore:
-    """The files by id, the oldest first."""
+    """The files by id, oldest first."""
 
     def __init__(self) -> None:
         self._files: dict[str, StoredFile] = {}
@@ -44,7 +44,7 @@ class FileStore:
         content_type: str = "application/octet-stream",
         seconds: int | None = None,
     ) -> StoredFile:
-        """Store a file, which expires after so many seconds."""
+        """Store a file that expires after `seconds`, if given."""
         now = int(time.time())
         if seconds is None and purpose == "batch":
             seconds = _BATCH_SECONDS
@@ -64,7 +64,7 @@ class FileStore:
         return file
 
     def get(self, file_id: str) -> StoredFile:
-        """The file; a 404 if there is none with this id."""
+        """The file; 404 if there is none with this id."""
         try:
             return self._files[file_id]
         except KeyError:

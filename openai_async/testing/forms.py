@@ -1,4 +1,4 @@
-"""Forms (multipart/form-data) as requests have them: their fields and files, in order."""
+"""Parses forms (multipart/form-data): their fields and files, in order."""
 
 import re
 from collections.abc import Collection
@@ -25,7 +25,7 @@ class FormPart:
 
 
 def parse_form(content_type: str, body: bytes) -> list[FormPart]:
-    """The parts of a form; a 400 if it is not one."""
+    """The parts of a form; 400 if the body is not one."""
     header = Message()
     header["Content-Type"] = content_type
     boundary = header.get_boundary()
@@ -57,7 +57,7 @@ def _parameter(disposition: str, name: str) -> str | None:
 
 
 def form_fields(parts: list[FormPart], typed: Collection[str] = ()) -> dict[str, Any]:
-    """The fields by name; `svg[model]` is in an object. Those `typed` have the values of JSON."""
+    """The fields by name; `svg[model]` becomes an object. Those in `typed` are read as JSON."""
     fields: dict[str, Any] = {}
     for part in parts:
         if part.filename is not None:

@@ -23,9 +23,9 @@ _ONLY_GPT_IMAGE = (
     "stream",
     "svg",
 )
-# What a GIF or an SVG does not allow.
+# Parameters that are not allowed for a GIF or an SVG.
 _ONLY_OTHER_FORMATS = ("stream", "partial_images", "output_compression")
-# Which format a parameter is for.
+# Parameters that are allowed for one format only.
 _ONLY_WITH = {"frame_count": "gif", "frame_duration_ms": "gif", "svg": "svg"}
 
 

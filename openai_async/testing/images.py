@@ -25,7 +25,7 @@ _OUTPUT_TOKENS = {
     "high": (4160, 6240, 6208),
 }
 
-# For each picture to edit; the true number is not documented.
+# For each picture to edit; the real number is not documented.
 _INPUT_TOKENS = 272
 
 
@@ -37,7 +37,7 @@ async def generate_images(exchange: Exchange) -> web.StreamResponse:
 async def send_images(
     exchange: Exchange, request: ImageRequest, pictures: EditedPictures | None = None
 ) -> web.StreamResponse:
-    """Draw what was asked for, into these pictures if there are any, and send it."""
+    """Draw what was requested, on top of `pictures` if there are any, and send it."""
     exchange.state.models.get(request.model)
     if request.stream:
         return await _stream(exchange, request, pictures)

@@ -19,7 +19,7 @@ def page_of(
 ) -> dict[str, Any]:
     """The page that the query of a request asks for.
 
-    `items` begins with the oldest; `order` is the default. `last_id` is an id or null.
+    `items` begins with the oldest; `order` is the default order. `last_id` is an id or null.
     """
     limit = default
     if "limit" in query:
@@ -30,7 +30,7 @@ def page_of(
     if after is not None:
         places = [place for place, item in enumerate(items, 1) if item["id"] == after]
         if not places:
-            raise invalid(f"No item with the id '{after}' in this list.", "after")
+            raise invalid(f"This list has no item with the id '{after}'.", "after")
         start = places[0]
     data = list(items[start : start + limit])
     return {

@@ -47,7 +47,7 @@ DEFAULT_MODELS: tuple[str, ...] = tuple(model for model, _, _ in _BUILT_IN)
 
 
 class ModelStore:
-    """The models that a server lists. Unless it is strict, it answers for all others as well."""
+    """The models that a server lists. Unless it is strict, it accepts all others as well."""
 
     def __init__(self, models: Iterable[str], *, strict: bool = False) -> None:
         if not isinstance(strict, bool):
@@ -71,13 +71,13 @@ class ModelStore:
         return {"object": "list", "data": [*self._models.values()]}
 
     def get(self, model: str) -> dict[str, Any]:
-        """A model that the server answers for."""
+        """A model that the server accepts."""
         if self._strict or model in self._models or model in self._deleted:
             return self.listed(model)
         return _entry(model, _CREATED_BY_DEFAULT, _USER)
 
     def listed(self, model: str) -> dict[str, Any]:
-        """A model of the list."""
+        """A model that is listed."""
         try:
             return self._models[model]
         except KeyError:

@@ -1,6 +1,6 @@
-"""Moderation by a list of words: each flags its categories, anything else is harmless.
+"""Moderation by a list of words: each flags its categories, and all other text is harmless.
 
-Pictures are not looked at.
+Pictures are ignored.
 """
 
 import re
@@ -31,7 +31,7 @@ _WORDS = {
     "violence": ("kill", "murder", "gore"),
     "violence/graphic": ("gore",),
 }
-# What OpenAI's model looks for in pictures too.
+# What OpenAI's model also looks for in pictures.
 _IN_PICTURES = ("self-harm", "sexual", "violence")
 _NOT_IN_PICTURES = ("sexual/minors",)
 _FLAGGED, _HARMLESS = 0.95, 0.0001
@@ -72,7 +72,7 @@ def _is_in_pictures(category: str) -> bool:
 
 
 def _read_inputs(body: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """For each result: its text, and what it is about."""
+    """For each result: the text, and the kinds of input."""
     value = body.get("input")
     if value is None:
         code = "missing_required_parameter"

@@ -3,7 +3,7 @@
 import hashlib
 from collections import OrderedDict
 
-# Some tens of megabytes at most; by then the first ones have long been read.
+# Some tens of megabytes at most; by then the oldest have long been read.
 _CAPACITY = 100
 
 # Where the API begins, as in the base URL of a client.

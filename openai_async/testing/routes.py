@@ -108,7 +108,7 @@ HANDLERS: tuple[tuple[Endpoint[Any], Handler], ...] = (
     (moderations.CREATE, create_moderation),
 )
 
-# By the endpoint of a batch. (Pictures to edit come as a form, which no line of a file can be.)
+# By the endpoint of a batch. Image edits are missing: they are forms, which a line cannot hold.
 BATCH_HANDLERS: dict[str, Handler] = {
     BASE_PATH + endpoint.path: handler
     for endpoint, handler in HANDLERS

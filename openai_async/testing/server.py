@@ -38,8 +38,8 @@ class LocalServer:
     `tokens_per_second` paces streams and batches. With `api_key=None` any non-empty key is
     accepted.
     `limits` apply to each model; requests beyond them are answered with 429. None means no limit.
-    `models` are listed. Requests for others are answered as well or, with `strict_models`, refused
-    with 404, as OpenAI does.
+    `models` are listed. Requests for other models are answered as well, unless `strict_models` is
+    set: then they are refused with 404, as OpenAI does.
     """
 
     def __init__(

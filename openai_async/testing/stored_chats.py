@@ -9,7 +9,7 @@ import attrs
 from .listing import page_of
 from .responses import RefusedError, invalid
 
-# A test looks at a few; a server that runs for days must not keep them all.
+# A test needs a few; a server that runs for days must not keep them all.
 _CAPACITY = 10_000
 
 
@@ -20,7 +20,7 @@ class _Chat:
 
 
 class ChatStore:
-    """The latest stored completions, by their ids; a new one may drop the oldest."""
+    """The latest stored completions by id; storing a new one may drop the oldest."""
 
     def __init__(self, capacity: int = _CAPACITY) -> None:
         self._capacity = capacity
@@ -56,7 +56,7 @@ class ChatStore:
         return {"object": "chat.completion.deleted", "id": completion_id, "deleted": True}
 
     def list(self, query: Mapping[str, str]) -> dict[str, Any]:
-        """Those with the model and the metadata of the query: `metadata[key]=value`."""
+        """The completions with the model and the metadata (`metadata[key]=value`) of a query."""
         wanted = {
             name.removeprefix("metadata[").removesuffix("]"): value
             for name, value in query.items()
@@ -83,7 +83,7 @@ class ChatStore:
 
 
 def checked_metadata(body: Mapping[str, Any]) -> dict[str, str] | None:
-    """The metadata, within the API's bounds: 16 keys of 64 characters, values of 512."""
+    """The metadata, within the API's limits: 16 keys of 64 characters, with values of 512."""
     metadata = body.get("metadata")
     if metadata is None:
         return None
@@ -98,7 +98,7 @@ def checked_metadata(body: Mapping[str, Any]) -> dict[str, str] | None:
         if not isinstance(value, str):
             raise invalid(f"Invalid type for '{name}': expected a string.", name, "invalid_type")
         if len(key) > 64 or len(value) > 512:
-            msg = f"Invalid '{name}': keys have at most 64 characters, values 512."
+            msg = f"Invalid '{name}': keys may have at most 64 characters, and values 512."
             raise invalid(msg, name, "string_above_max_length")
     return metadata
 

@@ -1,4 +1,4 @@
-"""Uploads in parts: put together in the order that the client gives, and compared with its md5."""
+"""Uploads in parts: joined in the order of `part_ids`, and checked against the client's md5."""
 
 import hashlib
 import time
@@ -84,7 +84,7 @@ class UploadStore:
             raise invalid(msg, "part_ids", "invalid_value")
         md5 = body.get("md5")
         if md5 is not None and md5 != hashlib.md5(data, usedforsecurity=False).hexdigest():
-            raise invalid("The md5 of the parts is not the expected one.", "md5", "invalid_value")
+            raise invalid("The parts do not have the expected md5.", "md5", "invalid_value")
         file = files.put(
             data,
             upload.fields["filename"],

@@ -43,7 +43,7 @@ class APIObject:
     # The key that a top-level response of this type must have; "" if any object will do.
     _requires: ClassVar[str] = ""
 
-    # The keys of fields whose name in the JSON is not the attribute's: {"self_harm": "self-harm"}.
+    # The JSON keys of attributes that have another name: {"self_harm": "self-harm"}.
     _keys: ClassVar[Mapping[str, str]] = {}
 
     _raw: dict[str, Any] | None = field(
@@ -208,13 +208,13 @@ class APIResponse(APIObject):
 
 
 def _known(cls: type[APIObject]) -> dict[str, str]:
-    """The names of the fields that are in the JSON, with their keys there."""
+    """The names of the fields that are in the JSON, with their JSON keys."""
     return {a.name: key_of(cls, a.name) for a in attrs.fields(cls) if a.init}
 
 
 @cache
 def _nested(cls: type[APIObject]) -> dict[str, str]:
-    """The names of the fields that hold objects, or lists of them, with their keys in the JSON."""
+    """The names of the fields that hold objects, or lists of them, with their JSON keys."""
     attrs.resolve_types(cls)
     fields = [a for a in attrs.fields(cls) if a.init and _holds_objects(a.type)]
     return {a.name: key_of(cls, a.name) for a in fields}

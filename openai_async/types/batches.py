@@ -44,7 +44,7 @@ class OutputExpiresAfter(TypedDict):
 class _Required(TypedDict):
     # A separate class, so that `__required_keys__` lists them: see `chat_params`.
     input_file_id: str
-    """A file of purpose "batch": one request on each line, up to 50,000 and 200 MB."""
+    """A file with the purpose "batch": one request per line, up to 50,000 requests and 200 MB."""
     endpoint: BatchEndpoint | str
     """The `url` of every line."""
     completion_window: Literal["24h"] | str
@@ -54,7 +54,7 @@ class BatchCreateParams(_Required, RequestOptions, total=False):
     """The parameters of `batches.create`."""
 
     metadata: Mapping[str, str] | None
-    """Up to 16 keys of 64 characters, with values of 512."""
+    """Up to 16 keys of up to 64 characters, with values of up to 512."""
     output_expires_after: OutputExpiresAfter
 
 
@@ -62,7 +62,7 @@ class BatchListParams(RequestOptions, total=False):
     """The parameters of `batches.list`. `None` is not sent."""
 
     after: str | None
-    """The id of the batch to begin after."""
+    """Begin after the batch with this id."""
     limit: int | None
     """Batches per page: 1 to 100; the server's default is 20."""
 
@@ -118,7 +118,7 @@ class BatchUsage(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Batch(APIResponse):
-    """A batch. The times are Unix times, in seconds; `None` until it is so far."""
+    """A batch. The times are Unix times, in seconds; `None` for what has not happened."""
 
     _requires: ClassVar[str] = "id"
 
@@ -130,7 +130,7 @@ class Batch(APIResponse):
     completion_window: str = ""
     status: BatchStatus | str = ""
     output_file_id: str | None = None
-    """The responses with a status of 2xx. `None` if there are none, even once completed."""
+    """The responses with a 2xx status. `None` if there are none, even if the batch is completed."""
     error_file_id: str | None = None
     """The requests that failed, with their errors; `None` if there are none."""
     errors: BatchErrors | None = None

@@ -29,25 +29,25 @@ else:  # which Python 3.11 cannot evaluate
 class _Required(TypedDict):
     # A separate class, so that `__required_keys__` lists it: see `chat_params`.
     model: str
-    # A text, texts, the tokens of a text, or those of several.
+    # A text, several texts, the tokens of a text, or those of several texts.
     input: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]
 
 
 class EmbeddingCreateParams(_Required, RequestOptions, total=False):
     """The parameters of `embeddings.create`. Those left out are not sent."""
 
-    # Numbers in each vector; models before text-embedding-3 have a fixed count.
+    # The length of the vectors, which is fixed for models before text-embedding-3.
     dimensions: int
-    # How vectors are sent, not what you get: base64, a third of the bytes, unless you pass "float".
+    # How vectors are sent, not what you get: base64 (a third of the size) unless you pass "float".
     encoding_format: Literal["float", "base64"]
-    # Your user's id, for the detection of abuse.
+    # The id of your end user, so that abuse can be detected.
     user: str
 
 
 def read_vector(value: Any) -> Vector:
-    """A vector as it is in the JSON, base64 of little-endian float32 or a list of numbers.
+    """A vector from its JSON value: base64 of little-endian float32, or a list of numbers.
 
-    Some servers put the list into another one, and some ignore the format that was requested.
+    Some servers wrap the list in another list, and some ignore the requested format.
     """
     try:
         if type(value) is str:
@@ -58,7 +58,7 @@ def read_vector(value: Any) -> Vector:
         if type(value) is list:
             return array("f", value[0] if len(value) == 1 and type(value[0]) is list else value)
     except (ValueError, TypeError, OverflowError):
-        pass  # quotes the value, and the context of the error below would keep all of it
+        pass  # as the context of the error below, it would keep the whole value in memory
     raise malformed(value, "a vector (base64 of float32, or a list of numbers)")
 
 
@@ -66,7 +66,7 @@ def _bytes_of(text: str) -> bytes:
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
-        return decoded(text)  # with line breaks, without padding, in the URL-safe alphabet
+        return decoded(text)  # allows line breaks, missing padding and the URL-safe alphabet
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -75,8 +75,8 @@ class Embedding(APIObject):
 
     Attributes:
         embedding: the numbers, an `array('f')`: a sequence of floats, which `memoryview` and
-            `numpy.asarray` read without a copy. `.tolist()` makes a list of it.
-        index: the place of the input.
+            `numpy.asarray` read without a copy. `.tolist()` converts it to a list.
+        index: the position of the input.
     """
 
     object: str = "embedding"
@@ -106,7 +106,7 @@ class Usage(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class CreateEmbeddingResponse(APIResponse):
-    """The vectors of all inputs, in their order: `len()` and iteration work on `.data`."""
+    """The vectors of all inputs, in order: `len()` and iteration work on `.data`."""
 
     _requires: ClassVar[str] = "data"
 
@@ -138,7 +138,7 @@ class CreateEmbeddingResponse(APIResponse):
         return numpy.stack([item.numpy() for item in self.data])  # type: ignore[no-any-return]
 
     def _json(self) -> dict[str, Any]:
-        # `.data` is in the order of the inputs, the JSON in that of arrival.
+        # `.data` is in the order of the inputs, the JSON in the order of arrival.
         data = super()._json()
         came = None if self._raw is None else self._raw.get("data")
         items = came if isinstance(came, list) else []

@@ -15,6 +15,6 @@ FileTypes: TypeAlias = (
     | tuple[str | None, FileContent, str | None]
     | tuple[str | None, FileContent, str | None, Mapping[str, str]]
 )
-"""A file; with a name, a media type and more headers, if these are not to be found automatically:
-`(filename, content, content_type, headers)`, of which the last two may be left out.
+"""A file, or a tuple to set its name, media type and more headers yourself:
+`(filename, content, content_type, headers)`, of which the last two may be omitted.
 """

@@ -40,7 +40,7 @@ class FileListParams(RequestOptions, total=False):
     """The parameters of `files.list`. `None` is not sent."""
 
     after: str | None
-    """The id of the file to begin after."""
+    """Begin after the file with this id."""
     limit: int | None
     """Files per page: 1 to 10,000, which is the server's default."""
     order: Literal["asc", "desc"] | None
@@ -51,14 +51,14 @@ class FileListParams(RequestOptions, total=False):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class FileObject(APIResponse):
-    """A file that the server has."""
+    """The metadata of a file on the server."""
 
     _requires: ClassVar[str] = "id"
 
     id: str = ""
     object: str = "file"
     bytes: int = 0
-    """Its size."""
+    """Its size in bytes."""
     created_at: int = 0
     """Unix time, in seconds."""
     expires_at: int | None = None

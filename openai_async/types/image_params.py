@@ -18,7 +18,7 @@ class _SvgRequired(TypedDict):
 
 
 class SvgReasoning(TypedDict, total=False):
-    """How much the author of an SVG reasons."""
+    """How much the model that writes an SVG reasons."""
 
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | str | None
 
@@ -32,7 +32,7 @@ class Svg(_SvgRequired, total=False):
 class _ImageParams(RequestOptions, total=False):
     """What `images.generate` and `images.edit` have in common."""
 
-    # Any text is allowed where new models add new values; known ones are listed for editors.
+    # Any text is allowed where new models may add values; known values are listed for editors.
     model: str | None
     n: int | None
     """1 to 10 pictures."""
@@ -53,10 +53,10 @@ class _ImageParams(RequestOptions, total=False):
     """Milliseconds that each frame of a GIF is shown; the API rounds it to 10 ms."""
     svg: Svg | None
     partial_images: int | None
-    """0 to 3 drafts, in a stream."""
+    """0 to 3 partial pictures, in a stream."""
     moderation: Literal["low", "auto"] | str | None
     safety_identifier: str | None
-    """Names the end user, hashed, so that abuse can be detected."""
+    """A hash that identifies the end user, so that abuse can be detected."""
     user: str
     """The older name of `safety_identifier`."""
 
@@ -73,7 +73,7 @@ class ImageGenerateParams(_GenerateRequired, _ImageParams, total=False):
 
 
 class ImageReference(TypedDict, total=False):
-    """A picture that the server has or fetches: one of the two."""
+    """A picture that the server has or fetches; set exactly one of the two."""
 
     image_url: str
     """An http(s) or data URL."""
@@ -90,11 +90,11 @@ class ImageEditParams(_EditRequired, _ImageParams, total=False):
     """The parameters of `images.edit`, except `stream`. Those left out are not sent."""
 
     mask: ImageFile | ImageReference
-    """Where this PNG is transparent, the first picture is to be changed; as large as that."""
+    """A PNG, transparent where the first picture is to be changed, of the same width and height."""
     markup: ImageFile
-    """A transparent PNG with notes for the edit, laid over the first picture; as large as that."""
+    """A transparent PNG with notes for the edit, laid over the first picture, of the same size."""
     input_fidelity: Literal["high", "low"] | None
-    """How closely faces and other details are kept."""
+    """How faithfully faces and other details are preserved."""
 
 
 class _VariationRequired(TypedDict):

@@ -80,7 +80,7 @@ class ImagesUsage(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class SvgUsage(APIObject):
-    """Tokens used by the model that wrote an SVG; those of its reference image are in `usage`."""
+    """Tokens used by the model that wrote an SVG; those for its reference image are in `usage`."""
 
     model: str = ""
     input_tokens: int = 0
@@ -213,9 +213,9 @@ class ImagesResponse(APIResponse):
     async def save_all(self, directory: str | os.PathLike[str], stem: str = "image") -> list[Path]:
         """Write all pictures to a directory, each whole or not at all; returns their paths.
 
-        They are named "image-1.png", "image-2.png" and so on, with the extension of the format that
-        their bytes have; in an unknown format they get none. Existing files are replaced. If a
-        picture fails, the others are still saved, and the first failure is raised.
+        They are named "image-1.png", "image-2.png" and so on. The extension is that of the actual
+        format; pictures in an unknown format get none. Existing files are replaced. If a picture
+        fails, the others are still saved, and the first failure is raised.
 
         Raises:
             InvalidArgumentError: there is no such directory, or `stem` is not part of a file name.
@@ -257,5 +257,5 @@ async def _write(target: Path, data: bytes) -> None:
     try:
         await asyncio.to_thread(write_file, target, data, abandoned)
     except asyncio.CancelledError:
-        abandoned.set()  # the thread goes on, but must no longer replace the file
+        abandoned.set()  # the thread continues, but must no longer replace the file
         raise

@@ -29,8 +29,9 @@ ModerationMultiModalInputParam: TypeAlias = ModerationTextInputParam | Moderatio
 
 class _Required(TypedDict):
     # A separate class, so that `__required_keys__` lists it: see `chat_params`.
-    # A text, texts (a result for each), or the parts of one input (one result): texts and pictures.
-    # One sequence type for both: type checkers cannot tell which of two a list of dicts is for.
+    # A text, several texts (one result each), or the parts of one input (one result): texts and
+    # pictures. One sequence type covers both lists: given two, type checkers cannot tell which of
+    # them a list of dicts belongs to.
     input: str | Sequence[str | ModerationMultiModalInputParam]
 
 
@@ -55,7 +56,7 @@ _KEYS = {
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Categories(APIObject):
-    """Whether an input belongs to each category; those of other servers are in `.extra`."""
+    """Whether an input falls into each category; other servers' categories are in `.extra`."""
 
     _keys: ClassVar[Mapping[str, str]] = _KEYS
 
@@ -97,7 +98,7 @@ class CategoryScores(APIObject):
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class CategoryAppliedInputTypes(APIObject):
-    """What each score is about: "text", "image", or both."""
+    """Which kinds of input each score is based on: "text", "image", or both."""
 
     _keys: ClassVar[Mapping[str, str]] = _KEYS
 

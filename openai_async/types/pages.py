@@ -1,6 +1,6 @@
-"""Lists that come in pages: one page, and the way to the next.
+"""Lists that come in pages: one page, and how to request the next.
 
-The pages of a resource are a class of their own, since objects are made from the types of fields::
+Each resource has its own class of pages, since objects are built from the types of the fields::
 
     class FilePage(Page[FileObject]):
         data: list[FileObject] = field(factory=list, metadata={"essential": True})
@@ -22,15 +22,15 @@ Item = TypeVar("Item")
 class NextPage:
     """Requests the page after an id; clients attach one to the pages they return.
 
-    It is left out when a page is pickled: a client cannot be sent to another process.
+    It is not pickled with its page: it holds a client, which stays in its process.
     """
 
     def __init__(self, fetch: Callable[[str], Awaitable[Any]], after: str | None) -> None:
         self.fetch = fetch
         self.used: frozenset[str] = frozenset()
-        """The ids after which earlier pages began: a server that goes in circles is noticed."""
+        """The ids after which earlier pages began, to notice a server that goes in circles."""
         self.after = after
-        """The id that this page itself comes after."""
+        """The id after which this page begins; `None` for the first page."""
 
     def __deepcopy__(self, memo: object) -> NextPage:
         return self
@@ -47,8 +47,8 @@ def _no_next_page() -> None:
 class Page(APIResponse, Generic[Item]):
     """One page of a list.
 
-    `len()` and `for item in page` are about the items of this page; `async for item in page`
-    continues with those of all later pages, and requests each page when it is needed.
+    `len()` and `for item in page` cover the items of this page. `async for item in page` continues
+    with those of all later pages, and requests each page when it is needed.
     """
 
     _requires: ClassVar[str] = "data"
@@ -83,7 +83,7 @@ class Page(APIResponse, Generic[Item]):
     def has_next_page(self) -> bool:
         """Whether the server says that there is more.
 
-        A filter may leave a page empty: then there is more if its `last_id` leads on.
+        A filter may leave a page empty: then there is more if its `last_id` is a new one.
         """
         if not self.has_more or self.data:
             return self.has_more
@@ -96,30 +96,30 @@ class Page(APIResponse, Generic[Item]):
             The page; `None` if this is the last one.
 
         Raises:
-            APIError: the request failed; it may be called again.
+            APIError: the request failed; call `next_page()` again to retry it.
             APIResponseValidationError: the server does not say where the next page begins, or
                 returned this page once more.
         """
         if not self.has_next_page():
             return None
         if self._next is None:
-            msg = "This page has no client to request the next page with: list again with after=."
+            msg = "This page has no client to request the next page with: call list(after=...)."
             raise OpenAIError(msg)
         after = self._cursor()
         if after is None:
-            msg = "has_more is true, but neither last_id nor the last item's id says what is next."
+            msg = "has_more is true, but neither last_id nor an item's id leads to the next page."
             raise self._invalid(msg)
         page: Self = await self._next.fetch(after)
         used = self._next.used | {after}
         if page._next is not None:
             page._next.used = used
         if page.data and page._cursor() in used:
-            msg = f"The page after {after!r} ends with {after!r} again: the server ignores after."
+            msg = f"The page after {after!r} ends like an earlier one: the server ignores after."
             raise page._invalid(msg)
         return page
 
     async def get_next_page(self) -> Self | None:
-        """`next_page()`, by the name in the official SDK."""
+        """`next_page()`, under its name in the official SDK."""
         return await self.next_page()
 
     def _cursor(self) -> str | None:

@@ -20,11 +20,11 @@ class MessageListParams(RequestOptions, total=False):
     """The parameters of `chat.completions.messages.list`. `None` is not sent."""
 
     after: str | None
-    """The id of the item to begin after."""
+    """Begin after the item with this id."""
     limit: int | None
     """Items per page: 1 to 100; the server's default is 20."""
     order: Literal["asc", "desc"] | None
-    """By time: "asc" begins with the oldest, and is the server's default."""
+    """By time; the server's default is "asc", the oldest first."""
 
 
 class ChatCompletionListParams(MessageListParams, total=False):
@@ -32,13 +32,13 @@ class ChatCompletionListParams(MessageListParams, total=False):
 
     model: str | None
     metadata: Mapping[str, str] | None
-    """Only those that have all of these keys and values."""
+    """Only completions that have all of these keys and values."""
 
 
 class _Metadata(TypedDict):
     # A separate class, so that `__required_keys__` lists it: see `chat_params`.
     metadata: Mapping[str, str] | None
-    """Replaces all of it. Up to 16 keys of 64 characters, with values of 512."""
+    """Replaces the old metadata. Up to 16 keys of up to 64 characters, with values of up to 512."""
 
 
 class ChatCompletionUpdateParams(_Metadata, RequestOptions):

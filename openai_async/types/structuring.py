@@ -46,7 +46,7 @@ def structurer(kind: type[T]) -> Callable[[object], T]:
 
 @cache
 def strict_converters(cls: type[Any]) -> dict[str, Convert]:
-    """How each key of a class is converted, raising an error for a value that does not fit."""
+    """For each JSON key of a class, a function that converts its value or raises an error."""
     return {
         key_of(cls, a.name): convert
         for a in attrs.fields(cls)

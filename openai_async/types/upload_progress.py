@@ -7,20 +7,20 @@ from attrs import define, field
 
 @define(kw_only=True)
 class UploadProgress:
-    """What it takes to resume an upload; filled in by `uploads.upload_file_chunked(resume=...)`.
+    """What is needed to resume an upload; `uploads.upload_file_chunked(resume=...)` updates it.
 
-    All of it is plain data: `attrs.asdict(progress)` can be saved as JSON, and
+    It is plain data: `attrs.asdict(progress)` can be saved as JSON, and
     `UploadProgress(**saved)` resumes in another process.
     """
 
     upload_id: str = ""
     """The id of the upload; "" until the server has created it."""
     size: int = 0
-    """Bytes of the whole file."""
+    """The size of the whole file in bytes."""
     part_size: int = 0
-    """Bytes of every part, except for the last."""
+    """The size of each part but the last, in bytes."""
     part_ids: list[str | None] = field(factory=list)
-    """The ids of the parts in their order; `None` for those that have not arrived."""
+    """The ids of the parts, in order; `None` for parts that have not arrived."""
 
     @property
     def sent(self) -> int:

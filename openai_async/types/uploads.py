@@ -33,14 +33,14 @@ class UploadCreateParams(_CreateRequired, RequestOptions, total=False):
 
 class _CompleteRequired(TypedDict):
     part_ids: Sequence[str]
-    """In the order in which their bytes make the file."""
+    """In the order in which the parts make up the file."""
 
 
 class UploadCompleteParams(_CompleteRequired, RequestOptions, total=False):
     """The parameters of `uploads.complete`."""
 
     md5: str
-    """Of the whole file, in hexadecimal; the server compares it."""
+    """The MD5 hash of the whole file, in hexadecimal, which the server checks."""
 
 
 class _PartRequired(TypedDict):
@@ -54,7 +54,7 @@ class PartCreateParams(_PartRequired, RequestOptions, total=False):
 
 class _ChunkedRequired(TypedDict):
     file: FileContent
-    """A path, bytes, or a file opened in binary mode that can seek."""
+    """A path, bytes, or a seekable file opened in binary mode."""
     mime_type: str
     """One that the API accepts for the purpose, such as "text/jsonl" for batches."""
     purpose: FilePurpose | str
@@ -63,24 +63,24 @@ class _ChunkedRequired(TypedDict):
 class UploadFileChunkedParams(_ChunkedRequired, RequestOptions, total=False):
     """The parameters of `uploads.upload_file_chunked`.
 
-    The options apply to every request, except `extra_body`, which is for the creation.
+    The options apply to every request, except for `extra_body`, which is sent with the first.
     """
 
     filename: str | None
-    """By default that of the path; bytes have none."""
+    """By default that of the path or the file; required for bytes."""
     bytes: int | None
-    """The size, to be checked; it need not be passed."""
+    """The expected size, to be checked; optional."""
     part_size: int | None
-    """In bytes; by default 64 MiB, which is the most that the API takes."""
+    """In bytes; by default 64 MiB, the largest that the API accepts."""
     md5: str
-    """Of the whole file, in hexadecimal; the server compares it."""
+    """The MD5 hash of the whole file, in hexadecimal, which the server checks."""
     expires_after: FileExpiresAfter
     """When the file expires, counted from its creation."""
     concurrency: int
     """How many parts are sent at the same time; 4 by default."""
     resume: UploadProgress | None
-    """How far an earlier attempt got. It is kept up to date: pass a new one to be able to resume
-    whatever happens."""
+    """How far an earlier call got; kept up to date: pass a new `UploadProgress()` to be able to
+    resume whatever happens. Other content of the same size is noticed only if `md5` is passed."""
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -96,7 +96,7 @@ class Upload(APIResponse):
     created_at: int = 0
     """Unix time, in seconds."""
     expires_at: int = 0
-    """Unix time, in seconds: an hour after it was created."""
+    """Unix time, in seconds: an hour after the upload was created."""
     filename: str = ""
     purpose: str = ""
     status: str = ""

@@ -40,7 +40,7 @@ def is_object(cls: object) -> bool:
 
 
 def key_of(cls: Any, name: str) -> str:
-    """The name in the JSON of a class's field: the same, unless the class's `_keys` has another."""
+    """The JSON key of a field: its own name, unless the class's `_keys` has another."""
     keys: Mapping[str, str] = getattr(cls, "_keys", {})
     return keys.get(name, name)
 

@@ -208,7 +208,7 @@ _set_meta = APIResponse.__dict__["meta"].__set__
 
 
 def invalid_answer(message: str, body: object, meta: ResponseMeta) -> APIError:
-    """The error for a response that is not the answer it should be."""
+    """The error for a response that is not a valid answer."""
     return APIResponseValidationError(
         message,
         status_code=meta.status,

@@ -71,7 +71,7 @@ def test_a_picture_is_changed(tmp_path: Path) -> None:
     assert Image.open(path).getpixel((0, 0)) != (255, 0, 0)
     assert run_cli(*edit, "--edit", str(cat), "--mask", str(mask)).returncode == 0
     for wrong, said in (
-        (("image", "x", "--mask", str(mask), "-o", str(path)), "--mask needs the picture"),
+        (("image", "x", "--mask", str(mask), "-o", str(path)), "--mask needs a picture"),
         ((*edit, "--style", "vivid"), "--style is for new pictures"),
     ):
         done = run_cli(*wrong)

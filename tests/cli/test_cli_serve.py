@@ -116,7 +116,7 @@ async def test_other_models_are_answered_unless_it_is_strict(strict: bool) -> No
     await outcome(process)
 
 
-async def test_an_empty_model_is_wrong_usage() -> None:
+async def test_an_empty_model_is_a_usage_error() -> None:
     code, _, stderr = await outcome(await start_cli("serve", "--model="))
     assert (code, stderr) == (2, "error: --model is empty: pass the id of a model.\n")
 

@@ -1,4 +1,4 @@
-"""multipart/form-data: what is sent, from where it is read, and when it is sent again."""
+"""multipart/form-data: what is sent, where it is read from, and when it is sent again."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def sent(raw: RawServer, client: AsyncClient, **params: Any) -> list[tuple
 # --- fields -------------------------------------------------------------------------------------
 
 
-async def test_fields_are_sent_as_forms_have_them(raw: RawServer, raw_client: AsyncClient) -> None:
+async def test_fields_are_sent_as_form_fields(raw: RawServer, raw_client: AsyncClient) -> None:
     found = await sent(
         raw,
         raw_client,
@@ -165,14 +165,16 @@ async def test_a_path_has_its_name_and_its_media_type(
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-async def test_names_and_media_types_are_given_or_found(
+async def test_names_and_media_types_are_passed_or_detected(
     raw: RawServer, raw_client: AsyncClient, file: Any, filename: str, kind: str
 ) -> None:
     ((_, name, found, _),) = await sent(raw, raw_client, file=file)
     assert (name, found) == (filename, kind)
 
 
-async def test_files_in_a_list_and_further_headers(raw: RawServer, raw_client: AsyncClient) -> None:
+async def test_a_list_of_files_with_headers_of_their_own(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
     found = await sent(raw, raw_client, files=[b"a", ("b.txt", b"b", None, {"X-Part": "2"})], n=1)
     assert [(name, content) for name, _, _, content in found] == [
         ("n", b"1"),
@@ -182,7 +184,7 @@ async def test_files_in_a_list_and_further_headers(raw: RawServer, raw_client: A
     assert b"\r\nX-Part: 2\r\n" in raw.exchanges[0].body
 
 
-async def test_a_file_of_the_user_is_read_from_where_it_stands_and_stays_open(
+async def test_an_open_file_is_read_from_its_position_and_stays_open(
     raw: RawServer, raw_client: AsyncClient, tmp_path: Path
 ) -> None:
     path = tmp_path / "in.txt"
@@ -234,16 +236,16 @@ def closed_file() -> IO[bytes]:
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("in.jsonl", "file is a str, which may be a path or the text: pass a pathlib.Path"),
+        ("in.jsonl", "file is a str, which could be a path or the content: pass a pathlib.Path"),
         (("in.jsonl", "text"), "file is a str"),
         (io.StringIO("text"), 'opened in text mode: open it with "rb"'),
         (AsyncFile(), "file is an async file"),
         (closed_file(), "file is a closed file"),
         (5, "file has type int"),
-        (("a",), "file is a tuple of 1"),
+        (("a",), "file is a tuple of length 1"),
         ((5, b"x"), "file has type int"),
         (("a", b"x", "text/plain\r\nX: y"), "line break"),
-        (("a", b"x", None, {"Content-Disposition": "x"}), "Content-Disposition is made from"),
+        (("a", b"x", None, {"Content-Disposition": "x"}), "file has its own Content-Disposition"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
@@ -307,7 +309,7 @@ async def test_files_of_odd_kinds_are_sent(
 
 
 class Disturbed(io.BytesIO):
-    """A file that others use as well, whenever they can."""
+    """A file that other threads use whenever they can."""
 
     def seek(self, *args: int) -> int:
         position = super().seek(*args)
@@ -332,7 +334,7 @@ async def test_a_file_that_was_read_to_its_end_is_not_sent_as_an_empty_one(
     raw.answer = ok
     file = io.BytesIO(b"x")
     await send(raw_client, Multipart({"file": file}, files={"file"}))
-    with pytest.raises(InvalidArgumentError, match=r"read to its end: call its seek\(0\)"):
+    with pytest.raises(InvalidArgumentError, match=r"read to its end: call seek\(0\)"):
         await send(raw_client, Multipart({"file": file}, files={"file"}))
     assert len(raw.exchanges) == 1
 
@@ -435,7 +437,7 @@ async def test_what_can_be_read_only_once_is_sent_only_once(
 
 
 @pytest.mark.usefixtures("waits")
-async def test_a_pipe_that_was_not_read_from_yet_is_retried(pipe: Any) -> None:
+async def test_a_pipe_that_has_not_been_read_yet_is_retried(pipe: Any) -> None:
     server = LocalServer()
     await server.start()
     await server.stop()

@@ -103,7 +103,7 @@ def test_no_proxy_names_hosts_and_domains(
     assert chosen(url) == ("http://p:1" if used else "none")
 
 
-def test_a_proxy_that_is_passed_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_is_passed_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://p:1")
     monkeypatch.setenv("NO_PROXY", "*")
     assert chosen("https://api.test", "http://mine:2") == "http://mine:2"
@@ -188,7 +188,7 @@ async def test_a_client_in_another_process_uses_the_proxies_of_its_environment(
     assert len(raw.exchanges) == 1
 
 
-async def test_the_password_of_a_proxy_of_the_environment_is_in_no_error(
+async def test_no_error_shows_the_password_of_a_proxy_of_the_environment(
     raw: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(exchange: Exchange) -> None:

@@ -47,7 +47,7 @@ def url_of(path: Path) -> str:
 
 @pytest.fixture
 def path() -> Iterator[Path]:
-    """Short, since the path of a socket may have no more than 107 bytes; with capital letters."""
+    """Short, since the path of a socket may have at most 107 bytes, and with capital letters."""
     with tempfile.TemporaryDirectory() as directory:
         yield Path(directory, "My Server%2F.sock")
 
@@ -132,7 +132,7 @@ async def test_a_connection_that_was_closed_while_idle_is_not_reused(unix: UnixS
     assert unix.connections == 3
 
 
-async def test_unsolicited_data_on_an_idle_connection_is_no_answer(unix: UnixServer) -> None:
+async def test_unsolicited_data_on_an_idle_connection_is_not_an_answer(unix: UnixServer) -> None:
     async with client_of(unix.url) as client:
         await client.models.list()
         await unix.exchanges[0].whole(b'{"stolen": true}')

@@ -143,7 +143,9 @@ async def test_a_batch_is_pickled_and_copied(client: AsyncClient) -> None:
 # --- poll ---
 
 
-async def test_poll_waits_for_the_end(client: AsyncClient, server: LocalServer) -> None:
+async def test_poll_waits_until_the_batch_has_ended(
+    client: AsyncClient, server: LocalServer
+) -> None:
     server.script(*map(batch, ("validating", "in_progress", "finalizing", "completed")))
     began = now()
     done = await client.batches.poll("batch_1")
@@ -151,9 +153,7 @@ async def test_poll_waits_for_the_end(client: AsyncClient, server: LocalServer) 
     assert now() - began == pytest.approx(1 + 1.5 + 2.25, abs=0.1)
 
 
-async def test_polls_are_a_minute_apart_in_the_end(
-    client: AsyncClient, server: LocalServer
-) -> None:
+async def test_polls_slow_down_to_one_a_minute(client: AsyncClient, server: LocalServer) -> None:
     server.script(batch("in_progress"), times=20)
     server.script(batch("completed"))
     began = now()
@@ -215,7 +215,7 @@ async def test_an_outage_that_does_not_end_is_raised(
     assert caught.value.attempts == 4
 
 
-async def test_an_error_that_no_retry_helps_ends_poll_at_once(
+async def test_an_error_that_is_not_retried_ends_poll_at_once(
     client: AsyncClient, server: LocalServer
 ) -> None:
     server.script(Failure(404))

@@ -44,7 +44,7 @@ def vectors(response: CreateEmbeddingResponse) -> list[list[float]]:
     return [item.embedding.tolist() for item in response]
 
 
-# --- the happy way ---
+# --- the happy path ---
 
 
 async def test_create(client: AsyncClient, server: LocalServer) -> None:
@@ -109,7 +109,7 @@ def test_without_numpy_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch
             call()
 
 
-def test_vectors_of_different_lengths_are_no_matrix() -> None:
+def test_vectors_of_different_lengths_are_not_a_matrix() -> None:
     response = CreateEmbeddingResponse.from_dict(answer([0.5], [0.5, 1]))
     with pytest.raises(InvalidArgumentError, match="have 1 to 2 numbers"):
         response.numpy()
@@ -131,7 +131,7 @@ def test_a_vector_set_by_hand_is_a_list_in_the_json() -> None:
     "sent",
     [
         # LM Studio #756, BerriAI/litellm#42426, runpod-workers/worker-infinity-embedding#30: floats
-        # although base64 was asked for. The official SDK once made a quarter of them.
+        # although base64 was requested. The official SDK once returned a quarter of them.
         [0.5, -1.0],
         # llama.cpp: the vector in a list of its own
         [[0.5, -1.0]],
@@ -151,7 +151,7 @@ async def test_a_vector_is_read_in_every_form(
     assert response.to_dict() == answer(sent)
 
 
-async def test_base64_is_read_although_floats_were_asked_for(
+async def test_base64_is_read_although_floats_were_requested(
     client: AsyncClient, server: LocalServer
 ) -> None:
     server.script(Reply(json=answer(encoded(0.5))))
@@ -245,7 +245,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
-async def test_a_server_that_refuses_base64_is_asked_without(
+async def test_a_server_that_refuses_base64_is_asked_without_a_format(
     client: AsyncClient, server: LocalServer, refusal: Failure
 ) -> None:
     server.script(refusal)
@@ -253,7 +253,7 @@ async def test_a_server_that_refuses_base64_is_asked_without(
     assert server.requests[1].json == {"model": MODEL, "input": "Hi", "dimensions": 3}
 
 
-async def test_a_format_that_was_asked_for_is_never_left_out(
+async def test_a_requested_format_is_never_omitted(
     client: AsyncClient, server: LocalServer
 ) -> None:
     server.script(REFUSALS["vLLM"])
@@ -276,9 +276,9 @@ async def test_a_failure_is_raised(client: AsyncClient, server: LocalServer) -> 
     ("input", "message"),
     [
         ("", "input is empty, which the API refuses: pass a text."),
-        ([], "input is empty: pass a text, or a list of at least one."),
-        (["a", ""], "input[1] is empty, which the API refuses: leave it out."),
-        ([[1], []], "input[1] is empty, which the API refuses: leave it out."),
+        ([], "input is an empty list: pass a string, or at least one item."),
+        (["a", ""], "input[1] is empty, which the API refuses: omit it."),
+        ([[1], []], "input[1] is empty, which the API refuses: omit it."),
         (None, "input has type NoneType: pass a string, or a list of strings"),
         ({"a"}, "input has type set: pass a string, or a list of strings"),
         (numpy.array(["a"]), "input has type ndarray: pass a string, or a list of strings"),
@@ -286,7 +286,7 @@ async def test_a_failure_is_raised(client: AsyncClient, server: LocalServer) -> 
         (["a", float("nan")], "input[1] has type float: pass a string, or the tokens"),
         (["a", 5], "input[1] has type int: pass a string, or the tokens"),
         ([True], "input[0] has type bool: pass a string, or the tokens"),
-        (["a", [1]], "input[1] is of another kind than input[0]"),
+        (["a", [1]], "input[1] and input[0] differ in kind"),
         ([["a"]], "input[0] has type list: pass a string, or the tokens"),
     ],
 )
@@ -345,7 +345,7 @@ async def test_many_inputs_are_split_and_joined(client: AsyncClient, server: Loc
     [
         (["a" * 100_000] * 4, [3, 1]),
         (["é" * 100_000] * 2, [1, 1]),  # two bytes each, so it may be two tokens
-        (["a" * 400_000, "b"], [1, 1]),  # too long, which is for the server to say
+        (["a" * 400_000, "b"], [1, 1]),  # too long, which is left to the server
         ([[1] * 150_000] * 3, [2, 1]),
         (["a"] * 2048, [2048]),
     ],
@@ -358,7 +358,7 @@ def test_a_part_has_at_most_300_000_tokens(inputs: list[Any], sizes: list[int]) 
 
 
 def parts_of(*sizes: int) -> list[str]:
-    """Texts that are sent in as many requests as there are sizes, if each is above the half."""
+    """As many texts as there are sizes, each above half the limit: each needs its own request."""
     return [str(n) * (embeddings.MAX_TOKENS // 2 + 1) for n, _ in enumerate(sizes)]
 
 
@@ -369,7 +369,7 @@ def number(exchange: Exchange) -> int:
 async def test_parts_are_joined_in_the_order_of_the_inputs(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
-    """Whichever is answered first; without an index, too; `meta` is that of the last answer."""
+    """Whichever is answered first, and without an index, too; `meta` is that of the last answer."""
     second = asyncio.Event()
 
     async def reply(exchange: Exchange) -> None:

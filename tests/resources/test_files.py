@@ -190,7 +190,7 @@ async def test_cancelling_while_it_is_saved_leaves_nothing_behind(
     assert [*tmp_path.iterdir()] == []
 
 
-async def test_a_place_where_nothing_can_be_saved_is_refused(
+async def test_a_path_that_cannot_be_written_is_refused(
     client: AsyncClient, file_id: str, tmp_path: Path
 ) -> None:
     content = await client.files.content(file_id)
@@ -239,7 +239,7 @@ def status(word: str) -> Reply:
 
 
 @pytest.mark.parametrize("final", ["processed", "error", ""])
-async def test_waiting_ends_with_the_processing(
+async def test_waiting_ends_once_the_file_is_processed(
     client: AsyncClient, server: LocalServer, final: str
 ) -> None:
     server.script(status("uploaded"), status("uploaded"), status(final))
@@ -248,16 +248,16 @@ async def test_waiting_ends_with_the_processing(
     assert asyncio.get_running_loop().time() == pytest.approx(10.0)
 
 
-async def test_waiting_ends_after_the_longest_wait(
+async def test_waiting_ends_after_max_wait_seconds(
     client: AsyncClient, server: LocalServer
 ) -> None:
     server.script(status("uploaded"), times=100)
-    with pytest.raises(APITimeoutError, match="not been processed within 20 s"):
+    with pytest.raises(APITimeoutError, match="was not processed within 20 s"):
         await client.files.wait_for_processing("file-1", max_wait_seconds=20)
     assert len(server.requests) == 4
 
 
-async def test_waiting_ends_with_a_failure(client: AsyncClient, server: LocalServer) -> None:
+async def test_waiting_ends_if_a_request_fails(client: AsyncClient, server: LocalServer) -> None:
     server.script(status("uploaded"), Failure(500))
     with pytest.raises(InternalServerError):
         await client.files.wait_for_processing("file-1")

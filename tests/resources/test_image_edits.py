@@ -336,7 +336,7 @@ class Unknown:
         ("https://example.org/a.png", 'image is a URL.*pass {"image_url": url}'),
         ("data:image/png;base64,A", "image is a data URL whose base64 is damaged"),
         (Unknown(), "image has type Unknown: pass a path, bytes"),
-        (("a.png",), "image is a tuple of 1"),
+        (("a.png",), "image is a tuple of length 1"),
         (None, "image has type NoneType"),
         (io.StringIO("text"), "does not return bytes"),
     ],
@@ -361,10 +361,10 @@ async def test_a_picture_that_is_too_large_is_refused(
 @pytest.mark.parametrize(
     ("params", "complaint"),
     [
-        ({"image": JPEG}, "image is JPEG: dall-e-2 accepts PNG"),
-        ({"image": picture(size=(8, 9))}, "image is 8 x 9 pixels: dall-e-2 accepts squares only"),
-        ({"image": picture(pad=4 * 1024 * 1024)}, "bytes: dall-e-2 accepts less than 4 MB"),
-        ({"image": [PNG, PNG]}, "image has 2 pictures: dall-e-2 edits one"),
+        ({"image": JPEG}, "image is JPEG: dall-e-2 accepts only PNG"),
+        ({"image": picture(size=(8, 9))}, "image is 8 x 9 pixels: dall-e-2 accepts only squares"),
+        ({"image": picture(pad=4 * 1024 * 1024)}, "bytes: dall-e-2 accepts only files below 4 MB"),
+        ({"image": [PNG, PNG]}, "image has 2 pictures: dall-e-2 accepts only one"),
         ({"image": PNG, "mask": JPEG}, "mask is JPEG"),
         ({"image": PNG, "mask": picture(size=(9, 9))}, "mask and image differ in size"),
         ({"image": PNG, "n": 11}, "n is 11: dall-e-2 generates 1 to 10 pictures"),
@@ -386,7 +386,7 @@ async def test_a_variation_needs_a_square_png(
     client: AsyncClient, server: LocalServer, model: str | None
 ) -> None:
     """openai-node#34, litellm#23073."""
-    with pytest.raises(InvalidArgumentError, match="8 x 9 pixels: dall-e-2 accepts squares only"):
+    with pytest.raises(InvalidArgumentError, match="8 x 9 pixels: dall-e-2 accepts only squares"):
         await client.images.create_variation(image=picture(size=(8, 9)), model=model)
     assert server.requests == []
 

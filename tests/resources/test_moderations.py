@@ -53,7 +53,7 @@ async def test_create(client: AsyncClient, server: LocalServer) -> None:
     assert request.json == {"model": "omni-moderation-latest", "input": "I kill you."}
 
 
-async def test_each_text_has_a_result(client: AsyncClient) -> None:
+async def test_each_text_has_its_own_result(client: AsyncClient) -> None:
     response = await client.moderations.create(input=["Good morning!", "You idiot."])
     assert [result.flagged for result in response.results] == [False, True]
 
@@ -117,13 +117,13 @@ async def test_a_failure_is_raised(client: AsyncClient) -> None:
     ("input", "message"),
     [
         ("", "input is empty, which the API refuses: pass a text."),
-        ([], "input is empty: pass a text, or a list of at least one."),
-        (["a", ""], "input[1] is empty, which the API refuses: leave it out."),
+        ([], "input is an empty list: pass a string, or at least one item."),
+        (["a", ""], "input[1] is empty, which the API refuses: omit it."),
         (None, "input has type NoneType: pass a string, or a list of strings."),
         ({"type": "text", "text": "a"}, "input has type dict: pass a string, or a list of strings"),
         ([5], "input[0] has type int: pass a string, or a part like those of image_part(...)."),
         ([{"text": "a"}], "input[0] has type dict: pass a string, or a part like those of"),
-        (["a", {"type": "text", "text": "b"}], "input[1] is of another kind than input[0]"),
+        (["a", {"type": "text", "text": "b"}], "input[1] and input[0] differ in kind"),
     ],
 )
 async def test_bad_input_is_refused_before_anything_is_sent(

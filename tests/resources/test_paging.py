@@ -110,7 +110,7 @@ async def test_pages_one_by_one(client: AsyncClient, server: LocalServer) -> Non
     assert "".join([thing.id async for thing in first]) == "abc"
 
 
-async def test_a_second_loop_begins_again(client: AsyncClient, server: LocalServer) -> None:
+async def test_a_second_loop_starts_over(client: AsyncClient, server: LocalServer) -> None:
     server.script(page("a", more=False), page("b", more=False), page("c", more=False))
     listed = things(client)
     assert [[thing.id async for thing in listed] for _ in range(2)] == [["a"], ["b"]]
@@ -187,7 +187,7 @@ async def test_a_server_that_goes_in_circles_is_an_error_not_an_endless_loop(
     assert seen == ["a", "b", "c", "d"]
 
 
-async def test_more_items_without_a_cursor_are_not_lost_in_silence(
+async def test_more_items_without_a_cursor_are_not_silently_lost(
     client: AsyncClient, server: LocalServer
 ) -> None:
     server.script(Reply(json={"data": [{"name": "x"}], "has_more": True}))
@@ -291,7 +291,7 @@ async def test_cancelling_the_task_of_a_list_ends_its_request(
     assert request.disconnected
 
 
-async def test_python_warns_of_a_list_that_is_never_awaited(client: AsyncClient) -> None:
+async def test_python_warns_about_a_list_that_is_never_awaited(client: AsyncClient) -> None:
     async def forget() -> None:
         things(client)
         gc.collect()

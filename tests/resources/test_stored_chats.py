@@ -122,7 +122,7 @@ async def test_the_parts_of_a_message(client: AsyncClient) -> None:
     assert message.content_parts == parts
 
 
-async def test_a_list_survives_what_a_server_makes_of_it(
+async def test_a_malformed_list_is_read_as_far_as_possible(
     client: AsyncClient, server: LocalServer
 ) -> None:
     item = {"id": "c", "choices": [{"message": {"content": "x"}}], "metadata": None}

@@ -1,4 +1,4 @@
-"""Public bug reports about uploads, played against ours: what their authors wanted happens."""
+"""Public bug reports about uploads, replayed: what their authors wanted happens here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_a_file_in_memory_gets_the_extension_of_its_content(client: AsyncC
     assert name == "upload.wav"
 
 
-async def test_a_name_makes_the_extension(client: AsyncClient) -> None:
+async def test_the_filename_is_kept_with_its_extension(client: AsyncClient) -> None:
     """open-chat-studio#282: all files were named "upload"."""
     file = io.BytesIO(b"a,b")
     file.name = "dir/table.csv"
@@ -92,7 +92,7 @@ async def test_a_filename_arrives_as_it_is(client: AsyncClient, name: str) -> No
     assert (await uploaded(client, (name, b"x")))[0] == name
 
 
-async def test_a_content_type_without_a_boundary_does_no_harm(
+async def test_a_content_type_without_a_boundary_is_replaced(
     client: AsyncClient, server: LocalServer
 ) -> None:
     """httpx#3522: the header was sent as it was passed, without the boundary."""

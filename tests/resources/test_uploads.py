@@ -28,7 +28,7 @@ from openai_async.types.upload_progress import UploadProgress
 pytestmark = pytest.mark.virtual_time
 
 PASSES = Failure(delay=0.01)
-"""A step of the script that fails nothing."""
+"""A step of the script that lets the request pass."""
 DATA = bytes(range(100))
 WHAT: Any = {"mime_type": "text/plain", "purpose": "user_data", "part_size": 30}
 
@@ -108,7 +108,7 @@ async def test_one_part_is_enough_for_a_small_file(
     assert sent_parts(server) == 1
 
 
-async def test_few_parts_are_sent_at_the_same_time(
+async def test_no_more_parts_than_concurrency_are_sent_at_the_same_time(
     client: AsyncClient, server: LocalServer, path: Path
 ) -> None:
     server.script(PASSES)  # the creation
@@ -201,7 +201,7 @@ async def test_a_file_that_changes_meanwhile_is_not_completed(
         ({"resume": "upload_1"}, "resume has type str"),
         (
             {"resume": UploadProgress(upload_id="u", size=9, part_size=30, part_ids=[None])},
-            "resume is of a file of 9 bytes",
+            "resume is for a file of 9 bytes",
         ),
         (
             {"resume": UploadProgress(upload_id="u", size=100, part_size=30, part_ids=[None])},
@@ -218,7 +218,7 @@ async def test_arguments_are_checked_before_anything_is_sent(
     assert server.requests == []
 
 
-async def test_a_pipe_has_no_parts(client: AsyncClient, server: LocalServer) -> None:
+async def test_a_pipe_cannot_be_sent_in_parts(client: AsyncClient, server: LocalServer) -> None:
     reading, writing = os.pipe()
     os.close(writing)
     with (
@@ -246,7 +246,7 @@ async def test_a_failure_of_the_creation_has_nothing_to_resume(
 # --- several parts at a time ---
 
 
-async def test_a_cancellation_in_the_turn_in_which_a_part_fails_is_not_swallowed() -> None:
+async def test_a_cancellation_is_not_swallowed_if_a_part_fails_at_the_same_time() -> None:
     async def fail() -> None:
         await asyncio.sleep(0)
         task.cancel()

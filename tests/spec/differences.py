@@ -5,7 +5,7 @@ tests/test_spec.py says which line to add here, and which is no longer needed.
 
 from __future__ import annotations
 
-# What OpenAI's API has and the package has not: the reason.
+# What OpenAI's API has and the package does not, with the reason.
 LEFT_OUT: dict[str, str] = {
     "Batch.errors.object: None": "always 'list' where there are errors",
     "GET /files/{file_id}/content answer: str": "the content is bytes, whatever the reference says",
@@ -13,12 +13,12 @@ LEFT_OUT: dict[str, str] = {
 }
 
 _WHEEL = "openai 3.57"
-_NULL = "None is left out of a query, so that a variable can be passed on"
+_NULL = "None is not sent, so that a variable can be passed on"
 _PATH = "the path of a file, as image_part takes it"
 _REFERENCE = "the JSON form of the same request, EditImageBodyJsonParam, has it"
 _OPEN = "text, so that a value that a new model adds passes the type checker"
 
-# What the package has and the table has not: the source.
+# What the package has and the table does not, with the source.
 NEWER: dict[str, str] = {
     "ChatCompletionFunctions.strict": "shared with `tools`; `functions` is deprecated",
     "ChatCompletionMessageToolCallChunk.custom": "sent for the custom tools that the API has",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 TABLE = Path(__file__).with_name("openai.json")
-# What the paths in the table begin with.
+# The beginnings of the paths in the table.
 RESOURCES = (
     *("/batches", "/chat", "/embeddings", "/files"),
     *("/images", "/models", "/moderations", "/uploads"),
@@ -50,7 +50,7 @@ class Table:
         }
         if query:
             made["query"] = query
-        # The first of several forms: multipart, where that is one.
+        # The first of several media types: multipart, if that is one of them.
         for media, content in operation.get("requestBody", {}).get("content", {}).items():
             made |= {"media": media, "body": self._type(f"{name} body", content["schema"])}
             break
@@ -70,7 +70,7 @@ class Table:
         )
 
     def _members(self, name: str, schema: dict[str, Any]) -> list[str]:
-        """The types that a value may have; `name` is for an object that has none."""
+        """The types that a value may have; `name` is for an object without a name."""
         return [*self._named(name, schema), *(["None"] if schema.get("nullable") else [])]
 
     def _named(self, name: str, schema: dict[str, Any]) -> list[str]:
@@ -80,7 +80,7 @@ class Table:
         parts = schema.get("anyOf") or schema.get("oneOf")
         if parts and "properties" not in schema:
             return [member for part in parts for member in self._members(name, part)]
-        # A part may be no more than a description, or "nullable".
+        # A part may be nothing but a description, or "nullable".
         parts = [part for part in schema.get("allOf", ()) if {"$ref", "type", "anyOf"} & {*part}]
         if len(parts) == 1 and "properties" not in schema:
             return self._members(name, parts[0])
@@ -118,7 +118,7 @@ class Table:
         return name
 
     def _properties(self, schema: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
-        """The fields of an object, with those of its `allOf`, and the names of the required."""
+        """The fields of an object, with those of its `allOf`, and the names of required ones."""
         if "$ref" in schema:
             schema = self._schemas[schema["$ref"].rpartition("/")[2]]
         properties: dict[str, Any] = {}

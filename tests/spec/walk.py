@@ -98,7 +98,7 @@ def declared() -> dict[str, Declared]:
 
 
 def _events_of(method: Any, names: dict[str, Any]) -> Any:
-    """What is iterated over: of the overload with `stream: Literal[True]`, if there is one."""
+    """The type of the events: of the overload with `stream: Literal[True]`, if there is one."""
     for overload in get_overloads(method):
         hints = get_type_hints(overload, names)
         if hints.get("stream") == Literal[True]:
@@ -167,13 +167,13 @@ def united(kinds: Iterable[Kind]) -> Kind:
 
 
 def without_values(kind: Kind) -> Kind:
-    """A type of an answer: text may be any text there."""
+    """The kind of a field of an answer, where known values do not count: any text is allowed."""
     names = {"str" if name.startswith('"') else name for name in kind.plain}
     return attrs.evolve(kind, plain=frozenset(names))
 
 
 def ours(kind: Any, variables: Mapping[Any, Any], *, sent: bool) -> Kind:
-    """The `Kind` of an annotation; what is sent may also be an answer, which is left out here."""
+    """The `Kind` of an annotation. Answers that may be passed as parameters do not count."""
     kind = variables.get(kind, kind) if isinstance(kind, TypeVar) else kind
     origin, arguments = get_origin(kind), get_args(kind)
     if (origin or kind) in NAMES:
@@ -206,7 +206,7 @@ def fields_of_ours(cls: Any, *, sent: bool) -> dict[str, Field]:
     if is_typeddict(base):
         names = {name: name for name in hints if name not in REQUEST_OPTIONS}
     else:
-        keys = getattr(base, "_keys", {})  # where the name in JSON is no identifier
+        keys = getattr(base, "_keys", {})  # for JSON keys that are not valid in Python
         names = {keys.get(a.name, a.name): a.name for a in attrs.fields(base) if a.init}
     return {
         key: Field(
@@ -308,7 +308,7 @@ class Walk:
         if "object" in mine.plain | known.plain:  # anything
             return
         for name in known.plain - mine.plain:
-            # An answer is lenient: a list is empty, not missing.
+            # Answers are lenient: a missing list is empty.
             if not _covers(mine, name) and (sent or name != "None" or "list" not in mine.plain):
                 self.left_out.add(f"{where}: {name}")
         for name in mine.plain - known.plain:
@@ -324,7 +324,7 @@ class Walk:
     def _objects(
         self, where: str, mine: tuple[Any, ...], known: tuple[str, ...], *, sent: bool
     ) -> None:
-        """Objects of the same tag are compared; without tags, the fields of all together."""
+        """Compares objects with the same tag; without tags, the fields of all of them together."""
         here = {self._tag(cls, sent=sent): cls for cls in mine}
         there = {self._tag(name, sent=sent): name for name in known}
         if None in here or None in there or len(here) < len(mine) or len(there) < len(known):
@@ -346,7 +346,7 @@ class Walk:
             self._fields(f"{names}.", self._merged(mine, sent=sent), there, sent=sent)
 
     def _tag(self, one: Any, *, sent: bool) -> str | None:
-        """The value that tells an object from others: of its `type` or `role`."""
+        """The value of its `type` or `role`, which tells an object from others."""
         fields = self._of(one, sent=sent)
         for name in ("type", "role"):
             values = fields[name].kind.plain if name in fields else frozenset()

@@ -127,7 +127,7 @@ async def test_pictures_in_a_batch(client: AsyncClient) -> None:
     ],
     ids=lambda value: value[0][0] if value and isinstance(value[0], tuple) else "",
 )
-async def test_a_wrong_line_fails_the_batch(
+async def test_an_invalid_line_fails_the_batch(
     client: AsyncClient, lines: list[Any], found: list[tuple[str, int | None]]
 ) -> None:
     failed = await client.batches.poll((await start(client, *lines)).id)
@@ -185,7 +185,7 @@ async def test_the_newest_batch_is_listed_first(client: AsyncClient) -> None:
         ({"metadata": {"n": 1}}, "metadata.n"),
     ],
 )
-async def test_a_batch_that_cannot_be_is_refused(
+async def test_an_invalid_batch_is_refused(
     client: AsyncClient, changes: dict[str, Any], param: str
 ) -> None:
     params: Any = {
@@ -198,7 +198,7 @@ async def test_a_batch_that_cannot_be_is_refused(
     assert caught.value.param == param
 
 
-async def test_a_file_for_something_else_is_refused(client: AsyncClient) -> None:
+async def test_a_file_with_another_purpose_is_refused(client: AsyncClient) -> None:
     file = await client.files.create(file=("in.jsonl", b"{}"), purpose="evals")
     with pytest.raises(BadRequestError, match="'batch', not 'evals'"):
         await client.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h")

@@ -244,7 +244,7 @@ OCTETS = "application/octet-stream"
         ),
     ],
 )
-async def test_what_the_api_refuses_is_refused_in_its_words(
+async def test_what_the_api_refuses_is_refused_with_its_messages(
     server: LocalServer,
     http: aiohttp.ClientSession,
     files: list[tuple[str, bytes, str]],

@@ -1,4 +1,4 @@
-"""LocalServer's vectors, and its moderation."""
+"""LocalServer's embeddings and moderation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def likeness(one: str, other: str, dimensions: int = 256) -> float:
 
 
 @pytest.mark.parametrize("dimensions", [64, 256, 3072])
-def test_like_texts_are_near_each_other(dimensions: int) -> None:
+def test_similar_texts_are_near_each_other(dimensions: int) -> None:
     question = "How do I reset my password?"
     assert likeness(question, question, dimensions) == pytest.approx(1)
     near = likeness(question, "Resetting passwords: the password page", dimensions)
@@ -97,7 +97,7 @@ async def test_vectors_are_sent_in_both_formats(
         ({"dimensions": 8, "model": "text-embedding-ada-002"}, 400, "dimensions"),
     ],
 )
-async def test_a_wrong_request_for_embeddings_is_refused(
+async def test_an_invalid_request_for_embeddings_is_refused(
     server: LocalServer,
     http: aiohttp.ClientSession,
     fields: dict[str, Any],
@@ -149,7 +149,7 @@ async def test_words_flag_their_categories(
         ({"input": [{"type": "image_url", "image_url": "cat.png"}]}, 400, "input[0]"),
     ],
 )
-async def test_a_wrong_request_for_moderation_is_refused(
+async def test_an_invalid_request_for_moderation_is_refused(
     server: LocalServer,
     http: aiohttp.ClientSession,
     fields: dict[str, Any],
