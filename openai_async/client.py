@@ -41,7 +41,7 @@ from .options import (
     find_base_url,
     is_loopback,
 )
-from .resources.base_client import USER_AGENT
+from .resources.base_client import ACCEPT, USER_AGENT
 from .resources.chat import Chat
 from .resources.endpoint import check_known
 from .resources.raw import RawRequests
@@ -189,7 +189,7 @@ class AsyncClient(RawRequests):
             "api_key": self.api_key,
             "base_url": self.base_url,
         }
-        self._headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": "application/json"})
+        self._headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": ACCEPT})
         organization = find_header_value(
             "OpenAI-Organization", options["organization"], "OPENAI_ORG_ID"
         )

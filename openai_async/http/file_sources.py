@@ -25,6 +25,9 @@ _ADVICE = "pass a pathlib.Path, bytes, or a file opened in binary mode"
 class Reader(Protocol):
     """The bytes of a source, once, from their beginning."""
 
+    blocks: bool
+    """Whether `read` has to be called in a thread."""
+
     def read(self, size: int, /) -> bytes: ...
 
     def close(self) -> None: ...
@@ -59,11 +62,11 @@ class Memory:
         return len(self._data)
 
     def open(self, start: int = 0) -> Reader:
-        return MemoryReader(memoryview(self._data)[start:])
+        return _MemoryReader(memoryview(self._data)[start:])
 
 
-class MemoryReader:
-    """Bytes in memory: the only reader that does not block."""
+class _MemoryReader:
+    blocks = False
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
@@ -114,6 +117,8 @@ class _PathReader:
     If it is closed while a thread is still reading, that thread closes the file.
     """
 
+    blocks = True
+
     def __init__(self, path: str, start: int) -> None:
         self._path, self._start = path, start
         self._file: IO[bytes] | None = None
@@ -121,17 +126,18 @@ class _PathReader:
         self._closed = False
 
     def read(self, size: int, /) -> bytes:
-        with self._lock:
-            if self._closed:  # before this thread began
-                return b""
-            if self._file is None:
-                self._file = open(self._path, "rb")  # noqa: PTH123, SIM115
-                if self._start:  # only then: a pipe cannot seek
-                    self._file.seek(self._start)
-            data = self._file.read(size)
-        if self._closed:
-            self.close()
-        return data
+        try:
+            with self._lock:
+                if self._closed:  # before this thread began
+                    return b""
+                if self._file is None:
+                    self._file = open(self._path, "rb")  # noqa: PTH123, SIM115
+                    if self._start:
+                        self._file.seek(self._start)
+                return self._file.read(size)
+        finally:
+            if self._closed:
+                self.close()
 
     def close(self) -> None:
         self._closed = True
@@ -183,6 +189,8 @@ class OpenFile:
 class _Positioned:
     """Keeps its own position, so that others may read and seek the same file."""
 
+    blocks = True
+
     def __init__(
         self, source: OpenFile, file: IO[bytes], position: int | None, lock: threading.Lock
     ) -> None:
@@ -225,6 +233,7 @@ class Window:
 class _Limited:
     def __init__(self, reader: Reader, left: int) -> None:
         self._reader, self._left = reader, left
+        self.blocks = reader.blocks
 
     def read(self, size: int, /) -> bytes:
         data = self._reader.read(min(size, self._left))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..errors import InvalidArgumentError, OpenAIError
 from ..images.format import HEAD_SIZE
 from ..jsontext import dumps
 from .aiohttp_internals import abort_writing
-from .file_sources import MemoryReader, Source, readable, source_of
+from .file_sources import Reader, Source, readable, source_of
 from .headers import check_headers
 from .media_types import type_by_content, type_by_name
 
@@ -252,12 +252,11 @@ class _FormPayload(Payload):
         if left is None:
             self._body._spent = True
         reader = source.open()
-        in_memory = isinstance(reader, MemoryReader)
         try:
             while True:
                 # One byte more than is left shows whether the file has grown.
                 size = CHUNK if left is None else min(CHUNK, left + 1)
-                data = reader.read(size) if in_memory else await _read(source, reader.read, size)
+                data = await _read(source, reader, size)
                 if left is not None:
                     if len(data) > left or (left and not data):
                         verb = "grew" if data else "shrank"
@@ -271,9 +270,9 @@ class _FormPayload(Payload):
             reader.close()
 
 
-async def _read(source: Source, read: Callable[[int], bytes], size: int) -> bytes:
+async def _read(source: Source, reader: Reader, size: int) -> bytes:
     def attempt() -> bytes:  # in the thread: no future can hold a StopIteration
         with readable(source):
-            return read(size)
+            return reader.read(size)
 
-    return await asyncio.to_thread(attempt)
+    return await asyncio.to_thread(attempt) if reader.blocks else attempt()

@@ -13,6 +13,7 @@ from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+from aiohttp.payload import Payload
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -223,7 +224,8 @@ class Transport:
         url = request.url
         for _ in range(MAX_REDIRECTS):
             target = redirect_target(answer, url, request)
-            if target is None or not _repeatable(request):
+            form = _form(request)
+            if target is None or (form is not None and not form.repeatable):
                 break
             answer.release()
             url = target
@@ -238,7 +240,9 @@ class Transport:
         This counts against neither `max_retries` nor the retry budget.
         """
         direct = self._direct(url, pool, request, outgoing)
+        form = _form(request)
         for stale in range(MAX_STALE_CONNECTIONS, -1, -1):
+            payload = None if form is None else await form.payload()
             # Checked right before sending, without an await in between: the client may have been
             # closed while this request waited for its slot or its key.
             self._pools.check_open(pool)
@@ -249,12 +253,12 @@ class Transport:
                     connector, key, head, body = direct
                     data = request_bytes(head, body)
                     return await exchange(connector, key, taken, url, data)
-                return await self._send_by_session(url, pool, request, outgoing)
+                return await self._send_by_session(url, pool, request, outgoing, payload)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 used = taken if taken is not None else reused.get()
                 late = pool.deadlines.time() - sent > STALE_WITHIN
                 began = late or getattr(used, "answered", True)
-                if not stale or began or not _repeatable(request):
+                if not stale or began or (form is not None and not form.repeatable):
                     raise
                 drop_traceback(error)
             finally:
@@ -286,18 +290,21 @@ class Transport:
         return None if head is None else (connector, key, head, body)
 
     async def _send_by_session(
-        self, url: URL, pool: Pool, request: Request, outgoing: Outgoing
+        self, url: URL, pool: Pool, request: Request, outgoing: Outgoing, form: Payload | None
     ) -> Answer:
-        """Send through the session: with a new connection, a proxy, hooks of others, and so on."""
+        """Send through the session: with a new connection, a proxy, hooks of others, and so on.
+
+        `form` is the body of this attempt, if that is a form with files.
+        """
         body: Any = request.body
         headers, proxy = outgoing.headers, self._proxies.of(url)
         if isinstance(body, bytes):
             if len(body) > MAX_SINGLE_WRITE:
                 body = io.BytesIO(body)
-        elif (form := _form(request)) is not None:
-            body = await form.payload()
+        elif form is not None:
+            body = form
             headers = CIMultiDict(headers)
-            headers["Content-Type"] = body.content_type  # with the boundary, whatever else is set
+            headers["Content-Type"] = form.content_type  # with the boundary, whatever else is set
         elif body is not None and not isinstance(body, bytearray | memoryview | str):
             kind = type(body).__name__
             msg = f"request.body has type {kind}: pass bytes, the body as it is sent."
@@ -330,12 +337,6 @@ def _form(request: Request) -> multipart.Multipart | None:
     if body is None or isinstance(body, bytes) or not isinstance(body, multipart.Multipart):
         return None
     return body
-
-
-def _repeatable(request: Request) -> bool:
-    """Whether the body can be sent again."""
-    form = _form(request)
-    return form is None or form.repeatable
 
 
 @lru_cache(maxsize=64)

@@ -110,16 +110,3 @@ class NewFile:
             self._path.chmod(self._target.stat().st_mode)
         if not self._discarded:
             self._path.replace(self._target)
-
-
-def write_file(target: Path, data: bytes, abandoned: threading.Event) -> None:
-    """Write a whole file, unless it is abandoned in the meantime."""
-    file = NewFile(target)
-    try:
-        file.write(data)
-        if abandoned.is_set():
-            file.discard()
-        file.replace()
-    except BaseException:
-        file.discard()
-        raise

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ..streaming.binary import BinaryContent
     from ..streaming.raw import Connect
 
+ACCEPT = "application/json"
 USER_AGENT = f"openai_async/{__version__}"
 # A generated picture is a few MB; more than this is not one.
 MAX_DOWNLOAD = 100 * 1024 * 1024
@@ -124,7 +125,7 @@ class BaseClient:
 
         def build() -> Request:
             request = self._request(endpoint.method, path, None, options)
-            if not any(name.lower() == "accept" for name in options.get("extra_headers") or ()):
+            if request.headers.get("Accept") == ACCEPT:  # unless the user has set another
                 request.headers["Accept"] = "application/octet-stream, */*"
             return request
 

@@ -93,7 +93,6 @@ class Batches(Resource):
             APITimeoutError: it has not ended within `max_wait_seconds`. The batch continues.
             APIError: it could not be retrieved, in spite of retries. The batch continues.
         """
-        RETRIEVE.check(options)
         check_positive(poll_interval_ms=poll_interval_ms, max_wait_seconds=max_wait_seconds)
         options.setdefault("max_retries", max(self._client.max_retries, _POLL_RETRIES))
 

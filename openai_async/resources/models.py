@@ -24,7 +24,6 @@ class Models(Resource):
         Raises:
             APIError: see `openai_async.errors`.
         """
-        LIST.check(options)
         return Paginator(lambda: self._client._call(LIST, options))
 
     async def retrieve(self, model: str, **options: Unpack[RequestOptions]) -> Model:

@@ -24,37 +24,42 @@ class _ImageEvent(Picture):
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
-class ImageGenPartialImageEvent(_ImageEvent):
+class _PartialImageEvent(_ImageEvent):
+    partial_image_index: int = 0
+
+
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
+class _CompletedEvent(_ImageEvent):
+    safety_identifier: str | None = None
+    usage: ImagesUsage | None = None
+
+
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
+class ImageGenPartialImageEvent(_PartialImageEvent):
     """A partial picture."""
 
     type: Literal["image_generation.partial_image"] = "image_generation.partial_image"
-    partial_image_index: int = 0
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
-class ImageGenCompletedEvent(_ImageEvent):
+class ImageGenCompletedEvent(_CompletedEvent):
     """The finished picture."""
 
     type: Literal["image_generation.completed"] = "image_generation.completed"
-    safety_identifier: str | None = None
-    usage: ImagesUsage | None = None
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
-class ImageEditPartialImageEvent(_ImageEvent):
+class ImageEditPartialImageEvent(_PartialImageEvent):
     """A partial edited picture."""
 
     type: Literal["image_edit.partial_image"] = "image_edit.partial_image"
-    partial_image_index: int = 0
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
-class ImageEditCompletedEvent(_ImageEvent):
+class ImageEditCompletedEvent(_CompletedEvent):
     """The finished edited picture."""
 
     type: Literal["image_edit.completed"] = "image_edit.completed"
-    safety_identifier: str | None = None
-    usage: ImagesUsage | None = None
 
 
 ImageGenStreamEvent: TypeAlias = ImageGenPartialImageEvent | ImageGenCompletedEvent

@@ -10,7 +10,6 @@ import base64
 import html
 import os
 import re
-import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +20,7 @@ from attrs import define, field, setters
 from ..errors import APIResponseValidationError, OpenAIError
 from ..images.data import picture_in, start_of
 from ..images.format import ImageFormat, image_format
-from ..images.saving import check_directory, check_target, write_file
+from ..images.saving import NewFile, check_directory, check_target
 from .base import APIObject, APIResponse, note_change
 
 # Formats that notebooks can display from base64.
@@ -253,9 +252,10 @@ async def _save_as(image: Picture, target: Path, directory: Path) -> Path:
 
 
 async def _write(target: Path, data: bytes) -> None:
-    abandoned = threading.Event()
+    file = NewFile(target)
     try:
-        await asyncio.to_thread(write_file, target, data, abandoned)
-    except asyncio.CancelledError:
-        abandoned.set()  # the thread continues, but must no longer replace the file
+        await asyncio.to_thread(file.write, data)
+        await asyncio.to_thread(file.replace)
+    except BaseException:
+        file.discard()
         raise

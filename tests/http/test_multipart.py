@@ -27,6 +27,7 @@ from openai_async import (
     OpenAIError,
     Response,
 )
+from openai_async.http.file_sources import PathSource
 from openai_async.http.multipart import CHUNK, Multipart
 from openai_async.testing import Failure, LocalServer
 
@@ -481,6 +482,20 @@ def is_open(path: Path) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+async def test_a_file_that_is_closed_during_a_read_is_closed_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"  # in place of a slow disk
+    os.mkfifo(path)
+    reader = PathSource(path).open()
+    reading = asyncio.create_task(asyncio.to_thread(reader.read, 1))
+    writer = await asyncio.to_thread(path.open, "wb")  # returns once the reader has opened it
+    reader.close()
+    assert is_open(path)
+    writer.write(b"x")
+    writer.close()
+    await reading
+    assert not is_open(path)
+
+
 async def test_a_cancelled_upload_leaves_no_file_open(tmp_path: Path) -> None:
     path = tmp_path / "large.bin"
     path.write_bytes(bytes(20 * CHUNK))
@@ -501,7 +516,8 @@ async def test_a_cancelled_upload_leaves_no_file_open(tmp_path: Path) -> None:
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        await asyncio.to_thread(lambda: None)  # a thread may have been reading
+        # A thread may have been reading: wait for all of them.
+        await asyncio.get_running_loop().shutdown_default_executor()
         assert not is_open(path)
     over.set()
     server.close()

@@ -286,3 +286,11 @@ async def test_a_batch_without_a_status_has_not_ended(
 ) -> None:
     server.script(Reply(json={"id": "batch_1", "status": None}), batch("completed"))
     assert (await client.batches.poll("batch_1", poll_interval_ms=1)).status == "completed"
+
+
+async def test_a_client_that_retries_more_often_does_so_here_too(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    server.script(*[Failure(503)] * 15, batch("completed"))
+    patient = client.with_options(max_retries=20)
+    assert (await patient.batches.poll("batch_1")).status == "completed"

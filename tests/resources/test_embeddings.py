@@ -189,6 +189,16 @@ async def test_vectors_are_sorted_by_index(client: AsyncClient, server: LocalSer
     assert response.to_dict()["data"][1]["index"] == 5
 
 
+async def test_indexes_that_begin_again_leave_the_order_of_arrival(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    """As from a server that splits the inputs itself."""
+    data = [{"index": n % 2, "embedding": [float(n)]} for n in range(4)]
+    server.script(Reply(json={"data": data}))
+    response = await client.embeddings.create(model="e", input=["a", "b", "c", "d"])
+    assert vectors(response) == [[0.0], [1.0], [2.0], [3.0]]
+
+
 @pytest.mark.parametrize("index", [{}, {"index": None}, {"index": 0}])
 async def test_without_an_index_vectors_are_in_the_order_of_arrival(
     client: AsyncClient, server: LocalServer, index: dict[str, Any]

@@ -229,6 +229,9 @@ async def test_any_media_type_is_accepted(
 ) -> None:
     await (await client.files.content(file_id, extra_headers=headers)).read()
     assert server.requests[-1].headers["Accept"] == accept
+    by_default = client.with_options(default_headers=headers or {})
+    await (await by_default.files.content(file_id)).read()
+    assert server.requests[-1].headers["Accept"] == accept
 
 
 # --- waiting ------------------------------------------------------------------------------------

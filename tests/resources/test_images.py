@@ -27,7 +27,7 @@ from openai_async import (
     Send,
     StreamInterruptedError,
 )
-from openai_async.images.saving import write_file
+from openai_async.images.saving import NewFile
 from openai_async.options import REQUEST_OPTIONS
 from openai_async.testing import Failure, LocalServer, Reply
 from openai_async.types.image_events import ImageGenCompletedEvent, ImageGenPartialImageEvent
@@ -245,7 +245,7 @@ async def test_a_cancelled_save_does_not_replace_the_file_later(
     target = tmp_path / "otter.png"
     target.write_text("old")
     writing, go_on, done = threading.Event(), threading.Event(), threading.Event()
-    write = write_file
+    write = NewFile.write
 
     def slow(*args: Any) -> None:
         writing.set()
@@ -253,7 +253,7 @@ async def test_a_cancelled_save_does_not_replace_the_file_later(
         write(*args)
         done.set()
 
-    monkeypatch.setattr("openai_async.types.images.write_file", slow)
+    monkeypatch.setattr(NewFile, "write", slow)
     saving = asyncio.create_task(GeneratedImage(b64_json=PIXEL).save(target))
     await asyncio.to_thread(writing.wait)
     saving.cancel()

@@ -176,6 +176,17 @@ async def test_a_server_that_ignores_the_cursor_is_an_error_not_an_endless_loop(
     assert caught.value.request_id
 
 
+async def test_the_page_after_a_page_can_be_requested_twice(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    server.script(page("ab"), page("cd"), page("cd"))
+    first = await things(client)
+    for _ in range(2):
+        following = await first.next_page()
+        assert following is not None
+        assert [thing.id for thing in following] == ["c", "d"]
+
+
 async def test_a_server_that_goes_in_circles_is_an_error_not_an_endless_loop(
     client: AsyncClient, server: LocalServer
 ) -> None:

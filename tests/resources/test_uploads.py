@@ -207,6 +207,15 @@ async def test_a_file_that_changes_meanwhile_is_not_completed(
             {"resume": UploadProgress(upload_id="u", size=100, part_size=30, part_ids=[None])},
             "resume has 1 part_ids",
         ),
+        (
+            {
+                "resume": UploadProgress(
+                    upload_id="u", size=100, part_size=30, part_ids=[None] * 4
+                ),
+                "part_size": 40,
+            },
+            "in parts of 30: pass the same file and part_size",
+        ),
     ],
     ids=str,
 )
