@@ -134,9 +134,7 @@ def _tools(tools: object) -> list[dict[str, Any]]:
         details = tool.get(kind)
         name = details.get("name") if isinstance(details, dict) else None
         if not isinstance(name, str) or not name:
-            param = f"tools[{place}].{kind}.name"
-            msg = f"Missing required parameter: '{param}'."
-            raise invalid(msg, param, "missing_required_parameter")
+            raise checks.missing(f"tools[{place}].{kind}.name")
     return tools
 
 
@@ -175,7 +173,5 @@ def _response_format(response_format: Any) -> dict[str, Any] | None:
     if kind == "json_schema":
         details = response_format.get("json_schema")
         if not isinstance(details, dict) or not isinstance(details.get("name"), str):
-            param = "response_format.json_schema"
-            msg = f"Missing required parameter: '{param}.name'."
-            raise invalid(msg, param, "missing_required_parameter")
+            raise checks.missing("response_format.json_schema.name")
     return dict(response_format)

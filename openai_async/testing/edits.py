@@ -10,7 +10,7 @@ from ..vision import image_format
 from . import checks
 from .edited_pictures import InputFile, open_pictures
 from .exchange import Exchange
-from .forms import FormPart, form_fields, parse_form
+from .forms import FormPart, form_fields
 from .image_rules import ImageRequest, read_image_request
 from .images import send_images
 from .pictures import data_at
@@ -32,7 +32,7 @@ async def edit_images(exchange: Exchange) -> web.StreamResponse:
             {"mask": _reference(exchange, fields["mask"], "mask")} if "mask" in fields else {}
         )
     else:
-        parts = _parts(exchange)
+        parts = exchange.form()
         fields = form_fields(parts, _TYPED)
         images = _images(parts)
         overlays = {name: _file(parts, name) for name in ("mask", "markup") if _has(parts, name)}
@@ -49,7 +49,7 @@ async def edit_images(exchange: Exchange) -> web.StreamResponse:
 
 
 async def vary_image(exchange: Exchange) -> web.StreamResponse:
-    parts = _parts(exchange)
+    parts = exchange.form()
     fields = form_fields(parts, _TYPED)
     request = read_image_request({**fields, "prompt": "A variation"})
     if request.is_gpt_image or request.model.startswith("dall-e-3"):
@@ -69,10 +69,6 @@ async def _send(
 # --- pictures in a form ---
 
 
-def _parts(exchange: Exchange) -> list[FormPart]:
-    return parse_form(exchange.request.headers.get("Content-Type", ""), exchange.record.body)
-
-
 def _has(parts: list[FormPart], name: str) -> bool:
     return any(part.name == name for part in parts)
 
@@ -89,8 +85,7 @@ def _images(parts: list[FormPart]) -> list[InputFile]:
 def _file(parts: list[FormPart], name: str) -> InputFile:
     part = next((part for part in parts if part.name == name), None)
     if part is None:
-        code = "missing_required_parameter"
-        raise invalid(f"Missing required parameter: '{name}'.", name, code)
+        raise checks.missing(name)
     return _as_file(part, name)
 
 
@@ -113,8 +108,7 @@ def _check_count(count: int) -> None:
 def _references(exchange: Exchange, fields: Mapping[str, Any]) -> list[InputFile]:
     images = fields.get("images")
     if not isinstance(images, list) or not images:
-        code = "missing_required_parameter"
-        raise invalid("Missing required parameter: 'images'.", "images", code)
+        raise checks.missing("images")
     _check_count(len(images))
     return [_reference(exchange, image, f"images[{number}]") for number, image in enumerate(images)]
 
