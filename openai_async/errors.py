@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, ClassVar
 from multidict import CIMultiDict
 
 if TYPE_CHECKING:
+    from .types.base import ResponseMeta
     from .types.chat import ChatCompletion
     from .types.upload_progress import UploadProgress
 
@@ -181,3 +182,17 @@ class InternalServerError(APIStatusError):
     """5xx: the server failed. Retried."""
 
     safe_message = "The service failed: try again later."
+
+
+def invalid_answer(
+    message: str, meta: ResponseMeta, body: object = None
+) -> APIResponseValidationError:
+    """The error for a response that is not a valid answer."""
+    return APIResponseValidationError(
+        message,
+        status_code=meta.status,
+        request_id=meta.request_id,
+        headers=meta.headers,
+        body=body,
+        attempts=meta.attempts,
+    )
