@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from ..jsontext import shown
+from ..options import is_whole
 from . import checks
 from .messages import Message, read_messages
 from .responses import invalid
@@ -88,7 +89,7 @@ def unchecked_request(body: Mapping[str, Any]) -> ChatRequest:
             if isinstance(one, dict)
             for content in [one.get("content")]
         ],
-        n=n if isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 128 else 1,
+        n=n if is_whole(n, 1) and n <= 128 else 1,
         stream=body.get("stream") is True,
         include_usage=isinstance(options, dict) and options.get("include_usage") is True,
         logprobs=body.get("logprobs") is True,

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..jsontext import shown
+from ..options import is_number
 from .responses import RefusedError, invalid
 
 
@@ -11,10 +12,6 @@ def missing(name: str, what: str = "") -> RefusedError:
     """The 400 for a required field that is not there; `what` says what it should be."""
     msg = f"Missing required parameter: '{name}'{what and f', {what}'}."
     return invalid(msg, name, "missing_required_parameter")
-
-
-def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def number(body: Mapping[str, Any], name: str, low: float, high: float) -> float | None:
