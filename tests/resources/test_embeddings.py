@@ -189,6 +189,18 @@ async def test_vectors_are_sorted_by_index(client: AsyncClient, server: LocalSer
     assert response.to_dict()["data"][1]["index"] == 5
 
 
+@pytest.mark.parametrize("kept", [[2], [0, 0], [0, 0, 2], [1, 1, 2, 0]], ids=str)
+async def test_the_json_has_the_vectors_that_are_left_in_data(
+    client: AsyncClient, server: LocalServer, kept: list[int]
+) -> None:
+    """After a program has removed or repeated some of them, their order is that of `data`."""
+    sent = answer([0.0], [1.0], [2.0])
+    server.script(Reply(json={**sent, "data": sent["data"][::-1]}))
+    response = await client.embeddings.create(model=MODEL, input=["a", "b", "c"])
+    response.data[:] = [response.data[place] for place in kept]
+    assert response.to_dict()["data"] == [sent["data"][place] for place in kept]
+
+
 async def test_indexes_that_begin_again_leave_the_order_of_arrival(
     client: AsyncClient, server: LocalServer
 ) -> None:
@@ -357,6 +369,9 @@ async def test_many_inputs_are_split_and_joined(client: AsyncClient, server: Loc
         (["é" * 100_000] * 2, [1, 1]),  # two bytes each, so it may be two tokens
         (["a" * 400_000, "b"], [1, 1]),  # too long, which is left to the server
         ([[1] * 150_000] * 3, [2, 1]),
+        (["a" * 150_000, "a" * 150_001], [1, 1]),
+        (["a" * 300_000, "b" * 150_000, "c" * 150_000], [1, 2]),
+        ([*["a"] * 2048, "b" * 300_000, "c"], [2048, 1, 1]),
         (["a"] * 2048, [2048]),
     ],
 )
