@@ -225,6 +225,19 @@ async def test_netrc_has_the_password_of_the_proxy_but_never_replaces_the_api_ke
     assert first["proxy-authorization"] == basic("me", "pw")
 
 
+async def test_the_account_in_netrc_is_the_user_if_there_is_no_login(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch, netrc: Path
+) -> None:
+    raw.answer = ok
+    netrc.write_text("machine 127.0.0.1 account me password pw")
+    monkeypatch.setenv("HTTP_PROXY", raw.url)
+    async with AsyncClient(base_url=API, api_key="key", trust_env=True) as client:
+        await client.models.list()
+    sent = raw.exchanges[0].headers
+    assert sent["proxy-authorization"] == basic("me", "pw")
+    assert sent["authorization"] == "Bearer key"
+
+
 def test_netrc_is_not_asked_for_a_proxy_that_has_its_own_password(
     monkeypatch: pytest.MonkeyPatch, netrc: Path
 ) -> None:
