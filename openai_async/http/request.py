@@ -37,10 +37,12 @@ class SendState:
     Attributes:
         in_flight: an attempt is at the server, or its answer has arrived.
         no_retry: it must not be sent again.
+        getting_key: the attempt is waiting for the api_key function, or was when it failed.
     """
 
     in_flight: bool = False
     no_retry: bool = False
+    getting_key: bool = False
 
 
 @define(kw_only=True)

@@ -131,7 +131,7 @@ class Transport:
         if not pool.slots.acquire_nowait():
             await pool.slots.acquire()
         stream = None
-        request.state.in_flight = True
+        request.state.in_flight, request.state.getting_key = True, False
         try:
             with deadline:
                 response = await self._exchange(pool, request)
@@ -171,8 +171,10 @@ class Transport:
                 f"Check {request.address} and the network, or raise Timeout(connect=...)."
             )
         if isinstance(error, TimeoutError) and deadline.expired:
+            getting_key = request.state.getting_key
+            missing = "API key from the api_key function" if getting_key else "complete answer"
             return APITimeoutError(
-                f"No complete answer within {request.timeout.total:g} s. "
+                f"No {missing} within {request.timeout.total:g} s. "
                 "Raise timeout=... if it may take longer."
             )
         # A TimeoutError may also come from the kernel: ETIMEDOUT.
