@@ -92,6 +92,13 @@ def test_the_proxy_for_the_scheme_of_the_url_is_used(
         ("i.test", "https://api.test", True),
         ("127.0.0.1", "https://127.0.0.1:8000", False),
         ("::1", "https://[::1]:8000", False),
+        ("[::1]", "https://[::1]:8000", False),
+        ("[::1]", "https://[::1]", False),
+        ("[::1]:8000", "https://[::1]:8000", False),
+        ("[::1]:8000", "https://[::1]:9000", True),
+        ("bücher.test:8443", "https://bücher.test:8443", False),
+        ("10.0.0.0/8", "https://10.0.0.1", True),
+        ("*.test", "https://api.test", True),
         ("", "https://api.test", True),
     ],
 )
