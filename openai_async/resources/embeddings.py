@@ -170,12 +170,10 @@ def _in_order(answer: CreateEmbeddingResponse, count: int | None) -> CreateEmbed
 
 
 def _join(one: CreateEmbeddingResponse, more: CreateEmbeddingResponse) -> CreateEmbeddingResponse:
-    """The first answer, extended by the vectors and usage of the second, also in its JSON."""
+    """The first answer, extended by the vectors and usage of the second."""
     for item in more.data:
         item.index += len(one.data)
     one.data.extend(more.data)
-    if one._raw is not None and more._raw is not None:
-        one._raw["data"].extend(more._raw["data"])
     if one.usage is None or more.usage is None:
         one.usage = None  # a partial sum would be wrong
     else:
