@@ -460,7 +460,7 @@ async def test_the_usage_of_only_some_parts_is_not_that_of_all(
 async def test_what_only_one_part_reports_is_in_the_usage_of_all(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
-    reported = [{"total_tokens": 1, "unit": "tokens"}, {"total_tokens": 2, "cost": 0.5, "unit": 7}]
+    reported = [{"total_tokens": 1, "time": 0.25}, {"total_tokens": 2, "cost": 0.5}]
 
     async def reply(exchange: Exchange) -> None:
         usage = reported[number(exchange)]
@@ -469,7 +469,7 @@ async def test_what_only_one_part_reports_is_in_the_usage_of_all(
     raw.answer = reply
     response = await raw_client.embeddings.create(model=MODEL, input=parts_of(1, 1))
     assert response.usage is not None
-    assert response.usage.to_dict() == {"total_tokens": 3, "unit": "tokens", "cost": 0.5}
+    assert response.usage.to_dict() == {"total_tokens": 3, "time": 0.25, "cost": 0.5}
 
 
 async def test_four_parts_are_in_flight_at_most(raw: RawServer, raw_client: AsyncClient) -> None:
