@@ -80,7 +80,7 @@ class UploadFileChunkedParams(_ChunkedRequired, RequestOptions, total=False):
     """How many parts are sent at the same time; 4 by default."""
     resume: UploadProgress | None
     """How far an earlier call got; kept up to date: pass a new `UploadProgress()` to be able to
-    resume whatever happens. Other content of the same size is noticed only if `md5` is passed."""
+    resume whatever happens. A file that has changed since is refused."""
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)

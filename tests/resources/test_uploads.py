@@ -20,6 +20,9 @@ from openai_async import (
     InternalServerError,
     InvalidArgumentError,
     OpenAIError,
+    Request,
+    Response,
+    Send,
 )
 from openai_async.resources.parallel import run_all
 from openai_async.testing import Failure, LocalServer
@@ -171,6 +174,63 @@ async def test_a_cancelled_call_is_resumed(
     assert await content(client, upload) == DATA
 
 
+@pytest.mark.parametrize("kind", ["path", "bytes", "open"])
+async def test_a_file_that_has_changed_since_is_not_resumed(
+    client: AsyncClient, server: LocalServer, path: Path, kind: str
+) -> None:
+    async def upload(**more: Any) -> Any:
+        with path.open("rb") as file:
+            sources: dict[str, Any] = {"path": path, "bytes": path.read_bytes(), "open": file}
+            what = {**WHAT, "file": sources[kind], "filename": "a.txt", "concurrency": 1}
+            return await client.uploads.upload_file_chunked(**what, **more)
+
+    server.script(PASSES, PASSES, PASSES, Failure(500))
+    with pytest.raises(InternalServerError) as caught:
+        await upload()
+    server.reset()
+    path.write_bytes(DATA[:59] + b"?" + DATA[60:])  # the last byte of the second part
+    with pytest.raises(InvalidArgumentError, match="has changed since its upload began: upload it"):
+        await upload(resume=caught.value.upload)
+    assert server.requests == []
+    path.write_bytes(DATA[:60] + bytes(40))  # what has not arrived may still change
+    done = await upload(resume=caught.value.upload)
+    assert await content(client, done) == DATA[:60] + bytes(40)
+
+
+async def test_the_content_that_has_arrived_counts_and_not_that_of_an_earlier_attempt(
+    client: AsyncClient, server: LocalServer, path: Path
+) -> None:
+    server.script(PASSES, Failure(500, delay=10), PASSES, Failure(delay=1000))
+    progress = UploadProgress()
+    what = {**WHAT, "concurrency": 1, "resume": progress, "max_retries": 1}
+    call = asyncio.create_task(client.uploads.upload_file_chunked(file=path, **what))
+    await server.received(2)
+    path.write_bytes(bytes(100))
+    await server.received(4)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert progress.sent == 1
+    upload = await client.uploads.upload_file_chunked(file=path, **what)
+    assert await content(client, upload) == bytes(100)
+
+
+async def test_a_part_that_was_accepted_without_being_read_is_sent_again(
+    client: AsyncClient, server: LocalServer, path: Path
+) -> None:
+    async def accept(request: Request, send: Send) -> Response:
+        if request.url.path.endswith("/parts"):
+            return Response(status=200, headers={}, body=b'{"id": "part_1"}')
+        return await send(request)
+
+    hasty = client.with_options(middlewares=[accept])
+    with pytest.raises(BadRequestError, match="part_ids") as caught:
+        await hasty.uploads.upload_file_chunked(file=path, **WHAT)
+    upload = await client.uploads.upload_file_chunked(file=path, **WHAT, resume=caught.value.upload)
+    assert await content(client, upload) == DATA
+    assert sent_parts(server) == 4
+
+
 async def test_a_wrong_md5_is_refused_by_the_server(client: AsyncClient, path: Path) -> None:
     with pytest.raises(BadRequestError, match="md5") as caught:
         await client.uploads.upload_file_chunked(file=path, **WHAT, md5="0" * 32)
@@ -206,6 +266,10 @@ async def test_a_file_that_changes_meanwhile_is_not_completed(
         (
             {"resume": UploadProgress(upload_id="u", size=100, part_size=30, part_ids=[None])},
             "resume has 1 part_ids",
+        ),
+        (
+            {"resume": UploadProgress(upload_id="u", size=100, part_size=30, part_ids=["p"] * 4)},
+            "resume has 0 part_hashes",
         ),
         (
             {
