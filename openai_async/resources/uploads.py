@@ -176,6 +176,9 @@ def _progress(params: Mapping[str, Any], size: int) -> UploadProgress:
     if not progress.upload_id:
         progress.size = size
         progress.part_size = _whole("part_size", PART_SIZE if part_size is None else part_size)
+        if progress.part_size > PART_SIZE:
+            msg = f"part_size is {part_size:,}: pass at most {PART_SIZE:,} bytes (64 MiB)."
+            raise InvalidArgumentError(msg)
         progress.part_ids = [None] * -(-size // progress.part_size)
         progress.part_hashes = [None] * len(progress.part_ids)
     elif progress.size != size or part_size not in (None, progress.part_size):

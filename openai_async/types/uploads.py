@@ -71,7 +71,7 @@ class UploadFileChunkedParams(_ChunkedRequired, RequestOptions, total=False):
     bytes: int | None
     """The expected size, to be checked; optional."""
     part_size: int | None
-    """In bytes; by default 64 MiB, the largest that the API accepts."""
+    """In bytes; 64 MiB by default, and at most."""
     md5: str
     """The MD5 hash of the whole file, in hexadecimal, which the server checks."""
     expires_after: FileExpiresAfter

@@ -257,6 +257,7 @@ async def test_a_file_that_changes_meanwhile_is_not_completed(
         ({"file": "large.txt"}, "file is a str"),
         ({"bytes": 99}, "bytes is 99, but the file has 100"),
         ({"part_size": 0}, "part_size is 0"),
+        ({"part_size": 2**26 + 1}, "part_size is 67,108,865: pass at most 67,108,864 bytes"),
         ({"concurrency": 0}, "concurrency is 0"),
         ({"resume": "upload_1"}, "resume has type str"),
         (
