@@ -9,6 +9,7 @@ from typing import Any, Unpack, cast
 from ..errors import APIError, InvalidArgumentError, OpenAIError
 from ..http.file_parts import Window
 from ..http.file_sources import Source, source_of
+from ..middleware import is_retryable
 from ..options import REQUEST_OPTIONS, RequestOptions
 from ..types.upload_progress import UploadProgress
 from ..types.uploads import (
@@ -145,8 +146,9 @@ async def _upload_in_parts(uploads: Uploads, params: UploadFileChunkedParams) ->
         return await uploads.complete(progress.upload_id, part_ids=part_ids, **md5, **options)
     except APIError as error:
         error.upload = progress
-        arrived = f"{progress.sent} of {len(progress.part_ids)} parts have arrived"
-        advise(error, f"{arrived}: pass resume=error.upload to send the rest.")
+        if is_retryable(error):
+            arrived = f"{progress.sent} of {len(progress.part_ids)} parts have arrived"
+            advise(error, f"{arrived}: pass resume=error.upload to send the rest.")
         raise
 
 

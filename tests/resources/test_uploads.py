@@ -14,7 +14,9 @@ import attrs
 import pytest
 
 from openai_async import (
+    APIConnectionError,
     APIError,
+    APIStatusError,
     AsyncClient,
     BadRequestError,
     InternalServerError,
@@ -144,6 +146,38 @@ async def test_a_failed_upload_is_resumed(
     upload = await client.uploads.upload_file_chunked(file=path, **WHAT, resume=progress)
     assert await content(client, upload) == DATA
     assert (upload.id, sent_parts(server)) == (progress.upload_id, 2)
+
+
+@pytest.mark.parametrize(
+    ("failure", "helps"),
+    [
+        (Failure(408), True),
+        (Failure(409), True),
+        (Failure(429), True),
+        (Failure(503), True),
+        (Failure(400), False),
+        (Failure(401), False),
+        (Failure(403), False),
+        (Failure(429, code="insufficient_quota"), False),
+    ],
+    ids=str,
+)
+async def test_only_errors_that_may_pass_advise_to_resume(
+    client: AsyncClient, server: LocalServer, path: Path, failure: Failure, helps: bool
+) -> None:
+    server.script(PASSES, failure)
+    with pytest.raises(APIStatusError) as caught:
+        await client.uploads.upload_file_chunked(file=path, **WHAT, concurrency=1)
+    assert ("resume=error.upload" in str(caught.value)) is helps
+    assert caught.value.upload is not None
+
+
+async def test_a_lost_connection_advises_to_resume(
+    client: AsyncClient, server: LocalServer, path: Path
+) -> None:
+    server.script(PASSES, Failure(cut_after=0))
+    with pytest.raises(APIConnectionError, match="0 of 4 parts have arrived: pass resume="):
+        await client.uploads.upload_file_chunked(file=path, **WHAT, concurrency=1)
 
 
 async def test_a_failed_completion_is_resumed_without_sending_parts(
