@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .streaming.base import AsyncStream
     from .streaming.chat import ChatCompletionStream
     from .streaming.raw import ResponseStream
+    from .types.upload_progress import UploadProgress
     from .vision import image_part
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "StreamInterruptedError",
     "Timeout",
     "UnprocessableEntityError",
+    "UploadProgress",
     "__version__",
     "image_part",
 ]
@@ -108,6 +110,7 @@ _MODULES = {
     "http.request": ("Request", "Response"),
     "streaming.base": ("AsyncStream",),
     "streaming.raw": ("ResponseStream",),
+    "types.upload_progress": ("UploadProgress",),
     "vision": ("image_part",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

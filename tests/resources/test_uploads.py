@@ -25,10 +25,10 @@ from openai_async import (
     Request,
     Response,
     Send,
+    UploadProgress,
 )
 from openai_async.resources.parallel import run_all
 from openai_async.testing import Failure, LocalServer
-from openai_async.types.upload_progress import UploadProgress
 
 pytestmark = pytest.mark.virtual_time
 
