@@ -215,6 +215,8 @@ async def files(client: AsyncClient, file: IO[bytes]) -> None:
     assert_type(created, FileObject)
     await client.files.create(file=("x", file, "text/plain"), purpose="user_data")
     await client.files.create(file="x", purpose="batch")  # type: ignore[arg-type]
+    for _ in client.files.list():  # type: ignore[attr-defined]
+        pass
     async for one in client.files.list():
         assert_type(one, FileObject)
     content = await client.files.content("file-1")
