@@ -13,6 +13,7 @@ from .exchange import Exchange
 from .forms import FormPart, form_fields
 from .image_rules import ImageRequest, read_image_request
 from .images import send_images
+from .picture_store import media_type_of
 from .pictures import data_at
 from .responses import invalid
 
@@ -123,4 +124,4 @@ def _reference(exchange: Exchange, image: Any, param: str) -> InputFile:
     else:
         msg = f"Invalid '{param}': provide exactly one of image_url and file_id."
         raise invalid(msg, param, "invalid_value")
-    return InputFile(param, data, f"image/{image_format(data) or 'unknown'}")
+    return InputFile(param, data, media_type_of(image_format(data) or "unknown"))

@@ -143,6 +143,17 @@ async def test_references_come_as_json(server: LocalServer, http: aiohttp.Client
         assert (answer["error"]["param"], answer["error"]["code"]) == ("images[0]", code)
 
 
+async def test_a_reference_to_an_svg_is_refused_by_its_media_type(
+    server: LocalServer, http: aiohttp.ClientSession
+) -> None:
+    svg = base64.b64encode(b"<svg xmlns='http://www.w3.org/2000/svg'/>").decode()
+    url = f"data:image/svg+xml;base64,{svg}"
+    body = {"prompt": "An otter", "model": "gpt-image-2", "images": [{"image_url": url}]}
+    status, answer = await post(server, http, body)
+    assert status == 400
+    assert "unsupported mimetype ('image/svg+xml')" in answer["error"]["message"]
+
+
 async def test_an_svg_is_authored_with_the_model_of_a_nested_field(
     server: LocalServer, http: aiohttp.ClientSession
 ) -> None:
