@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
-from ..images.upload import ImageFile
+from ..images.reading import ImageFile
 from ..options import RequestOptions
 
 
