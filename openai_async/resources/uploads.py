@@ -10,7 +10,7 @@ from ..errors import APIError, InvalidArgumentError, OpenAIError
 from ..http.file_parts import Window
 from ..http.file_sources import Source, source_of
 from ..middleware import is_retryable
-from ..options import REQUEST_OPTIONS, RequestOptions
+from ..options import REQUEST_OPTIONS, RequestOptions, check_whole
 from ..types.upload_progress import UploadProgress
 from ..types.uploads import (
     PartCreateParams,
@@ -116,7 +116,8 @@ async def _upload_in_parts(uploads: Uploads, params: UploadFileChunkedParams) ->
         for name, value in params.items()
         if name in REQUEST_OPTIONS and name != "extra_body"
     }
-    concurrency = _whole("concurrency", params.get("concurrency", CONCURRENCY))
+    concurrency = params.get("concurrency", CONCURRENCY)
+    check_whole("concurrency", concurrency)
     source = source_of("file", params["file"])
     filename = params.get("filename") or source.name
     if not filename:
@@ -177,7 +178,8 @@ def _progress(params: Mapping[str, Any], size: int) -> UploadProgress:
         raise InvalidArgumentError(msg)
     if not progress.upload_id:
         progress.size = size
-        progress.part_size = _whole("part_size", PART_SIZE if part_size is None else part_size)
+        progress.part_size = PART_SIZE if part_size is None else part_size
+        check_whole("part_size", progress.part_size)
         if progress.part_size > PART_SIZE:
             msg = f"part_size is {part_size:,}: pass at most {PART_SIZE:,} bytes (64 MiB)."
             raise InvalidArgumentError(msg)
@@ -191,7 +193,8 @@ def _progress(params: Mapping[str, Any], size: int) -> UploadProgress:
         raise InvalidArgumentError(msg)
     for name in ("part_ids", "part_hashes"):
         found = len(getattr(progress, name))
-        if found != -(-size // _whole("part_size", progress.part_size)):
+        check_whole("part_size", progress.part_size)
+        if found != -(-size // progress.part_size):
             msg = (
                 f"resume has {found} {name}, which does not match its size: "
                 "pass the progress as it was saved."
@@ -217,13 +220,6 @@ async def _check_arrived(source: Source, progress: UploadProgress) -> None:
 def _part(source: Source, progress: UploadProgress, place: int) -> Window:
     start = place * progress.part_size
     return Window(source, start, min(progress.part_size, progress.size - start))
-
-
-def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        msg = f"{name} is {value!r}: pass a whole number of 1 or more."
-        raise InvalidArgumentError(msg)
-    return value
 
 
 async def _send_parts(
