@@ -26,9 +26,11 @@ if TYPE_CHECKING:
         AuthenticationError,
         BadRequestError,
         ConflictError,
+        ContentFilterFinishReasonError,
         InsufficientQuotaError,
         InternalServerError,
         InvalidArgumentError,
+        LengthFinishReasonError,
         NotFoundError,
         OpenAIError,
         PermissionDeniedError,
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
     from .options import RateLimit, RetryPolicy, Timeout
     from .streaming.base import AsyncStream
     from .streaming.chat import ChatCompletionStream
+    from .streaming.parsed import ParsedChatCompletionStream
     from .streaming.raw import ResponseStream
+    from .structured.tools import Tool, tool
     from .types.upload_progress import UploadProgress
     from .vision import image_part
 
@@ -57,12 +61,15 @@ __all__ = [
     "BadRequestError",
     "ChatCompletionStream",
     "ConflictError",
+    "ContentFilterFinishReasonError",
     "InsufficientQuotaError",
     "InternalServerError",
     "InvalidArgumentError",
+    "LengthFinishReasonError",
     "Middleware",
     "NotFoundError",
     "OpenAIError",
+    "ParsedChatCompletionStream",
     "PermissionDeniedError",
     "RateLimit",
     "RateLimitError",
@@ -73,10 +80,12 @@ __all__ = [
     "Send",
     "StreamInterruptedError",
     "Timeout",
+    "Tool",
     "UnprocessableEntityError",
     "UploadProgress",
     "__version__",
     "image_part",
+    "tool",
 ]
 
 # The module of each name, imported on first use (PEP 562). Importing any submodule runs this file
@@ -95,9 +104,11 @@ _MODULES = {
         "AuthenticationError",
         "BadRequestError",
         "ConflictError",
+        "ContentFilterFinishReasonError",
         "InsufficientQuotaError",
         "InternalServerError",
         "InvalidArgumentError",
+        "LengthFinishReasonError",
         "NotFoundError",
         "OpenAIError",
         "PermissionDeniedError",
@@ -109,8 +120,10 @@ _MODULES = {
     "options": ("RateLimit", "RetryPolicy", "Timeout"),
     "http.request": ("Request", "Response"),
     "streaming.base": ("AsyncStream",),
+    "streaming.parsed": ("ParsedChatCompletionStream",),
     "streaming.raw": ("ResponseStream",),
     "types.upload_progress": ("UploadProgress",),
+    "structured.tools": ("Tool", "tool"),
     "vision": ("image_part",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

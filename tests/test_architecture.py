@@ -36,6 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("wire.redaction", "wire.failures"),
     ("images",),
     ("types",),
+    ("structured",),
     ("wire",),
     ("http",),
     ("middleware",),
@@ -53,7 +54,7 @@ PUBLIC = {
     *("", "client", "errors", "jsontext", "options", "vision"),
     *("middleware", "middleware.pacing", "batch", "testing"),
 }
-PUBLIC_ROOMS = ("types", "resources")
+PUBLIC_ROOMS = ("types", "resources", "structured")
 BUILT_ON_TOP = ("batch", "testing", "cli")
 
 

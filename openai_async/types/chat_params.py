@@ -22,6 +22,7 @@ __all__ = [
     "AudioOutput",
     "ChatCompletionMessageParam",
     "ChatCompletionParams",
+    "ChatCompletionParseParams",
     "ContentPart",
     "ContentPartFile",
     "ContentPartImage",
@@ -63,6 +64,7 @@ __all__ = [
     "TextContent",
     "TextFormat",
     "ToolChoice",
+    "ToolFunction",
     "ToolMessage",
     "UserMessage",
     "WebSearchLocation",
@@ -87,11 +89,8 @@ class _Required(TypedDict):
     model: str
 
 
-class ChatCompletionParams(_Required, RequestOptions, total=False):
-    """The parameters of `chat.completions.create`, except `stream`.
-
-    Parameters that are left out are not sent; `None` is sent as `null`.
-    """
+class ChatCompletionParseParams(_Required, RequestOptions, total=False):
+    """The parameters of `chat.completions.parse`, except `response_format` and its own."""
 
     audio: chat_option_params.AudioOutput | None
     frequency_penalty: float | None
@@ -118,11 +117,6 @@ class ChatCompletionParams(_Required, RequestOptions, total=False):
     prompt_cache_retention: Literal["in_memory", "24h"] | None
     """Deprecated by the API in favour of `prompt_cache_options`."""
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
-    response_format: (
-        chat_option_params.ResponseFormatText
-        | chat_option_params.ResponseFormatJSONSchema
-        | chat_option_params.ResponseFormatJSONObject
-    )
     safety_identifier: str | None
     seed: int | None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None
@@ -131,10 +125,28 @@ class ChatCompletionParams(_Required, RequestOptions, total=False):
     stream_options: chat_option_params.StreamOptions | None
     temperature: float | None
     tool_choice: chat_option_params.ToolChoice
-    tools: Sequence[chat_option_params.FunctionTool | chat_option_params.CustomTool]
+    tools: Sequence[
+        chat_option_params.FunctionTool
+        | chat_option_params.CustomTool
+        | chat_option_params.ToolFunction
+    ]
+    """Dicts, or Python functions; see `openai_async.tool`."""
     top_logprobs: int | None
     top_p: float | None
     user: str
     """Deprecated by the API in favour of `safety_identifier` and `prompt_cache_key`."""
     verbosity: Literal["low", "medium", "high"] | None
     web_search_options: chat_option_params.WebSearchOptions
+
+
+class ChatCompletionParams(ChatCompletionParseParams, total=False):
+    """The parameters of `chat.completions.create`, except `stream`.
+
+    Parameters that are left out are not sent; `None` is sent as `null`.
+    """
+
+    response_format: (
+        chat_option_params.ResponseFormatText
+        | chat_option_params.ResponseFormatJSONSchema
+        | chat_option_params.ResponseFormatJSONObject
+    )
