@@ -21,6 +21,7 @@ __all__ = [
     "AssistantMessage",
     "AudioOutput",
     "ChatCompletionMessageParam",
+    "ChatCompletionOptions",
     "ChatCompletionParams",
     "ChatCompletionParseParams",
     "ContentPart",
@@ -89,8 +90,8 @@ class _Required(TypedDict):
     model: str
 
 
-class ChatCompletionParseParams(_Required, RequestOptions, total=False):
-    """The parameters of `chat.completions.parse`, except `response_format` and its own."""
+class ChatCompletionOptions(RequestOptions, total=False):
+    """The parameters of a chat completion, except the model, the messages and the format."""
 
     audio: chat_option_params.AudioOutput | None
     frequency_penalty: float | None
@@ -137,6 +138,10 @@ class ChatCompletionParseParams(_Required, RequestOptions, total=False):
     """Deprecated by the API in favour of `safety_identifier` and `prompt_cache_key`."""
     verbosity: Literal["low", "medium", "high"] | None
     web_search_options: chat_option_params.WebSearchOptions
+
+
+class ChatCompletionParseParams(_Required, ChatCompletionOptions):
+    """The parameters of `chat.completions.parse`, except `response_format` and its own."""
 
 
 class ChatCompletionParams(ChatCompletionParseParams, total=False):
