@@ -17,6 +17,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .client import AsyncClient
+    from .conversation import Conversation
     from .errors import (
         APIConnectionError,
         APIError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     )
     from .http.request import Request, Response
     from .middleware import Middleware, Send
+    from .middleware.pacing.token_estimate import estimate_tokens
     from .options import RateLimit, RetryPolicy, Timeout
     from .streaming.base import AsyncStream
     from .streaming.chat import ChatCompletionStream
@@ -62,6 +64,7 @@ __all__ = [
     "ChatCompletionStream",
     "ConflictError",
     "ContentFilterFinishReasonError",
+    "Conversation",
     "InsufficientQuotaError",
     "InternalServerError",
     "InvalidArgumentError",
@@ -84,6 +87,7 @@ __all__ = [
     "UnprocessableEntityError",
     "UploadProgress",
     "__version__",
+    "estimate_tokens",
     "image_part",
     "tool",
 ]
@@ -95,6 +99,7 @@ __all__ = [
 _MODULES = {
     "streaming.chat": ("ChatCompletionStream",),
     "client": ("AsyncClient",),
+    "conversation": ("Conversation",),
     "errors": (
         "APIConnectionError",
         "APIError",
@@ -117,6 +122,7 @@ _MODULES = {
         "UnprocessableEntityError",
     ),
     "middleware": ("Middleware", "Send"),
+    "middleware.pacing.token_estimate": ("estimate_tokens",),
     "options": ("RateLimit", "RetryPolicy", "Timeout"),
     "http.request": ("Request", "Response"),
     "streaming.base": ("AsyncStream",),

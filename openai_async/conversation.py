@@ -1,8 +1,8 @@
 """A conversation with a model: its history, kept to a budget of tokens.
 
-    conversation = Conversation(client, model="gpt-4o", system="Be brief.")
-    reply = await conversation.say("What is on this picture?", images=["cat.png"])
-    async for text in conversation.stream("And how old is it?"): ...
+conversation = Conversation(client, model="gpt-4o", system="Be brief.")
+reply = await conversation.say("What is on this picture?", images=["cat.png"])
+async for text in conversation.stream("And how old is it?"): ...
 """
 
 from __future__ import annotations

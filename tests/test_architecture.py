@@ -43,6 +43,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("streaming",),
     ("resources",),
     ("vision", "client"),
+    ("conversation",),
     ("",),  # openai_async itself
     ("batch", "testing"),
     ("cli", "__main__"),
@@ -51,7 +52,7 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 # What is built on the package uses what a user imports.
 PUBLIC = {
-    *("", "client", "errors", "jsontext", "options", "vision"),
+    *("", "client", "errors", "jsontext", "options", "vision", "conversation"),
     *("middleware", "middleware.pacing", "batch", "testing"),
 }
 PUBLIC_ROOMS = ("types", "resources", "structured")

@@ -91,7 +91,8 @@ class _Required(TypedDict):
 
 
 class ChatCompletionOptions(RequestOptions, total=False):
-    """The parameters of a chat completion, except the model, the messages and the format."""
+    """The parameters of a chat completion that say how to answer: all but what `Conversation`
+    and `parse` have arguments of their own for."""
 
     audio: chat_option_params.AudioOutput | None
     frequency_penalty: float | None
@@ -103,9 +104,6 @@ class ChatCompletionOptions(RequestOptions, total=False):
     """Token id -> bias from -100 to 100."""
     logprobs: bool | None
     max_completion_tokens: int | None
-    max_tokens: int | None
-    """Deprecated by the API in favour of `max_completion_tokens`, but most other servers
-    know only this one."""
     metadata: Mapping[str, str] | None
     modalities: Sequence[Literal["text", "audio"]] | None
     moderation: chat_option_params.Moderation | None
@@ -126,12 +124,6 @@ class ChatCompletionOptions(RequestOptions, total=False):
     stream_options: chat_option_params.StreamOptions | None
     temperature: float | None
     tool_choice: chat_option_params.ToolChoice
-    tools: Sequence[
-        chat_option_params.FunctionTool
-        | chat_option_params.CustomTool
-        | chat_option_params.ToolFunction
-    ]
-    """Dicts, or Python functions; see `openai_async.tool`."""
     top_logprobs: int | None
     top_p: float | None
     user: str
@@ -140,8 +132,18 @@ class ChatCompletionOptions(RequestOptions, total=False):
     web_search_options: chat_option_params.WebSearchOptions
 
 
-class ChatCompletionParseParams(_Required, ChatCompletionOptions):
+class ChatCompletionParseParams(_Required, ChatCompletionOptions, total=False):
     """The parameters of `chat.completions.parse`, except `response_format` and its own."""
+
+    max_tokens: int | None
+    """Deprecated by the API in favour of `max_completion_tokens`, but most other servers
+    know only this one."""
+    tools: Sequence[
+        chat_option_params.FunctionTool
+        | chat_option_params.CustomTool
+        | chat_option_params.ToolFunction
+    ]
+    """Dicts, or Python functions; see `openai_async.tool`."""
 
 
 class ChatCompletionParams(ChatCompletionParseParams, total=False):
