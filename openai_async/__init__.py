@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .options import RateLimit, RetryPolicy, Timeout
     from .streaming.base import AsyncStream
     from .streaming.chat import ChatCompletionStream
+    from .streaming.events import ChatCompletionEventStream
     from .streaming.parsed import ParsedChatCompletionStream
     from .streaming.raw import ResponseStream
     from .structured.tools import Tool, tool
@@ -61,6 +62,7 @@ __all__ = [
     "AsyncStream",
     "AuthenticationError",
     "BadRequestError",
+    "ChatCompletionEventStream",
     "ChatCompletionStream",
     "ConflictError",
     "ContentFilterFinishReasonError",
@@ -98,6 +100,7 @@ __all__ = [
 # the imports above and `__all__` in step.
 _MODULES = {
     "streaming.chat": ("ChatCompletionStream",),
+    "streaming.events": ("ChatCompletionEventStream",),
     "client": ("AsyncClient",),
     "conversation": ("Conversation",),
     "errors": (

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cattrs import BaseConverter
 
     from ..streaming import chat as streams
+    from ..streaming import events
     from ..streaming import parsed as parsed_streams
     from ..structured import tools
     from ..types import parsed_chats as parsed_types
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from . import stored_chats as stored
 else:  # not every program streams, or uses stored completions
     streams = LazyModule("openai_async.streaming.chat")
+    events = LazyModule("openai_async.streaming.events")
     types = LazyModule("openai_async.types.stored_chats")
     tools = LazyModule("openai_async.structured.tools")
     parsing = LazyModule("openai_async.resources.parsing")
@@ -201,6 +203,21 @@ class Completions(Resource):
             converter=converter,
             reask=reask,
         )
+    def stream(
+        self, **params: Unpack[ChatCompletionParams]
+    ) -> events.ChatCompletionEventStream[None]:
+        """The answer as events: texts, tool calls and so on, as they begin, grow and are done.
+
+        The parameters and errors are those of `create`.
+
+        Example::
+
+            async with client.chat.completions.stream(model=..., messages=...) as stream:
+                async for event in stream:
+                    if event.type == "content.delta":
+                        print(event.delta, end="")
+        """
+        return events.ChatCompletionEventStream(self.create(stream=True, **params))
 
     # --- completions that were created with store=True ---
 
