@@ -99,7 +99,7 @@ class ContentDoneEvent(Generic[T]):
     type: ClassVar[Literal["content.done"]] = "content.done"
     content: str
     choice_index: int
-    _decode: Callable[[str], T] | None = field(default=None, repr=False, eq=False)
+    _decode: Callable[[str], T] | None = field(default=None, alias="decode", repr=False, eq=False)
 
     @cached_property
     def parsed(self) -> T | None:
@@ -188,7 +188,7 @@ class FunctionToolCallArgumentsDoneEvent:
     arguments: str
     """JSON text as the model wrote it; it may be invalid."""
     choice_index: int
-    _decode: Callable[[str, str], object] = field(repr=False, eq=False)
+    _decode: Callable[[str, str], object] = field(alias="decode", repr=False, eq=False)
 
     @cached_property
     def parsed_arguments(self) -> object:

@@ -17,10 +17,25 @@ from typing import IO, Any, assert_type
 import PIL.Image
 import pytest
 
-from openai_async import AsyncClient, AsyncStream, ChatCompletionStream, image_part
+from openai_async import (
+    AsyncClient,
+    AsyncStream,
+    ChatCompletionEventStream,
+    ChatCompletionStream,
+    image_part,
+)
 from openai_async.streaming.binary import BinaryContent
 from openai_async.types.batches import Batch, BatchPage
-from openai_async.types.chat import ChatCompletion, ChatCompletionChunk
+from openai_async.types.chat import (
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatCompletionTokenLogprob,
+)
+from openai_async.types.chat_events import (
+    ChatCompletionStreamEvent,
+    ContentDeltaEvent,
+    ContentDoneEvent,
+)
 from openai_async.types.chat_params import ChatCompletionMessageParam
 from openai_async.types.embeddings import CreateEmbeddingResponse, Embedding
 from openai_async.types.files import FileObject
@@ -131,6 +146,43 @@ async def mistakes(client: AsyncClient) -> None:
     await client.models.list(time_out=1)  # type: ignore[call-arg]
     client.with_options(max_connections=1)  # type: ignore[call-arg]
     AsyncClient(key="k")  # type: ignore[call-arg]
+
+
+async def events(client: AsyncClient) -> None:
+    hi: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
+    async with client.chat.completions.stream(model="m", messages=hi) as stream:
+        assert_type(stream, ChatCompletionEventStream[None])
+        async for event in stream:
+            assert_type(event, ChatCompletionStreamEvent)
+            if event.type == "chunk":
+                assert_type(event.chunk, ChatCompletionChunk)
+                assert_type(event.snapshot, ChatCompletion)
+            elif event.type == "content.delta":
+                assert_type(event, ContentDeltaEvent)
+                assert_type(event.snapshot, str)
+            elif event.type == "content.done":
+                assert_type(event, ContentDoneEvent[None])
+                assert_type(event.parsed, None)
+            match event.type:
+                case "tool_calls.function.arguments.delta":
+                    assert_type(event.arguments_delta, str)
+                    assert_type(event.parsed_arguments, object)
+                case "logprobs.content.done" | "logprobs.content.delta":
+                    assert_type(event.content, list[ChatCompletionTokenLogprob])
+                case "reasoning.done":
+                    assert_type(event.reasoning, str)
+        assert_type(await stream.get_final_completion(), ChatCompletion)
+        assert_type(stream.current_completion_snapshot, ChatCompletion)
+    await client.chat.completions.stream(model="m", messages=hi)  # type: ignore[misc]
+    client.chat.completions.stream(model="m", messages=hi, stream=True)  # type: ignore[call-arg]
+
+
+def decoded(plain: ChatCompletionStream, event: ChatCompletionStreamEvent[Path]) -> None:
+    assert_type(
+        ChatCompletionEventStream(plain, decode=str.split), ChatCompletionEventStream[list[str]]
+    )
+    if event.type == "content.done":
+        assert_type(event.parsed, Path | None)
 
 
 async def models(client: AsyncClient) -> None:
