@@ -16,16 +16,14 @@ from .call_events import DecodeArguments, GrowingCall
 E = TypeVar("E")
 Event: TypeAlias = types.ChatCompletionStreamEvent[T]
 
-_REASONING = ("reasoning_content", "reasoning")
 
-
-def reasoning_in(holder: dict[str, Any], field: str | None) -> tuple[str | None, str]:
-    """The reasoning in a delta or message, and its field; once that is known, only it is read."""
-    for name in _REASONING if field is None else (field,):
-        text = holder.get(name)
-        if text and type(text) is str:
-            return name, text
-    return field, ""
+def reasoning_pieces(choice: ChoiceAssembly) -> list[Any] | None:
+    """The pieces of the reasoning so far, in a list that only grows, whatever its field."""
+    for name in ("reasoning_content", "reasoning"):
+        pieces = choice.pieces(name)
+        if pieces and any(pieces):
+            return pieces
+    return None
 
 
 class GrowingText:
@@ -80,7 +78,6 @@ class GrowingChoice(Generic[T]):
         self._content = GrowingText(_content_delta, self._content_done, text)
         self._refusal = GrowingText(_refusal_delta, _refusal_done, TextSoFar([], index))
         self._reasoning = GrowingText(_reasoning_delta, _reasoning_done, TextSoFar([], index))
-        self._reasoning_field: str | None = None
         self._calls: dict[int, GrowingCall] = {}
         """By the identity of the call in the assembly."""
         self._latest: GrowingCall | None = None
@@ -108,8 +105,10 @@ class GrowingChoice(Generic[T]):
         Args:
             alone: the chunk has no other pieces.
         """
-        choice, raw = self.assembled, piece._raw or {}
-        if event := self._grow_reasoning(raw):
+        choice = self.assembled
+        # Once there is some, no other field is read: some servers send it in two.
+        reasoning = self._reasoning.so_far.pieces or reasoning_pieces(choice)
+        if reasoning and (event := self._reasoning.grow(reasoning)):
             events.append(event)
         if choice.text and (event := self._content.grow(choice.text)):
             self._reasoning.close(events)
@@ -138,32 +137,15 @@ class GrowingChoice(Generic[T]):
         for text in (self._reasoning, self._content, self._refusal):
             text.close(events)
 
-    def _grow_reasoning(self, raw: dict[str, Any]) -> Any | None:
-        delta = raw.get("delta")
-        if delta and type(delta) is dict:
-            self._reasoning_field, new = reasoning_in(delta, self._reasoning_field)
-        elif type(message := raw.get("message")) is dict:
-            # A message may repeat what came before, so what is new is seen in the assembly.
-            field, new = reasoning_in(message, self._reasoning_field)
-            self._reasoning_field = field
-            if new and field is not None:
-                whole = "".join(self.assembled.pieces(field) or ())
-                new = whole[len(self._reasoning.so_far.after(self._reasoning.told)) :]
-        else:
-            return None
-        if not new:
-            return None
-        pieces = self._reasoning.so_far.pieces
-        pieces.append(new)
-        return self._reasoning.grow(pieces)
-
     def _grow_calls(self, calls: Iterable[dict[str, Any]], events: list[Event[T]]) -> None:
         for held in calls:
             function = held.get("function")  # the API has no events for custom tools
-            if not isinstance(function, dict) or not any(function.values()):
+            if not isinstance(function, dict):
                 continue
             call = self._calls.get(id(held))
             if begins := call is None:
+                if not (function.get("name") or any(function.get("arguments") or ())):
+                    continue  # nothing to tell yet
                 self._close_texts(events)
                 # Pieces of several calls may alternate, so only what is whole is done here.
                 if self._latest is not None and self._latest.is_whole:

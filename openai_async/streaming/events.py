@@ -25,7 +25,7 @@ from ..wire.template import Template
 from .answer import Received
 from .call_events import DecodeArguments, arguments_as_json
 from .chat import ChatCompletionStream
-from .choice_events import Event, GrowingChoice
+from .choice_events import Event, GrowingChoice, GrowingText
 from .reader import Reader
 
 _chunk_twin: Any = without_hooks(ChunkEvent)
@@ -43,9 +43,10 @@ class Events(Generic[T]):
         self._ending: list[GrowingChoice[T]] = []
         """Those that end here, unless the next chunk continues them."""
         self._template: Template | None = None
-        self._text: Any = None
-        """What grows with the chunks of the template, and its pieces in the assembly."""
         self._held: list[Any] = []
+        """The pieces in the assembly to which the chunks of the template add."""
+        self._text: GrowingText | None = None
+        """The text of which these are the pieces; `None` for a second copy of the reasoning."""
         self.meta: ResponseMeta | None = None
         self._completion = self.completion  # one bound method for all events
 
@@ -69,20 +70,19 @@ class Events(Generic[T]):
             self._take_template(value[0])
         new, text = value[1], self._text
         self._held.append(new)
-        pieces = text.so_far.pieces
-        if pieces is not self._held:
-            pieces.append(new)
-        text.told += 1
-        events: list[Event[T]] = (
-            [text.delta(new, text.so_far, text.told), event] if new else [event]
-        )
+        events: list[Event[T]] = [event]
+        if text is not None:
+            text.told += 1
+            if new:
+                events = [text.delta(new, text.so_far, text.told), event]
         return events + self.last(complete=False) if self._ending else events
 
     def _take_template(self, template: Template) -> None:
         choice = self._choice(0)
         assert choice is not None  # the template was made from a chunk of it
-        self._template, self._text = template, choice.text_in(template.field)
-        self._held = choice.assembled.pieces(template.field) or []
+        self._template, self._held = template, choice.assembled.pieces(template.field) or []
+        text = choice.text_in(template.field)
+        self._text = text if text.so_far.pieces is self._held else None
 
     def _of_any(self, value: dict[str, Any], event: ChunkEvent) -> list[Event[T]]:
         self._assembly.add(value)
