@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from ..types import chat_events as types
@@ -72,10 +73,9 @@ class GrowingChoice(Generic[T]):
     ) -> None:
         self.assembled = choice
         self._index = index
-        self._decode = decode
         self._decode_arguments = decode_arguments
         text = TextSoFar([], index, is_json=decode is not None)
-        self._content = GrowingText(_content_delta, self._content_done, text)
+        self._content = GrowingText(_content_delta, partial(_content_done, decode), text)
         self._refusal = GrowingText(_refusal_delta, _refusal_done, TextSoFar([], index))
         self._reasoning = GrowingText(_reasoning_delta, _reasoning_done, TextSoFar([], index))
         self._calls: dict[int, GrowingCall] = {}
@@ -175,9 +175,6 @@ class GrowingChoice(Generic[T]):
             make = _TOKENS[kind][0]
             events.append(make(**{kind: new}, choice_index=index, tokens=tokens, count=count))
 
-    def _content_done(self, text: str, choice_index: int) -> types.ContentDoneEvent[T]:
-        return types.ContentDoneEvent(content=text, choice_index=choice_index, decode=self._decode)
-
 
 def _delta_maker(cls: type[E]) -> Callable[[str, TextSoFar, int], E]:
     """Makes the events of the texts, of which there is one for nearly every chunk: in a quarter of
@@ -199,6 +196,12 @@ def _delta_maker(cls: type[E]) -> Callable[[str, TextSoFar, int], E]:
 _content_delta = _delta_maker(types.ContentDeltaEvent)
 _refusal_delta = _delta_maker(types.RefusalDeltaEvent)
 _reasoning_delta = _delta_maker(types.ReasoningDeltaEvent)
+
+
+def _content_done(
+    decode: Callable[[str], T] | None, text: str, choice_index: int
+) -> types.ContentDoneEvent[T]:
+    return types.ContentDoneEvent(content=text, choice_index=choice_index, decode=decode)
 
 
 def _refusal_done(text: str, choice_index: int) -> types.RefusalDoneEvent:

@@ -48,7 +48,6 @@ class Events(Generic[T]):
         self._text: GrowingText | None = None
         """The text of which these are the pieces; `None` for a second copy of the reasoning."""
         self.meta: ResponseMeta | None = None
-        self._completion = self.completion  # one bound method for all events
 
     def completion(self) -> ChatCompletion:
         """The completion so far."""
@@ -61,7 +60,7 @@ class Events(Generic[T]):
         """The events of a chunk, which was made from `value`."""
         event = _chunk_twin()
         event.chunk = chunk
-        event._completion = self._completion
+        event._so_far = self
         event.__class__ = ChunkEvent
         if type(value) is not tuple:
             return self._of_any(value, event)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeAlias
 
 from attrs import field, frozen
 
@@ -46,18 +46,26 @@ __all__ = [
 ]
 
 
+class _SoFar(Protocol):
+    """An answer that is still arriving."""
+
+    def completion(self) -> ChatCompletion:
+        """The completion so far."""
+        ...
+
+
 @frozen(kw_only=True, weakref_slot=False)
 class ChunkEvent:
     """A chunk, as it arrived. The events that follow say what is new in it."""
 
     type: ClassVar[Literal["chunk"]] = "chunk"
     chunk: ChatCompletionChunk
-    _completion: Callable[[], ChatCompletion] = field(repr=False, eq=False)
+    _so_far: _SoFar = field(repr=False, eq=False)
 
     @property
     def snapshot(self) -> ChatCompletion:
         """The completion so far. Read later, it has what has been received by then."""
-        return self._completion()
+        return self._so_far.completion()
 
 
 @frozen(kw_only=True, weakref_slot=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 import openai_async
+from openai_async import AsyncClient
 from openai_async.streaming.call_events import arguments_as_json
 from openai_async.streaming.chat import ChatAnswer, ChatCompletionStream
 from openai_async.streaming.events import Events
@@ -19,8 +22,8 @@ from openai_async.types.base import ResponseMeta
 from openai_async.types.growing_text import TextSoFar
 from openai_async.wire.assembly import Assembly
 
-from ..raw_server import chunk, sse
-from .events import FINISH, Event, call
+from ..raw_server import DONE, RawServer, chunk, sse
+from .events import FINISH, Event, ask, call
 
 
 def steps(run: Callable[[], object]) -> int:
@@ -135,3 +138,24 @@ def test_partial_json_is_read_by_a_library_that_is_imported_when_it_is_needed() 
         [sys.executable, "-W", "error", "-c", code], capture_output=True, check=True, timeout=30
     )
     assert shown.stdout.decode().strip() == "False [1, 2] True"
+
+
+@pytest.mark.virtual_time
+async def test_what_events_were_made_from_is_freed_with_them(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    """At once, without waiting for the garbage collector."""
+    tool = chunk(None, tool_calls=[call(0, "{}", "f", "c1")])
+    raw.answer = lambda exchange: exchange.stream(chunk("a"), chunk("b"), tool, FINISH, DONE)
+    gc.disable()
+    try:
+        async with ask(raw_client) as stream:
+            events = [event async for event in stream]
+        kept: list[weakref.ref[Any]] = [weakref.ref(stream), weakref.ref(stream._events)]
+        del stream
+        assert [ref() is None for ref in kept] == [True, False]  # events have snapshots
+        assert events
+        del events
+        assert kept[1]() is None
+    finally:
+        gc.enable()
