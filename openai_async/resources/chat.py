@@ -203,12 +203,34 @@ class Completions(Resource):
             converter=converter,
             reask=reask,
         )
+
+    @overload
+    def stream(
+        self,
+        *,
+        response_format: type[T],
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> events.ChatCompletionEventStream[T]: ...
+
+    @overload
     def stream(
         self, **params: Unpack[ChatCompletionParams]
-    ) -> events.ChatCompletionEventStream[None]:
+    ) -> events.ChatCompletionEventStream[None]: ...
+
+    def stream(
+        self,
+        *,
+        response_format: Any = None,
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> events.ChatCompletionEventStream[Any]:
         """The answer as events: texts, tool calls and so on, as they begin, grow and are done.
 
-        The parameters and errors are those of `create`.
+        The parameters and errors are those of `create`, or of `parse` if `response_format` is a
+        type: then the event `content.done` and the final completion have its value, `.parsed`.
 
         Example::
 
@@ -217,7 +239,18 @@ class Completions(Resource):
                     if event.type == "content.delta":
                         print(event.delta, end="")
         """
-        return events.ChatCompletionEventStream(self.create(stream=True, **params))
+        sent: Any = params
+        if isinstance(response_format, Mapping):
+            sent, response_format = {**params, "response_format": response_format}, None
+        return parsing.parsing(
+            "stream",
+            self._client,
+            CREATE,
+            sent,
+            response_format,
+            strict=strict,
+            converter=converter,
+        ).events()
 
     # --- completions that were created with store=True ---
 

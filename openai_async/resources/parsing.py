@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from ..errors import APIResponseValidationError, InvalidArgumentError
 from ..options import check_retries
+from ..streaming.events import ChatCompletionEventStream
 from ..streaming.parsed import ParsedChatCompletionStream
-from ..structured.answers import Tools, parsed, tools_by_name
+from ..structured.answers import Tools, decoded, decoded_arguments, parsed, tools_by_name
 from ..structured.response_formats import ResponseFormat, response_format
 from ..structured.tools import Tool, as_tools
-from ..types.chat_params import ChatCompletionParseParams
+from ..types.chat_params import ChatCompletionParams, ChatCompletionParseParams
 from ..types.parsed_chats import ParsedChatCompletion
 from .endpoint import Endpoint, check_known
 from .messages import sendable
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
     from .base_client import BaseClient
 
-_KNOWN = frozenset(ChatCompletionParseParams.__annotations__)
+# `stream` also passes a response_format that is a dict.
+_KNOWN = frozenset(ChatCompletionParams.__annotations__)
 _REQUIRED = frozenset(ChatCompletionParseParams.__required_keys__)
 
 
@@ -62,6 +65,37 @@ class Parsing:
             include_usage=isinstance(options, Mapping) and bool(options.get("include_usage")),
         )
 
+    def events(self) -> ChatCompletionEventStream[Any]:
+        """The answer as events."""
+        return ChatCompletionEventStream(
+            self.stream(),
+            decode=None if self.expected is None else partial(decoded, self.expected),
+            decode_arguments=partial(decoded_arguments, self.tools),
+        )
+
+
+def parsing(
+    function: str,
+    client: BaseClient,
+    endpoint: Endpoint[Any],
+    params: Mapping[str, Any],
+    kind: Any = None,
+    *,
+    strict: bool = True,
+    converter: BaseConverter | None = None,
+) -> Parsing:
+    """The call of a method of `Completions`, checked; `kind` is its type for the answer."""
+    check_known(function, params, _KNOWN, _REQUIRED)
+    tools = as_tools(params["tools"]) if params.get("tools") else []
+    sent: dict[str, Any] = {**params, "messages": sendable(params["messages"])}
+    if tools:
+        sent["tools"] = [item.param if isinstance(item, Tool) else item for item in tools]
+    expected = None
+    if kind is not None:
+        expected = response_format(kind, strict=strict, converter=converter)
+        sent["response_format"] = expected.param
+    return Parsing(client, endpoint, sent, expected, tools_by_name(tools))
+
 
 def parse(
     client: BaseClient,
@@ -75,28 +109,19 @@ def parse(
     reask: int,
 ) -> Coroutine[Any, Any, ParsedChatCompletion[Any]] | ParsedChatCompletionStream[Any]:
     """See `Completions.parse`."""
-    check_known("parse", params, _KNOWN, _REQUIRED)
-    tools = as_tools(params["tools"]) if params.get("tools") else []
-    sent: dict[str, Any] = {**params, "messages": sendable(params["messages"])}
-    if tools:
-        sent["tools"] = [item.param if isinstance(item, Tool) else item for item in tools]
-    expected = None
-    if kind is not None:
-        if isinstance(kind, Mapping):
-            msg = "response_format is a dict: pass a type, such as a class, or use create()."
-            raise InvalidArgumentError(msg)
-        expected = response_format(kind, strict=strict, converter=converter)
-        sent["response_format"] = expected.param
-    parsing = Parsing(client, endpoint, sent, expected, tools_by_name(tools))
-    check_retries(reask)
-    if not stream:
-        call: Any = parsing.run(reask)
-        call.__name__ = call.__qualname__ = "parse"
-        return call  # type: ignore[no-any-return]
-    if reask:
-        msg = "reask needs the whole answer: leave out stream, or reask."
+    if isinstance(kind, Mapping):
+        msg = "response_format is a dict: pass a type, such as a class, or use create()."
         raise InvalidArgumentError(msg)
-    return parsing.stream()
+    check_retries(reask)
+    call = parsing("parse", client, endpoint, params, kind, strict=strict, converter=converter)
+    if stream:
+        if reask:
+            msg = "reask needs the whole answer: leave out stream, or reask."
+            raise InvalidArgumentError(msg)
+        return call.stream()
+    answer: Any = call.run(reask)
+    answer.__name__ = answer.__qualname__ = "parse"
+    return answer  # type: ignore[no-any-return]
 
 
 def _body(params: Mapping[str, Any], *, stream: bool | None = None) -> bytes:

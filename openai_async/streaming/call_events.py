@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from ..errors import APIResponseValidationError
 from ..jsontext import loads
 from ..types.chat_events import (
     FunctionToolCallArgumentsDeltaEvent,
@@ -18,15 +17,6 @@ DecodeArguments: TypeAlias = Callable[[str, str], object]
 """Turns the name of a function and its arguments into what `parsed_arguments` is."""
 
 _twin: Any = without_hooks(FunctionToolCallArgumentsDeltaEvent)
-
-
-def arguments_as_json(name: str, arguments: str) -> object:
-    """The arguments of a tool call as dicts and lists; `{}` if there are none."""
-    try:
-        return loads(utf8(arguments)) if arguments.strip() else {}
-    except ValueError as error:
-        msg = f"The model called {name!r} with arguments that are not valid JSON."
-        raise APIResponseValidationError(msg, body=arguments) from error
 
 
 class GrowingCall:

@@ -11,24 +11,31 @@ A text is done when the next part of its message begins. What is left is done wh
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, Generic, Self
 
 from ..errors import APIError
+from ..structured.answers import decoded_arguments
 from ..types.base import ResponseMeta
 from ..types.chat import ChatCompletion, ChatCompletionChunk
 from ..types.chat_events import ChunkEvent, T
+from ..types.parsed_chats import ParsedChatCompletion
 from ..types.structuring import structurer, without_hooks
 from ..types.values import MalformedError
 from ..wire.assembly import Assembly
 from ..wire.merging import index_of
 from ..wire.template import Template
 from .answer import Received
-from .call_events import DecodeArguments, arguments_as_json
-from .chat import ChatCompletionStream
+from .call_events import DecodeArguments
 from .choice_events import Event, GrowingChoice, GrowingText
+from .parsed import ParsedChatCompletionStream
 from .reader import Reader
 
 _chunk_twin: Any = without_hooks(ChunkEvent)
+
+
+# Without tools of ours: JSON.
+_ARGUMENTS: DecodeArguments = partial(decoded_arguments, {})
 
 
 class Events(Generic[T]):
@@ -155,10 +162,10 @@ class ChatCompletionEventStream(Generic[T]):
 
     def __init__(
         self,
-        stream: ChatCompletionStream,
+        stream: ParsedChatCompletionStream[T],
         *,
         decode: Callable[[str], T] | None = None,
-        decode_arguments: DecodeArguments = arguments_as_json,
+        decode_arguments: DecodeArguments = _ARGUMENTS,
     ) -> None:
         self._stream = stream
         self._events = Events(stream._n == 1, decode, decode_arguments)
@@ -203,8 +210,11 @@ class ChatCompletionEventStream(Generic[T]):
         await self.get_final_completion()
         return self
 
-    async def get_final_completion(self) -> ChatCompletion:
-        """The whole answer; reads the rest of the stream, without making its events."""
+    async def get_final_completion(self) -> ParsedChatCompletion[T]:
+        """The whole answer, parsed; reads the rest of the stream, without making its events.
+
+        Raises: as `ParsedChatCompletionStream.completion`.
+        """
         completion = await self._stream.completion()
         self._ready.clear()
         self._events.drop()

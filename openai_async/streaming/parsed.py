@@ -15,6 +15,7 @@ from ..structured.answers import Tools, misfit_error, parsed
 from ..structured.decoding import MisfitError
 from ..structured.elements import Elements
 from ..structured.response_formats import ResponseFormat
+from ..types.growing_text import partial_json
 from ..types.parsed_chats import ParsedChatCompletion
 from .chat import ChatCompletionStream
 from .raw import Connect
@@ -136,14 +137,9 @@ class _Snapshots(_Reading):
         raise StopAsyncIteration
 
     def _parsed(self) -> Any:
-        import jiter
-
         self._pieces = ["".join(self._pieces)]
-        try:
-            value = jiter.from_json(self._pieces[0].encode(), partial_mode="trailing-strings")
-        except ValueError:  # not JSON: `completion()` says so at the end
-            return None
-        return self._expected.decoder.inside(value)
+        # If it is not JSON, `completion()` says so at the end.
+        return self._expected.decoder.inside(partial_json(self._pieces[0]))
 
 
 class _Items(_Reading):

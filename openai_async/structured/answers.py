@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from ..errors import (
@@ -13,6 +14,7 @@ from ..errors import (
 from ..jsontext import loads
 from ..types.chat import ChatCompletion, ChatCompletionMessage
 from ..types.chat_tool_calls import ChatCompletionMessageFunctionToolCall
+from ..types.growing_text import utf8
 from ..types.parsed_chats import (
     ParsedChatCompletion,
     ParsedChatCompletionMessage,
@@ -20,6 +22,7 @@ from ..types.parsed_chats import (
     ParsedFunctionToolCall,
     as_parsed,
 )
+from ..types.values import quoted
 from .decoding import MisfitError
 from .response_formats import ResponseFormat
 from .tools import Tool
@@ -51,7 +54,7 @@ def parsed(
         LengthFinishReasonError, ContentFilterFinishReasonError: it is incomplete.
         APIResponseValidationError: a text or the arguments of a call do not fit.
     """
-    for choice in completion.choices:
+    for choice in completion.choices if expected is not None or tools else ():
         if (stopped := _STOPPED.get(choice.finish_reason or "")) is not None:
             error = stopped[0](stopped[1])
             error.completion = completion
@@ -83,13 +86,8 @@ def _parsed_message(
         ]
         object.__setattr__(made, "tool_calls", calls)
     elif expected is not None and not message.refusal:
-        try:
-            made.parsed = expected.decoder.decode(message.content or "")
-        except MisfitError as misfit:
-            what = f"The answer does not fit {expected.name}: {misfit}."
-            if not message.content:
-                what = f"The answer has no text, so there is no {expected.name} in it."
-            raise misfit_error(what, f"{place}{misfit.path}", completion) from misfit
+        with _completed(completion, place):
+            made.parsed = decoded(expected, message.content or "")
     return made
 
 
@@ -98,18 +96,61 @@ def _parsed_call(call: Any, tools: Tools, completion: ChatCompletion, place: str
         return call
     made = as_parsed(ParsedFunctionToolCall, call)
     tool = tools.get(call.function.name)
+    if isinstance(tool, Tool) or (tool is not None and tool["function"].get("strict")):
+        with _completed(completion, f"{place}.function.arguments"):
+            arguments = decoded_arguments(tools, call.function.name, call.function.arguments)
+            made.parsed_arguments = arguments
+    return made
+
+
+def decoded(expected: ResponseFormat[T], text: str) -> T:
+    """The text of an answer as a value.
+
+    Raises:
+        APIResponseValidationError: it does not fit.
+    """
+    try:
+        return expected.decoder.decode(text)
+    except MisfitError as misfit:
+        msg = f"The answer does not fit {expected.name}: {misfit}."
+        if not text:
+            msg = f"The answer has no text, so there is no {expected.name} in it."
+        raise _error(msg, misfit.path, text) from misfit
+
+
+def decoded_arguments(tools: Tools, name: str, text: str) -> Any:
+    """The arguments of a call, by the signature of the tool, or else as they are in JSON.
+
+    Raises:
+        APIResponseValidationError: they do not fit.
+    """
+    tool = tools.get(name)
     try:
         if isinstance(tool, Tool):
-            made.parsed_arguments = tool.arguments(call.function.arguments)
-        elif tool is not None and tool["function"].get("strict"):
-            made.parsed_arguments = loads(call.function.arguments.encode())
+            return tool.arguments(text)
+        return loads(utf8(text)) if text.strip() else {}
     except ValueError as misfit:
-        what = f"The arguments for the tool {call.function.name} do not fit: {misfit}."
-        path = f"{place}.function.arguments"
-        if isinstance(misfit, MisfitError) and misfit.path:
-            path = f"{path}.{misfit.path}"
-        raise misfit_error(what, path, completion) from misfit
-    return made
+        path, why = "", f"they are not JSON: {quoted(text)}"
+        if isinstance(misfit, MisfitError):
+            path, why = misfit.path, str(misfit)
+        msg = f"The arguments for the tool {name} do not fit: {why}."
+        raise _error(msg, path, text) from misfit
+
+
+def _error(message: str, path: str, text: str) -> APIResponseValidationError:
+    error = APIResponseValidationError(message, body=text)
+    error.path = path
+    return error
+
+
+@contextmanager
+def _completed(completion: ChatCompletion, place: str) -> Iterator[None]:
+    """Add the completion to an error, and to its path the place in the completion."""
+    try:
+        yield
+    except APIResponseValidationError as error:
+        path = ".".join(filter(None, (place.rstrip("."), error.path)))
+        raise misfit_error(error.message, path, completion) from error.__cause__
 
 
 def misfit_error(message: str, path: str, completion: ChatCompletion) -> APIResponseValidationError:

@@ -41,7 +41,9 @@ async def read(raw: RawServer, client: AsyncClient, *sent: Any, **params: Any) -
     async with ask(client, **params) as stream:
         events = [event async for event in stream]
         final = await stream.get_final_completion()
-    assert [event.snapshot for event in events if event.type == "chunk"][-1] == final
+    assert [event.snapshot for event in events if event.type == "chunk"][
+        -1
+    ].to_dict() == final.to_dict()
     for choice in final.choices:
         deltas = [e for e in events if isinstance(e, ContentDeltaEvent)]
         text = "".join(e.delta for e in deltas if e.choice_index == choice.index)

@@ -7,7 +7,6 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_async.streaming.call_events import arguments_as_json
 from openai_async.streaming.chat import ChatAnswer, ChatCompletionStream
 from openai_async.streaming.events import Events
 from openai_async.streaming.receiver import Receiver
@@ -70,7 +69,7 @@ def events_of(chunks: list[Any], n: int) -> tuple[list[Event], ChatCompletion, b
     answer = ChatAnswer(n, False)
     receiver = Receiver(answer, ResponseMeta(), None)
     stream = ChatCompletionStream(None, n=n)  # type: ignore[arg-type] # it is never opened
-    events = Events(n == 1, None, arguments_as_json)
+    events = Events(n == 1, None, lambda name, text: text)
     made: list[Event] = []
     for chunk in [*chunks, None]:
         data = b"data: [DONE]\n\n" if chunk is None else sse(chunk)

@@ -14,7 +14,6 @@ import pytest
 
 import openai_async
 from openai_async import AsyncClient
-from openai_async.streaming.call_events import arguments_as_json
 from openai_async.streaming.chat import ChatAnswer, ChatCompletionStream
 from openai_async.streaming.events import Events
 from openai_async.streaming.receiver import Receiver
@@ -92,7 +91,7 @@ def test_the_work_grows_with_the_length_of_the_stream(
         stream = ChatCompletionStream(None, n=n)  # type: ignore[arg-type] # it is never opened
         values = receiver.receive_data(b"".join(map(sse, answer_in_pieces(kind, count))))
         received = [(value, stream._structure(value)) for value in values]
-        events = Events(n == 1, None, arguments_as_json)
+        events = Events(n == 1, None, lambda name, text: text)
         made: list[Event] = []
 
         def run() -> None:

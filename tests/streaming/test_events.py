@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from datetime import date
 
 import attrs
 import pytest
@@ -209,7 +211,7 @@ async def test_with_a_type_the_json_so_far_is_parsed_and_the_whole_is_decoded(
 
     texts = ["", " ", '{"name', '": "Ann', " Lee", '", "age": 4', "2}"]
     raw.answer = lambda exchange: exchange.stream(*map(chunk, texts), FINISH, DONE)
-    plain = raw_client.chat.completions.create(
+    plain = raw_client.chat.completions.parse(
         model="m", messages=[{"role": "user", "content": "Hi"}], stream=True
     )
     stream = ChatCompletionEventStream(plain, decode=decode)
@@ -237,7 +239,7 @@ async def test_an_answer_that_was_cut_off_by_its_length_fails_only_where_it_is_d
         raise APIResponseValidationError(f"{text!r} is cut off.")
 
     raw.answer = lambda exchange: exchange.stream(chunk('{"a'), chunk(finish="length"), DONE)
-    plain = raw_client.chat.completions.create(
+    plain = raw_client.chat.completions.parse(
         model="m", messages=[{"role": "user", "content": "Hi"}], stream=True
     )
     events = [event async for event in ChatCompletionEventStream(plain, decode=decode)]
@@ -253,7 +255,7 @@ async def test_a_character_in_two_halves_is_parsed_once_it_is_whole(
     pieces = [sse(chunk("TEXT")).replace(b"TEXT", half) for half in (b"\\ud83d", b"\\ude00!")]
     pieces = [sse(chunk('"')), *pieces, sse(chunk('"'))]
     raw.answer = lambda exchange: exchange.stream(*pieces, FINISH, DONE)
-    plain = raw_client.chat.completions.create(
+    plain = raw_client.chat.completions.parse(
         model="m", messages=[{"role": "user", "content": "Hi"}], stream=True
     )
     events = [event async for event in ChatCompletionEventStream(plain, decode=str)]
@@ -270,3 +272,57 @@ async def test_events_cannot_be_changed_and_can_be_pickled(
         deltas[0].delta = "b"  # type: ignore[misc]
     assert [event.snapshot for event in pickle.loads(pickle.dumps(deltas))] == ["a", "ab"]
     assert repr(deltas[1]) == "ContentDeltaEvent(delta='b')"
+
+
+# --- types and functions ------------------------------------------------------------------------
+
+
+async def test_with_a_type_the_content_and_the_completion_are_parsed(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(
+        chunk('{"value": '), chunk("[1, 2]}"), FINISH, DONE
+    )
+    async with raw_client.chat.completions.stream(
+        model="m", messages=[{"role": "user", "content": "Hi"}], response_format=list[int]
+    ) as stream:
+        (done,) = [event async for event in stream if event.type == "content.done"]
+        assert done.parsed == [1, 2]
+        assert (await stream.get_final_completion()).parsed == [1, 2]
+    sent = json.loads(raw.exchanges[-1].body)["response_format"]
+    assert sent["json_schema"]["name"] == "list_int"
+
+
+async def test_the_arguments_of_a_function_are_parsed_by_its_signature(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    def remind(day: date) -> str:
+        return day.isoformat()
+
+    call = {"index": 0, "id": "c1", "type": "function"}
+    sent = call | {"function": {"name": "remind", "arguments": '{"day": "2030-01-31"}'}}
+    raw.answer = lambda exchange: exchange.stream(
+        chunk(None, tool_calls=[sent]), chunk(finish="tool_calls"), DONE
+    )
+    async with raw_client.chat.completions.stream(
+        model="m", messages=[{"role": "user", "content": "Hi"}], tools=[remind]
+    ) as stream:
+        events = [event async for event in stream]
+        (done,) = [e for e in events if e.type == "tool_calls.function.arguments.done"]
+        assert done.parsed_arguments == {"day": date(2030, 1, 31)}
+        final = await stream.get_final_completion()
+    (parsed,) = final.choices[0].message.tool_calls or []
+    assert parsed.parsed_arguments == {"day": date(2030, 1, 31)}
+
+
+async def test_content_that_does_not_fit_its_type_fails_where_it_is_parsed(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(chunk('{"value": ["x"]}'), FINISH, DONE)
+    async with raw_client.chat.completions.stream(
+        model="m", messages=[{"role": "user", "content": "Hi"}], response_format=list[int]
+    ) as stream:
+        (done,) = [event async for event in stream if event.type == "content.done"]
+        with pytest.raises(APIResponseValidationError, match="does not fit") as caught:
+            _ = done.parsed
+        assert caught.value.path == "[0]"

@@ -22,6 +22,7 @@ from openai_async import (
     AsyncStream,
     ChatCompletionEventStream,
     ChatCompletionStream,
+    ParsedChatCompletionStream,
     image_part,
 )
 from openai_async.streaming.binary import BinaryContent
@@ -43,6 +44,7 @@ from openai_async.types.image_events import ImageEditStreamEvent, ImageGenStream
 from openai_async.types.images import Image, ImagesResponse
 from openai_async.types.models import Model, ModelDeleted, ModelList
 from openai_async.types.moderations import Moderation
+from openai_async.types.parsed_chats import ParsedChatCompletion
 from openai_async.types.uploads import UploadPart
 
 
@@ -171,13 +173,28 @@ async def events(client: AsyncClient) -> None:
                     assert_type(event.content, list[ChatCompletionTokenLogprob])
                 case "reasoning.done":
                     assert_type(event.reasoning, str)
-        assert_type(await stream.get_final_completion(), ChatCompletion)
+        assert_type(await stream.get_final_completion(), ParsedChatCompletion[None])
         assert_type(stream.current_completion_snapshot, ChatCompletion)
     await client.chat.completions.stream(model="m", messages=hi)  # type: ignore[misc]
-    client.chat.completions.stream(model="m", messages=hi, stream=True)  # type: ignore[call-arg]
+    client.chat.completions.stream(  # type: ignore[call-overload]
+        model="m", messages=hi, stream=True
+    )
 
 
-def decoded(plain: ChatCompletionStream, event: ChatCompletionStreamEvent[Path]) -> None:
+async def typed_events(client: AsyncClient) -> None:
+    hi: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
+    chats = client.chat.completions
+    async with chats.stream(model="m", messages=hi, response_format=list[int]) as stream:
+        assert_type(stream, ChatCompletionEventStream[list[int]])
+        async for event in stream:
+            if event.type == "content.done":
+                assert_type(event.parsed, list[int] | None)
+        assert_type((await stream.get_final_completion()).parsed, list[int] | None)
+
+
+def decoded(
+    plain: ParsedChatCompletionStream[list[str]], event: ChatCompletionStreamEvent[Path]
+) -> None:
     assert_type(
         ChatCompletionEventStream(plain, decode=str.split), ChatCompletionEventStream[list[str]]
     )
