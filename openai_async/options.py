@@ -68,20 +68,28 @@ def check_retries(value: int) -> int:
     return value
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Timeout:
-    """How long to wait, in seconds. `None` waits forever.
+    """How long to wait, in seconds. `None` waits forever (but see `first`).
 
     Attributes:
         total: for one attempt of a plain call, body included; for a stream, until its headers.
         connect: for DNS, TCP and TLS together. Waiting for a free connection does not count.
         idle: for more bytes of a stream, comment lines included. The total duration of a stream
             is not limited.
+        first: for the first chunk of a stream, from the moment the request is sent; comment lines
+            do not count, and `idle` applies only after it. `None` leaves that wait to `total` and
+            `idle`.
     """
 
     total: float | None = field(default=600.0, validator=_seconds_or_none)
     connect: float | None = field(default=10.0, validator=_seconds_or_none)
     idle: float | None = field(default=300.0, validator=_seconds_or_none)
+    first: float | None = field(default=None, validator=_seconds_or_none)
+
+    def __repr__(self) -> str:
+        first = "" if self.first is None else f", first={self.first!r}"
+        return f"Timeout(total={self.total!r}, connect={self.connect!r}, idle={self.idle!r}{first})"
 
     @classmethod
     def of(cls, value: Timeout | float | None) -> Timeout:

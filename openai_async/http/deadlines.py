@@ -41,16 +41,16 @@ class Deadline:
     the body. Other cancellations pass through. `expired` tells whether the time has run out.
     """
 
-    __slots__ = ("_cancelling", "_deadlines", "_queue", "_seconds", "_task", "expired")
+    __slots__ = ("_cancelling", "_deadlines", "_queue", "_task", "expired", "seconds")
 
     def __init__(self, deadlines: Deadlines, seconds: float | None) -> None:
         self._deadlines = deadlines
-        self._seconds = seconds
+        self.seconds = seconds
         self._queue: _Queue | None = None
         self.expired = False
 
     def __enter__(self) -> Deadline:
-        seconds = self._seconds
+        seconds = self.seconds
         if seconds is not None:
             task = asyncio.current_task(self._deadlines._loop)
             assert task is not None

@@ -6,6 +6,7 @@ above it, and so is JSON.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import time
 from functools import lru_cache
@@ -125,13 +126,18 @@ class Transport:
         pool = self._pools.get(loop, own, socket) or await self._pools.open(loop, own, socket)
         if type(request.timeout) is not Timeout:  # a middleware may have set a number
             request.timeout = Timeout.of(request.timeout)
-        deadline = Deadline(pool.deadlines, request.timeout.total)
+        limit = request.timeout.total
+        first = request.timeout.first if request.stream else None
+        if first is not None and (limit is None or first < limit):
+            limit = first
+        deadline = Deadline(pool.deadlines, limit)
         # Our own semaphore instead of the connector's limit: waiting for that counts against the
         # connect timeout, so that the last requests of every large fan-out would fail.
         if not pool.slots.acquire_nowait():
             await pool.slots.acquire()
         stream = None
         request.state.in_flight, request.state.getting_key = True, False
+        sent = None if first is None else pool.deadlines.time()
         try:
             with deadline:
                 response = await self._exchange(pool, request)
@@ -154,7 +160,11 @@ class Transport:
                 pool.slots.release()
         if stream is not None and request.on_open is not None:
             try:
-                await request.on_open(response)
+                if first is None or sent is None:
+                    await request.on_open(response)
+                else:
+                    await _open_by(sent + first, request, response)
+                    stream.idle = request.timeout.idle
             except BaseException:
                 request.state.in_flight = False
                 stream.abort()
@@ -172,9 +182,11 @@ class Transport:
             )
         if isinstance(error, TimeoutError) and deadline.expired:
             getting_key = request.state.getting_key
+            if request.stream and not getting_key and deadline.seconds == request.timeout.first:
+                return _no_first_chunk(request)
             missing = "API key from the api_key function" if getting_key else "complete answer"
             return APITimeoutError(
-                f"No {missing} within {request.timeout.total:g} s. "
+                f"No {missing} within {deadline.seconds:g} s. "
                 "Raise timeout=... if it may take longer."
             )
         # A TimeoutError may also come from the kernel: ETIMEDOUT.
@@ -201,9 +213,9 @@ class Transport:
             status=answer.status, headers=without_secret(answer.headers, secret), secret=secret
         )
         if request.stream:
-            response.stream = ByteStream(
-                answer, request.timeout.idle, pool.slots.release, pool.streams
-            )
+            timeout = request.timeout
+            idle = timeout.idle if timeout.first is None else None  # until the first chunk
+            response.stream = ByteStream(answer, idle, pool.slots.release, pool.streams)
         else:
             response.body = await read_body(answer, request.max_body, pool.streams)
         return response
@@ -328,6 +340,25 @@ class Transport:
         if pool.direct is None or not nothing_replaced():  # others may have kept the answer
             return answer
         return detached(answer, pool.direct)
+
+
+async def _open_by(when: float, request: Request, response: Response) -> None:
+    """Wait for the first chunk, until this time of the loop's clock."""
+    assert request.on_open is not None
+    try:
+        async with asyncio.timeout_at(when) as limit:
+            await request.on_open(response)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise _no_first_chunk(request) from error
+
+
+def _no_first_chunk(request: Request) -> APITimeoutError:
+    return APITimeoutError(
+        f"The stream had no first chunk within {request.timeout.first:g} s. "
+        "Raise Timeout(first=...) if the model may take longer to begin."
+    )
 
 
 def _form(request: Request) -> multipart.Multipart | None:

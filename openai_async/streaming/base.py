@@ -184,6 +184,8 @@ class AsyncStream(ABC, Generic[Event]):
         self._become(_OPEN)
         self._meta, self._on_usage = response.meta, response.on_usage
         self._receiver.meta = self._meta
+        assert self._body is not None
+        self._idle = self._body.idle  # another until the first event, with `Timeout(first=...)`
         if (failure := self._receiver.failure) is not None:
             failure.attempts = response.attempts
         return self
