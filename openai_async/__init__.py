@@ -17,6 +17,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .client import AsyncClient
+    from .content_parts import audio_part, file_part
     from .conversation import Conversation
     from .errors import (
         APIConnectionError,
@@ -89,7 +90,9 @@ __all__ = [
     "UnprocessableEntityError",
     "UploadProgress",
     "__version__",
+    "audio_part",
     "estimate_tokens",
+    "file_part",
     "image_part",
     "tool",
 ]
@@ -103,6 +106,7 @@ _MODULES = {
     "streaming.events": ("ChatCompletionEventStream",),
     "client": ("AsyncClient",),
     "conversation": ("Conversation",),
+    "content_parts": ("audio_part", "file_part"),
     "errors": (
         "APIConnectionError",
         "APIError",

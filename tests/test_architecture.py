@@ -42,7 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("middleware",),
     ("streaming",),
     ("resources",),
-    ("vision", "client"),
+    ("vision", "content_parts", "client"),
     ("conversation",),
     ("",),  # openai_async itself
     ("batch", "testing"),
@@ -52,7 +52,7 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 # What is built on the package uses what a user imports.
 PUBLIC = {
-    *("", "client", "errors", "jsontext", "options", "vision", "conversation"),
+    *("", "client", "content_parts", "errors", "jsontext", "options", "vision", "conversation"),
     *("middleware", "middleware.pacing", "batch", "testing"),
 }
 PUBLIC_ROOMS = ("types", "resources", "structured")

@@ -44,6 +44,8 @@ class InputAudio(TypedDict):
 
 
 class ContentPartInputAudio(TypedDict, total=False):
+    """What `audio_part()` returns."""
+
     type: Required[Literal["input_audio"]]
     input_audio: Required[InputAudio]
     prompt_cache_breakpoint: PromptCacheBreakpoint
@@ -52,11 +54,13 @@ class ContentPartInputAudio(TypedDict, total=False):
 class FileFile(TypedDict, total=False):
     filename: str
     file_data: str
-    """Base64."""
+    """A data URL."""
     file_id: str
 
 
 class ContentPartFile(TypedDict, total=False):
+    """What `file_part()` returns."""
+
     type: Required[Literal["file"]]
     file: Required[FileFile]
     prompt_cache_breakpoint: PromptCacheBreakpoint

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from openai_async import image_part
+from openai_async import audio_part, file_part, image_part
 from openai_async.images.format import image_size
 from openai_async.middleware.pacing.token_estimate import (
     ANSWER,
@@ -55,6 +55,15 @@ def test_four_characters_are_a_token() -> None:
 def test_parts_of_text_count_as_text() -> None:
     parts = [{"type": "text", "text": "x" * 2000}] * 2
     assert estimate_tokens(chat(parts)) == estimate_tokens(chat("x" * 4000))
+
+
+async def test_recordings_and_documents_count_by_their_bytes() -> None:
+    audio = await audio_part(b"ID3" + bytes(100_000))
+    assert estimate_tokens(chat([audio])) == pytest.approx(50 + MESSAGE + ANSWER, abs=1)
+    file = await file_part(b"%PDF-" + bytes(100_000))
+    assert estimate_tokens(chat([file])) == pytest.approx(2000 + MESSAGE + ANSWER, abs=2)
+    uploaded = await file_part("file-1")
+    assert estimate_tokens(chat([uploaded])) == pytest.approx(MESSAGE + ANSWER, abs=3)
 
 
 def test_an_answer_counts_as_long_as_it_may_be() -> None:

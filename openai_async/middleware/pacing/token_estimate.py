@@ -34,6 +34,10 @@ LONGEST_SIDE = 2048
 SHORTEST_SIDE = 768
 # A picture given by its URL has an unknown size: assume 1024 x 1024.
 UNKNOWN_SIZE = (1024, 1024)
+# Bytes a token: of recordings, at ten tokens a second (between MP3 and WAV); of documents, at 50 kB
+# and a thousand tokens a page.
+AUDIO_BYTES = 2000
+FILE_BYTES = 50
 # Characters of a data URL to search for the size, which in a JPEG follows the thumbnail.
 HEAD = 64 * 1024
 # The largest estimate: a request may bound its answer by any number, and a single estimate must not
@@ -118,6 +122,8 @@ def estimate_tokens(params: Mapping[str, Any]) -> float:
 
 
 _LISTS = (list, tuple)
+# Kinds of parts with base64 in them, its key, and its bytes a token.
+_ENCODED = (("input_audio", "data", AUDIO_BYTES), ("file", "file_data", FILE_BYTES))
 
 
 def _positive(value: object) -> int:
@@ -152,6 +158,9 @@ def _count(value: object, depth: int = MAX_DEPTH) -> float:
     if isinstance(value, Mapping):
         if (image := value.get("image_url")) is not None:
             return _image(image)
+        for kind, data, size in _ENCODED:
+            if isinstance(part := value.get(kind), Mapping) and data in part:
+                return len(str(part[data])) * 0.75 / size
         return sum(_count(item, depth - 1) for key, item in value.items() if key != "type")
     return 0.0
 
