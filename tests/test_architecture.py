@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("_version", "_submodules"),
     # Answers as data. They are below the exceptions, since an interrupted stream's has one of them.
     (
-        *("types.values", "types.normalize", "types.structuring"),
+        *("types.values", "types.normalize", "types.reasoning", "types.structuring"),
         *("types.file_types", "types.upload_progress"),
         *("types.base", "types.rate_limits", "types.chat", "types.models"),
         *("types.chat_chunk", "types.chat_common", "types.chat_logprobs"),

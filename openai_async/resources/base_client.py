@@ -57,6 +57,8 @@ class BaseClient:
     base_url: URL
     timeout: Timeout
     max_retries: int
+    _usage_refused: dict[tuple[str, str], None]
+    """The servers that refuse to be asked, and the models: see `stream_usage`."""
     _urls: Urls
     _prepared: Prepared
     _json_prepared: Prepared

@@ -13,7 +13,7 @@ from ..types.chat_params import ChatCompletionParams, ChatCompletionParseParams
 from .base_client import Resource
 from .endpoint import Endpoint
 from .messages import sendable
-from .params import json_body, sent_number, sent_value
+from .params import json_body
 
 if TYPE_CHECKING:
     from cattrs import BaseConverter
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..structured import tools
     from ..types import parsed_chats as parsed_types
     from ..types import stored_chats as types
-    from . import paging, parsing
+    from . import paging, parsing, stream_usage
     from . import stored_chats as stored
 else:  # not every program streams, or uses stored completions
     streams = LazyModule("openai_async.streaming.chat")
@@ -36,6 +36,7 @@ else:  # not every program streams, or uses stored completions
     parsed_types = LazyModule("openai_async.types.parsed_chats")
     paging = LazyModule("openai_async.resources.paging")
     stored = LazyModule("openai_async.resources.stored_chats")
+    stream_usage = LazyModule("openai_async.resources.stream_usage")
 
 T = TypeVar("T")
 
@@ -91,16 +92,8 @@ class Completions(Resource):
         body = json_body(params, params.get("extra_body"), stream)
         if not stream:
             return self._client._call(CREATE, params, body)
-        connect = self._client._connector(CREATE, params, body)
-        if "extra_body" not in params and "n" not in params and "stream_options" not in params:
-            return streams.ChatCompletionStream(connect)  # the usual case; the rest takes 2 us
-        stream_options = sent_value(params, "stream_options")
-        return streams.ChatCompletionStream(
-            connect,
-            n=sent_number(params, "n", 1),
-            include_usage=isinstance(stream_options, Mapping)
-            and bool(stream_options.get("include_usage")),
-        )
+        arguments = stream_usage.stream_arguments(self._client, CREATE, params, body)
+        return streams.ChatCompletionStream(**arguments)
 
     # --- answers as values of a type ---
 

@@ -14,10 +14,12 @@ _TEXTS = {"function": "arguments", "custom": "input"}
 
 
 def sendable(messages: Any) -> Any:
-    """The messages, checked; response objects as their JSON, arguments of tool calls as text.
+    """The messages, checked; response objects as their JSON, as it was received, with all that a
+    vendor needs back: reasoning, signatures.
 
-    Some servers send arguments as an object, but accept only text, as in the API, when the message
-    is sent back in the next request.
+    Except for two things. Some servers send arguments of tool calls as an object, but accept only
+    text, as in the API, when the message is sent back in the next request. And a spoken answer is
+    referred to by its `id` alone, as the API says, not sent back as a whole.
 
     Raises:
         InvalidArgumentError: it is not a list, it is empty, or an item is not a message.
@@ -42,7 +44,7 @@ def sendable(messages: Any) -> Any:
                 'pass {"role": "user", "content": ...}.'
             )
             raise InvalidArgumentError(msg)
-        if "tool_calls" in fields or "function_call" in fields:
+        if "tool_calls" in fields or "function_call" in fields or "audio" in fields:
             ready = _with_text(fields)
             if ready is not fields:
                 changed[index] = ready
@@ -50,7 +52,9 @@ def sendable(messages: Any) -> Any:
 
 
 def _with_text(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The message with its calls' arguments as text; the same object if nothing changes."""
+    """The message with its calls' arguments as text, and its audio as an id; the same object if
+    nothing changes.
+    """
     changes: dict[str, Any] = {}
     calls = message.get("tool_calls")
     if isinstance(calls, Sequence) and not isinstance(calls, str):
@@ -60,6 +64,9 @@ def _with_text(message: Mapping[str, Any]) -> Mapping[str, Any]:
     call = message.get("function_call")
     if (function := _text_in(call, "arguments")) is not call:
         changes["function_call"] = function
+    audio = _fields(message.get("audio"))
+    if audio.get("id") and len(audio) > 1:
+        changes["audio"] = {"id": audio["id"]}
     return {**message, **changes} if changes else message
 
 

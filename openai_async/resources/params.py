@@ -48,6 +48,11 @@ def _sent(
     return body
 
 
+def is_sent(params: Mapping[str, Any], name: str) -> bool:
+    """Whether the caller has passed a parameter, if only as `None` or in `extra_body`."""
+    return name in params or name in (params.get("extra_body") or ())
+
+
 def sent_value(params: Mapping[str, Any], name: str) -> Any:
     """A parameter as it is sent: from `extra_body` if it is there; `None` if it is not passed."""
     extra_body = params.get("extra_body")

@@ -19,7 +19,8 @@ from ..types.chat_params import ChatCompletionParams, ChatCompletionParseParams
 from ..types.parsed_chats import ParsedChatCompletion
 from .endpoint import Endpoint, check_known
 from .messages import sendable
-from .params import json_body, sent_number, sent_value
+from .params import json_body
+from .stream_usage import stream_arguments
 
 if TYPE_CHECKING:
     from cattrs import BaseConverter
@@ -55,15 +56,9 @@ class Parsing:
                 params = {**params, "messages": [*params["messages"], *_complaint(error)]}
 
     def stream(self) -> ParsedChatCompletionStream[Any]:
-        params = self.params
-        options = sent_value(params, "stream_options")
-        return ParsedChatCompletionStream(
-            self.client._connector(self.endpoint, params, _body(params, stream=True)),
-            self.expected,
-            self.tools,
-            n=sent_number(params, "n", 1),
-            include_usage=isinstance(options, Mapping) and bool(options.get("include_usage")),
-        )
+        body = _body(self.params, stream=True)
+        arguments = stream_arguments(self.client, self.endpoint, self.params, body)
+        return ParsedChatCompletionStream(expected=self.expected, tools=self.tools, **arguments)
 
     def events(self) -> ChatCompletionEventStream[Any]:
         """The answer as events."""

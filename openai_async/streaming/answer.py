@@ -17,8 +17,11 @@ class Answer(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def take(self, value: dict[str, Any], data: bytes = b"") -> dict[str, Any]:
-        """Take in the JSON of an event, and its text if known; returns the event for the user.
+    def take(self, value: dict[str, Any], data: bytes = b"") -> dict[str, Any] | None:
+        """Take in the JSON of an event, and its text if known.
+
+        Returns:
+            The event for the user; `None` if it is not for the user.
 
         Raises:
             MalformedError: the event has the wrong shape.

@@ -7,27 +7,17 @@ from contextlib import suppress
 from typing import Any
 
 from ..jsontext import loads
-from ..types.chat import ChatCompletion, ChatCompletionChunk
-from ..types.normalize import content_text
+from ..types.chat import ChatCompletion, ChatCompletionChunk, CompletionUsage
+from ..types.normalize import is_usage
 from ..types.repeating import chunk_maker, is_flat
 from ..types.structuring import structurer
 from ..wire.assembly import Assembly, only_opens
 from ..wire.codec import unreadable
-from ..wire.merging import index_of
 from .answer import Answer, Received
 from .base import AsyncStream
+from .chat_readers import ChunkWithTexts, ThinkTagReader, reasoning_of, text_of
 from .raw import Connect
 from .reader import Reader
-
-
-class _ChunkWithText(dict[str, Any]):
-    """A chunk whose text is not in a delta."""
-
-    __slots__ = ("text",)
-
-    def __init__(self, chunk: dict[str, Any], text: str) -> None:
-        super().__init__(chunk)
-        self.text = text
 
 
 class ChatAnswer(Answer):
@@ -36,14 +26,16 @@ class ChatAnswer(Answer):
     It is complete at `[DONE]` or, since some servers do not send that, at the end of the body if
     every choice that has begun has its `finish_reason`. If a choice goes on after its
     finish_reason, the finish_reasons of that stream cannot be trusted, and only `[DONE]` counts. If
-    the usage was requested, losing the connection before it arrives is still an interruption.
+    the usage was requested, losing the connection before it arrives is still an interruption; not
+    if only we asked for it. An event with nothing but that usage is not for the user then.
     """
 
-    __slots__ = ("_begun", "_include_usage", "_n", "_opening")
+    __slots__ = ("_begun", "_hide_usage", "_include_usage", "_n", "_opening")
 
-    def __init__(self, n: int, include_usage: bool) -> None:
+    def __init__(self, n: int, include_usage: bool, hide_usage: bool = False) -> None:
         self._n = n
         self._include_usage = include_usage
+        self._hide_usage = hide_usage
         self._begun: Assembly | None = None
         # The text of the first chunk, if it only opens the answer. It is assembled when the next
         # chunk arrives, so that the user gets the first one without waiting for its assembly.
@@ -59,15 +51,17 @@ class ChatAnswer(Answer):
                 self._opening = b""
         return self._begun
 
-    def take(self, value: dict[str, Any], data: bytes = b"") -> dict[str, Any]:
+    def take(self, value: dict[str, Any], data: bytes = b"") -> dict[str, Any] | None:
         if self._begun is None and not self._opening and data and only_opens(value):
             self._opening = data
             return value
-        text = self._assembly.add(value)
-        return value if text is None else _ChunkWithText(value, text)
+        texts = self._assembly.add(value)
+        if self._hide_usage and not value.get("choices") and value.get("usage"):
+            return None
+        return value if texts is None else ChunkWithTexts(value, texts)
 
     def growing(self, value: dict[str, Any]) -> tuple[str, list[Any]] | None:
-        if type(value) is _ChunkWithText or self._begun is None:
+        if type(value) is ChunkWithTexts or self._begun is None:
             return None
         found = self._assembly.growing(value)
         return found if found is not None and is_flat(value) else None
@@ -111,26 +105,55 @@ class ChatAnswer(Answer):
 
 
 class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
-    """A streamed chat completion: an async iterator over its chunks."""
+    """A streamed chat completion: an async iterator over its chunks.
 
-    def __init__(self, connect: Connect, *, n: int = 1, include_usage: bool = False) -> None:
+    Args:
+        prompt_size: the bytes of text in the request, for an estimate of its tokens.
+        n: how many choices were requested.
+        include_usage: the caller asked for the usage.
+        hide_usage: only we did, so an event with nothing else is not given out.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        *,
+        prompt_size: int = 0,
+        n: int = 1,
+        include_usage: bool = False,
+        hide_usage: bool = False,
+    ) -> None:
         super().__init__(connect)
+        self._prompt_size = prompt_size
         self._n = n
         self._include_usage = include_usage
+        self._hide_usage = hide_usage
         self._structurer = structurer(ChatCompletionChunk)
 
     def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
         return Reader(self, self._structure)
 
-    def text(self) -> AsyncIterator[str]:
-        """Only the text of choice 0, piece by piece: `async for text in stream.text()`."""
-        return Reader(self, _text_of)
+    def text(self, *, think_tags: bool = False) -> AsyncIterator[str]:
+        """Only the text of choice 0, piece by piece: `async for text in stream.text()`.
+
+        With `think_tags`, a block `<think>...</think>` at its beginning is left out.
+        """
+        return ThinkTagReader(self, reasoning=False) if think_tags else Reader(self, text_of)
+
+    def reasoning(self, *, think_tags: bool = False) -> AsyncIterator[str]:
+        """Only the reasoning of choice 0, piece by piece, whatever the vendor calls it.
+
+        It reads the whole stream, as `text()` does: for both, take `chunk.reasoning` and
+        `chunk.text` of each chunk. With `think_tags`, a block `<think>...</think>` at the beginning
+        of the text counts as reasoning too.
+        """
+        return ThinkTagReader(self, reasoning=True) if think_tags else Reader(self, reasoning_of)
 
     async def completion(self) -> ChatCompletion:
         """The whole answer, assembled from all chunks; reads the rest of the stream.
 
-        It has content, refusal, tool calls, logprobs, all `n` choices, usage (if requested with
-        `stream_options={"include_usage": True}`), and the fields that vendors add.
+        It has content, refusal, tool calls, logprobs, audio, all `n` choices, usage (if the server
+        reports it), and the fields that vendors add.
         """
         with suppress(StopAsyncIteration):
             while True:
@@ -152,8 +175,24 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
             completion.meta = self._meta
         return completion
 
+    @property
+    def usage(self) -> CompletionUsage | None:
+        """The tokens used so far, at any time; `None` before the stream is open.
+
+        These are the server's numbers if it has reported them, as nearly all do at the end.
+        Otherwise, as in a stream that is left early, they are an estimate: `usage.estimated`.
+        """
+        if self._answer is None:
+            return None
+        so_far = self.partial
+        if so_far.usage is not None and is_usage(so_far.usage._raw):
+            return so_far.usage
+        from .usage_estimate import estimated_usage  # few programs need it
+
+        return estimated_usage(self._prompt_size, so_far)
+
     def _new_answer(self) -> Answer:
-        return ChatAnswer(self._n, self._include_usage)
+        return ChatAnswer(self._n, self._include_usage, self._hide_usage)
 
     def _kind(self, value: Received) -> type[ChatCompletionChunk]:
         return ChatCompletionChunk
@@ -165,27 +204,8 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
             if make is None:
                 make = template.made = chunk_maker(template.event(), template.field, len(value) > 2)
             return make(value)  # type: ignore[no-any-return]
-        if type(value) is not _ChunkWithText:
+        if type(value) is not ChunkWithTexts:
             return self._structurer(value)
         chunk = self._structurer(dict(value))
-        chunk._text = value.text
+        chunk._added = value.texts
         return chunk
-
-
-def _text_of(chunk: Received) -> str | None:
-    """The text a chunk adds to choice 0; `None` if none. Reads the JSON without making objects."""
-    if type(chunk) is tuple:
-        return (chunk[1] or None) if chunk[0].field == "content" else None
-    if type(chunk) is _ChunkWithText:
-        return chunk.text or None
-    choices = chunk.get("choices")
-    if not choices or not isinstance(choices, list):
-        return None
-    text = None
-    for choice in choices:
-        if isinstance(choice, dict) and (choice.get("index") == 0 or not index_of(choice)):
-            delta = choice.get("delta")
-            content = delta.get("content") if isinstance(delta, dict) else None
-            if content and (part := content if type(content) is str else content_text(content)):
-                text = part if text is None else text + part
-    return text

@@ -32,15 +32,9 @@ class ParsedChatCompletionStream(ChatCompletionStream, Generic[T]):
     """A streamed chat completion that is read as a `T`."""
 
     def __init__(
-        self,
-        connect: Connect,
-        expected: ResponseFormat[T] | None,
-        tools: Tools,
-        *,
-        n: int = 1,
-        include_usage: bool = False,
+        self, connect: Connect, *, expected: ResponseFormat[T] | None, tools: Tools, **options: Any
     ) -> None:
-        super().__init__(connect, n=n, include_usage=include_usage)
+        super().__init__(connect, **options)
         self._expected = expected
         self._tools = tools
 

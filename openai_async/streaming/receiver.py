@@ -241,17 +241,17 @@ class Receiver:
             if not isinstance(value.get("choices"), list):
                 return
         try:
-            value = self.answer.take(value, data)
+            taken = self.answer.take(value, data)
         except MalformedError as error:
             body = redacted(error.value, self._secret)
             self.fail(APIResponseValidationError(str(error), body=body))
             return
         if self.answer.failed:
             self.fail(self._reported_failure(value))
-        else:
-            self._taken.append(value)
-            if data and self.templates.wanted and (pieces := self.answer.growing(value)):
-                self.templates.make(data, value, pieces)
+        elif taken is not None:
+            self._taken.append(taken)
+            if data and self.templates.wanted and (pieces := self.answer.growing(taken)):
+                self.templates.make(data, taken, pieces)
 
     def _take_stray(self) -> None:
         """Take in lines outside any event: often an error, sent as if there were no stream."""

@@ -23,6 +23,7 @@ from .chat_common import (
     PromptTokensDetails,
 )
 from .normalize import content_text, fails
+from .reasoning import ThinkTags, reasoning_text
 
 __all__ = [
     "Annotation",
@@ -38,6 +39,7 @@ __all__ = [
     "ChatCompletionTokenLogprob",
     "Choice",
     "ChoiceDelta",
+    "ChoiceDeltaAudio",
     "ChoiceDeltaCustom",
     "ChoiceDeltaFunction",
     "ChoiceDeltaToolCall",
@@ -84,6 +86,25 @@ class ChatCompletionMessage(APIObject):
     audio: chat_message_parts.ChatCompletionAudio | None = None
     function_call: chat_tool_calls.Function | None = None
     """Deprecated by the API in favour of `tool_calls`."""
+
+    @property
+    def reasoning(self) -> str | None:
+        """The model's reasoning, as far as the server shows it, whatever the vendor calls it.
+
+        It is read from `reasoning_content`, `reasoning`, `reasoning_details` and thinking parts of
+        the content. As received, with signatures and encrypted parts, it is in `.extra`, and goes
+        back to the server with the message.
+        """
+        return reasoning_text(self._raw)
+
+    def split_think_tags(self) -> tuple[str, str]:
+        """The reasoning and the text, for a server that leaves reasoning in the text.
+
+        In addition to `.reasoning`, a block `<think>...</think>` at the beginning of the content
+        counts as reasoning.
+        """
+        reasoning, text = ThinkTags().split(self.content or "", last=True)
+        return (self.reasoning or "") + reasoning, text
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -152,3 +173,8 @@ class ChatCompletion(APIResponse):
         """The text of choice 0; "" if it has none (a refusal, a tool call)."""
         content = self.choices[0].message.content if self.choices else None
         return content if isinstance(content, str) else ""
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning of choice 0, whatever the vendor calls it; "" if there is none."""
+        return (self.choices[0].message.reasoning or "") if self.choices else ""

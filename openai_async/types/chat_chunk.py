@@ -10,11 +10,13 @@ from .._submodules import LazyModule
 from .base import APIObject, note_change
 from .chat_common import FINISH_REASON, CompletionUsage, FinishReason
 from .normalize import content_text
+from .reasoning import reasoning_text
 
 if TYPE_CHECKING:
-    from . import chat_logprobs, chat_moderation
+    from . import chat_logprobs, chat_message_parts, chat_moderation
 else:
     chat_logprobs = LazyModule(f"{__package__}.chat_logprobs")
+    chat_message_parts = LazyModule(f"{__package__}.chat_message_parts")
     chat_moderation = LazyModule(f"{__package__}.chat_moderation")
 
 
@@ -54,6 +56,12 @@ class ChoiceDelta(APIObject):
     refusal: str | None = None
     tool_calls: list[ChoiceDeltaToolCall] | None = None
     function_call: ChoiceDeltaFunction | None = None
+    audio: chat_message_parts.ChoiceDeltaAudio | None = None
+
+    @property
+    def reasoning(self) -> str | None:
+        """The reasoning in this delta, whatever the vendor calls it."""
+        return reasoning_text(self._raw)
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -76,19 +84,27 @@ class ChatCompletionChunk(APIObject):
     model: str = ""
     choices: list[ChunkChoice] = field(factory=list, metadata={"essential": True})
     usage: CompletionUsage | None = None
-    """Only in the last chunk, with `stream_options={"include_usage": True}`."""
+    """Only in the last chunk, and there only with `stream_options={"include_usage": True}`, for
+    nearly all servers; see `ChatCompletionStream.usage`."""
     service_tier: str | None = None
     system_fingerprint: str | None = None
     obfuscation: str | None = None
     """Padding that hides the length of the text from anyone watching the network."""
     moderation: chat_moderation.ChatCompletionModeration | None = None
-    _text: str | None = field(
+    _added: tuple[str, str] | None = field(
         default=None, init=False, repr=False, eq=False, on_setattr=setters.NO_OP
     )
 
     @property
     def text(self) -> str:
-        """The text this chunk adds to choice 0; "" if none."""
-        if self._text is not None:  # the text is not in a delta
-            return self._text
+        """The text this chunk adds to choice 0, without any reasoning; "" if none."""
+        if self._added is not None:  # not just what is in a delta
+            return self._added[0]
         return "".join(c.delta.content or "" for c in self.choices if c.index == 0)
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning this chunk adds to choice 0, whatever the vendor calls it; "" if none."""
+        if self._added is not None:
+            return self._added[1]
+        return "".join(c.delta.reasoning or "" for c in self.choices if c.index == 0)

@@ -50,3 +50,10 @@ class CompletionUsage(APIObject):
     total_tokens: int = 0
     completion_tokens_details: CompletionTokensDetails | None = None
     prompt_tokens_details: PromptTokensDetails | None = None
+
+    @property
+    def estimated(self) -> bool:
+        """Whether these are not the server's numbers, but an estimate; see
+        `ChatCompletionStream.usage`.
+        """
+        return False

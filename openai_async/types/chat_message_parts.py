@@ -35,3 +35,15 @@ class ChatCompletionAudio(APIObject):
     expires_at: int = 0
     """Unix time, in seconds."""
     transcript: str = ""
+
+
+@define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
+class ChoiceDeltaAudio(APIObject):
+    """A piece of the spoken answer."""
+
+    id: str | None = None
+    data: str | None = None
+    """A piece of the audio in base64, in the format that was requested."""
+    expires_at: int | None = None
+    """Unix time, in seconds."""
+    transcript: str | None = None

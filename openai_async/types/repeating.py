@@ -24,7 +24,7 @@ _CLASSES = {"chunk": ChatCompletionChunk, "choice": ChunkChoice, "delta": Choice
 _OBJECTS = {
     "chunk": ("usage", "moderation"),
     "choice": ("logprobs",),
-    "delta": ("tool_calls", "function_call"),
+    "delta": ("tool_calls", "function_call", "audio"),
 }
 
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..types.normalize import content_text, fails, is_usage
+from ..types.reasoning import TEXTS, reasoning_text
 from .choice_assembly import ChoiceAssembly, checked
 from .merging import index_of
 
 # Fields that identify the answer: the first value is kept. Gateways repeat it or send another.
 _IDENTITY = frozenset({"id", "created", "model", "object"})
 # The model's output. Once a choice has its finish_reason, none of these fields should follow.
-_OUTPUT = ("content", "refusal", "tool_calls", "function_call", "reasoning_content", "reasoning")
+_OUTPUT = ("content", "refusal", "tool_calls", "function_call", *TEXTS)
 
 
 class Assembly:
@@ -74,11 +75,12 @@ class Assembly:
         total = usage.get("total_tokens") if isinstance(usage, dict) else None
         return total if isinstance(total, int) else None
 
-    def add(self, chunk: dict[str, Any]) -> str | None:
+    def add(self, chunk: dict[str, Any]) -> tuple[str, str] | None:
         """Take in a chunk.
 
         Returns:
-            The text that the chunk adds to choice 0, if that is not in its delta; else `None`.
+            The text and the reasoning that the chunk adds to choice 0, if they are not just those
+            of its delta; else `None`.
 
         Raises:
             MalformedError: the chunk has the wrong shape.
@@ -102,7 +104,8 @@ class Assembly:
         pieces = [checked(piece, dict) for piece in checked(choices, list) if piece]
         if len(pieces) > 1 and len({index_of(piece) or 0 for piece in pieces}) > 1:
             self._single = False  # more than were requested, but each has its own index
-        texts, in_delta = "", True
+        taken: list[tuple[dict[str, Any], tuple[str, str] | None]] = []
+        in_delta = True
         for piece in pieces:
             own = index = index_of(piece) or 0
             if self._single and self._first is not None:
@@ -115,16 +118,19 @@ class Assembly:
                 self.trusted = False
             if "error" in piece or piece.get("finish_reason") is not None:
                 self.failed = self.failed or fails(piece)
-            text = choice.add(piece)
+            added = choice.add(piece)
             if self._single or own == 0:
-                in_delta = in_delta and text is None and own == 0
-                texts += _text_of(piece) if text is None else text
+                in_delta = in_delta and added is None and own == 0
+                taken.append((piece, added))
             if "usage" in piece:
                 self._take_usage(piece)
         if "x_groq" in chunk:
             self._take_usage(chunk["x_groq"])
             self.failed = self.failed or fails(chunk["x_groq"])
-        return None if in_delta else texts
+        if in_delta:
+            return None
+        texts = [_texts_of(piece) if added is None else added for piece, added in taken]
+        return "".join(text for text, _ in texts), "".join(reasoning for _, reasoning in texts)
 
     def _add_text(self, piece: Any) -> bool:
         """Take in a chunk that only continues a text or a call, as nearly all do; else `False`."""
@@ -199,9 +205,12 @@ def only_opens(chunk: dict[str, Any]) -> bool:
     return True
 
 
-def _text_of(piece: dict[str, Any]) -> str:
+def _texts_of(piece: dict[str, Any]) -> tuple[str, str]:
+    """The text and the reasoning of a delta."""
     delta = piece.get("delta")
-    return (content_text(delta.get("content")) or "") if type(delta) is dict else ""
+    if type(delta) is not dict:
+        return "", ""
+    return content_text(delta.get("content")) or "", reasoning_text(delta) or ""
 
 
 def _has_output(piece: dict[str, Any]) -> bool:

@@ -5,23 +5,27 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ..types.normalize import content_text, finish_reason
+from ..types.reasoning import DETAILS, FIELDS, TEXTS, field_text, reasoning_field
 from ..types.values import MalformedError
 from .call_assembly import Calls, merge_function
-from .merging import NAMES, Fields, Items, joined, merge
+from .content_assembly import joined_content
+from .merging import NAMES, Fields, Items, joined, joined_base64, merge
+from .reasoning_details import Details
 
 T = TypeVar("T", list[Any], dict[str, Any])
 
-# Types of content parts: neighbours of the same type are pieces of one part.
-_GROWING = ("text", "thinking")
-# The texts that models stream, including the reasoning of other vendors.
-_TEXTS = frozenset({"content", "reasoning_content", "reasoning"})
+# The texts that models stream.
+_TEXTS = frozenset({"content", *TEXTS})
 _EMPTY: dict[str, Any] = {"role": "assistant", "content": None}
 
 
 class ChoiceAssembly:
     """An unfinished choice."""
 
-    __slots__ = ("_by_delta", "_extra", "_grows", "_logprobs", "_message", "finish_reason", "text")
+    __slots__ = (
+        *("_by_delta", "_extra", "_grows", "_logprobs", "_message"),
+        *("finish_reason", "reasoning", "text"),
+    )
 
     def __init__(self) -> None:
         self.finish_reason: str | None = None
@@ -32,21 +36,27 @@ class ChoiceAssembly:
         """Whether each message repeats the whole text so far."""
         self.text: list[Any] | None = None
         """The content so far, in pieces: strings, and parts that are not text."""
+        self.reasoning: str | None = None
+        """The field whose reasoning is read: the first in which some arrived."""
         self._message: Fields | None = None
         """All the rest, once there is more than a content and the usual role."""
         self._logprobs: Fields | None = None
         self._extra: dict[str, Any] | None = None
 
-    def add(self, piece: dict[str, Any]) -> str | None:
-        """Take in a piece; returns its text if that is not in a delta."""
-        text = None
+    def add(self, piece: dict[str, Any]) -> tuple[str, str] | None:
+        """Take in a piece.
+
+        Returns:
+            The text and the reasoning it adds, if they are not just those of its delta.
+        """
+        added = None
         for key, value in piece.items():
             if value is None or key == "index":
                 continue
             if key == "delta":
-                self._add_delta(checked(value, dict))
+                added = self._add_delta(checked(value, dict))
             elif key == "message":
-                text = self._add_message(piece)
+                added = self._add_message(piece) or added
             elif key == "finish_reason":
                 self.finish_reason = finish_reason(value) or self.finish_reason
             elif key == "logprobs" and type(value) is dict:
@@ -55,7 +65,7 @@ class ChoiceAssembly:
                 merge(self._logprobs, value)
             else:
                 self._add_extra(key, value)
-        return text
+        return added
 
     def add_text(self, piece: dict[str, Any]) -> bool:
         """Take in a piece that only continues the text, or the arguments of the last tool call; any
@@ -95,7 +105,7 @@ class ChoiceAssembly:
             if field is not None or key not in _TEXTS or type(value) is not str:
                 return None
             field = key
-        if field is None:
+        if field is None or (field != "content" and field != self.reasoning):
             return None
         for key, value in piece.items():
             if value and (key == "logprobs" or type(value) is list):
@@ -114,11 +124,26 @@ class ChoiceAssembly:
         calls = self._held("tool_calls")
         return calls if isinstance(calls, Calls) else None
 
-    def _add_delta(self, delta: dict[str, Any]) -> None:
+    def _add_delta(self, delta: dict[str, Any]) -> tuple[str, str] | None:
         for key, value in delta.items():
             if value and key not in self._by_delta:
                 self._by_delta += (key,)
         self._merge(delta)
+        field = self._field_in(delta)
+        if field is None or field == self.reasoning:
+            return None
+        # Another copy of the reasoning, with or without the one that is read.
+        read = self.reasoning or field
+        return content_text(delta.get("content")) or "", field_text(read, delta.get(read))
+
+    def _field_in(self, holder: dict[str, Any]) -> str | None:
+        """The field of a delta or message that has reasoning, if any does."""
+        if FIELDS.isdisjoint(holder) and type(holder.get("content")) in (str, type(None)):
+            return None
+        field = reasoning_field(holder)
+        if self.reasoning is None:
+            self.reasoning = field
+        return field
 
     def _held(self, key: str) -> Any:
         """What has arrived so far of a field of the message that is not its content."""
@@ -139,6 +164,11 @@ class ChoiceAssembly:
                 if not isinstance(calls, Calls):
                     calls = message[key] = Calls()
                 calls.add(value)
+            elif key in DETAILS and type(value) is list:
+                details = message.get(key)
+                if not isinstance(details, Details):
+                    details = message[key] = Details()
+                details.take(value)
             elif key == "function_call" and type(value) is dict:
                 held = message.get(key)
                 if not isinstance(held, Fields):
@@ -162,19 +192,21 @@ class ChoiceAssembly:
             elif type(part) is dict and part:
                 self.text.append(part)
 
-    def _add_message(self, piece: dict[str, Any]) -> str | None:
+    def _add_message(self, piece: dict[str, Any]) -> tuple[str, str] | None:
         """Take in a message instead of a delta: a piece, all so far, or the whole at the end.
 
         Returns:
-            The text it adds, if the message is used.
+            The text and the reasoning it adds, if the message is used.
         """
         message = piece["message"]
         if piece.get("delta") or type(message) is not dict:
             return None
         ends = bool(self.finish_reason or finish_reason(piece.get("finish_reason")))
-        text = ""
+        text = reasoning = ""
         for key, value in message.items():
+            new: Any = None
             if key == "content":
+                new = None if self.text else value
                 held = "".join(t for t in self.text or () if type(t) is str)
                 text = self._new_text(key, held, content_text(value) or "", ends)
                 # The first time, including parts that are not text, such as thinking.
@@ -186,10 +218,14 @@ class ChoiceAssembly:
             elif type(value) is str:
                 held = joined(self._held(key))
                 held = held if type(held) is str else ""
-                self._merge({key: self._new_text(key, held, value, ends)})
+                new = self._new_text(key, held, value, ends)
+                self._merge({key: new})
             elif key not in self._by_delta and not self._held(key):
-                self._merge({key: value})
-        return text
+                new = value
+                self._merge({key: new})
+            if new and self._field_in({key: new}) is not None and key == self.reasoning:
+                reasoning = field_text(key, new)
+        return text, reasoning
 
     def _new_text(self, key: str, held: str, text: str, ends: bool) -> str:
         """The part of a message's text that did not arrive before."""
@@ -212,29 +248,21 @@ class ChoiceAssembly:
             self._extra[key] = value
 
     def result(self) -> dict[str, Any]:
-        content = None if self.text is None else _joined_content(self.text)
-        message = _EMPTY if self._message is None else joined(self._message)
+        content = None if self.text is None else joined_content(self.text)
+        message = {**(_EMPTY if self._message is None else joined(self._message))}
+        message["content"] = content
+        audio = message.get("audio")
+        if type(audio) is dict and type(audio.get("data")) is str:
+            audio["data"] = joined_base64(audio["data"])
+        if self.reasoning is not None and reasoning_field(message) != self.reasoning:
+            message = {self.reasoning: None, **message}  # so that it is read here as well
         return {
             "logprobs": None,
             **{key: joined(value) for key, value in (self._extra or {}).items()},
-            "message": {**message, "content": content},
+            "message": message,
             **({} if self._logprobs is None else {"logprobs": joined(self._logprobs)}),
             "finish_reason": self.finish_reason,
         }
-
-
-def _joined_content(pieces: list[Any]) -> Any:
-    """The pieces of a `content` as one text, or as a list of parts if some are not text."""
-    if all(type(piece) is str for piece in pieces):
-        return "".join(pieces)
-    parts: list[Fields] = []
-    for piece in pieces:
-        part = {"type": "text", "text": piece} if type(piece) is str else piece
-        kind = part.get("type")
-        if kind not in _GROWING or not parts or parts[-1].get("type") != kind:
-            parts.append(Fields())
-        merge(parts[-1], part)
-    return [joined(part) for part in parts]
 
 
 def _are_numbers(value: Any) -> bool:

@@ -6,6 +6,8 @@ are joined, and items with the same `index` are pieces of one item.
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode, b64encode
 from typing import Any
 
 # Strings that name something, and so replace the earlier value; all others are concatenated. Some
@@ -90,6 +92,17 @@ def index_of(piece: dict[str, Any]) -> int | None:
         return int(float(index))  # 0.0, "0" and "0.0"
     except (TypeError, ValueError, OverflowError):
         return None  # not worth rejecting the answer for
+
+
+def joined_base64(text: str) -> str:
+    """Pieces of base64, joined, as one: each may have padding of its own; as it is if malformed."""
+    if "=" not in text.rstrip("="):
+        return text  # cut anywhere, it is whole again
+    try:
+        parts = [b64decode(part, validate=True) for part in re.findall("[^=]+=*", text)]
+    except ValueError:
+        return text
+    return b64encode(b"".join(parts)).decode()
 
 
 def joined(value: Any) -> Any:

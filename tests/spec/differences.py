@@ -21,6 +21,7 @@ _OPEN = "text, so that a value that a new model adds passes the type checker"
 # What the package has and the table does not, with the source.
 NEWER: dict[str, str] = {
     "ChatCompletionFunctions.strict": "shared with `tools`; `functions` is deprecated",
+    "ChatCompletionStreamResponseDelta.audio": "sent, in pieces of what a message has",
     "ChatCompletionMessageToolCallChunk.custom": "sent for the custom tools that the API has",
     'ChatCompletionRequestMessageContentPartImage.image_url.detail: "original"': _WHEEL,
     "CreateBatchRequest.completion_window: str": _OPEN,

@@ -225,7 +225,12 @@ async def completed(stream: ChatCompletionStream) -> Any:
     yield await stream.completion()
 
 
-READERS = (lambda stream: stream, lambda stream: stream.text(), completed)
+READERS = (
+    lambda stream: stream,
+    lambda stream: stream.text(),
+    lambda stream: stream.reasoning(),
+    completed,
+)
 
 
 def all_of(parts: list[bytes], n: int) -> list[Any]:

@@ -23,6 +23,9 @@ from openai_async import (
     ChatCompletionEventStream,
     ChatCompletionStream,
     ParsedChatCompletionStream,
+    Timeout,
+    audio_part,
+    file_part,
     image_part,
 )
 from openai_async.streaming.binary import BinaryContent
@@ -31,6 +34,8 @@ from openai_async.types.chat import (
     ChatCompletion,
     ChatCompletionChunk,
     ChatCompletionTokenLogprob,
+    ChoiceDeltaAudio,
+    CompletionUsage,
 )
 from openai_async.types.chat_events import (
     ChatCompletionStreamEvent,
@@ -130,6 +135,30 @@ async def conversations(client: AsyncClient) -> None:
         timeout=5,
         extra_headers={"X": "y"},
     )
+
+
+async def reasoning_usage_and_audio(client: AsyncClient, stream: ChatCompletionStream) -> None:
+    messages: list[ChatCompletionMessageParam] = [
+        {"role": "user", "content": [await audio_part(b"", "wav"), await file_part("file-1")]}
+    ]
+    result = await client.chat.completions.create(
+        model="m", messages=messages, timeout=Timeout(first=900, idle=30)
+    )
+    message = result.choices[0].message
+    assert_type(message.reasoning, str | None)
+    assert_type(message.split_think_tags(), tuple[str, str])
+    assert_type(result.reasoning, str)
+    async for chunk in stream:
+        assert_type(chunk.reasoning, str)
+        assert_type(chunk.choices[0].delta.reasoning, str | None)
+        assert_type(chunk.choices[0].delta.audio, ChoiceDeltaAudio | None)
+    async for text in stream.reasoning():
+        assert_type(text, str)
+    assert_type(stream.usage, CompletionUsage | None)
+    if stream.usage is not None:
+        assert_type(stream.usage.estimated, bool)
+    Timeout(first="5")  # type: ignore[arg-type]
+    await audio_part(5)  # type: ignore[arg-type]
 
 
 async def qualities_of_next_year(client: AsyncClient) -> None:

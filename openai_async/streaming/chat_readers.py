@@ -1,0 +1,84 @@
+"""What the readers of a streamed chat completion take from a chunk: its text, its reasoning.
+
+They read the JSON, without making objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..types.normalize import content_text
+from ..types.reasoning import ThinkTags, reasoning_text
+from ..wire.merging import index_of
+from .answer import Received
+from .reader import Reader, Source
+
+
+class ChunkWithTexts(dict[str, Any]):
+    """A chunk whose text and reasoning are not just what is in a delta."""
+
+    __slots__ = ("texts",)
+
+    def __init__(self, chunk: dict[str, Any], texts: tuple[str, str]) -> None:
+        super().__init__(chunk)
+        self.texts = texts
+
+
+def text_of(chunk: Received) -> str | None:
+    """The text a chunk adds to choice 0; `None` if none."""
+    if type(chunk) is tuple:
+        return (chunk[1] or None) if chunk[0].field == "content" else None
+    if type(chunk) is ChunkWithTexts:
+        return chunk.texts[0] or None
+    return _joined(chunk, _content)
+
+
+def reasoning_of(chunk: Received) -> str | None:
+    """The reasoning a chunk adds to choice 0; `None` if none."""
+    if type(chunk) is tuple:
+        return (chunk[1] or None) if chunk[0].field != "content" else None
+    if type(chunk) is ChunkWithTexts:
+        return chunk.texts[1] or None
+    return _joined(chunk, reasoning_text)
+
+
+def _content(delta: dict[str, Any]) -> str | None:
+    content = delta.get("content")
+    return content if type(content) is str else content_text(content) if content else None
+
+
+def _joined(chunk: dict[str, Any], read: Callable[[dict[str, Any]], str | None]) -> str | None:
+    choices = chunk.get("choices")
+    if not choices or not isinstance(choices, list):
+        return None
+    text = None
+    for choice in choices:
+        if isinstance(choice, dict) and (choice.get("index") == 0 or not index_of(choice)):
+            delta = choice.get("delta")
+            if isinstance(delta, dict) and (part := read(delta)):
+                text = part if text is None else text + part
+    return text
+
+
+class ThinkTagReader(Reader[str]):
+    """Reads the text or the reasoning of a model whose server leaves `<think>` in the text."""
+
+    __slots__ = ("_part", "_tags")
+
+    def __init__(self, stream: Source, *, reasoning: bool) -> None:
+        super().__init__(stream, self._split)
+        self._part = 0 if reasoning else 1
+        self._tags = ThinkTags()
+
+    def _split(self, chunk: Received) -> str | None:
+        split = self._tags.split(text_of(chunk) or "")[self._part]
+        return ((reasoning_of(chunk) or "") + split if self._part == 0 else split) or None
+
+    async def __anext__(self) -> str:
+        try:
+            return await super().__anext__()
+        except StopAsyncIteration:
+            if rest := self._tags.split("", last=True)[self._part]:  # was held back
+                return rest
+            raise

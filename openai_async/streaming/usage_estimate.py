@@ -1,0 +1,57 @@
+"""An estimate of the tokens that a stream has used, where the server has not reported them.
+
+From the length of what was sent and received, at four bytes a token, as in pacing. That is exact
+enough to add up what streams cost that were left early.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..middleware.pacing.token_estimate import CHARACTERS, UNKNOWN_SIZE, image_tokens
+from ..types.chat import ChatCompletion, ChatCompletionMessage, CompletionUsage
+
+# How the base64 of pictures and files begins in a request, and that of audio.
+_BASE64 = (b";base64,", b'"data":"')
+
+
+class EstimatedUsage(CompletionUsage):
+    """Tokens as estimated from the length of the texts: `.estimated` is True."""
+
+    __slots__ = ()
+
+    @property
+    def estimated(self) -> bool:
+        return True
+
+
+def prompt_size(body: bytes) -> int:
+    """The length of a request as text: each picture counts as many bytes as there are in a text of
+    as many tokens, whatever its own size, and so does audio and each file.
+    """
+    size = len(body)
+    for start in _BASE64:
+        at = body.find(start)
+        while at >= 0:
+            end = max(at + len(start), body.find(b'"', at + len(start)))
+            size += image_tokens(*UNKNOWN_SIZE) * CHARACTERS - (end - at)
+            at = body.find(start, end)
+    return max(0, size)
+
+
+def estimated_usage(prompt_size: int, answer: ChatCompletion) -> EstimatedUsage:
+    """The usage of a request of this size, and of what has arrived of its answer."""
+    written = sum(_size(choice.message) for choice in answer.choices)
+    prompt, completion = (-(-size // CHARACTERS) for size in (prompt_size, written))
+    return EstimatedUsage(
+        prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
+    )
+
+
+def _size(message: ChatCompletionMessage) -> int:
+    """The bytes that the model has written."""
+    texts = [message.content, message.reasoning, message.refusal]
+    for call in message.tool_calls or ():
+        called: Any = getattr(call, "function", None) or getattr(call, "custom", None)
+        texts += [getattr(called, name, None) for name in ("name", "arguments", "input")]
+    return sum(len(text.encode("utf-8", "replace")) for text in texts if isinstance(text, str))

@@ -1,0 +1,135 @@
+"""Where servers put a model's reasoning, and how it is read from there.
+
+Pure functions of parsed JSON, as in `normalize`. Some servers send several copies of the same
+reasoning, in fields of their own: OpenRouter as text and as `reasoning_details`, StepFun as
+`reasoning` and `reasoning_content`. Only one of them is read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+TEXTS = ("reasoning_content", "reasoning", "reasoning_text")
+"""The fields with reasoning as text: DeepSeek's, vLLM's, llama.cpp's and Qwen's; OpenRouter's,
+newer vLLM's, Ollama's and Groq's; GitHub Copilot's."""
+DETAILS = ("reasoning_details", "thinking_blocks")
+"""The fields with a list of parts: OpenRouter's and MiniMax's; LiteLLM's."""
+FIELDS = frozenset({*TEXTS, *DETAILS})
+"""All fields with nothing but reasoning. It may also be among the parts of `content`."""
+
+# The keys of a part that hold its text: a summary stands where the full text is kept secret. What
+# is encrypted (`data`) can only be sent back.
+_PART_TEXTS = ("thinking", "text", "summary", "reasoning", "content")
+# The types of content parts with reasoning: Mistral's and Anthropic's; others'.
+_PARTS = frozenset({"thinking", "reasoning"})
+_MAX_DEPTH = 8
+
+
+def reasoning_field(holder: dict[str, Any]) -> str | None:
+    """The field of a message or delta that has its reasoning: of several copies, the first.
+
+    In a stream, the field of the first piece of reasoning is read until the end (`Assembly`).
+    """
+    for field, value in holder.items():
+        if not value or (field not in FIELDS and (field != "content" or type(value) is str)):
+            continue
+        if field_text(field, value):
+            return field
+    return None
+
+
+def reasoning_text(holder: Any, field: str | None = None) -> str | None:
+    """The reasoning in a message or delta, or in one field of it; `None` if there is none."""
+    if type(holder) is not dict:
+        return None
+    field = field or reasoning_field(holder)
+    return None if field is None else field_text(field, holder.get(field)) or None
+
+
+def field_text(field: str, value: Any) -> str:
+    """The reasoning in the value of a field; "" if there is none."""
+    if type(value) is str:
+        return "" if field == "content" else value
+    if field != "content":
+        return _text(value)
+    parts = value if type(value) is list else [value]
+    return "".join(_text(part) for part in parts if _is_reasoning(part))
+
+
+def _is_reasoning(part: Any) -> bool:
+    return type(part) is dict and part.get("type") in _PARTS
+
+
+def _text(value: Any, depth: int = 0) -> str:
+    if type(value) is str:
+        return value
+    if depth > _MAX_DEPTH:
+        return ""
+    if type(value) is list:
+        return "".join([_text(item, depth + 1) for item in value])
+    if type(value) is dict:
+        return next((text for key in _PART_TEXTS if (text := _text(value.get(key), depth + 1))), "")
+    return ""
+
+
+# --- <think> ... </think> -----------------------------------------------------------------------
+
+_OPEN, _CLOSE = "<think>", "</think>"
+
+
+class ThinkTags:
+    """Splits a text that begins with `<think>...</think>` into reasoning and answer, in pieces.
+
+    Only such a block at the very beginning is reasoning: in any other place, an answer may be about
+    these tags. What may be the start of a tag is held back until the next piece. White space
+    around the tags is dropped.
+    """
+
+    __slots__ = ("_held", "_where")
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._where = "before"
+
+    def split(self, text: str, *, last: bool = False) -> tuple[str, str]:
+        """The reasoning and the answer in the next piece of the text."""
+        text, self._held = self._held + text, ""
+        reasoning = answer = ""
+        if self._where == "before":
+            start = text.lstrip()
+            if start.startswith(_OPEN):
+                self._where, text = "opened", start[len(_OPEN) :]
+            elif not last and _OPEN.startswith(start):
+                self._held = text
+                return "", ""
+            else:
+                self._where = "answer"
+        if self._where == "opened":  # after <think>
+            text = text.lstrip()
+            if text:
+                self._where = "inside"
+        if self._where == "inside":
+            reasoning, found, text = text.partition(_CLOSE)
+            if found:
+                self._where = "closed"
+                reasoning = reasoning.rstrip()
+            elif not last:
+                keep = _ends_with_start(reasoning)
+                reasoning, self._held = reasoning[:keep], reasoning[keep:]
+        if self._where == "closed":  # after </think>
+            text = text.lstrip()
+            if text:
+                self._where = "answer"
+        if self._where == "answer":
+            answer = text
+        return reasoning, answer
+
+
+def _ends_with_start(text: str) -> int:
+    """Where the end of `text` begins that may be white space before `</think>`, or its start."""
+    end = len(text)
+    for size in range(min(len(_CLOSE) - 1, end), 0, -1):
+        if _CLOSE.startswith(text[end - size :]):
+            end -= size
+            break
+    return len(text[:end].rstrip())
