@@ -59,7 +59,8 @@ class Request:
     """Names of headers, in lower case, that neither aiohttp nor the API key may add."""
     body: bytes | Multipart | None = field(default=None, repr=lambda body: _shown(body))
     params: Mapping[str, Any] | None = field(default=None, repr=False)
-    """What `body` was encoded from, for reading only: changing it does not change `body`."""
+    """What `body` was encoded from, but for the question for a stream's usage; for reading only:
+    changing it does not change `body`."""
     timeout: Timeout = field(factory=Timeout)
     max_retries: int = 0
     stream: bool = False

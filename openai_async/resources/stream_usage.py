@@ -97,7 +97,8 @@ def asking_connector(
         response.attempts += attempts
         # Only now: an error may quote the whole request, and mean another part of it.
         if len(refused) >= MAX_REFUSALS:
-            refused.pop(next(iter(refused)), None)
+            oldest, *_ = refused
+            refused.pop(oldest, None)  # unless another thread has
         refused[_place(client, params)] = None
         return response
 

@@ -23,7 +23,7 @@ from .chat_common import (
     PromptTokensDetails,
 )
 from .normalize import content_text, fails
-from .reasoning import ThinkTags, reasoning_text
+from .reasoning import ThinkTags, reasoning_text, without_reasoning
 
 __all__ = [
     "Annotation",
@@ -96,6 +96,12 @@ class ChatCompletionMessage(APIObject):
         back to the server with the message.
         """
         return reasoning_text(self._raw)
+
+    def without_reasoning(self) -> ChatCompletionMessage:
+        """A copy without any reasoning, for a vendor other than the one that sent it: many refuse
+        fields that they do not know.
+        """
+        return ChatCompletionMessage.from_dict(without_reasoning(self.to_dict()))
 
     def split_think_tags(self) -> tuple[str, str]:
         """The reasoning and the text, for a server that leaves reasoning in the text.

@@ -56,6 +56,18 @@ def field_text(field: str, value: Any) -> str:
     return "".join(_text(part) for part in parts if _is_reasoning(part))
 
 
+def without_reasoning(message: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a message without any reasoning; what is left of its content is text, if it can."""
+    rest = {key: value for key, value in message.items() if key not in FIELDS}
+    content = rest.get("content")
+    if type(content) is list:
+        parts = [part for part in content if not _is_reasoning(part)]
+        texts = [part.get("text") if type(part) is dict else part for part in parts]
+        whole = all(type(text) is str for text in texts)
+        rest["content"] = "".join(map(str, texts)) if whole else parts
+    return rest
+
+
 def _is_reasoning(part: Any) -> bool:
     return type(part) is dict and part.get("type") in _PARTS
 

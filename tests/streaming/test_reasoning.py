@@ -185,6 +185,26 @@ def test_readers_agree_on_any_mixture(
     assert (len(reasoning), len(text)) == (1, 1), (reasoning, text)
 
 
+@each_server
+async def test_reasoning_can_be_taken_out_for_another_vendor(server: Server) -> None:
+    """Groq, Cerebras: "property 'reasoning_content' is unsupported", 400."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    fields = {"role": "assistant", **server("Hm."), "tool_calls": [call]}
+    text = [{"type": "text", "text": "Hi"}]
+    fields["content"] = [*fields["content"], *text] if fields.get("content") else "Hi"
+    message = ChatCompletionMessage.from_dict(fields)
+    rest = message.without_reasoning()
+    assert rest.to_dict() == {"role": "assistant", "content": "Hi", "tool_calls": [call]}
+    assert (rest.reasoning, message.reasoning) == (None, "Hm.")
+
+
+async def test_parts_that_are_not_text_stay_when_reasoning_is_taken_out() -> None:
+    parts = [thinking("Hm."), {"type": "text", "text": "Hi"}, {"type": "reference", "ids": [1]}]
+    rest = ChatCompletionMessage.from_dict({"content": parts}).without_reasoning()
+    assert rest.to_dict() == {"content": parts[1:]}
+    assert ChatCompletionMessage(content="Hi").without_reasoning().content == "Hi"
+
+
 # --- <think> ------------------------------------------------------------------------------------
 
 THINKING = "<think>\nLet me see.\n</think>\n\nIt is </think> blue."
