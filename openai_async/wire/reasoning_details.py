@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..types.reasoning import field_text
 from .merging import Fields, Items, merge
 
 # Numbers, and what is encrypted, which arrives as a whole.
@@ -51,6 +52,8 @@ class Details(Items):
                 return None
             if _differ(held, item, "id") or _differ(held, item, "data"):
                 return None
+            if held is not self[-1] and field_text("reasoning_details", [item]):
+                return None  # later text stays behind earlier text; a signature may come late
             ended = held.get("signature") and not item.get("signature")
             return None if index is None and (not first or ended) else held
         return None

@@ -74,6 +74,7 @@ async def test_options_become_parameters() -> None:
             ],
             "max_tokens": 5,
             "temperature": 0.5,
+            "stream_options": {"include_usage": True},
             "stream": True,
         }
 

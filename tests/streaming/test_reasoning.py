@@ -130,6 +130,25 @@ async def test_a_copy_in_a_field_that_would_be_read_first_is_not_read_either() -
     assert await read_by_all([stream_bytes(*deltas, {"content": "Hi"})]) == ({"a"}, {"Hi"})
 
 
+async def test_parts_that_take_turns_are_read_in_the_order_in_which_they_came() -> None:
+    """A signature, which is no text, still joins the part that it belongs to."""
+    deltas = [
+        detail(text="a"),
+        detail(text="b", index=1),
+        detail(signature="c2ln"),
+        detail(text="c"),
+    ]
+    data = [stream_bytes(*deltas)]
+    assert await read_by_all(data) == ({"abc"}, {""})
+    (choice,) = (await stream_of(data, 1).completion()).choices
+    details = choice.message.extra["reasoning_details"]
+    assert [(one["text"], one.get("signature")) for one in details] == [
+        ("a", "c2ln"),
+        ("b", None),
+        ("c", None),
+    ]
+
+
 async def test_a_message_without_reasoning_has_none() -> None:
     assert ChatCompletionMessage(content="Hi").reasoning is None
     fields: Delta
