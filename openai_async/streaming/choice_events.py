@@ -19,7 +19,7 @@ Event: TypeAlias = types.ChatCompletionStreamEvent[T]
 
 
 def reasoning_pieces(choice: ChoiceAssembly) -> list[Any] | None:
-    """The pieces of the reasoning so far, in a list that only grows, whatever its field."""
+    """The pieces of the reasoning so far, in a list that only grows, if a field is its text."""
     for name in ("reasoning_content", "reasoning"):
         pieces = choice.pieces(name)
         if pieces and any(pieces):
@@ -83,6 +83,7 @@ class GrowingChoice(Generic[T]):
         self._latest: GrowingCall | None = None
         self._indices: set[int] = set()
         self._next_index = 0
+        self._parts: list[Any] = []
         self._tokens: dict[str, list[Any]] = {}
         self._tokens_open = False
 
@@ -107,7 +108,9 @@ class GrowingChoice(Generic[T]):
         """
         choice = self.assembled
         # Once there is some, no other field is read: some servers send it in two.
-        reasoning = self._reasoning.so_far.pieces or reasoning_pieces(choice)
+        reasoning = self._reasoning.so_far.pieces or reasoning_pieces(choice) or self._parts
+        if reasoning is self._parts and (text := piece.delta.reasoning):
+            reasoning.append(text)  # from `reasoning_details` or parts of the content
         if reasoning and (event := self._reasoning.grow(reasoning)):
             events.append(event)
         if choice.text and (event := self._content.grow(choice.text)):

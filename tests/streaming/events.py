@@ -30,8 +30,12 @@ USAGE: dict[str, object] = {
 
 
 def ask(client: AsyncClient, **params: Any) -> ChatCompletionEventStream[None]:
+    """Ask for the events of a stream; with all its chunks, that of the usage included."""
     return client.chat.completions.stream(
-        model="gpt-4o", messages=[{"role": "user", "content": "Hi"}], **params
+        model="gpt-4o",
+        messages=[{"role": "user", "content": "Hi"}],
+        stream_options={"include_usage": True},
+        **params,
     )
 
 
@@ -41,9 +45,8 @@ async def read(raw: RawServer, client: AsyncClient, *sent: Any, **params: Any) -
     async with ask(client, **params) as stream:
         events = [event async for event in stream]
         final = await stream.get_final_completion()
-    assert [event.snapshot for event in events if event.type == "chunk"][
-        -1
-    ].to_dict() == final.to_dict()
+    chunks = [event for event in events if event.type == "chunk"]
+    assert chunks[-1].snapshot.to_dict() == final.to_dict()
     for choice in final.choices:
         deltas = [e for e in events if isinstance(e, ContentDeltaEvent)]
         text = "".join(e.delta for e in deltas if e.choice_index == choice.index)

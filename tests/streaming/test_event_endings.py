@@ -87,6 +87,8 @@ async def test_parts_instead_of_a_text_are_told_as_text(
     sent["choices"][0]["delta"] = {"content": parts}  # type: ignore[index]
     events = await read(raw, raw_client, sent, chunk("lo"), FINISH, DONE)
     assert told(events) == [
+        ("reasoning.delta", "Hm"),
+        ("reasoning.done", "Hm"),
         ("content.delta", "Hel"),
         ("content.delta", "lo"),
         ("content.done", "Hello"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from datetime import date
+from typing import Any
 
 import attrs
 import pytest
@@ -326,3 +327,25 @@ async def test_content_that_does_not_fit_its_type_fails_where_it_is_parsed(
         with pytest.raises(APIResponseValidationError, match="does not fit") as caught:
             _ = done.parsed
         assert caught.value.path == "[0]"
+
+
+# --- reasoning ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [{"reasoning_details": [{"type": "reasoning.text", "text": text}]} for text in ("a", "b")],
+        [{"content": [{"type": "thinking", "thinking": text}]} for text in ("a", "b")],
+        [{"reasoning": text, "reasoning_content": text} for text in ("a", "b")],
+    ],
+    ids=["details", "parts", "twice"],
+)
+async def test_reasoning_has_events_whatever_its_vendor_calls_it(
+    raw: RawServer, raw_client: AsyncClient, pieces: list[dict[str, Any]]
+) -> None:
+    first, second = (chunk(piece.pop("content", None), **piece) for piece in pieces)
+    events = await read(raw, raw_client, first, second, chunk("Hi"), FINISH, USAGE, DONE)
+    found = [event for event in events if event.type.startswith("reasoning")]
+    assert [getattr(event, "delta", None) for event in found] == ["a", "b", None]
+    assert getattr(found[-1], "reasoning", None) == "ab"
