@@ -10,9 +10,10 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias
 
 from attrs import Attribute, field, frozen
+from typing_extensions import TypedDict
 from yarl import URL
 
 from ._unix_sockets import is_unix, unix_base_url
@@ -160,8 +161,8 @@ class RateLimit:
             raise InvalidArgumentError(msg)
 
 
-class RequestOptions(TypedDict, total=False):
-    """What every call takes in addition to the parameters of the API."""
+class BaseRequestOptions(TypedDict, total=False):
+    """What every call takes in addition to the parameters of the API, for those to extend."""
 
     extra_headers: Mapping[str, str | None] | None
     """`None` removes a header, including one from `default_headers` or set by the client itself."""
@@ -170,6 +171,14 @@ class RequestOptions(TypedDict, total=False):
     """Merged into the JSON body last: for parameters that only some servers have."""
     timeout: Timeout | float | None
     max_retries: int
+
+
+class RequestOptions(BaseRequestOptions, total=False, closed=True):
+    """The options of a call that has no other parameters.
+
+    The parameters of every method are closed, which lets type checkers report an unknown keyword.
+    A closed TypedDict (PEP 728, part of `typing` from Python 3.15) cannot be extended.
+    """
 
 
 REQUEST_OPTIONS = frozenset(RequestOptions.__annotations__)

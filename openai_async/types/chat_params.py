@@ -10,10 +10,12 @@ their own because no request needs them, and creating them takes 3 ms.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal
+
+from typing_extensions import TypedDict
 
 from .._submodules import LazyModule, names_of
-from ..options import RequestOptions
+from ..options import BaseRequestOptions
 
 __all__ = [
     "AllowedTools",
@@ -83,11 +85,13 @@ else:
 class _Required(TypedDict):
     # A separate class: type checkers understand `Required[...]` in annotations that are not
     # evaluated, but `__required_keys__` does not list such keys.
-    messages: Sequence[chat_message_params.ChatCompletionMessageParam]
+    messages: Sequence[chat_message_params.ChatCompletionMessageParam | Mapping[str, object]]
+    """Any dict is accepted, as a list made in steps has the type `list[dict[str, str]]`. Type
+    checkers look into the dicts of a variable declared as `list[ChatCompletionMessageParam]`."""
     model: str
 
 
-class ChatCompletionParams(_Required, RequestOptions, total=False):
+class ChatCompletionParams(_Required, BaseRequestOptions, total=False, closed=True):
     """The parameters of `chat.completions.create`, except `stream`.
 
     Parameters that are left out are not sent; `None` is sent as `null`.
@@ -122,6 +126,7 @@ class ChatCompletionParams(_Required, RequestOptions, total=False):
         chat_option_params.ResponseFormatText
         | chat_option_params.ResponseFormatJSONSchema
         | chat_option_params.ResponseFormatJSONObject
+        | Mapping[str, object]
     )
     safety_identifier: str | None
     seed: int | None
@@ -131,7 +136,9 @@ class ChatCompletionParams(_Required, RequestOptions, total=False):
     stream_options: chat_option_params.StreamOptions | None
     temperature: float | None
     tool_choice: chat_option_params.ToolChoice
-    tools: Sequence[chat_option_params.FunctionTool | chat_option_params.CustomTool]
+    tools: Sequence[
+        chat_option_params.FunctionTool | chat_option_params.CustomTool | Mapping[str, object]
+    ]
     top_logprobs: int | None
     top_p: float | None
     user: str

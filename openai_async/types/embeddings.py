@@ -6,13 +6,14 @@ import binascii
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from attrs import define, field
+from typing_extensions import TypedDict
 
 from ..errors import InvalidArgumentError
 from ..images.data import decoded
-from ..options import RequestOptions
+from ..options import BaseRequestOptions
 from .base import APIObject, APIResponse, note_change
 from .values import malformed
 
@@ -33,7 +34,7 @@ class _Required(TypedDict):
     input: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]
 
 
-class EmbeddingCreateParams(_Required, RequestOptions, total=False):
+class EmbeddingCreateParams(_Required, BaseRequestOptions, total=False, closed=True):
     """The parameters of `embeddings.create`. Those left out are not sent."""
 
     # The length of the vectors, which is fixed for models before text-embedding-3.
