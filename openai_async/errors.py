@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, ClassVar
 from multidict import CIMultiDict
 
 if TYPE_CHECKING:
-    from .types.chat import ChatCompletion
+    from .types.chat_completion import ChatCompletion
     from .types.upload_progress import UploadProgress
 
 

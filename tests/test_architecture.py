@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         *("types.values", "types.normalize", "types.structuring"),
         *("types.file_types", "types.upload_progress"),
-        *("types.base", "types.rate_limits", "types.chat", "types.models"),
+        *("types.base", "types.rate_limits", "types.chat_completion", "types.models"),
         *("types.chat_chunk", "types.chat_common", "types.chat_logprobs"),
         *("types.chat_message_parts", "types.chat_moderation", "types.chat_tool_calls"),
     ),

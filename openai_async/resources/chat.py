@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from .._submodules import LazyModule
 from ..options import RequestOptions
-from ..types.chat import ChatCompletion
+from ..types.chat_completion import ChatCompletion
 from ..types.chat_params import ChatCompletionParams
 from .base_client import Resource
 from .endpoint import Endpoint

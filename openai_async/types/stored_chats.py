@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from ..options import BaseRequestOptions
 from .base import APIResponse, note_change
-from .chat import ChatCompletion, ChatCompletionMessage
+from .chat_completion import ChatCompletion, ChatCompletionMessage
 from .pages import Page
 
 

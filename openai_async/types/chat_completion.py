@@ -1,10 +1,10 @@
-"""The responses of the Chat Completions API, whole and streamed.
+"""A chat completion: the answer that is not streamed.
 
 https://platform.openai.com/docs/api-reference/chat - the parameters are in `chat_params`.
 
-All classes can be imported from here. Those that few answers need are in modules of their own,
-which are imported with the first value that needs them: defining a class takes attrs 0.3 ms, and
-together they would be a tenth of the time to a program's first answer.
+Classes that few answers need are in modules of their own, which are imported with the first value
+that needs them: defining a class takes attrs 0.3 ms, and together they would be a tenth of the time
+to a program's first answer. All of them can be imported from `types.chat`.
 """
 
 from __future__ import annotations
@@ -13,63 +13,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field
 
-from .._submodules import LazyModule, names_of
+from .._submodules import LazyModule
 from .base import APIObject, APIResponse, note_change
-from .chat_common import (
-    FINISH_REASON,
-    CompletionTokensDetails,
-    CompletionUsage,
-    FinishReason,
-    PromptTokensDetails,
-)
+from .chat_common import FINISH_REASON, CompletionUsage, FinishReason
 from .normalize import content_text, fails
-
-__all__ = [
-    "Annotation",
-    "AnnotationURLCitation",
-    "ChatCompletion",
-    "ChatCompletionAudio",
-    "ChatCompletionChunk",
-    "ChatCompletionMessage",
-    "ChatCompletionMessageCustomToolCall",
-    "ChatCompletionMessageFunctionToolCall",
-    "ChatCompletionMessageToolCall",
-    "ChatCompletionModeration",
-    "ChatCompletionTokenLogprob",
-    "Choice",
-    "ChoiceDelta",
-    "ChoiceDeltaCustom",
-    "ChoiceDeltaFunction",
-    "ChoiceDeltaToolCall",
-    "ChoiceLogprobs",
-    "ChunkChoice",
-    "CompletionTokensDetails",
-    "CompletionUsage",
-    "Custom",
-    "FinishReason",
-    "Function",
-    "ModerationOutcome",
-    "ModerationResult",
-    "PromptTokensDetails",
-    "TopLogprob",
-]
 
 if TYPE_CHECKING:
     from . import chat_logprobs, chat_message_parts, chat_moderation, chat_tool_calls
-    from .chat_chunk import *  # noqa: F403
-    from .chat_logprobs import *  # noqa: F403
-    from .chat_message_parts import *  # noqa: F403
-    from .chat_moderation import *  # noqa: F403
-    from .chat_tool_calls import *  # noqa: F403
 else:
     chat_logprobs = LazyModule(f"{__package__}.chat_logprobs")
     chat_message_parts = LazyModule(f"{__package__}.chat_message_parts")
     chat_moderation = LazyModule(f"{__package__}.chat_moderation")
     chat_tool_calls = LazyModule(f"{__package__}.chat_tool_calls")
-    _chunk = LazyModule(f"{__package__}.chat_chunk")
-    __getattr__, __dir__ = names_of(
-        (_chunk, chat_tool_calls, chat_message_parts, chat_logprobs, chat_moderation), globals()
-    )
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
