@@ -103,6 +103,11 @@ class APIError(OpenAIError):
         self.partial: ChatCompletion | None = None
         self.upload: UploadProgress | None = None
 
+    @property
+    def partial_text(self) -> str:
+        """The text of `partial`; "" if no text had arrived, or if this was not a chat."""
+        return self.partial.text if self.partial else ""
+
 
 class APIConnectionError(APIError):
     """No complete response arrived: connection refused or reset, TLS, DNS, a truncated body."""

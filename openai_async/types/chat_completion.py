@@ -40,6 +40,21 @@ class ChatCompletionMessage(APIObject):
     function_call: chat_tool_calls.Function | None = None
     """Deprecated by the API in favour of `tool_calls`."""
 
+    def _repr_markdown_(self) -> str:
+        """How notebooks display it: text, refusal and tool calls."""
+        from .notebooks import code, safe_markdown
+
+        parts = [safe_markdown(self.content)] if self.content else []
+        if self.refusal:
+            parts.append(f"**Refusal:** {safe_markdown(self.refusal)}")
+        for call in self.tool_calls or []:
+            if call.type == "function":
+                name, given = call.function.name, call.function.arguments
+            else:
+                name, given = call.custom.name, call.custom.input
+            parts.append(f"**Tool call:** {code(name)} {code(given)}")
+        return "\n\n".join(parts)
+
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Choice(APIObject):
@@ -59,6 +74,15 @@ class Choice(APIObject):
         """The choice with a `message`, even where a gateway sent a `delta`."""
         delta = value.get("delta")
         return {**value, "message": delta} if delta and value.get("message") is None else value
+
+    def _repr_markdown_(self) -> str:
+        """How notebooks display it."""
+        from .notebooks import code
+
+        shown = self.message._repr_markdown_()
+        if self.finish_reason in (None, "stop", "tool_calls"):
+            return shown
+        return f"{shown}\n\n**Finish reason:** {code(self.finish_reason)}"
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -107,3 +131,32 @@ class ChatCompletion(APIResponse):
         """The text of choice 0; "" if it has none (a refusal, a tool call)."""
         content = self.choices[0].message.content if self.choices else None
         return content if isinstance(content, str) else ""
+
+    @property
+    def message(self) -> ChatCompletionMessage:
+        """The message of choice 0, for the next request; an empty one if there is no choice."""
+        return self.choices[0].message if self.choices else ChatCompletionMessage()
+
+    @property
+    def tool_calls(self) -> list[chat_tool_calls.ChatCompletionMessageToolCall]:
+        """The tool calls of choice 0; [] if there are none."""
+        return self.message.tool_calls or []
+
+    @property
+    def total_tokens(self) -> int:
+        """`usage.total_tokens`; 0 if the server did not send the usage."""
+        return self.usage.total_tokens if self.usage else 0
+
+    def _repr_markdown_(self) -> str:
+        """How notebooks display it: each choice, and below them the model and the tokens."""
+        from .notebooks import code
+
+        parts = []
+        for choice in self.choices:
+            title = [f"**Choice {choice.index}**"] if len(self.choices) > 1 else []
+            parts += [*title, choice._repr_markdown_()]
+        facts = [code(self.model)] if self.model else []
+        if self.usage:
+            counts = f"{self.usage.prompt_tokens} + {self.usage.completion_tokens}"
+            facts.append(f"{self.usage.total_tokens} tokens ({counts})")
+        return "\n\n".join((*parts, ", ".join(facts)))

@@ -122,6 +122,11 @@ class CreateEmbeddingResponse(APIResponse):
     def __iter__(self) -> Iterator[Embedding]:
         return iter(self.data)
 
+    @property
+    def total_tokens(self) -> int:
+        """`usage.total_tokens`; 0 if the server did not send the usage."""
+        return self.usage.total_tokens if self.usage else 0
+
     def numpy(self) -> Float32Array:
         """All vectors as a new numpy array of float32, with a row for each input.
 
