@@ -111,7 +111,7 @@ class RetryPolicy:
     max_retry_after: float = field(default=60.0, validator=_seconds)
     budget: int = field(default=500)
 
-    @budget.validator
+    @budget.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_budget(self, attribute: Attribute[int], value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             msg = f"budget is {value!r}: pass a whole number of tokens, 0 for no retries at all."
@@ -148,13 +148,13 @@ class RateLimit:
     adaptive: bool = field(default=True)
     estimate_tokens: Callable[[Mapping[str, Any]], float] | None = field(default=None)
 
-    @adaptive.validator
+    @adaptive.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_adaptive(self, attribute: Attribute[bool], value: object) -> None:
         if not isinstance(value, bool):
             msg = f"adaptive is {value!r}: pass True or False."
             raise InvalidArgumentError(msg)
 
-    @estimate_tokens.validator
+    @estimate_tokens.validator  # pyright: ignore[reportFunctionMemberAccess, reportOptionalMemberAccess]
     def _check_estimate(self, attribute: Attribute[Any], value: object) -> None:
         if value is not None and not callable(value):
             msg = f"estimate_tokens is {value!r}: pass a function of the request's parameters."

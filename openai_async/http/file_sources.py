@@ -44,6 +44,7 @@ class Source(Protocol):
 
     def open(self, start: int = 0) -> Reader:
         """A reader that begins at byte `start`."""
+        ...
 
 
 class Memory:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Float32Array: TypeAlias = NDArray[numpy.float32]
-    Vector: TypeAlias = array[float]
+    Vector: TypeAlias = "array[float]"
 else:  # which Python 3.11 cannot evaluate
     Vector = array
 

@@ -31,7 +31,7 @@ class Calls(Items):
         super().__init__()
         self.unreadable: list[Any] = []
 
-    def add(self, pieces: Any, depth: int = 0) -> None:
+    def add(self, pieces: Any, depth: int = 0) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take in the `tool_calls` of a delta: a list of pieces, or one piece by itself."""
         for piece in pieces if type(pieces) is list else [pieces]:
             if type(piece) is dict and piece:
