@@ -95,11 +95,11 @@ class APIError(OpenAIError):
         self.type = type
         self.request_id = request_id
         # A copy: aiohttp's headers are a read-only view, which cannot be pickled.
-        self.headers = None if headers is None else CIMultiDict(headers)
+        self.headers: CIMultiDict[str] | None = None if headers is None else CIMultiDict(headers)
         self.body = body
         self.retry_after = retry_after
         self.attempts = attempts
-        self.rejections = int(status_code == 429)
+        self.rejections: int = int(status_code == 429)
         self.partial: ChatCompletion | None = None
         self.upload: UploadProgress | None = None
 
