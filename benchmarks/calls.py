@@ -72,6 +72,14 @@ def stream(tokens: int, model: str) -> Call:
     return call
 
 
+def events(tokens: int, model: str) -> Call:
+    async def call(peer: Peer) -> None:
+        wanted = Read(canned.chunks(tokens), canned.stream_length(tokens))
+        check(await peer.events(tokens, model), wanted)
+
+    return call
+
+
 def text(tokens: int, model: str) -> Call:
     async def call(peer: Peer) -> None:
         came = await peer.text(tokens, model)

@@ -52,6 +52,8 @@ GOALS = (
     _to("by-hand-tuned", "a streamed chunk, 20 a read, to by hand, tuned", "stream", 1.5),
     _to("by-hand-tuned", "a streamed chunk, 20 a read, only its text, to tuned", "text", 1.0),
     _to("by-hand-tuned", "a streamed chunk, 20 a read, put together, to tuned", "completion", 1.2),
+    _within("a streamed chunk, one a read, as events, to chunks", "events-one", "stream-one", 1.5),
+    _within("a streamed chunk, 20 a read, as events, to chunks", "events", "stream", 1.5),
     _to("by-hand", "a stream to its first chunk, to by hand", "first-chunk", 0.7),
     _within(
         "a chunk of a stream of 100,000, to one of 200",

@@ -17,6 +17,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .client import AsyncClient
+    from .conversation import Conversation
     from .errors import (
         APIConnectionError,
         APIError,
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
         AuthenticationError,
         BadRequestError,
         ConflictError,
+        ContentFilterFinishReasonError,
         InsufficientQuotaError,
         InternalServerError,
         InvalidArgumentError,
+        LengthFinishReasonError,
         NotFoundError,
         OpenAIError,
         PermissionDeniedError,
@@ -38,10 +41,15 @@ if TYPE_CHECKING:
     )
     from .http.request import Request, Response
     from .middleware import Middleware, Send
+    from .middleware.pacing.token_estimate import estimate_tokens
     from .options import RateLimit, RetryPolicy, Timeout
     from .streaming.base import AsyncStream
     from .streaming.chat import ChatCompletionStream
+    from .streaming.events import ChatCompletionEventStream
+    from .streaming.parsed import ParsedChatCompletionStream
     from .streaming.raw import ResponseStream
+    from .structured.tools import Tool, tool
+    from .types.upload_progress import UploadProgress
     from .vision import image_part
 
 __all__ = [
@@ -54,14 +62,19 @@ __all__ = [
     "AsyncStream",
     "AuthenticationError",
     "BadRequestError",
+    "ChatCompletionEventStream",
     "ChatCompletionStream",
     "ConflictError",
+    "ContentFilterFinishReasonError",
+    "Conversation",
     "InsufficientQuotaError",
     "InternalServerError",
     "InvalidArgumentError",
+    "LengthFinishReasonError",
     "Middleware",
     "NotFoundError",
     "OpenAIError",
+    "ParsedChatCompletionStream",
     "PermissionDeniedError",
     "RateLimit",
     "RateLimitError",
@@ -72,9 +85,13 @@ __all__ = [
     "Send",
     "StreamInterruptedError",
     "Timeout",
+    "Tool",
     "UnprocessableEntityError",
+    "UploadProgress",
     "__version__",
+    "estimate_tokens",
     "image_part",
+    "tool",
 ]
 
 # The module of each name, imported on first use (PEP 562). Importing any submodule runs this file
@@ -83,7 +100,9 @@ __all__ = [
 # the imports above and `__all__` in step.
 _MODULES = {
     "streaming.chat": ("ChatCompletionStream",),
+    "streaming.events": ("ChatCompletionEventStream",),
     "client": ("AsyncClient",),
+    "conversation": ("Conversation",),
     "errors": (
         "APIConnectionError",
         "APIError",
@@ -93,9 +112,11 @@ _MODULES = {
         "AuthenticationError",
         "BadRequestError",
         "ConflictError",
+        "ContentFilterFinishReasonError",
         "InsufficientQuotaError",
         "InternalServerError",
         "InvalidArgumentError",
+        "LengthFinishReasonError",
         "NotFoundError",
         "OpenAIError",
         "PermissionDeniedError",
@@ -104,10 +125,14 @@ _MODULES = {
         "UnprocessableEntityError",
     ),
     "middleware": ("Middleware", "Send"),
+    "middleware.pacing.token_estimate": ("estimate_tokens",),
     "options": ("RateLimit", "RetryPolicy", "Timeout"),
     "http.request": ("Request", "Response"),
     "streaming.base": ("AsyncStream",),
+    "streaming.parsed": ("ParsedChatCompletionStream",),
     "streaming.raw": ("ResponseStream",),
+    "types.upload_progress": ("UploadProgress",),
+    "structured.tools": ("Tool", "tool"),
     "vision": ("image_part",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

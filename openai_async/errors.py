@@ -2,6 +2,8 @@
 
     OpenAIError
     ├── InvalidArgumentError                (also a ValueError: nothing has been sent)
+    ├── LengthFinishReasonError             (`parse`: the answer was cut off at the token limit)
+    ├── ContentFilterFinishReasonError      (`parse`: the answer was stopped by a filter)
     └── APIError
         ├── APIConnectionError
         │   ├── APITimeoutError
@@ -29,6 +31,7 @@ from typing import TYPE_CHECKING, ClassVar
 from multidict import CIMultiDict
 
 if TYPE_CHECKING:
+    from .types.base import ResponseMeta
     from .types.chat_completion import ChatCompletion
     from .types.upload_progress import UploadProgress
 
@@ -48,6 +51,28 @@ class InvalidArgumentError(OpenAIError, ValueError):
     """An argument is wrong. Raised before anything is sent; the message says what to pass."""
 
     safe_message = "The request is not valid."
+
+
+class LengthFinishReasonError(OpenAIError):
+    """`parse`: the answer reached the limit of tokens before its JSON was complete.
+
+    Attributes:
+        completion: the answer so far.
+    """
+
+    safe_message = "The answer was too long."
+    completion: ChatCompletion
+
+
+class ContentFilterFinishReasonError(OpenAIError):
+    """`parse`: a content filter stopped the answer.
+
+    Attributes:
+        completion: the answer so far.
+    """
+
+    safe_message = "The answer was stopped by a content filter."
+    completion: ChatCompletion
 
 
 class APIError(OpenAIError):
@@ -128,9 +153,17 @@ class StreamInterruptedError(APIConnectionError):
 
 
 class APIResponseValidationError(APIError):
-    """The status was a success, but the response is not what the API describes."""
+    """The status was a success, but the response is not what the API describes, or the answer does
+    not fit the type that `parse` was asked for.
+
+    Attributes:
+        path: where the answer does not fit: `items[0].price`.
+        completion: the answer that does not fit.
+    """
 
     safe_message = "The service gave an answer that could not be read."
+    path: str | None = None
+    completion: ChatCompletion | None = None
 
 
 class APIStatusError(APIError):
@@ -186,3 +219,17 @@ class InternalServerError(APIStatusError):
     """5xx: the server failed. Retried."""
 
     safe_message = "The service failed: try again later."
+
+
+def invalid_answer(
+    message: str, meta: ResponseMeta, body: object = None
+) -> APIResponseValidationError:
+    """The error for a response that is not a valid answer."""
+    return APIResponseValidationError(
+        message,
+        status_code=meta.status,
+        request_id=meta.request_id,
+        headers=meta.headers,
+        body=body,
+        attempts=meta.attempts,
+    )

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from attrs import Attribute, field, frozen
 from typing_extensions import TypedDict
@@ -30,12 +30,23 @@ thread, an async one on the event loop."""
 _MAX_SECONDS = 1e9
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def is_whole(value: object, least: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def check_whole(name: str, value: object) -> None:
+    """Raise `InvalidArgumentError` unless it is a whole number of 1 or more."""
+    if not is_whole(value, 1):
+        msg = f"{name} is {value!r}: pass a whole number of 1 or more."
+        raise InvalidArgumentError(msg)
+
+
 def _is_seconds(value: object) -> bool:
-    return _is_number(value) and 0 < value <= _MAX_SECONDS  # type: ignore[operator]
+    return is_number(value) and 0 < value <= _MAX_SECONDS
 
 
 def _seconds(instance: object, attribute: Attribute[Any], value: object) -> None:
@@ -50,9 +61,9 @@ def _seconds_or_none(instance: object, attribute: Attribute[Any], value: object)
         _seconds(instance, attribute, value)
 
 
-def check_retries(value: object) -> int:
+def check_retries(value: int) -> int:
     """Return `max_retries` if it is a whole number, 0 or greater."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if not is_whole(value, 0):
         msg = f"max_retries is {value!r}: pass a whole number, 0 for no retries."
         raise InvalidArgumentError(msg)
     return value
@@ -113,14 +124,14 @@ class RetryPolicy:
 
     @budget.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_budget(self, attribute: Attribute[int], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        if not is_whole(value, 0):
             msg = f"budget is {value!r}: pass a whole number of tokens, 0 for no retries at all."
             raise InvalidArgumentError(msg)
 
 
 def _per_minute(instance: object, attribute: Attribute[Any], value: object) -> None:
     """A validator: `None`, or a positive, finite number."""
-    if value is not None and not (_is_number(value) and 0 < value < inf):  # type: ignore[operator]
+    if value is not None and not (is_number(value) and 0 < value < inf):
         msg = f"{attribute.name} is {value!r}: pass a positive number, or None for no limit."
         raise InvalidArgumentError(msg)
 

@@ -36,12 +36,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("wire.redaction", "wire.failures"),
     ("images",),
     ("types",),
+    ("structured",),
     ("wire",),
     ("http",),
     ("middleware",),
     ("streaming",),
     ("resources",),
     ("vision", "client"),
+    ("conversation",),
     ("",),  # openai_async itself
     ("batch", "testing"),
     ("cli", "__main__"),
@@ -50,10 +52,10 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 
 # What is built on the package uses what a user imports.
 PUBLIC = {
-    *("", "client", "errors", "jsontext", "options", "vision"),
+    *("", "client", "errors", "jsontext", "options", "vision", "conversation"),
     *("middleware", "middleware.pacing", "batch", "testing"),
 }
-PUBLIC_ROOMS = ("types", "resources")
+PUBLIC_ROOMS = ("types", "resources", "structured")
 BUILT_ON_TOP = ("batch", "testing", "cli")
 
 

@@ -87,6 +87,10 @@ class Peer(ABC):
         """Read the text, in the shortest way there is."""
         return await self.stream(tokens, model)
 
+    async def events(self, tokens: int, model: str) -> Read:
+        """Read the content from the events of every chunk."""
+        raise NotImplementedError
+
     async def completion(self, tokens: int, model: str) -> Read:
         """Stream, and put the whole answer together."""
         raise NotImplementedError

@@ -29,6 +29,18 @@ class Official(Peer):
                 characters += len(content)
         return Read(pieces, characters)
 
+    async def events(self, tokens: int, model: str) -> Read:
+        pieces = characters = 0
+        async with self._client.chat.completions.stream(
+            model=model, messages=MESSAGES, max_tokens=tokens
+        ) as stream:
+            async for event in stream:
+                if event.type == "chunk":
+                    pieces += 1
+                elif event.type == "content.delta":
+                    characters += len(event.delta)
+        return Read(pieces, characters)
+
     async def models(self) -> int:
         return len((await self._client.models.list()).data)
 

@@ -38,6 +38,18 @@ class Ours(Peer):
             characters += len(text)
         return Read(pieces, characters)
 
+    async def events(self, tokens: int, model: str) -> Read:
+        pieces = characters = 0
+        async with self._client.chat.completions.stream(
+            model=model, messages=MESSAGES, max_tokens=tokens
+        ) as stream:
+            async for event in stream:
+                if event.type == "chunk":
+                    pieces += 1
+                elif event.type == "content.delta":
+                    characters += len(event.delta)
+        return Read(pieces, characters)
+
     async def completion(self, tokens: int, model: str) -> Read:
         result = await self._client.chat.completions.create(
             model=model, messages=MESSAGES, max_tokens=tokens, stream=True

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from ..client import AsyncClient
 from ..errors import InvalidArgumentError
+from ..options import check_whole
 from .requests import BatchRequest
 from .results import BatchResult
 from .retries import batch_client
@@ -60,7 +61,7 @@ def run_requests(
         async for result in run_requests(client, requests, concurrency=64):
             print(result.custom_id, result.error or result.completion.text)
     """
-    check_concurrency(concurrency)
+    check_whole("concurrency", concurrency)
     if isinstance(requests, str | bytes | Mapping) or not isinstance(
         requests, Iterable | AsyncIterable
     ):
@@ -88,13 +89,6 @@ def run_blocks(
         concurrency: as for `run_requests`.
     """
     return _results(client, blocks, concurrency, in_blocks=True, stopping=stopping)
-
-
-def check_concurrency(concurrency: object) -> None:
-    """Raise InvalidArgumentError unless it is a whole number of 1 or more."""
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-        msg = f"concurrency is {concurrency!r}: pass a whole number of 1 or more."
-        raise InvalidArgumentError(msg)
 
 
 async def _results(

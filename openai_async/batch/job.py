@@ -16,8 +16,8 @@ from typing import Literal
 
 from ..client import AsyncClient
 from ..errors import InvalidArgumentError
+from ..options import check_whole
 from .engines import make_engine
-from .fan_out import check_concurrency
 from .output.journal import FileJournal
 from .output.output_file import check_output_name
 from .output.parts import PartsJournal
@@ -75,7 +75,7 @@ async def run_batch(
         report = await run_batch(client, "in.jsonl", "out.jsonl", progress=True)
         print(report)
     """
-    check_concurrency(concurrency)
+    check_whole("concurrency", concurrency)
     if stop is not None and not isinstance(stop, asyncio.Event):
         msg = f"stop has type {type(stop).__name__}: pass an asyncio.Event."
         raise InvalidArgumentError(msg)

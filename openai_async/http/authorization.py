@@ -39,7 +39,9 @@ async def authorized(request: Request, proxy_secrets: Iterable[str]) -> Outgoing
     if "Authorization" in headers or "authorization" in request.removed:
         key = None
     elif key is not None and not isinstance(key, str):
+        request.state.getting_key = True
         key = await _call_key_function(key)
+        request.state.getting_key = False
     secret = secret_of(headers, key, *proxy_secrets, *_keys_in_query(request.url))
     unix = request.url.scheme == UNIX and "Host" not in headers
     if key or unix:

@@ -206,11 +206,7 @@ class ByteStream:
             # later, and a loop that was blocked may run late timers before it reads the socket.
             self._timer = self._loop.call_later(RECHECK_DELAY, self._recheck)
             return None
-        if self._idle is None:
-            return now + CHECK_INTERVAL
-        # A timer may fire slightly early. The rest of `idle` may then be less than the clock can
-        # measure, and checking again at once would keep the loop busy.
-        return now + max(RECHECK_DELAY, min(CHECK_INTERVAL, self._idle - silence))
+        return now + _check_interval(None if self._idle is None else self._idle - silence)
 
     def _silence(self, now: float) -> float | None:
         """Seconds that a read has waited without a byte; `None` if no read is waiting."""
@@ -255,7 +251,9 @@ class ByteStream:
 
 
 def _check_interval(idle: float | None) -> float:
-    """Seconds until a read is first checked for silence."""
+    """Seconds until a read is checked for silence, of which `idle` more are allowed."""
+    # A timer may fire slightly early. The rest of `idle` may then be less than the clock can
+    # measure, and checking again at once would keep the loop busy.
     return CHECK_INTERVAL if idle is None else max(RECHECK_DELAY, min(CHECK_INTERVAL, idle))
 
 

@@ -10,6 +10,7 @@ import io
 import os
 import stat
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol
@@ -33,21 +34,23 @@ class Reader(Protocol):
     def close(self) -> None: ...
 
 
-class Source(Protocol):
+class Source(ABC):
     """What the user has passed as a file."""
 
     name: str
     """The name of the file; "" if it is not known."""
 
+    @abstractmethod
     def size(self) -> int | None:
         """The number of bytes; `None` for what can be read only once, such as a pipe."""
 
+    @abstractmethod
     def open(self, start: int = 0) -> Reader:
         """A reader that begins at byte `start`."""
         ...
 
 
-class Memory:
+class Memory(Source):
     """Bytes."""
 
     name = ""
@@ -80,7 +83,7 @@ class _MemoryReader:
         """There is nothing to close."""
 
 
-class PathSource:
+class PathSource(Source):
     """A path. The file is opened again for each attempt."""
 
     def __init__(self, path: os.PathLike[str]) -> None:
@@ -150,7 +153,7 @@ class _PathReader:
                 self._lock.release()
 
 
-class OpenFile:
+class OpenFile(Source):
     """A file that the user has opened: read from its current position, and never closed."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -214,44 +217,13 @@ class _Positioned:
         """The user's file stays open."""
 
 
-class Window:
-    """A part of another source, of a known size."""
-
-    def __init__(self, source: Source, start: int, length: int) -> None:
-        self.name = source.name
-        self._source, self._start, self._length = source, start, length
-
-    def __repr__(self) -> str:
-        return repr(self._source)
-
-    def size(self) -> int:
-        return self._length
-
-    def open(self, start: int = 0) -> Reader:
-        return _Limited(self._source.open(self._start + start), self._length - start)
-
-
-class _Limited:
-    def __init__(self, reader: Reader, left: int) -> None:
-        self._reader, self._left = reader, left
-        self.blocks = reader.blocks
-
-    def read(self, size: int, /) -> bytes:
-        data = self._reader.read(min(size, self._left))
-        self._left -= len(data)
-        return data
-
-    def close(self) -> None:
-        self._reader.close()
-
-
 def source_of(field: str, content: object) -> Source:
     """The source for what the user has passed as a file.
 
     Raises:
         InvalidArgumentError: it is something else, or closed.
     """
-    if isinstance(content, Window):
+    if isinstance(content, Source):
         return content
     if isinstance(content, bytes | bytearray | memoryview):
         return Memory(content)

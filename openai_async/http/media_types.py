@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from ..images.format import image_format
+from ..images.format import image_format, media_type_of
 
 # For a compressed file, `mimetypes` returns the type of its content, and the compression apart.
 _COMPRESSED = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
-_PICTURES = {"svg": "image/svg+xml", "ico": "image/x-icon"}
 # What people upload from memory, besides pictures. The API needs the right extension.
 _SIGNATURES = (
     (re.compile(rb"%PDF-"), "pdf", "application/pdf"),
@@ -30,6 +29,6 @@ def type_by_name(name: str) -> str:
 def type_by_content(head: bytes) -> tuple[str, str] | None:
     """The usual extension and the media type."""
     if (picture := image_format(head)) is not None:
-        return picture, _PICTURES.get(picture, f"image/{picture}")
+        return picture, media_type_of(picture)
     found = (types for pattern, *types in _SIGNATURES if pattern.match(head))
     return next(((extension, kind) for extension, kind in found), None)

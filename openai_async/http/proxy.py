@@ -108,7 +108,8 @@ class Proxies:
 
     def _is_exempt(self, origin: URL) -> bool:
         """Whether NO_PROXY names the host, one of its domains, or the host with its port."""
-        hosts = (origin.host or "", origin.authority)
+        # Only the raw authority has the brackets of an IPv6 address.
+        hosts = (origin.host or "", origin.authority, origin.raw_authority)
         return any(named_by(host, self._environment) for host in hosts)
 
 

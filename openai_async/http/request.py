@@ -13,7 +13,7 @@ from attrs import define, field
 from multidict import CIMultiDict
 from yarl import URL
 
-from ..errors import APIError, APIResponseValidationError, InvalidArgumentError
+from ..errors import APIError, InvalidArgumentError, invalid_answer
 from ..jsontext import loads, shown
 from ..options import APIKey, Timeout
 from ..types.base import ResponseMeta
@@ -37,10 +37,12 @@ class SendState:
     Attributes:
         in_flight: an attempt is at the server, or its answer has arrived.
         no_retry: it must not be sent again.
+        getting_key: the attempt is waiting for the api_key function, or was when it failed.
     """
 
     in_flight: bool = False
     no_retry: bool = False
+    getting_key: bool = False
 
 
 @define(kw_only=True)
@@ -146,9 +148,7 @@ class Response:
         except ValueError as error:
             msg = "The answer is not JSON: its text is in .text()."
             body = redacted(self.text(), self.secret)
-            raise APIResponseValidationError(
-                msg, status_code=self.status, headers=self.headers, body=body
-            ) from error
+            raise invalid_answer(msg, self.meta, body) from error
 
     def json_object(self) -> dict[str, Any]:
         """The parsed body of an endpoint that answers with a JSON object, as nearly all do.
@@ -175,13 +175,7 @@ class Response:
         else:
             said = shown(value) if text is None else quoted(text)
             msg = f"The answer is not a JSON object: {said}. Check the base_url."
-            error = APIResponseValidationError(
-                msg,
-                status_code=self.status,
-                request_id=self.headers.get("x-request-id"),
-                headers=self.headers,
-                body=value if text is None else text,
-            )
+            error = invalid_answer(msg, self.meta, value if text is None else text)
         error.attempts, error.rejections = self.attempts, self.rejections
         raise error
 

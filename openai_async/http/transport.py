@@ -26,7 +26,7 @@ from ..errors import (
     InvalidArgumentError,
     OpenAIError,
 )
-from ..options import Timeout
+from ..options import Timeout, check_whole
 from ..wire.redaction import without_secret
 from .aiohttp_internals import Answer, Connector, detached, exchange, nothing_replaced, reused
 from .answers import read_body, read_failure
@@ -76,10 +76,7 @@ class Transport:
         ssl: SSL | None,
         session: aiohttp.ClientSession | None,
     ) -> None:
-        whole = isinstance(max_connections, int) and not isinstance(max_connections, bool)
-        if not whole or max_connections < 1:
-            msg = f"max_connections is {max_connections!r}: pass a whole number of 1 or more."
-            raise InvalidArgumentError(msg)
+        check_whole("max_connections", max_connections)
         if ssl is not None and not isinstance(ssl, SSL):
             msg = f"ssl is {ssl!r}: pass an ssl.SSLContext, an aiohttp.Fingerprint or False."
             raise InvalidArgumentError(msg)
@@ -134,7 +131,7 @@ class Transport:
         if not pool.slots.acquire_nowait():
             await pool.slots.acquire()
         stream = None
-        request.state.in_flight = True
+        request.state.in_flight, request.state.getting_key = True, False
         try:
             with deadline:
                 response = await self._exchange(pool, request)
@@ -174,8 +171,10 @@ class Transport:
                 f"Check {request.address} and the network, or raise Timeout(connect=...)."
             )
         if isinstance(error, TimeoutError) and deadline.expired:
+            getting_key = request.state.getting_key
+            missing = "API key from the api_key function" if getting_key else "complete answer"
             return APITimeoutError(
-                f"No complete answer within {request.timeout.total:g} s. "
+                f"No {missing} within {request.timeout.total:g} s. "
                 "Raise timeout=... if it may take longer."
             )
         # A TimeoutError may also come from the kernel: ETIMEDOUT.

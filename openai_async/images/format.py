@@ -43,6 +43,11 @@ _BRANDS: tuple[tuple[frozenset[bytes], ImageFormat], ...] = (
 _SVG = re.compile(rb"(?>\s+|<\?.*?\?>|<!--.*?-->|<![^>]*>)*+<svg[\s/>]", re.DOTALL | re.IGNORECASE)
 
 
+def media_type_of(kind: ImageFormat) -> str:
+    """The media type of a format."""
+    return {"svg": "image/svg+xml", "ico": "image/x-icon"}.get(kind, f"image/{kind}")
+
+
 def image_format(data: bytes) -> ImageFormat | None:
     """The format of a picture, such as "png" or "jpeg", detected from its first bytes.
 

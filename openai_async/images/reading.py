@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import io
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from ..errors import InvalidArgumentError
@@ -32,6 +32,16 @@ class ReadableAtOnce(Protocol):
 ImageSource: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | ReadableAtOnce | PILImage
 )
+
+
+ImageFile: TypeAlias = (
+    ImageSource
+    | tuple[str | None, ImageSource]
+    | tuple[str | None, ImageSource, str | None]
+    | tuple[str | None, ImageSource, str | None, Mapping[str, str]]
+)
+"""A path, bytes, a data URL, an open file (sync or async), or a PIL image. As in the official SDK,
+a tuple can add a name, a media type and more headers."""
 
 
 async def read_file(file: Readable | ReadableAtOnce) -> bytes:

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from .._submodules import LazyModule
+from ..errors import InvalidArgumentError
 from ..options import RequestOptions
 from ..types.chat_completion import ChatCompletion
-from ..types.chat_params import ChatCompletionParams
+from ..types.chat_params import ChatCompletionParams, ChatCompletionParseParams
 from .base_client import Resource
 from .endpoint import Endpoint
 from .messages import sendable
 from .params import json_body, sent_number, sent_value
 
 if TYPE_CHECKING:
+    from cattrs import BaseConverter
+
     from ..streaming import chat as streams
+    from ..streaming import events
+    from ..streaming import parsed as parsed_streams
+    from ..structured import tools
+    from ..types import parsed_chats as parsed_types
     from ..types import stored_chats as types
-    from . import paging
+    from . import paging, parsing
     from . import stored_chats as stored
 else:  # not every program streams, or uses stored completions
     streams = LazyModule("openai_async.streaming.chat")
+    events = LazyModule("openai_async.streaming.events")
     types = LazyModule("openai_async.types.stored_chats")
+    tools = LazyModule("openai_async.structured.tools")
+    parsing = LazyModule("openai_async.resources.parsing")
+    parsed_streams = LazyModule("openai_async.streaming.parsed")
+    parsed_types = LazyModule("openai_async.types.parsed_chats")
     paging = LazyModule("openai_async.resources.paging")
     stored = LazyModule("openai_async.resources.stored_chats")
+
+T = TypeVar("T")
 
 CREATE = Endpoint("create", "POST", "/chat/completions", ChatCompletionParams, ChatCompletion)
 
@@ -70,6 +84,10 @@ class Completions(Resource):
         """
         CREATE.check(params)
         params["messages"] = sendable(params["messages"])
+        if "tools" in params:
+            params["tools"] = tools.sent_tools(params["tools"])
+        if "response_format" in params and not isinstance(params["response_format"], Mapping):
+            _refuse_type(params["response_format"])
         body = json_body(params, params.get("extra_body"), stream)
         if not stream:
             return self._client._call(CREATE, params, body)
@@ -83,6 +101,156 @@ class Completions(Resource):
             include_usage=isinstance(stream_options, Mapping)
             and bool(stream_options.get("include_usage")),
         )
+
+    # --- answers as values of a type ---
+
+    @overload
+    def parse(
+        self,
+        *,
+        response_format: type[T],
+        stream: Literal[True],
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> parsed_streams.ParsedChatCompletionStream[T]: ...
+
+    @overload
+    def parse(
+        self,
+        *,
+        response_format: type[T],
+        stream: Literal[False] | None = None,
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        reask: int = 0,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> Coroutine[Any, Any, parsed_types.ParsedChatCompletion[T]]: ...
+
+    # Unions and the like, which are not a `type`; and tools alone.
+
+    @overload
+    def parse(
+        self,
+        *,
+        response_format: object = None,
+        stream: Literal[True],
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> parsed_streams.ParsedChatCompletionStream[Any]: ...
+
+    @overload
+    def parse(
+        self,
+        *,
+        response_format: object = None,
+        stream: Literal[False] | None = None,
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        reask: int = 0,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> Coroutine[Any, Any, parsed_types.ParsedChatCompletion[Any]]: ...
+
+    def parse(
+        self,
+        *,
+        response_format: object = None,
+        stream: bool | None = None,
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        reask: int = 0,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> Any:
+        """Ask a model for a value of a Python type, `completion.parsed`.
+
+        The type may be an attrs class, a dataclass, a TypedDict, a NamedTuple, a msgspec Struct or
+        a pydantic model; made of these, enums, `Literal`, unions, lists, dates, UUIDs and Decimals;
+        or one of the latter alone. The model gets its schema. Functions in `tools` are tools, and
+        `tool_call.parsed_arguments` are the arguments of their calls.
+
+        Args:
+            response_format: the type; without one, only tools are parsed.
+            stream: return a `ParsedChatCompletionStream`, which reads the value while it is
+                written.
+            strict: hold the model to the schema exactly. `False` allows dicts with free keys,
+                tuples of different items, and fields that may be left out.
+            converter: a cattrs converter that reads the value, in place of
+                `structured.make_converter()`.
+            reask: how many times to send the complaint back if the answer does not fit, and ask
+                again. Each is a request of its own; `.usage` is that of the last.
+
+        Raises:
+            InvalidArgumentError: the type has no schema; the message has the path of the field.
+            LengthFinishReasonError, ContentFilterFinishReasonError: the answer is incomplete.
+            APIResponseValidationError: it does not fit; see its `.path` and `.completion`.
+            APIError: see `openai_async.errors`.
+
+        Example::
+
+            completion = await client.chat.completions.parse(
+                model="gpt-4o", messages=messages, response_format=list[Step]
+            )
+            for step in completion.parsed or []: ...
+        """
+        return parsing.parse(
+            self._client,
+            CREATE,
+            params,
+            response_format,
+            stream=stream,
+            strict=strict,
+            converter=converter,
+            reask=reask,
+        )
+
+    @overload
+    def stream(
+        self,
+        *,
+        response_format: type[T],
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> events.ChatCompletionEventStream[T]: ...
+
+    @overload
+    def stream(
+        self, **params: Unpack[ChatCompletionParams]
+    ) -> events.ChatCompletionEventStream[None]: ...
+
+    def stream(
+        self,
+        *,
+        response_format: Any = None,
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> events.ChatCompletionEventStream[Any]:
+        """The answer as events: texts, tool calls and so on, as they begin, grow and are done.
+
+        The parameters and errors are those of `create`, or of `parse` if `response_format` is a
+        type: then the event `content.done` and the final completion have its value, `.parsed`.
+
+        Example::
+
+            async with client.chat.completions.stream(model=..., messages=...) as stream:
+                async for event in stream:
+                    if event.type == "content.delta":
+                        print(event.delta, end="")
+        """
+        sent: Any = params
+        if isinstance(response_format, Mapping):
+            sent, response_format = {**params, "response_format": response_format}, None
+        return parsing.parsing(
+            "stream",
+            self._client,
+            CREATE,
+            sent,
+            response_format,
+            strict=strict,
+            converter=converter,
+        ).events()
 
     # --- completions that were created with store=True ---
 
@@ -124,6 +292,13 @@ class Completions(Resource):
     def messages(self) -> stored.Messages:
         """`client.chat.completions.messages.list(completion_id)`"""
         return stored.Messages(self._client)
+
+
+def _refuse_type(kind: object) -> None:
+    if isinstance(kind, type) or hasattr(kind, "__origin__"):
+        name = getattr(kind, "__name__", kind)
+        msg = f"response_format is the type {name}: use chat.completions.parse, not create."
+        raise InvalidArgumentError(msg)
 
 
 class Chat(Resource):

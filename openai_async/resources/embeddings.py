@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, Unpack
 
-from ..errors import APIStatusError, OpenAIError
+from ..errors import APIStatusError, OpenAIError, invalid_answer
 from ..types.embeddings import CreateEmbeddingResponse, EmbeddingCreateParams, Usage
-from ..wire.codec import invalid_answer
 from .base_client import Resource
 from .endpoint import Endpoint
 from .inputs import check_text, checked_list
@@ -161,7 +160,7 @@ def _in_order(answer: CreateEmbeddingResponse, count: int | None) -> CreateEmbed
         found = sum(1 for item in data if item.embedding)
         wanted = "at least 1 was" if count is None else f"{count} {'was' if count == 1 else 'were'}"
         msg = f"The answer has {found} vectors where {wanted} expected."
-        raise invalid_answer(msg, None, answer.meta)
+        raise invalid_answer(msg, answer.meta)
     if len({item.index for item in data}) == len(data):
         data.sort(key=lambda item: item.index)
     for place, item in enumerate(data):
@@ -171,12 +170,10 @@ def _in_order(answer: CreateEmbeddingResponse, count: int | None) -> CreateEmbed
 
 
 def _join(one: CreateEmbeddingResponse, more: CreateEmbeddingResponse) -> CreateEmbeddingResponse:
-    """The first answer, extended by the vectors and usage of the second, also in its JSON."""
+    """The first answer, extended by the vectors and usage of the second."""
     for item in more.data:
         item.index += len(one.data)
     one.data.extend(more.data)
-    if one._raw is not None and more._raw is not None:
-        one._raw["data"].extend(more._raw["data"])
     if one.usage is None or more.usage is None:
         one.usage = None  # a partial sum would be wrong
     else:

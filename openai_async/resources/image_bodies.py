@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidArgumentError
 from ..images.format import image_size
-from ..images.upload import Upload, upload_of
+from .image_files import Upload, upload_of
 from .params import form_body, json_body, sent_value
 
 if TYPE_CHECKING:

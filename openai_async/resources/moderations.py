@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from ..errors import invalid_answer
 from ..types.moderations import ModerationCreateParams, ModerationCreateResponse
-from ..wire.codec import invalid_answer
 from .base_client import Resource
 from .endpoint import Endpoint
 from .inputs import check_text, checked_list
@@ -45,7 +45,7 @@ class Moderations(Resource):
         if len(known) != count:
             wanted = "1 was" if count == 1 else f"{count} were"
             msg = f"The answer has {len(known)} results where {wanted} expected."
-            raise invalid_answer(msg, None, answer.meta)
+            raise invalid_answer(msg, answer.meta)
         return answer
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Generator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ..http.urls import query_values
 from ..options import REQUEST_OPTIONS
@@ -43,6 +43,12 @@ class Paginator(Coroutine[Any, Any, L], Generic[L, Item]):
     async def __aiter__(self) -> AsyncIterator[Item]:
         async for item in await self:
             yield item
+
+    if not TYPE_CHECKING:  # type checkers refuse the loop anyway
+
+        def __iter__(self) -> NoReturn:
+            msg = "A list is requested asynchronously: use `async for`, or await it for one page."
+            raise TypeError(msg)
 
     # These make it a coroutine, for `asyncio.create_task` and `asyncio.run`.
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from ..errors import APITimeoutError, InvalidArgumentError
 from ..http.waits import PendingWaits
+from ..options import is_number
 
 T = TypeVar("T")
 
@@ -16,8 +17,7 @@ T = TypeVar("T")
 def check_positive(**numbers: object) -> None:
     """Raise `InvalidArgumentError` for what is neither a positive, finite number nor `None`."""
     for name, value in numbers.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (number and 0 < value < inf):  # type: ignore[operator]
+        if value is not None and not (is_number(value) and 0 < value < inf):
             msg = f"{name} is {value!r}: pass a number above 0."
             raise InvalidArgumentError(msg)
 

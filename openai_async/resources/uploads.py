@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Unpack, cast
 
 from ..errors import APIError, InvalidArgumentError, OpenAIError
-from ..http.file_sources import Source, Window, source_of
-from ..options import REQUEST_OPTIONS, RequestOptions
+from ..http.file_parts import Window
+from ..http.file_sources import Source, source_of
+from ..middleware import is_retryable
+from ..options import REQUEST_OPTIONS, RequestOptions, check_whole
 from ..types.upload_progress import UploadProgress
 from ..types.uploads import (
     PartCreateParams,
@@ -82,13 +84,13 @@ class Uploads(Resource):
     async def upload_file_chunked(self, **params: Unpack[UploadFileChunkedParams]) -> Upload:
         """Upload a large file in parts, several at a time; each is retried separately.
 
-        `resume` recognizes a file by its size alone: pass `md5` if its content may have changed.
+        To resume, the parts that have arrived are read again and compared with what was sent.
 
         Returns:
             The completed upload; pass its `.file.id` to other calls.
 
         Raises:
-            InvalidArgumentError: the file cannot be read, or cannot be resumed.
+            InvalidArgumentError: the file cannot be read, or has changed and cannot be resumed.
             OpenAIError: the file changed while it was sent.
             APIError: the upload stopped. `error.upload` says which parts have arrived: with
                 `resume=error.upload`, a second call sends only the others.
@@ -114,7 +116,8 @@ async def _upload_in_parts(uploads: Uploads, params: UploadFileChunkedParams) ->
         for name, value in params.items()
         if name in REQUEST_OPTIONS and name != "extra_body"
     }
-    concurrency = _whole("concurrency", params.get("concurrency", CONCURRENCY))
+    concurrency = params.get("concurrency", CONCURRENCY)
+    check_whole("concurrency", concurrency)
     source = source_of("file", params["file"])
     filename = params.get("filename") or source.name
     if not filename:
@@ -122,6 +125,7 @@ async def _upload_in_parts(uploads: Uploads, params: UploadFileChunkedParams) ->
         raise InvalidArgumentError(msg)
     size = await _size(source, params.get("bytes"))
     progress = _progress(params, size)
+    await _check_arrived(source, progress)
     if not progress.upload_id:
         extra: Any = {key: params[key] for key in ("expires_after", "extra_body") if key in params}
         created = await uploads.create(
@@ -143,8 +147,9 @@ async def _upload_in_parts(uploads: Uploads, params: UploadFileChunkedParams) ->
         return await uploads.complete(progress.upload_id, part_ids=part_ids, **md5, **options)
     except APIError as error:
         error.upload = progress
-        arrived = f"{progress.sent} of {len(progress.part_ids)} parts have arrived"
-        advise(error, f"{arrived}: pass resume=error.upload to send the rest.")
+        if is_retryable(error):
+            arrived = f"{progress.sent} of {len(progress.part_ids)} parts have arrived"
+            advise(error, f"{arrived}: pass resume=error.upload to send the rest.")
         raise
 
 
@@ -173,28 +178,48 @@ def _progress(params: Mapping[str, Any], size: int) -> UploadProgress:
         raise InvalidArgumentError(msg)
     if not progress.upload_id:
         progress.size = size
-        progress.part_size = _whole("part_size", PART_SIZE if part_size is None else part_size)
+        progress.part_size = PART_SIZE if part_size is None else part_size
+        check_whole("part_size", progress.part_size)
+        if progress.part_size > PART_SIZE:
+            msg = f"part_size is {part_size:,}: pass at most {PART_SIZE:,} bytes (64 MiB)."
+            raise InvalidArgumentError(msg)
         progress.part_ids = [None] * -(-size // progress.part_size)
+        progress.part_hashes = [None] * len(progress.part_ids)
     elif progress.size != size or part_size not in (None, progress.part_size):
         msg = (
             f"resume is for a file of {progress.size} bytes in parts of {progress.part_size}: "
             "pass the same file and part_size, or start over without resume."
         )
         raise InvalidArgumentError(msg)
-    elif len(progress.part_ids) != -(-size // _whole("part_size", progress.part_size)):
-        msg = (
-            f"resume has {len(progress.part_ids)} part_ids, which does not match its size: "
-            "pass the progress as it was saved."
-        )
-        raise InvalidArgumentError(msg)
+    for name in ("part_ids", "part_hashes"):
+        found = len(getattr(progress, name))
+        check_whole("part_size", progress.part_size)
+        if found != -(-size // progress.part_size):
+            msg = (
+                f"resume has {found} {name}, which does not match its size: "
+                "pass the progress as it was saved."
+            )
+            raise InvalidArgumentError(msg)
     return progress
 
 
-def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        msg = f"{name} is {value!r}: pass a whole number of 1 or more."
-        raise InvalidArgumentError(msg)
-    return value
+async def _check_arrived(source: Source, progress: UploadProgress) -> None:
+    """Compare the parts that have arrived with the file.
+
+    Raises:
+        InvalidArgumentError: the file has changed.
+    """
+    for place, found in enumerate(progress.part_hashes):
+        if found is None:  # not read to its end, so it is sent again, whatever became of it
+            progress.part_ids[place] = None
+        elif found != await asyncio.to_thread(_part(source, progress, place).read_hash):
+            msg = "The file has changed since its upload began: upload it anew, without resume."
+            raise InvalidArgumentError(msg)
+
+
+def _part(source: Source, progress: UploadProgress, place: int) -> Window:
+    start = place * progress.part_size
+    return Window(source, start, min(progress.part_size, progress.size - start))
 
 
 async def _send_parts(
@@ -210,10 +235,10 @@ async def _send_parts(
 
     async def send(places: Iterator[int]) -> None:
         for place in places:
-            start = place * progress.part_size
-            length = min(progress.part_size, progress.size - start)
-            window: Any = (filename, Window(source, start, length), "application/octet-stream")
-            part = await uploads.parts.create(progress.upload_id, data=window, **options)
+            window = _part(source, progress, place)
+            data: Any = (filename, window, "application/octet-stream")
+            part = await uploads.parts.create(progress.upload_id, data=data, **options)
             progress.part_ids[place] = part.id
+            progress.part_hashes[place] = window.sent_hash()
 
     await run_all(send(missing) for _ in range(min(concurrency, len(progress.part_ids))))

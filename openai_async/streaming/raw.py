@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import ClassVar, Self
+from typing import ClassVar, NoReturn, Self
 
-from ..errors import OpenAIError
+from ..errors import InvalidArgumentError, OpenAIError
 from ..http.body import ByteStream
 from ..http.request import Response
 from ..types.base import ResponseMeta
@@ -115,6 +115,10 @@ class ResponseStream:
     def headers(self) -> Mapping[str, str]:
         """The response's headers (case-insensitive)."""
         return self.meta.headers
+
+    def __reduce__(self) -> NoReturn:
+        msg = f"A {type(self).__name__} cannot be pickled or copied: pass on `await .read()`."
+        raise InvalidArgumentError(msg)
 
     def __del__(self) -> None:
         self._close()  # nothing can read it any more

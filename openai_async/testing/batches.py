@@ -35,7 +35,7 @@ async def create_batch(exchange: Exchange, handlers: Mapping[str, Handler]) -> w
         checks.required_string(body, name)
         checks.choice(body, name, allowed)
     data = _input_file(exchange, file_id)
-    expires = lifetime({"expires_after": body.get("output_expires_after")})
+    expires = lifetime(body, "output_expires_after")
     now = int(time.time())
     batch = {
         "id": f"batch_{uuid.uuid4().hex}",

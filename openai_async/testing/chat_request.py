@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from ..jsontext import shown
+from ..options import is_whole
 from . import checks
 from .messages import Message, read_messages
 from .responses import invalid
@@ -88,7 +89,7 @@ def unchecked_request(body: Mapping[str, Any]) -> ChatRequest:
             if isinstance(one, dict)
             for content in [one.get("content")]
         ],
-        n=n if isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 128 else 1,
+        n=n if is_whole(n, 1) and n <= 128 else 1,
         stream=body.get("stream") is True,
         include_usage=isinstance(options, dict) and options.get("include_usage") is True,
         logprobs=body.get("logprobs") is True,
@@ -134,9 +135,7 @@ def _tools(tools: object) -> list[dict[str, Any]]:
         details = tool.get(kind)
         name = details.get("name") if isinstance(details, dict) else None
         if not isinstance(name, str) or not name:
-            param = f"tools[{place}].{kind}.name"
-            msg = f"Missing required parameter: '{param}'."
-            raise invalid(msg, param, "missing_required_parameter")
+            raise checks.missing(f"tools[{place}].{kind}.name")
     return tools
 
 
@@ -175,7 +174,5 @@ def _response_format(response_format: Any) -> dict[str, Any] | None:
     if kind == "json_schema":
         details = response_format.get("json_schema")
         if not isinstance(details, dict) or not isinstance(details.get("name"), str):
-            param = "response_format.json_schema"
-            msg = f"Missing required parameter: '{param}.name'."
-            raise invalid(msg, param, "missing_required_parameter")
+            raise checks.missing("response_format.json_schema.name")
     return dict(response_format)

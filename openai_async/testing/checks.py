@@ -4,11 +4,14 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..jsontext import shown
-from .responses import invalid
+from ..options import is_number
+from .responses import RefusedError, invalid
 
 
-def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def missing(name: str, what: str = "") -> RefusedError:
+    """The 400 for a required field that is not there; `what` says what it should be."""
+    msg = f"Missing required parameter: '{name}'{what and f', {what}'}."
+    return invalid(msg, name, "missing_required_parameter")
 
 
 def number(body: Mapping[str, Any], name: str, low: float, high: float) -> float | None:
@@ -57,8 +60,7 @@ def choice(body: Mapping[str, Any], name: str, allowed: Collection[str]) -> str 
 def required_string(body: Mapping[str, Any], name: str) -> str:
     value = body.get(name)
     if value is None:
-        code = "missing_required_parameter"
-        raise invalid(f"Missing required parameter: '{name}'.", name, code)
+        raise missing(name)
     if not isinstance(value, str):
         raise invalid(f"Invalid type for '{name}': expected a string.", name, "invalid_type")
     if not value:

@@ -10,9 +10,10 @@ from ..vision import image_format
 from . import checks
 from .edited_pictures import InputFile, open_pictures
 from .exchange import Exchange
-from .forms import FormPart, form_fields, parse_form
+from .forms import FormPart, form_fields
 from .image_rules import ImageRequest, read_image_request
 from .images import send_images
+from .picture_store import media_type_of
 from .pictures import data_at
 from .responses import invalid
 
@@ -32,7 +33,7 @@ async def edit_images(exchange: Exchange) -> web.StreamResponse:
             {"mask": _reference(exchange, fields["mask"], "mask")} if "mask" in fields else {}
         )
     else:
-        parts = _parts(exchange)
+        parts = exchange.form()
         fields = form_fields(parts, _TYPED)
         images = _images(parts)
         overlays = {name: _file(parts, name) for name in ("mask", "markup") if _has(parts, name)}
@@ -49,7 +50,7 @@ async def edit_images(exchange: Exchange) -> web.StreamResponse:
 
 
 async def vary_image(exchange: Exchange) -> web.StreamResponse:
-    parts = _parts(exchange)
+    parts = exchange.form()
     fields = form_fields(parts, _TYPED)
     request = read_image_request({**fields, "prompt": "A variation"})
     if request.is_gpt_image or request.model.startswith("dall-e-3"):
@@ -69,10 +70,6 @@ async def _send(
 # --- pictures in a form ---
 
 
-def _parts(exchange: Exchange) -> list[FormPart]:
-    return parse_form(exchange.request.headers.get("Content-Type", ""), exchange.record.body)
-
-
 def _has(parts: list[FormPart], name: str) -> bool:
     return any(part.name == name for part in parts)
 
@@ -89,8 +86,7 @@ def _images(parts: list[FormPart]) -> list[InputFile]:
 def _file(parts: list[FormPart], name: str) -> InputFile:
     part = next((part for part in parts if part.name == name), None)
     if part is None:
-        code = "missing_required_parameter"
-        raise invalid(f"Missing required parameter: '{name}'.", name, code)
+        raise checks.missing(name)
     return _as_file(part, name)
 
 
@@ -113,8 +109,7 @@ def _check_count(count: int) -> None:
 def _references(exchange: Exchange, fields: Mapping[str, Any]) -> list[InputFile]:
     images = fields.get("images")
     if not isinstance(images, list) or not images:
-        code = "missing_required_parameter"
-        raise invalid("Missing required parameter: 'images'.", "images", code)
+        raise checks.missing("images")
     _check_count(len(images))
     return [_reference(exchange, image, f"images[{number}]") for number, image in enumerate(images)]
 
@@ -129,4 +124,4 @@ def _reference(exchange: Exchange, image: Any, param: str) -> InputFile:
     else:
         msg = f"Invalid '{param}': provide exactly one of image_url and file_id."
         raise invalid(msg, param, "invalid_value")
-    return InputFile(param, data, f"image/{image_format(data) or 'unknown'}")
+    return InputFile(param, data, media_type_of(image_format(data) or "unknown"))

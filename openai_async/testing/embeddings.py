@@ -111,8 +111,7 @@ def _read_dimensions(body: Mapping[str, Any], model: str) -> int:
 def _read_inputs(body: Mapping[str, Any]) -> list[str | list[int]]:
     value = body.get("input")
     if value is None:
-        code = "missing_required_parameter"
-        raise invalid("Missing required parameter: 'input'.", "input", code)
+        raise checks.missing("input")
     inputs = value if isinstance(value, list) and not _is_tokens(value) else [value]
     if not inputs or not (
         all(isinstance(item, str) and item for item in inputs) or all(map(_is_tokens, inputs))

@@ -11,6 +11,7 @@ from aiohttp import web
 from ..jsontext import strict_loads
 from .batch_store import BatchStore
 from .files import FileStore
+from .forms import FormPart, parse_form
 from .limits import Decision, Limiter
 from .models import ModelStore
 from .picture_store import PictureStore
@@ -79,6 +80,10 @@ class Exchange:
         self.cut = True
         if self.request.transport is not None:
             self.request.transport.close()
+
+    def form(self) -> list[FormPart]:
+        """The parts of the request's body, which must be a form."""
+        return parse_form(self.record.headers.get("Content-Type", ""), self.record.body)
 
     def json_object(self) -> dict[str, Any]:
         """The request's body, which must be a JSON object."""

@@ -5,8 +5,8 @@ from aiohttp import web
 from . import checks
 from .exchange import Exchange
 from .files import PURPOSES, lifetime
-from .forms import FormPart, form_fields, parse_form
-from .responses import invalid, json_response
+from .forms import FormPart, form_fields
+from .responses import json_response
 
 
 async def create_file(exchange: Exchange) -> web.StreamResponse:
@@ -64,10 +64,8 @@ def _id(exchange: Exchange, name: str) -> str:
 
 def _form(exchange: Exchange, name: str) -> tuple[dict[str, object], FormPart]:
     """The fields of a form, and its file called `name`."""
-    content_type = exchange.record.headers.get("Content-Type", "")
-    parts = parse_form(content_type, exchange.record.body)
+    parts = exchange.form()
     for part in parts:
         if part.name == name and part.filename is not None:
             return form_fields(parts), part
-    code = "missing_required_parameter"
-    raise invalid(f"Missing required parameter: '{name}', as a file.", name, code)
+    raise checks.missing(name, "as a file")

@@ -87,20 +87,19 @@ class FileStore:
         return {"id": file_id, "object": "file", "deleted": True}
 
 
-def lifetime(fields: Mapping[str, Any]) -> int | None:
-    """The seconds in `expires_after`, within the API's bounds; `None` without it."""
-    expires = fields.get("expires_after")
+def lifetime(fields: Mapping[str, Any], name: str = "expires_after") -> int | None:
+    """The seconds in the field `name`, within the API's bounds; `None` without it."""
+    expires = fields.get(name)
     if expires is None:
         return None
-    name = "expires_after[seconds]"
     try:
         seconds = int(expires["seconds"]) if expires["anchor"] == "created_at" else None
     except (KeyError, TypeError, ValueError):
         seconds = None
     if seconds is None:
-        msg = "Invalid 'expires_after': expected the anchor 'created_at' and a number of seconds."
-        raise invalid(msg, "expires_after", "invalid_value")
-    if not 3600 <= seconds <= 2_592_000:
-        msg = f"Invalid '{name}': expected a value from 3600 to 2592000, got {seconds}."
+        msg = f"Invalid '{name}': expected the anchor 'created_at' and a number of seconds."
         raise invalid(msg, name, "invalid_value")
+    if not 3600 <= seconds <= 2_592_000:
+        msg = f"Invalid '{name}[seconds]': expected a value from 3600 to 2592000, got {seconds}."
+        raise invalid(msg, f"{name}[seconds]", "invalid_value")
     return seconds

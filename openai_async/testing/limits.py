@@ -5,10 +5,11 @@ No I/O and no clock: the time is an argument. Usage is counted in `meters`.
 
 import math
 import re
-from typing import Any, TypeGuard
+from typing import Any
 
 import attrs
 
+from ..options import is_number
 from .meters import GRACE, Bucket, Meter, Window, go_duration, milliseconds, whole_remaining
 from .tokens import image_tokens
 
@@ -54,7 +55,7 @@ class ServerLimits:
     def __attrs_post_init__(self) -> None:
         for name in ("requests_per_minute", "tokens_per_minute"):
             limit = getattr(self, name)
-            if limit is not None and not (_is_number(limit) and 1 <= limit <= _MAX_LIMIT):
+            if limit is not None and not (is_number(limit) and 1 <= limit <= _MAX_LIMIT):
                 msg = f"{name} must be a number from 1 to {_MAX_LIMIT:,} or None, not {limit!r}."
                 raise ValueError(msg)
         if self.requests_per_minute is None and self.tokens_per_minute is None:
@@ -64,7 +65,7 @@ class ServerLimits:
             seconds = getattr(self, name)
             if seconds is None and also:
                 continue
-            if not (_is_number(seconds) and 0 < seconds <= _MAX_SECONDS):
+            if not (is_number(seconds) and 0 < seconds <= _MAX_SECONDS):
                 msg = f"{name} must be seconds, above 0 and up to a day{also}, not {seconds!r}."
                 raise ValueError(msg)
         for name in ("headers", "retry_after"):
@@ -204,7 +205,3 @@ def estimate_tokens(body: bytes, fields: Any) -> int:
                 allowed = limit
                 break
     return text // 4 + 1 + pictures * _PICTURE_TOKENS + allowed
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)

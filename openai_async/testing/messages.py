@@ -29,8 +29,7 @@ class Message:
 
 def read_messages(messages: object) -> list[Message]:
     if messages is None:
-        code = "missing_required_parameter"
-        raise invalid("Missing required parameter: 'messages'.", "messages", code)
+        raise checks.missing("messages")
     if not isinstance(messages, list):
         raise invalid("Invalid type for 'messages': expected a list.", "messages", "invalid_type")
     if not messages:
@@ -49,9 +48,7 @@ def _message(message: object, place: int) -> Message:
         msg = f"Invalid value: {shown(role)}. Supported roles are: {wanted}."
         raise invalid(msg, f"{param}.role", "invalid_value")
     if role == "tool" and not isinstance(message.get("tool_call_id"), str):
-        where = f"{param}.tool_call_id"
-        msg = f"Missing required parameter: '{where}'."
-        raise invalid(msg, where, "missing_required_parameter")
+        raise checks.missing(f"{param}.tool_call_id")
     content = message.get("content")
     param = f"{param}.content"
     if content is None and role in ("assistant", "function"):

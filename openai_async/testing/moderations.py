@@ -75,8 +75,7 @@ def _read_inputs(body: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """For each result: the text, and the kinds of input."""
     value = body.get("input")
     if value is None:
-        code = "missing_required_parameter"
-        raise invalid("Missing required parameter: 'input'.", "input", code)
+        raise checks.missing("input")
     items = value if isinstance(value, list) else [value]
     if items and all(isinstance(item, str) for item in items):
         return [(text, ["text"]) for text in items]

@@ -11,6 +11,11 @@ BASE_PATH = "/v1"
 PICTURES_PATH = "/pictures/"
 
 
+def media_type_of(extension: str) -> str:
+    """The media type of a picture with this extension."""
+    return "image/svg+xml" if extension == "svg" else f"image/{extension}"
+
+
 class PictureStore:
     """The latest pictures by name; putting a new one may drop the oldest."""
 
@@ -21,7 +26,7 @@ class PictureStore:
     def put(self, data: bytes, extension: str) -> str:
         """Store the picture; returns its name."""
         name = f"{hashlib.sha256(data).hexdigest()[:32]}.{extension}"
-        self._pictures[name] = (data, f"image/{extension}")
+        self._pictures[name] = (data, media_type_of(extension))
         self._pictures.move_to_end(name)
         while len(self._pictures) > self._capacity:
             self._pictures.popitem(last=False)

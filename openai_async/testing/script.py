@@ -8,6 +8,7 @@ from typing import Any, Final
 import attrs
 
 from ..jsontext import dumps, strict_loads
+from ..options import is_number, is_whole
 
 
 class _Unset:
@@ -88,7 +89,7 @@ class Failure:
 
     def _problem(self) -> str | None:
         """What is wrong with the values, in one sentence."""
-        if self.status is not None and not (_is_int(self.status) and 200 <= self.status <= 599):
+        if self.status is not None and not (is_whole(self.status, 200) and self.status <= 599):
             return f"Failure status must be an HTTP status from 200 to 599, not {self.status!r}."
         error_fields = (self.message, self.code, self.type, self.param, self.headers, self.body)
         if self.status is None and any(value is not None for value in error_fields):
@@ -99,11 +100,11 @@ class Failure:
             isinstance(self.body, bytes) or _is_json(self.body)
         ):
             return f"Failure body must be text, bytes or a JSON object, not {self.body!r}."
-        if not _is_number(self.delay) or not 0 <= self.delay < math.inf:
+        if not is_number(self.delay) or not 0 <= self.delay < math.inf:
             return f"Failure delay must be seconds, 0 or more, not {self.delay!r}."
         for name in ("cut_after", "stall_after"):
             count = getattr(self, name)
-            if count is not None and not (_is_int(count) and count >= 0):
+            if count is not None and not is_whole(count, 0):
                 return f"Failure {name} must be a number of tokens, 0 or more, not {count!r}."
         if self.cut_after is not None and self.stall_after is not None:
             return "Failure takes cut_after or stall_after, not both."
@@ -131,7 +132,7 @@ class Script:
             if not isinstance(step, Reply | Failure):
                 msg = f"A script takes Reply(...) and Failure(...), not {step!r}."
                 raise TypeError(msg)
-        if not _is_int(times) or times < 1:
+        if not is_whole(times, 1):
             msg = f"times must be 1 or more, not {times!r}."
             raise ValueError(msg)
         self._steps.extend(steps * times)
@@ -165,11 +166,3 @@ def _is_header(name: object, value: object) -> bool:
         and isinstance(value, str)
         and not {"\r", "\n", "\0"} & set(name + value)
     )
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
+from ..options import is_number, is_whole
 from .exchange import ServerState
 from .limits import Limiter, ServerLimits
 from .models import DEFAULT_MODELS, ModelStore
@@ -52,13 +53,11 @@ class LocalServer:
         limits: ServerLimits | None = None,
         strict_models: bool = False,
     ) -> None:
-        if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+        if not (is_whole(port, 0) and port <= 65535):
             msg = f"port must be a number from 0 to 65535, not {port!r}."
             raise ValueError(msg)
         if tokens_per_second is not None and not (
-            isinstance(tokens_per_second, int | float)
-            and tokens_per_second is not True
-            and 0 < tokens_per_second < math.inf
+            is_number(tokens_per_second) and 0 < tokens_per_second < math.inf
         ):
             msg = f"tokens_per_second must be a number above 0 or None, not {tokens_per_second!r}."
             raise ValueError(msg)

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from . import checks
 from .listing import page_of
 from .responses import RefusedError, invalid
 
@@ -45,8 +46,7 @@ class ChatStore:
     def update(self, completion_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         completion = self.get(completion_id)
         if "metadata" not in body:
-            code = "missing_required_parameter"
-            raise invalid("Missing required parameter: 'metadata'.", "metadata", code)
+            raise checks.missing("metadata")
         completion["metadata"] = checked_metadata(body)
         return completion
 

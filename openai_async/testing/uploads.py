@@ -37,8 +37,7 @@ class UploadStore:
         checks.choice(body, "purpose", PURPOSES)
         size = checks.integer(body, "bytes", 1, _MAX_BYTES)
         if size is None:
-            code = "missing_required_parameter"
-            raise invalid("Missing required parameter: 'bytes'.", "bytes", code)
+            raise checks.missing("bytes")
         now = int(time.time())
         fields = {
             "id": f"upload_{uuid.uuid4().hex}",
@@ -72,8 +71,7 @@ class UploadStore:
         upload = self._pending(upload_id)
         part_ids = body.get("part_ids")
         if not isinstance(part_ids, list) or not part_ids:
-            msg = "Missing required parameter: 'part_ids', a list of ids."
-            raise invalid(msg, "part_ids", "missing_required_parameter")
+            raise checks.missing("part_ids", "a list of ids")
         unknown = [one for one in part_ids if one not in upload.parts]
         if unknown or len({*part_ids}) != len(part_ids):
             msg = "Invalid 'part_ids': expected the ids of this upload's parts, each once."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Required, TypeAlias, TypedDict
+from typing import Literal, Protocol, Required, TypeAlias, TypedDict
 
 from .chat_message_params import TextContent
 
@@ -60,6 +60,17 @@ class NamedFunctionChoice(TypedDict):
 class NamedCustomChoice(TypedDict):
     type: Literal["custom"]
     custom: Named
+
+
+class ToolFunction(Protocol):
+    """A Python function as a tool, or an `openai_async.Tool`.
+
+    A `Callable[..., object]` would say more, but has an `Any` in it, by which type checkers no
+    longer tell the overloads of `create` apart.
+    """
+
+    @property
+    def __name__(self) -> str: ...
 
 
 class AllowedTools(TypedDict):

@@ -23,7 +23,9 @@ __all__ = [
     "AssistantMessage",
     "AudioOutput",
     "ChatCompletionMessageParam",
+    "ChatCompletionOptions",
     "ChatCompletionParams",
+    "ChatCompletionParseParams",
     "ContentPart",
     "ContentPartFile",
     "ContentPartImage",
@@ -65,6 +67,7 @@ __all__ = [
     "TextContent",
     "TextFormat",
     "ToolChoice",
+    "ToolFunction",
     "ToolMessage",
     "UserMessage",
     "WebSearchLocation",
@@ -91,12 +94,7 @@ class _Required(TypedDict):
     model: str
 
 
-class ChatCompletionParams(_Required, BaseRequestOptions, total=False, closed=True):
-    """The parameters of `chat.completions.create`, except `stream`.
-
-    Parameters that are left out are not sent; `None` is sent as `null`.
-    """
-
+class _Options(BaseRequestOptions, total=False):
     audio: chat_option_params.AudioOutput | None
     frequency_penalty: float | None
     function_call: Literal["none", "auto"] | chat_option_params.Named
@@ -107,9 +105,6 @@ class ChatCompletionParams(_Required, BaseRequestOptions, total=False, closed=Tr
     """Token id -> bias from -100 to 100."""
     logprobs: bool | None
     max_completion_tokens: int | None
-    max_tokens: int | None
-    """Deprecated by the API in favour of `max_completion_tokens`, but most other servers
-    know only this one."""
     metadata: Mapping[str, str] | None
     modalities: Sequence[Literal["text", "audio"]] | None
     moderation: chat_option_params.Moderation | None
@@ -122,12 +117,6 @@ class ChatCompletionParams(_Required, BaseRequestOptions, total=False, closed=Tr
     prompt_cache_retention: Literal["in_memory", "24h"] | None
     """Deprecated by the API in favour of `prompt_cache_options`."""
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
-    response_format: (
-        chat_option_params.ResponseFormatText
-        | chat_option_params.ResponseFormatJSONSchema
-        | chat_option_params.ResponseFormatJSONObject
-        | Mapping[str, object]
-    )
     safety_identifier: str | None
     seed: int | None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None
@@ -136,12 +125,45 @@ class ChatCompletionParams(_Required, BaseRequestOptions, total=False, closed=Tr
     stream_options: chat_option_params.StreamOptions | None
     temperature: float | None
     tool_choice: chat_option_params.ToolChoice
-    tools: Sequence[
-        chat_option_params.FunctionTool | chat_option_params.CustomTool | Mapping[str, object]
-    ]
     top_logprobs: int | None
     top_p: float | None
     user: str
     """Deprecated by the API in favour of `safety_identifier` and `prompt_cache_key`."""
     verbosity: Literal["low", "medium", "high"] | None
     web_search_options: chat_option_params.WebSearchOptions
+
+
+class ChatCompletionOptions(_Options, total=False, closed=True):
+    """The parameters of a chat completion that say how to answer: all but what `Conversation`
+    and `parse` have arguments of their own for."""
+
+
+class _WithTools(_Required, _Options, total=False):
+    max_tokens: int | None
+    """Deprecated by the API in favour of `max_completion_tokens`, but most other servers
+    know only this one."""
+    tools: Sequence[
+        chat_option_params.FunctionTool
+        | chat_option_params.CustomTool
+        | chat_option_params.ToolFunction
+        | Mapping[str, object]
+    ]
+    """Dicts, or Python functions; see `openai_async.tool`."""
+
+
+class ChatCompletionParseParams(_WithTools, total=False, closed=True):
+    """The parameters of `chat.completions.parse`, except `response_format` and its own."""
+
+
+class ChatCompletionParams(_WithTools, total=False, closed=True):
+    """The parameters of `chat.completions.create`, except `stream`.
+
+    Parameters that are left out are not sent; `None` is sent as `null`.
+    """
+
+    response_format: (
+        chat_option_params.ResponseFormatText
+        | chat_option_params.ResponseFormatJSONSchema
+        | chat_option_params.ResponseFormatJSONObject
+        | Mapping[str, object]
+    )

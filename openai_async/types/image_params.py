@@ -10,7 +10,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
-from ..images.upload import ImageFile
+from ..images.reading import ImageFile
 from ..options import BaseRequestOptions
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from attrs import define, field, setters
 
-from ..errors import APIResponseValidationError, OpenAIError
+from ..errors import OpenAIError, invalid_answer
 from .base import APIResponse, note_change
 
 Item = TypeVar("Item")
@@ -108,14 +108,14 @@ class Page(APIResponse, Generic[Item]):
         after = self._cursor()
         if after is None:
             msg = "has_more is true, but neither last_id nor an item's id leads to the next page."
-            raise self._invalid(msg)
+            raise invalid_answer(msg, self.meta)
         page: Self = await self._next.fetch(after)
         used = self._next.used | {after}
         if page._next is not None:
             page._next.used = used
         if page.data and page._cursor() in used:
             msg = f"The page after {after!r} ends like an earlier one: the server ignores after."
-            raise page._invalid(msg)
+            raise invalid_answer(msg, page.meta)
         return page
 
     async def get_next_page(self) -> Self | None:
@@ -125,12 +125,3 @@ class Page(APIResponse, Generic[Item]):
     def _cursor(self) -> str | None:
         """The id after which the next page begins."""
         return self.last_id or (getattr(self.data[-1], "id", None) if self.data else None) or None
-
-    def _invalid(self, message: str) -> APIResponseValidationError:
-        return APIResponseValidationError(
-            message,
-            status_code=self.meta.status,
-            request_id=self.meta.request_id,
-            headers=self.meta.headers,
-            attempts=self.meta.attempts,
-        )

@@ -21,6 +21,8 @@ class UploadProgress:
     """The size of each part but the last, in bytes."""
     part_ids: list[str | None] = field(factory=list)
     """The ids of the parts, in order; `None` for parts that have not arrived."""
+    part_hashes: list[str | None] = field(factory=list)
+    """The SHA-256 of each part as it was sent, in hexadecimal; shows whether the file changed."""
 
     @property
     def sent(self) -> int:

@@ -72,7 +72,7 @@ class UploadFileChunkedParams(_ChunkedRequired, BaseRequestOptions, total=False,
     bytes: int | None
     """The expected size, to be checked; optional."""
     part_size: int | None
-    """In bytes; by default 64 MiB, the largest that the API accepts."""
+    """In bytes; 64 MiB by default, and at most."""
     md5: str
     """The MD5 hash of the whole file, in hexadecimal, which the server checks."""
     expires_after: FileExpiresAfter
@@ -81,7 +81,7 @@ class UploadFileChunkedParams(_ChunkedRequired, BaseRequestOptions, total=False,
     """How many parts are sent at the same time; 4 by default."""
     resume: UploadProgress | None
     """How far an earlier call got; kept up to date: pass a new `UploadProgress()` to be able to
-    resume whatever happens. Other content of the same size is noticed only if `md5` is passed."""
+    resume whatever happens. A file that has changed since is refused."""
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)

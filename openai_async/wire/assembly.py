@@ -127,13 +127,20 @@ class Assembly:
         return None if in_delta else texts
 
     def _add_text(self, piece: Any) -> bool:
-        """Take in a chunk that only continues a text, as nearly all do; `False` for any other."""
+        """Take in a chunk that only continues a text or a call, as nearly all do; else `False`."""
         if type(piece) is not dict or type(index := piece.get("index")) is not int:
             return False
         choice = self._choices.get(index)
         if choice is None or (index and self._single):
             return False
         return choice.add_text(piece)
+
+    def choice_of(self, index: int) -> tuple[int, ChoiceAssembly] | None:
+        """The choice to which a piece with this index was added, and its index."""
+        if self._single and self._first is not None:
+            index = self._first
+        choice = self._choices.get(index)
+        return None if choice is None else (index, choice)
 
     def growing(self, chunk: dict[str, Any]) -> tuple[str, list[Any]] | None:
         """The field and the pieces of the text that the last chunk added has continued.

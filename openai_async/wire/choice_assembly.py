@@ -58,7 +58,8 @@ class ChoiceAssembly:
         return text
 
     def add_text(self, piece: dict[str, Any]) -> bool:
-        """Take in a piece that only continues the text; any other changes nothing: `False`.
+        """Take in a piece that only continues the text, or the arguments of the last tool call; any
+        other changes nothing: `False`.
 
         It does what `add` would do, but is 0.4 us faster.
         """
@@ -70,6 +71,8 @@ class ChoiceAssembly:
         if type(delta) is not dict or len(delta) != 1 or self.finish_reason is not None:
             return False
         text = delta.get("content")
+        if text is None and "tool_calls" in self._by_delta and (calls := self.calls) is not None:
+            return calls.add_arguments(delta.get("tool_calls"))
         # Not for the first text, which has to be recorded in `_by_delta`.
         if type(text) is not str or held is None or "content" not in self._by_delta:
             return False
@@ -97,8 +100,19 @@ class ChoiceAssembly:
         for key, value in piece.items():
             if value and (key == "logprobs" or type(value) is list):
                 return None
+        pieces = self.pieces(field)
+        return None if pieces is None else (field, pieces)
+
+    def pieces(self, field: str) -> list[Any] | None:
+        """The pieces of a text of the message so far, in a list that only grows."""
         pieces = self.text if field == "content" else self._held(field)
-        return (field, pieces) if isinstance(pieces, list) else None
+        return pieces if isinstance(pieces, list) else None
+
+    @property
+    def calls(self) -> Calls | None:
+        """The tool calls so far, in the order in which they began."""
+        calls = self._held("tool_calls")
+        return calls if isinstance(calls, Calls) else None
 
     def _add_delta(self, delta: dict[str, Any]) -> None:
         for key, value in delta.items():

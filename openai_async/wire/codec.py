@@ -10,10 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._submodules import LazyModule
-from ..errors import (
-    APIError,
-    APIResponseValidationError,
-)
+from ..errors import APIError, APIResponseValidationError, invalid_answer
 from ..jsontext import dumps as dumps
 from ..jsontext import loads as loads
 from ..types.base import APIObject, APIResponse, ResponseMeta
@@ -59,14 +56,14 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
     except ValueError as error:
         text = redacted(data.decode("utf-8", "replace"), secret)
         msg = f"The answer is not JSON: {quoted(text)}. Check the base_url."
-        raise invalid_answer(msg, text, meta) from error
+        raise invalid_answer(msg, meta, text) from error
     is_object = type(value) is dict
     if is_object and (is_error(value) or _fails(cls, value)):
         raise object_error(redacted(value, secret), meta.headers)
     if not is_object or not cls._matches(value):
         value = redacted(value, secret)
         msg = f"The answer is not a valid {cls.__name__}: {quoted(shown(value))}."
-        raise invalid_answer(msg, value, meta)
+        raise invalid_answer(msg, meta, value)
     try:
         response = structurer(cls)(value)
     except MalformedError:
@@ -75,8 +72,8 @@ def parse(cls: type[R], data: bytes, meta: ResponseMeta, secret: str | None = No
         if (lost := response._unreadable()) is None:
             _set_meta(response, meta)
             return response
-        raise invalid_answer(unreadable(lost, secret).message, redacted(value, secret), meta)
-    raise invalid_answer(misread(cls, value, secret).message, redacted(value, secret), meta)
+        raise invalid_answer(unreadable(lost, secret).message, meta, redacted(value, secret))
+    raise invalid_answer(misread(cls, value, secret).message, meta, redacted(value, secret))
 
 
 def misread(cls: type[APIObject], value: object, secret: str | None) -> APIResponseValidationError:
@@ -205,15 +202,3 @@ def _fails(cls: type[APIResponse], value: dict[str, Any]) -> bool:
 
 # The slot's own setter: setting the attribute would run the `on_setattr` hook, for 0.3 us.
 _set_meta = APIResponse.__dict__["meta"].__set__
-
-
-def invalid_answer(message: str, body: object, meta: ResponseMeta) -> APIError:
-    """The error for a response that is not a valid answer."""
-    return APIResponseValidationError(
-        message,
-        status_code=meta.status,
-        request_id=meta.request_id,
-        headers=meta.headers,
-        body=body,
-        attempts=meta.attempts,
-    )

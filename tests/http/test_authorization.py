@@ -13,8 +13,8 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from openai_async import APITimeoutError, AsyncClient, OpenAIError, Timeout
-from openai_async.testing import LocalServer
+from openai_async import APITimeoutError, AsyncClient, OpenAIError, Request, Response, Send, Timeout
+from openai_async.testing import Failure, LocalServer
 
 tenant: ContextVar[str] = ContextVar("tenant", default="nobody")
 
@@ -99,16 +99,17 @@ async def test_an_exhausted_iterator_of_keys_is_an_error(server: LocalServer) ->
     assert len(server.requests) == 1
 
 
+async def slow_key() -> str:
+    await asyncio.sleep(60)
+    return "slow"
+
+
 @pytest.mark.virtual_time
 async def test_the_time_of_an_async_function_counts_towards_the_timeout(
     server: LocalServer,
 ) -> None:
-    async def key() -> str:
-        await asyncio.sleep(60)
-        return "k"
-
-    async with client_of(server, key, timeout=Timeout(total=30)) as client:
-        with pytest.raises(APITimeoutError, match="within 30 s"):
+    async with client_of(server, slow_key, timeout=Timeout(total=30)) as client:
+        with pytest.raises(APITimeoutError, match="key from the api_key function within 30 s"):
             await client.models.list()
 
 
@@ -122,10 +123,30 @@ async def test_the_time_of_a_plain_function_counts_towards_the_timeout(
         return "k"
 
     async with client_of(server, key, timeout=Timeout(total=0.05)) as client:
-        with pytest.raises(APITimeoutError, match=r"within 0\.05 s"):
+        with pytest.raises(APITimeoutError, match=r"from the api_key function within 0\.05 s"):
             await client.models.list()
         may_return.set()
     assert server.requests == []
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("second", ["k", AsyncMock(return_value="k")], ids=["text", "function"])
+async def test_a_slow_server_is_not_mistaken_for_a_slow_function(
+    server: LocalServer, second: Any
+) -> None:
+    """Not even if the function was too slow for the attempt before."""
+
+    async def with_another_key(request: Request, send: Send) -> Response:
+        with pytest.raises(APITimeoutError, match="api_key function"):
+            await send(request)
+        request.api_key = second
+        return await send(request)
+
+    server.script(Failure(delay=60))
+    options: Any = {"timeout": Timeout(total=30), "middlewares": [with_another_key]}
+    async with client_of(server, slow_key, **options) as client:
+        with pytest.raises(APITimeoutError, match="No complete answer within 30 s"):
+            await client.models.list()
 
 
 @pytest.mark.parametrize("late", ["key", "coroutine", "error"])

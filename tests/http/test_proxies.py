@@ -92,6 +92,13 @@ def test_the_proxy_for_the_scheme_of_the_url_is_used(
         ("i.test", "https://api.test", True),
         ("127.0.0.1", "https://127.0.0.1:8000", False),
         ("::1", "https://[::1]:8000", False),
+        ("[::1]", "https://[::1]:8000", False),
+        ("[::1]", "https://[::1]", False),
+        ("[::1]:8000", "https://[::1]:8000", False),
+        ("[::1]:8000", "https://[::1]:9000", True),
+        ("bücher.test:8443", "https://bücher.test:8443", False),
+        ("10.0.0.0/8", "https://10.0.0.1", True),
+        ("*.test", "https://api.test", True),
         ("", "https://api.test", True),
     ],
 )
@@ -223,6 +230,19 @@ async def test_netrc_has_the_password_of_the_proxy_but_never_replaces_the_api_ke
     assert first["authorization"] == "Bearer key"
     assert "authorization" not in second
     assert first["proxy-authorization"] == basic("me", "pw")
+
+
+async def test_the_account_in_netrc_is_the_user_if_there_is_no_login(
+    raw: RawServer, monkeypatch: pytest.MonkeyPatch, netrc: Path
+) -> None:
+    raw.answer = ok
+    netrc.write_text("machine 127.0.0.1 account me password pw")
+    monkeypatch.setenv("HTTP_PROXY", raw.url)
+    async with AsyncClient(base_url=API, api_key="key", trust_env=True) as client:
+        await client.models.list()
+    sent = raw.exchanges[0].headers
+    assert sent["proxy-authorization"] == basic("me", "pw")
+    assert sent["authorization"] == "Bearer key"
 
 
 def test_netrc_is_not_asked_for_a_proxy_that_has_its_own_password(

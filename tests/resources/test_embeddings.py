@@ -189,6 +189,18 @@ async def test_vectors_are_sorted_by_index(client: AsyncClient, server: LocalSer
     assert response.to_dict()["data"][1]["index"] == 5
 
 
+@pytest.mark.parametrize("kept", [[2], [0, 0], [0, 0, 2], [1, 1, 2, 0]], ids=str)
+async def test_the_json_has_the_vectors_that_are_left_in_data(
+    client: AsyncClient, server: LocalServer, kept: list[int]
+) -> None:
+    """After a program has removed or repeated some of them, their order is that of `data`."""
+    sent = answer([0.0], [1.0], [2.0])
+    server.script(Reply(json={**sent, "data": sent["data"][::-1]}))
+    response = await client.embeddings.create(model=MODEL, input=["a", "b", "c"])
+    response.data[:] = [response.data[place] for place in kept]
+    assert response.to_dict()["data"] == [sent["data"][place] for place in kept]
+
+
 async def test_indexes_that_begin_again_leave_the_order_of_arrival(
     client: AsyncClient, server: LocalServer
 ) -> None:
@@ -250,6 +262,7 @@ REFUSALS = {
     "vLLM": Failure(400, message="base64 encoding is not currently supported"),
     # BerriAI/litellm#42426
     "LiteLLM": Failure(500, message="Setting {'encoding_format': 'base64'} is not supported"),
+    "named": Failure(400, body={"error": {"message": "Unknown.", "param": "encoding_format"}}),
     "strict": Failure(422, body={"detail": [{"loc": ["body", "encoding_format"], "msg": "extra"}]}),
 }
 
@@ -322,6 +335,29 @@ async def test_a_mistyped_parameter_is_a_type_error(client: AsyncClient) -> None
         await client.embeddings.create(model=MODEL, input="Hi", dimension=2)  # type: ignore[call-arg]
 
 
+async def test_a_missing_input_is_a_type_error(client: AsyncClient) -> None:
+    with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'input'"):
+        await client.embeddings.create(model=MODEL)  # type: ignore[call-arg]
+
+
+async def test_an_extra_body_without_input_leaves_the_input_checked(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    with pytest.raises(InvalidArgumentError, match="input is empty"):
+        await client.embeddings.create(model=MODEL, input="", extra_body={"truncate": True})
+    assert not server.requests
+
+
+async def test_an_input_in_extra_body_has_at_least_one_vector(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    server.script(Reply(json=answer()))
+    with pytest.raises(APIResponseValidationError, match="0 vectors where at least 1 was expected"):
+        await client.embeddings.create(
+            model=MODEL, input="", extra_body={"input": [{"text": "Hi"}]}
+        )
+
+
 async def test_an_input_in_extra_body_is_sent_as_it_is(
     client: AsyncClient, server: LocalServer
 ) -> None:
@@ -357,6 +393,9 @@ async def test_many_inputs_are_split_and_joined(client: AsyncClient, server: Loc
         (["é" * 100_000] * 2, [1, 1]),  # two bytes each, so it may be two tokens
         (["a" * 400_000, "b"], [1, 1]),  # too long, which is left to the server
         ([[1] * 150_000] * 3, [2, 1]),
+        (["a" * 150_000, "a" * 150_001], [1, 1]),
+        (["a" * 300_000, "b" * 150_000, "c" * 150_000], [1, 2]),
+        ([*["a"] * 2048, "b" * 300_000, "c"], [2048, 1, 1]),
         (["a"] * 2048, [2048]),
     ],
 )
@@ -380,26 +419,29 @@ async def test_parts_are_joined_in_the_order_of_the_inputs(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     """Whichever is answered first, and without an index, too; `meta` is that of the last answer."""
-    second = asyncio.Event()
+    answered = [asyncio.Event() for _ in range(3)]
+    after = {0: 2, 1: 0}  # answered in the order 2, 0, 1
 
     async def reply(exchange: Exchange) -> None:
         n = number(exchange)
-        if n == 0:
-            await second.wait()
+        if n in after:
+            await answered[after[n]].wait()
         sent = {"data": [{"embedding": [float(n)]}], "usage": {"total_tokens": n + 1, "cost": 0.5}}
         body = json.dumps(sent).encode()
         head = f"HTTP/1.1 200 OK\r\nx-request-id: r{n}\r\nContent-Length: {len(body)}\r\n\r\n"
         await exchange.send(head.encode() + body)
-        if n == 1:
-            second.set()
+        answered[n].set()
 
     raw.answer = reply
-    response = await raw_client.embeddings.create(model=MODEL, input=parts_of(1, 1))
-    assert vectors(response) == [[0.0], [1.0]]
-    assert [item.index for item in response] == [0, 1]
-    assert response.meta.request_id == "r0"
+    response = await raw_client.embeddings.create(model=MODEL, input=parts_of(1, 1, 1))
+    assert vectors(response) == [[0.0], [1.0], [2.0]]
+    assert [item.index for item in response] == [0, 1, 2]
+    assert response.meta.request_id == "r1"
     assert response.usage is not None
-    assert response.usage.to_dict() == {"total_tokens": 3, "cost": 1.0}
+    assert response.usage.to_dict() == {"total_tokens": 6, "cost": 1.5}
+    for again in (response, pickle.loads(pickle.dumps(response))):
+        sent = again.to_dict()["data"]
+        assert [item["embedding"] for item in sent] == [[0.0], [1.0], [2.0]]
 
 
 async def test_the_usage_of_only_some_parts_is_not_that_of_all(
@@ -413,6 +455,21 @@ async def test_the_usage_of_only_some_parts_is_not_that_of_all(
     response = await raw_client.embeddings.create(model=MODEL, input=parts_of(1, 1, 1))
     assert response.usage is None
     assert response.to_dict()["usage"] is None
+
+
+async def test_what_only_one_part_reports_is_in_the_usage_of_all(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    reported = [{"total_tokens": 1, "time": 0.25}, {"total_tokens": 2, "cost": 0.5}]
+
+    async def reply(exchange: Exchange) -> None:
+        usage = reported[number(exchange)]
+        await exchange.whole(json.dumps(answer([0.5], usage=usage)).encode())
+
+    raw.answer = reply
+    response = await raw_client.embeddings.create(model=MODEL, input=parts_of(1, 1))
+    assert response.usage is not None
+    assert response.usage.to_dict() == {"total_tokens": 3, "time": 0.25, "cost": 0.5}
 
 
 async def test_four_parts_are_in_flight_at_most(raw: RawServer, raw_client: AsyncClient) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +112,16 @@ async def test_content_can_be_awaited_and_then_entered(client: AsyncClient, file
     async with content as same:
         assert same is content
         assert await same.read() == LINES
+
+
+@pytest.mark.parametrize("again", [pickle.dumps, copy.copy, copy.deepcopy])
+async def test_content_cannot_be_pickled_or_copied_but_its_bytes_can(
+    client: AsyncClient, file_id: str, again: Callable[[object], object]
+) -> None:
+    content = await client.files.content(file_id)
+    with pytest.raises(InvalidArgumentError, match=r"BinaryContent cannot.*`await \.read\(\)`"):
+        again(content)
+    assert await content.read() == LINES
 
 
 async def test_content_that_was_read_is_not_silently_empty(

@@ -20,6 +20,7 @@ from openai_async import (
     InvalidArgumentError,
     StreamInterruptedError,
 )
+from openai_async.http.multipart import CHUNK
 from openai_async.options import REQUEST_OPTIONS
 from openai_async.testing import Failure, LocalServer, Reply
 from openai_async.testing.forms import FormPart, form_fields, parse_form
@@ -110,6 +111,40 @@ async def test_a_pil_image_is_encoded(client: AsyncClient, server: LocalServer) 
         ("image", "image.png", "image/png"),
         ("mask", "mask.png", "image/png"),
     ]
+
+
+@pytest.mark.parametrize("field", ["image", "mask"])
+async def test_an_open_file_is_read_while_it_is_sent(
+    client: AsyncClient, server: LocalServer, field: str
+) -> None:
+    class Watched(io.BytesIO):
+        largest = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            self.largest = max(self.largest, 2**63 if size is None or size < 0 else size)
+            return super().read(size)
+
+    data = picture(pad=2_000_000)
+    file = Watched(b"before" + data)
+    file.seek(6)
+    server.script(Reply(json=DRAWN))
+    await edit(client, **{"image": PNG, field: file})
+    assert files(server)[-1] == (field, f"{field}.png", "image/png", data)
+    assert file.largest <= CHUNK
+    assert not file.closed
+
+
+async def test_an_open_file_that_has_been_read_is_refused(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    file = io.BytesIO(PNG)
+    file.read()
+    with pytest.raises(InvalidArgumentError, match=r"read to its end: call seek\(0\) on it first"):
+        await edit(client, file)
+    file.close()
+    with pytest.raises(InvalidArgumentError, match="image is a closed file: pass its path"):
+        await edit(client, file)
+    assert server.requests == []
 
 
 async def test_an_async_file_is_read(client: AsyncClient, server: LocalServer) -> None:
@@ -353,7 +388,7 @@ async def test_what_is_not_a_picture_is_refused_before_sending(
 async def test_a_picture_that_is_too_large_is_refused(
     client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openai_async.images.upload.MAX_IMAGE_SIZE", 50)
+    monkeypatch.setattr("openai_async.resources.image_files.MAX_IMAGE_SIZE", 50)
     with pytest.raises(InvalidArgumentError, match="image is larger than"):
         await edit(client, PNG)
 

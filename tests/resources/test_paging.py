@@ -302,6 +302,13 @@ async def test_cancelling_the_task_of_a_list_ends_its_request(
     assert request.disconnected
 
 
+async def test_a_plain_loop_says_how_to_write_it(client: AsyncClient) -> None:
+    pages: Any = things(client)
+    with pytest.raises(TypeError, match="use `async for`, or await it for one page"):
+        list(pages)
+    pages.close()
+
+
 async def test_python_warns_about_a_list_that_is_never_awaited(client: AsyncClient) -> None:
     async def forget() -> None:
         things(client)

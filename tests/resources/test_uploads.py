@@ -14,16 +14,21 @@ import attrs
 import pytest
 
 from openai_async import (
+    APIConnectionError,
     APIError,
+    APIStatusError,
     AsyncClient,
     BadRequestError,
     InternalServerError,
     InvalidArgumentError,
     OpenAIError,
+    Request,
+    Response,
+    Send,
+    UploadProgress,
 )
 from openai_async.resources.parallel import run_all
 from openai_async.testing import Failure, LocalServer
-from openai_async.types.upload_progress import UploadProgress
 
 pytestmark = pytest.mark.virtual_time
 
@@ -143,6 +148,38 @@ async def test_a_failed_upload_is_resumed(
     assert (upload.id, sent_parts(server)) == (progress.upload_id, 2)
 
 
+@pytest.mark.parametrize(
+    ("failure", "helps"),
+    [
+        (Failure(408), True),
+        (Failure(409), True),
+        (Failure(429), True),
+        (Failure(503), True),
+        (Failure(400), False),
+        (Failure(401), False),
+        (Failure(403), False),
+        (Failure(429, code="insufficient_quota"), False),
+    ],
+    ids=str,
+)
+async def test_only_errors_that_may_pass_advise_to_resume(
+    client: AsyncClient, server: LocalServer, path: Path, failure: Failure, helps: bool
+) -> None:
+    server.script(PASSES, failure)
+    with pytest.raises(APIStatusError) as caught:
+        await client.uploads.upload_file_chunked(file=path, **WHAT, concurrency=1)
+    assert ("resume=error.upload" in str(caught.value)) is helps
+    assert caught.value.upload is not None
+
+
+async def test_a_lost_connection_advises_to_resume(
+    client: AsyncClient, server: LocalServer, path: Path
+) -> None:
+    server.script(PASSES, Failure(cut_after=0))
+    with pytest.raises(APIConnectionError, match="0 of 4 parts have arrived: pass resume="):
+        await client.uploads.upload_file_chunked(file=path, **WHAT, concurrency=1)
+
+
 async def test_a_failed_completion_is_resumed_without_sending_parts(
     client: AsyncClient, server: LocalServer, path: Path
 ) -> None:
@@ -171,6 +208,63 @@ async def test_a_cancelled_call_is_resumed(
     assert await content(client, upload) == DATA
 
 
+@pytest.mark.parametrize("kind", ["path", "bytes", "open"])
+async def test_a_file_that_has_changed_since_is_not_resumed(
+    client: AsyncClient, server: LocalServer, path: Path, kind: str
+) -> None:
+    async def upload(**more: Any) -> Any:
+        with path.open("rb") as file:
+            sources: dict[str, Any] = {"path": path, "bytes": path.read_bytes(), "open": file}
+            what = {**WHAT, "file": sources[kind], "filename": "a.txt", "concurrency": 1}
+            return await client.uploads.upload_file_chunked(**what, **more)
+
+    server.script(PASSES, PASSES, PASSES, Failure(500))
+    with pytest.raises(InternalServerError) as caught:
+        await upload()
+    server.reset()
+    path.write_bytes(DATA[:59] + b"?" + DATA[60:])  # the last byte of the second part
+    with pytest.raises(InvalidArgumentError, match="has changed since its upload began: upload it"):
+        await upload(resume=caught.value.upload)
+    assert server.requests == []
+    path.write_bytes(DATA[:60] + bytes(40))  # what has not arrived may still change
+    done = await upload(resume=caught.value.upload)
+    assert await content(client, done) == DATA[:60] + bytes(40)
+
+
+async def test_the_content_that_has_arrived_counts_and_not_that_of_an_earlier_attempt(
+    client: AsyncClient, server: LocalServer, path: Path
+) -> None:
+    server.script(PASSES, Failure(500, delay=10), PASSES, Failure(delay=1000))
+    progress = UploadProgress()
+    what = {**WHAT, "concurrency": 1, "resume": progress, "max_retries": 1}
+    call = asyncio.create_task(client.uploads.upload_file_chunked(file=path, **what))
+    await server.received(2)
+    path.write_bytes(bytes(100))
+    await server.received(4)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert progress.sent == 1
+    upload = await client.uploads.upload_file_chunked(file=path, **what)
+    assert await content(client, upload) == bytes(100)
+
+
+async def test_a_part_that_was_accepted_without_being_read_is_sent_again(
+    client: AsyncClient, server: LocalServer, path: Path
+) -> None:
+    async def accept(request: Request, send: Send) -> Response:
+        if request.url.path.endswith("/parts"):
+            return Response(status=200, headers={}, body=b'{"id": "part_1"}')
+        return await send(request)
+
+    hasty = client.with_options(middlewares=[accept])
+    with pytest.raises(BadRequestError, match="part_ids") as caught:
+        await hasty.uploads.upload_file_chunked(file=path, **WHAT)
+    upload = await client.uploads.upload_file_chunked(file=path, **WHAT, resume=caught.value.upload)
+    assert await content(client, upload) == DATA
+    assert sent_parts(server) == 4
+
+
 async def test_a_wrong_md5_is_refused_by_the_server(client: AsyncClient, path: Path) -> None:
     with pytest.raises(BadRequestError, match="md5") as caught:
         await client.uploads.upload_file_chunked(file=path, **WHAT, md5="0" * 32)
@@ -197,6 +291,7 @@ async def test_a_file_that_changes_meanwhile_is_not_completed(
         ({"file": "large.txt"}, "file is a str"),
         ({"bytes": 99}, "bytes is 99, but the file has 100"),
         ({"part_size": 0}, "part_size is 0"),
+        ({"part_size": 2**26 + 1}, "part_size is 67,108,865: pass at most 67,108,864 bytes"),
         ({"concurrency": 0}, "concurrency is 0"),
         ({"resume": "upload_1"}, "resume has type str"),
         (
@@ -206,6 +301,10 @@ async def test_a_file_that_changes_meanwhile_is_not_completed(
         (
             {"resume": UploadProgress(upload_id="u", size=100, part_size=30, part_ids=[None])},
             "resume has 1 part_ids",
+        ),
+        (
+            {"resume": UploadProgress(upload_id="u", size=100, part_size=30, part_ids=["p"] * 4)},
+            "resume has 0 part_hashes",
         ),
         (
             {

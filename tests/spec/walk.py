@@ -40,6 +40,7 @@ from openai_async.resources.base_client import Resource
 from openai_async.resources.endpoint import Endpoint
 from openai_async.streaming.binary import BinaryContent
 from openai_async.types.base import APIObject
+from openai_async.types.chat_option_params import ToolFunction
 
 TABLE: dict[str, Any] = json.loads(
     Path(__file__).with_name("openai.json").read_text(encoding="utf-8")
@@ -178,6 +179,8 @@ def ours(kind: Any, variables: Mapping[Any, Any], *, sent: bool) -> Kind:
     origin, arguments = get_origin(kind), get_args(kind)
     if (origin or kind) in NAMES:
         return plain(NAMES[origin or kind])
+    if kind is ToolFunction:  # sent as the dict that is made from it
+        return Kind()
     if origin in (Required, NotRequired):
         return ours(arguments[0], variables, sent=sent)
     if origin in (Union, types.UnionType):

@@ -183,6 +183,7 @@ async def test_the_newest_batch_is_listed_first(client: AsyncClient) -> None:
         ({"completion_window": "1h"}, "completion_window"),
         ({"input_file_id": "file-0"}, "input_file_id"),
         ({"metadata": {"n": 1}}, "metadata.n"),
+        ({"output_expires_after": {"anchor": "now"}}, "output_expires_after"),
     ],
 )
 async def test_an_invalid_batch_is_refused(

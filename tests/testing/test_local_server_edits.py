@@ -33,6 +33,12 @@ def picture(
 
 
 PNG = picture()
+MIB = 1024 * 1024
+
+
+def filled(data: bytes, size: int) -> bytes:
+    """The same picture in a file of this many bytes."""
+    return data + bytes(size - len(data))
 
 
 def form(*files: tuple[str, bytes, str], **fields: object) -> aiohttp.FormData:
@@ -41,7 +47,8 @@ def form(*files: tuple[str, bytes, str], **fields: object) -> aiohttp.FormData:
         if value is not None:
             data.add_field(name, str(value))
     for name, content, kind in files:
-        data.add_field(name, content, filename="x", content_type=kind)
+        # A file: aiohttp warns of large bytes.
+        data.add_field(name, io.BytesIO(content), filename="x", content_type=kind)
     return data
 
 
@@ -136,6 +143,17 @@ async def test_references_come_as_json(server: LocalServer, http: aiohttp.Client
         assert (answer["error"]["param"], answer["error"]["code"]) == ("images[0]", code)
 
 
+async def test_a_reference_to_an_svg_is_refused_by_its_media_type(
+    server: LocalServer, http: aiohttp.ClientSession
+) -> None:
+    svg = base64.b64encode(b"<svg xmlns='http://www.w3.org/2000/svg'/>").decode()
+    url = f"data:image/svg+xml;base64,{svg}"
+    body = {"prompt": "An otter", "model": "gpt-image-2", "images": [{"image_url": url}]}
+    status, answer = await post(server, http, body)
+    assert status == 400
+    assert "unsupported mimetype ('image/svg+xml')" in answer["error"]["message"]
+
+
 async def test_an_svg_is_authored_with_the_model_of_a_nested_field(
     server: LocalServer, http: aiohttp.ClientSession
 ) -> None:
@@ -146,6 +164,7 @@ async def test_an_svg_is_authored_with_the_model_of_a_nested_field(
 
 
 JPEG, GIF = picture(kind="JPEG"), picture(kind="GIF")
+MASK = picture(hole=True)
 OCTETS = "application/octet-stream"
 
 
@@ -227,6 +246,27 @@ OCTETS = "application/octet-stream"
             "square",
         ),
         (
+            [("image", filled(PNG, 4 * MIB), "image/png")],
+            {"model": "dall-e-2"},
+            "image",
+            "invalid_image",
+            "less than 4 MB",
+        ),
+        (
+            [("image", PNG, "image/png"), ("mask", filled(MASK, 4 * MIB), "image/png")],
+            {"model": "dall-e-2"},
+            None,
+            "invalid_mask_image_format",
+            "mask must be less than 4 MB",
+        ),
+        (
+            [("image", PNG, "image/png"), ("mask", picture(size=(9, 9), hole=True), "image/png")],
+            {"model": "dall-e-2"},
+            None,
+            "invalid_mask_image_format",
+            "mask size does not match image size",
+        ),
+        (
             [("image", PNG, "image/png")],
             {"model": "dall-e-3"},
             "model",
@@ -258,6 +298,23 @@ async def test_what_the_api_refuses_is_refused_with_its_messages(
     assert (status, error["param"]) == (400, param)
     assert said in error["message"]
     assert code in (None, error["code"])
+
+
+@pytest.mark.parametrize(
+    ("model", "files"),
+    [
+        ("dall-e-2", {"image": filled(PNG, 4 * MIB - 1), "mask": filled(MASK, 4 * MIB - 1)}),
+        ("gpt-image-2", {"image": filled(PNG, 4 * MIB)}),
+        ("gpt-image-2", {"image": picture(size=(9, 8)), "mask": picture(size=(9, 8), hole=True)}),
+    ],
+    ids=["dall-e-2", "large", "not square"],
+)
+async def test_pictures_within_the_limits_of_the_model_are_edited(
+    server: LocalServer, http: aiohttp.ClientSession, model: str, files: dict[str, bytes]
+) -> None:
+    data = form(*((name, data, "image/png") for name, data in files.items()), model=model)
+    status, answer = await post(server, http, data)
+    assert (status, len(answer["data"])) == (200, 1)
 
 
 @pytest.mark.parametrize(

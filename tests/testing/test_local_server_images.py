@@ -320,6 +320,12 @@ def test_the_store_keeps_only_the_latest_pictures() -> None:
     assert [store.get(name) is not None for name in names] == [False, True, True]
 
 
+@pytest.mark.parametrize(("extension", "kind"), [("webp", "image/webp"), ("svg", "image/svg+xml")])
+def test_a_stored_picture_has_its_media_type(extension: str, kind: str) -> None:
+    store = PictureStore()
+    assert store.get(store.put(b"picture", extension)) == (b"picture", kind)
+
+
 @pytest.mark.parametrize(
     ("fields", "size"),
     [

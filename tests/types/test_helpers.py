@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from openai_async import BadRequestError, StreamInterruptedError
-from openai_async.types.chat import ChatCompletion
+from openai_async.types.chat import ChatCompletion, ParsedChatCompletion
 from openai_async.types.embeddings import CreateEmbeddingResponse
 
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -29,6 +29,11 @@ def test_the_message_and_the_tool_calls_are_those_of_the_first_choice() -> None:
 def test_what_is_missing_is_empty(answer: ChatCompletion) -> None:
     assert (answer.text, answer.message.content, answer.tool_calls) == ("", None, [])
     assert answer.total_tokens == 0
+
+
+def test_the_message_of_a_parsed_completion_is_a_parsed_one() -> None:
+    empty = ParsedChatCompletion[int]()
+    assert (empty.parsed, empty.message.parsed, empty.tool_calls) == (None, None, [])
 
 
 def test_the_tokens_are_those_of_the_usage() -> None:

@@ -110,7 +110,7 @@ LEFT_OUT = {
     "ChatCompletionContentPartImage": "content_parts of a stored message are dicts",
     "ChatCompletionContentPartText": "content_parts of a stored message are dicts",
     "ChatCompletionFunctionTool": NOT_YET,
-    "Parsed": "classes of parse()",
+    "ParsedFunction": "ParsedFunctionToolCall has the parsed arguments itself",
 }
 
 

@@ -14,7 +14,14 @@ from typing import IO, Any, assert_type
 import PIL.Image
 import pytest
 
-from openai_async import AsyncClient, AsyncStream, ChatCompletionStream, image_part
+from openai_async import (
+    AsyncClient,
+    AsyncStream,
+    ChatCompletionEventStream,
+    ChatCompletionStream,
+    ParsedChatCompletionStream,
+    image_part,
+)
 from openai_async.streaming.binary import BinaryContent
 from openai_async.types.batches import Batch, BatchPage
 from openai_async.types.chat import (
@@ -22,9 +29,15 @@ from openai_async.types.chat import (
     ChatCompletionChunk,
     ChatCompletionMessage,
     ChatCompletionMessageToolCall,
+    ChatCompletionTokenLogprob,
     ChatCompletionToolParam,
     ChatCompletionUserMessageParam,
     CompletionCreateParams,
+)
+from openai_async.types.chat_events import (
+    ChatCompletionStreamEvent,
+    ContentDeltaEvent,
+    ContentDoneEvent,
 )
 from openai_async.types.chat_params import ChatCompletionMessageParam
 from openai_async.types.embeddings import CreateEmbeddingResponse, Embedding
@@ -33,6 +46,7 @@ from openai_async.types.image_events import ImageEditStreamEvent, ImageGenStream
 from openai_async.types.images import Image, ImagesResponse
 from openai_async.types.models import Model, ModelDeleted, ModelList
 from openai_async.types.moderations import Moderation
+from openai_async.types.parsed_chats import ParsedChatCompletion
 from openai_async.types.uploads import UploadPart
 
 from . import checkers
@@ -161,6 +175,58 @@ async def mistakes(client: AsyncClient) -> None:
     AsyncClient(key="k")  # type: ignore[call-arg]
 
 
+async def events(client: AsyncClient) -> None:
+    hi: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
+    async with client.chat.completions.stream(model="m", messages=hi) as stream:
+        assert_type(stream, ChatCompletionEventStream[None])
+        async for event in stream:
+            assert_type(event, ChatCompletionStreamEvent)
+            if event.type == "chunk":
+                assert_type(event.chunk, ChatCompletionChunk)
+                assert_type(event.snapshot, ChatCompletion)
+            elif event.type == "content.delta":
+                assert_type(event, ContentDeltaEvent)
+                assert_type(event.snapshot, str)
+            elif event.type == "content.done":
+                assert_type(event, ContentDoneEvent[None])
+                assert_type(event.parsed, None)
+            match event.type:
+                case "tool_calls.function.arguments.delta":
+                    assert_type(event.arguments_delta, str)
+                    assert_type(event.parsed_arguments, object)
+                case "logprobs.content.done" | "logprobs.content.delta":
+                    assert_type(event.content, list[ChatCompletionTokenLogprob])
+                case "reasoning.done":
+                    assert_type(event.reasoning, str)
+        assert_type(await stream.get_final_completion(), ParsedChatCompletion[None])
+        assert_type(stream.current_completion_snapshot, ChatCompletion)
+    await client.chat.completions.stream(model="m", messages=hi)  # type: ignore[misc]
+    client.chat.completions.stream(  # type: ignore[call-overload]
+        model="m", messages=hi, stream=True
+    )
+
+
+async def typed_events(client: AsyncClient) -> None:
+    hi: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
+    chats = client.chat.completions
+    async with chats.stream(model="m", messages=hi, response_format=list[int]) as stream:
+        assert_type(stream, ChatCompletionEventStream[list[int]])
+        async for event in stream:
+            if event.type == "content.done":
+                assert_type(event.parsed, list[int] | None)
+        assert_type((await stream.get_final_completion()).parsed, list[int] | None)
+
+
+def decoded(
+    plain: ParsedChatCompletionStream[list[str]], event: ChatCompletionStreamEvent[Path]
+) -> None:
+    assert_type(
+        ChatCompletionEventStream(plain, decode=str.split), ChatCompletionEventStream[list[str]]
+    )
+    if event.type == "content.done":
+        assert_type(event.parsed, Path | None)
+
+
 async def models(client: AsyncClient) -> None:
     found = await client.models.list()
     assert_type(found, ModelList)
@@ -243,6 +309,8 @@ async def files(client: AsyncClient, file: IO[bytes]) -> None:
     assert_type(created, FileObject)
     await client.files.create(file=("x", file, "text/plain"), purpose="user_data")
     await client.files.create(file="x", purpose="batch")  # type: ignore[arg-type]
+    for _ in client.files.list():  # type: ignore[attr-defined]
+        pass
     async for one in client.files.list():
         assert_type(one, FileObject)
     content = await client.files.content("file-1")

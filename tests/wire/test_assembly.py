@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_async.wire.assembly import Assembly
+from openai_async.wire.call_assembly import Calls
 
 from ..raw_server import chunk
 
@@ -198,6 +199,48 @@ def test_the_fast_path_for_text_gives_the_same_result_as_the_slow_one(
         short.add(chunk)
     assert short.completion() == long.completion()
     assert short.finished == long.finished
+
+
+ARGUMENTS = st.sampled_from(["", "{", "}", "{}", "1", None, {}, {"a": 1}])
+CALLS = st.fixed_dictionaries(
+    {"index": st.sampled_from([0, 1, "0", None])},
+    optional={
+        "function": st.fixed_dictionaries(
+            {}, optional={"arguments": ARGUMENTS, "name": st.sampled_from(["f", "g", ""])}
+        ),
+        "id": st.sampled_from(["a", "b", ""]),
+    },
+)
+CALL_PIECES = st.fixed_dictionaries(
+    {"delta": st.fixed_dictionaries({"tool_calls": st.lists(CALLS, max_size=2) | CALLS})},
+    optional={"index": st.just(0), "finish_reason": st.sampled_from([None, "stop"])},
+)
+
+
+@given(st.lists(CALL_PIECES, max_size=8))
+def test_the_fast_path_for_arguments_gives_the_same_result_as_the_slow_one(
+    pieces: list[Any],
+) -> None:
+    short, long = Assembly(), Assembly()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Assembly, "_add_text", lambda self, piece: False)
+        for piece in pieces:
+            long.add({"choices": [piece]})
+    for piece in pieces:
+        short.add({"choices": [piece]})
+    assert short.completion() == long.completion()
+    assert (short.finished, short.trusted) == (long.finished, long.trusted)
+
+
+def test_a_piece_of_the_arguments_takes_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    assembly = Assembly()
+    first = {"index": 0, "id": "a", "function": {"name": "f", "arguments": ""}}
+    assembly.add({"choices": [{"index": 0, "delta": {"tool_calls": [first]}}]})
+    monkeypatch.setattr(Calls, "_add_piece", lambda *_: pytest.fail("took the slow path"))
+    rest = {"index": 0, "function": {"arguments": "{}"}}
+    assembly.add({"choices": [{"index": 0, "delta": {"tool_calls": [rest]}}]})
+    (call,) = assembly.completion()["choices"][0]["message"]["tool_calls"]
+    assert call["function"] == {"name": "f", "arguments": "{}"}
 
 
 # --- tool calls, however servers distinguish them ---

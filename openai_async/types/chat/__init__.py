@@ -73,6 +73,10 @@ __all__ = [
     "Function",
     "ModerationOutcome",
     "ModerationResult",
+    "ParsedChatCompletion",
+    "ParsedChatCompletionMessage",
+    "ParsedChoice",
+    "ParsedFunctionToolCall",
     "PromptTokensDetails",
     "TopLogprob",
 ]
@@ -86,11 +90,13 @@ if TYPE_CHECKING:
     from ..chat_moderation import *  # noqa: F403
     from ..chat_tool_calls import *  # noqa: F403
     from ..official_chat_names import *  # noqa: F403
+    from ..parsed_chats import *  # noqa: F403
 else:
     _TYPES = __package__.rpartition(".")[0]
     _PARTS = (
         *("chat_completion", "chat_common", "chat_chunk", "chat_tool_calls"),
         *("chat_message_parts", "chat_logprobs", "chat_moderation", "official_chat_names"),
+        "parsed_chats",
     )
     _modules = [LazyModule(f"{_TYPES}.{name}") for name in _PARTS]
     __getattr__, __dir__ = names_of(_modules, globals())

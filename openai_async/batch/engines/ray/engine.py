@@ -17,8 +17,8 @@ from pathlib import Path
 from weakref import WeakSet
 
 from ....client import AsyncClient
-from ....errors import InvalidArgumentError, OpenAIError
-from ....options import RateLimit
+from ....errors import OpenAIError
+from ....options import RateLimit, check_whole
 from ....types.rate_limits import ModelPace
 from ...input.lines import Line
 from ...requests import BatchRequest
@@ -53,11 +53,8 @@ class RayEngine:
         columns: Mapping[str, str] | None = None,
     ) -> None:
         for name, value in (("concurrency", concurrency), ("workers", workers)):
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                msg = f"{name} is {value!r}: pass a whole number of 1 or more."
-                raise InvalidArgumentError(msg)
+            if value is not None:
+                check_whole(name, value)
         require_ray()
         self._client = batch_client(client)
         self._concurrency = concurrency

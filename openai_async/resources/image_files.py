@@ -7,32 +7,25 @@ says nothing leads to. So the media type is derived from the first bytes.
 from __future__ import annotations
 
 import asyncio
+import inspect
+import io
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from attrs import frozen
 
 from ..errors import InvalidArgumentError
-from .data import decoded
-from .format import ImageFormat, image_format, image_size
-from .pil import PILImage, encoded
-from .reading import MAX_IMAGE_SIZE, ImageSource, Readable, read_file
-from .text import check_scheme, hint
+from ..http.file_sources import Source, readable, source_of
+from ..images.data import decoded
+from ..images.format import image_format, image_size, media_type_of
+from ..images.pil import PILImage, encoded
+from ..images.reading import MAX_IMAGE_SIZE, ImageFile, Readable, read_file
+from ..images.text import check_scheme, hint
 
-ImageFile: TypeAlias = (
-    ImageSource
-    | tuple[str | None, ImageSource]
-    | tuple[str | None, ImageSource, str | None]
-    | tuple[str | None, ImageSource, str | None, Mapping[str, str]]
-)
-"""A path, bytes, a data URL, an open file (sync or async), or a PIL image. As in the official SDK,
-a tuple can add a name, a media type and more headers."""
-
-# Formats whose media type is not "image/" plus their name.
-_MEDIA_TYPES: dict[ImageFormat, str] = {"svg": "image/svg+xml", "ico": "image/x-icon"}
 # Enough to find the width and height of nearly all pictures: in a JPEG they follow the thumbnail.
 _HEAD = 64 * 1024
 # The rules of dall-e-2: https://platform.openai.com/docs/api-reference/images
@@ -41,18 +34,18 @@ _DALL_E_2_SIZE = 4 * 1024 * 1024
 
 @frozen
 class Upload:
-    """A picture that has been read, or found on the disk."""
+    """A picture that has been read, or only its beginning."""
 
     name: str
-    content: bytes | Path
-    """A file on the disk is read while it is sent."""
+    content: bytes | Path | Source
+    """A path or an open file is read while it is sent."""
     size: int
     head: bytes
     media_type: str
     headers: Mapping[str, str]
 
     @property
-    def file(self) -> tuple[str, bytes | Path, str, Mapping[str, str]]:
+    def file(self) -> tuple[str, bytes | Path | Source, str, Mapping[str, str]]:
         """The tuple for a form."""
         return self.name, self.content, self.media_type, self.headers
 
@@ -95,10 +88,12 @@ async def upload_of(argument: str, file: ImageFile) -> Upload:
             raise InvalidArgumentError(msg)
         name, source, media_type, headers = (*file, None, None)[:4]
     content, its_name = await _content(argument, source)
-    if isinstance(content, Path):
+    if isinstance(content, bytes):
+        head, size = content, len(content)
+    elif isinstance(content, Path):
         head, size = await asyncio.to_thread(_head_of, argument, content)
     else:
-        head, size = content, len(content)
+        head, size = await asyncio.to_thread(_head_of_open, content)
     if size > MAX_IMAGE_SIZE:
         msg = f"{argument} is larger than {MAX_IMAGE_SIZE // 2**20} MiB: scale the picture down."
         raise InvalidArgumentError(msg)
@@ -108,7 +103,7 @@ async def upload_of(argument: str, file: ImageFile) -> Upload:
             what = "is empty" if not size else "is not a picture in a known format"
             msg = f"{argument} {what}: pass a PNG, JPEG or WebP file."
             raise InvalidArgumentError(msg)
-        media_type = _MEDIA_TYPES.get(kind, f"image/{kind}")
+        media_type = media_type_of(kind)
     return Upload(
         name=name or its_name or f"{argument}.{kind or 'bin'}",
         content=content,
@@ -119,8 +114,8 @@ async def upload_of(argument: str, file: ImageFile) -> Upload:
     )
 
 
-async def _content(argument: str, source: Any) -> tuple[bytes | Path, str]:
-    """The bytes or the path, and the name of the file, if any."""
+async def _content(argument: str, source: Any) -> tuple[bytes | Path | Source, str]:
+    """The bytes, the path or the open file, and the name of the file, if any."""
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source), ""
     if isinstance(source, PILImage):
@@ -135,6 +130,11 @@ async def _content(argument: str, source: Any) -> tuple[bytes | Path, str]:
         if isinstance(source, str):
             _check_text(argument, source)
         return Path(path), os.path.basename(path)  # noqa: PTH119 - a `Path` drops a final dot
+    if isinstance(source, io.RawIOBase | io.BufferedIOBase) and (
+        source.closed or (source.seekable() and not inspect.iscoroutinefunction(source.read))
+    ):
+        opened = source_of(argument, source)
+        return opened, opened.name
     if isinstance(source, Readable):
         name = getattr(source, "name", None)
         return await read_file(source), Path(name).name if isinstance(name, str) else ""
@@ -181,3 +181,10 @@ def _head_of(argument: str, path: Path) -> tuple[bytes, int]:
     except (OSError, ValueError) as error:  # no permission, a null byte in the path
         reason = getattr(error, "strerror", None) or error
         raise InvalidArgumentError(f"{argument}: cannot read {name}: {reason}.") from error
+
+
+def _head_of_open(source: Source) -> tuple[bytes, int]:
+    """The first bytes of an open file, from where it stands, and how many there are."""
+    with closing(source.open()) as reader, readable(source):
+        head = reader.read(_HEAD)
+    return head, source.size() or 0

@@ -1,0 +1,298 @@
+"""A conversation with a model: its history, kept to a budget of tokens.
+
+conversation = Conversation(client, model="gpt-4o", system="Be brief.")
+reply = await conversation.say("What is on this picture?", images=["cat.png"])
+async for text in conversation.stream("And how old is it?"): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from .client import AsyncClient
+from .errors import InvalidArgumentError, OpenAIError
+from .images.reading import ImageSource
+from .jsontext import dumps, strict_loads
+from .middleware.pacing.token_estimate import estimate_tokens
+from .types.chat_completion import ChatCompletion
+from .types.chat_params import ChatCompletionOptions
+from .vision import image_part
+
+if TYPE_CHECKING:
+    from .streaming.chat import ChatCompletionStream
+    from .types.chat_option_params import ToolFunction
+
+__all__ = ("Conversation",)
+
+Message = Mapping[str, Any]
+
+
+def count_messages(messages: Sequence[Message]) -> float:
+    """Tokens of messages, by the estimate that paces requests: four characters a token."""
+    return estimate_tokens({"messages": messages, "max_tokens": 1}) - 1
+
+
+class Conversation:
+    """What has been said, and what is said next.
+
+    A turn, which is a question and all that follows until the answer, is added to the history when
+    it has succeeded. One that fails, is cancelled or is left early leaves the history as it was.
+
+    Attributes:
+        messages: the history, as the API has it, without the system message. It may be changed.
+        partial: what had arrived of the answer when the last turn failed or was left; else `None`.
+
+    Args:
+        client: sends the requests.
+        model: the model.
+        system: the system message, sent before the history.
+        tools: functions (or `Tool`s) that the model may call; see `run_tools`.
+        max_tokens: how many tokens of messages to send: if there are more, the oldest turns stay
+            behind. They remain in `messages`. The newest is always sent. `None` is no limit.
+        count_tokens: counts the tokens of messages; an estimate by default.
+        max_rounds: how often a turn may call tools.
+        params: other parameters of each request, such as `temperature`.
+
+    Example::
+
+        conversation = Conversation(client, model="gpt-4o", system="Be brief.", max_tokens=8000)
+        print((await conversation.say("Hello!")).text)
+    """
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        *,
+        model: str,
+        system: str | None = None,
+        tools: Sequence[ToolFunction] = (),
+        max_tokens: float | None = None,
+        count_tokens: Callable[[Sequence[Message]], float] = count_messages,
+        max_rounds: int = 10,
+        **params: Unpack[ChatCompletionOptions],
+    ) -> None:
+        if max_tokens is not None and not max_tokens > 0:
+            msg = f"max_tokens is {max_tokens!r}: pass a positive number, or None for no limit."
+            raise InvalidArgumentError(msg)
+        self.client = client
+        self.model = model
+        self.system = system
+        self.tools = tools
+        self.max_tokens = max_tokens
+        self.messages: list[Message] = []
+        self.partial: ChatCompletion | None = None
+        self._count_tokens = count_tokens
+        self._max_rounds = max_rounds
+        self._params = params
+        self._busy = False
+
+    # --- turns ---
+
+    async def say(
+        self,
+        text: str,
+        *,
+        images: Iterable[ImageSource] = (),
+        **params: Unpack[ChatCompletionOptions],
+    ) -> ChatCompletion:
+        """Take a turn, and return the answer.
+
+        Args:
+            text: what to say.
+            images: pictures to show, in any form that `image_part` takes.
+            params: parameters for this turn alone.
+
+        Raises:
+            InvalidArgumentError: a picture cannot be read.
+            APIError: see `openai_async.errors`.
+        """
+        self._begin()
+        try:
+            asked = await _question(text, images)
+            sent = self._sent(asked)
+            if self.tools:
+                run = self.client.chat.completions.run_tools(**self._request(sent, params))
+                completion: ChatCompletion = await run
+                new = run.messages[len(sent) :]
+            else:
+                create = self.client.chat.completions.create
+                completion = await create(**self._request(sent, params))
+                new = [_said(completion)]
+            self.messages += [asked, *new]
+            return completion
+        except OpenAIError as error:
+            self.partial = getattr(error, "partial", None)
+            raise
+        finally:
+            self._busy = False
+
+    def stream(
+        self,
+        text: str,
+        *,
+        images: Iterable[ImageSource] = (),
+        **params: Unpack[ChatCompletionOptions],
+    ) -> AsyncIterator[str]:
+        """Take a turn, and iterate over the text of the answer as it is written.
+
+        The turn is in the history once the loop has run to its end. Leaving it earlier hangs up;
+        what had arrived is in `.partial`.
+
+        Raises: as `say`.
+        """
+        return _Turn(self, text, images, params)
+
+    def _begin(self) -> None:
+        if self._busy:
+            msg = "The conversation is in the middle of a turn: wait until it has ended."
+            raise OpenAIError(msg)
+        self._busy = True
+        self.partial = None
+
+    def _request(self, sent: list[Message], params: Mapping[str, Any]) -> dict[str, Any]:
+        request = {"model": self.model, **self._params, **params, "messages": sent}
+        if self.tools:
+            request |= {"tools": self.tools, "max_rounds": self._max_rounds}
+        return request
+
+    def _sent(self, asked: Message) -> list[Message]:
+        """The messages of a request: the system message, and as many turns as the budget allows."""
+        system = [] if self.system is None else [{"role": "system", "content": self.system}]
+        turns = _turns([*self.messages, asked])
+        if self.max_tokens is not None:
+            left = self.max_tokens - self._count_tokens(system)
+            kept = 0
+            for turn in reversed(turns):
+                left -= self._count_tokens(turn)
+                if left < 0 and kept:
+                    break
+                kept += 1
+            turns = turns[-kept:]
+        return [*system, *(message for turn in turns for message in turn)]
+
+    # --- saving ---
+
+    def to_json(self) -> str:
+        """The model, the system message and the history as JSON, to save."""
+        saved = {"model": self.model, "system": self.system, "messages": self.messages}
+        return dumps(saved).decode()
+
+    @classmethod
+    def from_json(cls, client: AsyncClient, text: str, **arguments: Any) -> Self:
+        """A conversation that was saved with `to_json`.
+
+        Args:
+            client: sends the requests.
+            text: what `to_json` returned.
+            arguments: as for a new conversation; tools and limits are not saved. A `model` or
+                `system` replaces the saved one.
+
+        Raises:
+            InvalidArgumentError: `text` is not a saved conversation.
+        """
+        try:
+            saved = strict_loads(text)
+            messages = [dict(message) for message in saved["messages"]]
+            known = {"model": saved["model"], "system": saved["system"]}
+        except (ValueError, TypeError, KeyError) as error:
+            msg = "This is not a saved conversation: pass what to_json() returned."
+            raise InvalidArgumentError(msg) from error
+        conversation = cls(client, **{**known, **arguments})
+        conversation.messages = list(messages)
+        return conversation
+
+    def __repr__(self) -> str:
+        return f"<Conversation with {self.model}: {len(self.messages)} messages>"
+
+
+class _Turn:
+    """The iterator of `Conversation.stream`. Dropping it hangs up, as for any stream."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        text: str,
+        images: Iterable[ImageSource],
+        params: Mapping[str, Any],
+    ) -> None:
+        self._conversation = conversation
+        self._text, self._images, self._params = text, images, params
+        self._asked: Message = {}
+        self._stream: ChatCompletionStream | None = None
+        self._texts: AsyncIterator[str] | None = None
+        self._begun = self._ended = False
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        if self._ended:
+            raise StopAsyncIteration
+        try:
+            if self._texts is None:
+                await self._open()
+            assert self._texts is not None
+            return await anext(self._texts)
+        except StopAsyncIteration:
+            await self._keep()
+            raise
+        except BaseException:
+            self._leave()
+            raise
+
+    async def aclose(self) -> None:
+        """Leave the turn; `contextlib.aclosing` calls it."""
+        self._leave()
+
+    def __del__(self) -> None:
+        self._leave()
+
+    async def _open(self) -> None:
+        conversation = self._conversation
+        conversation._begin()
+        self._begun = True
+        self._asked = await _question(self._text, self._images)
+        request = conversation._request(conversation._sent(self._asked), self._params)
+        self._stream = conversation.client.chat.completions.create(**request, stream=True)
+        self._texts = self._stream.text()
+
+    async def _keep(self) -> None:
+        """Add the turn, which has succeeded, to the history."""
+        assert self._stream is not None
+        completion = await self._stream.completion()
+        self._conversation.messages += [self._asked, _said(completion)]
+        self._conversation._busy = False
+        self._ended = True
+
+    def _leave(self) -> None:
+        if self._begun and not self._ended:
+            self._texts = None  # hangs up
+            self._conversation.partial = None if self._stream is None else self._stream.partial
+            self._conversation._busy = False
+        self._ended = True
+
+
+async def _question(text: str, images: Iterable[ImageSource]) -> Message:
+    parts = [await image_part(image) for image in images]
+    if not parts:
+        return {"role": "user", "content": text}
+    return {"role": "user", "content": [{"type": "text", "text": text}, *parts]}
+
+
+def _said(completion: ChatCompletion) -> Message:
+    """The answer as a message of the history."""
+    if not completion.choices:
+        msg = "The answer has no choices, so there is nothing to keep."
+        raise OpenAIError(msg)
+    return completion.choices[0].message.to_dict()
+
+
+def _turns(messages: Sequence[Message]) -> list[list[Message]]:
+    """The messages in turns, each beginning with a question: calls stay with their results."""
+    turns: list[list[Message]] = []
+    for message in messages:
+        if not turns or message.get("role") == "user":
+            turns.append([])
+        turns[-1].append(message)
+    return turns

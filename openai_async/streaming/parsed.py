@@ -1,0 +1,172 @@
+"""A streamed answer as a value of a Python type: at its end, or piece by piece while it is written.
+
+async for step in stream.items(): ...      # each element of a list, when it is complete
+async for value in stream.snapshots(): ... # the JSON so far
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any, Generic, Self, TypeVar
+
+from ..errors import InvalidArgumentError
+from ..structured.answers import Tools, misfit_error, parsed
+from ..structured.decoding import MisfitError
+from ..structured.elements import Elements
+from ..structured.response_formats import ResponseFormat
+from ..types.growing_text import partial_json
+from ..types.parsed_chats import ParsedChatCompletion
+from .chat import ChatCompletionStream
+from .raw import Connect
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+# A new snapshot when the text has grown by this share: all of them together then parse at most 17
+# times the whole text, where one for each token would parse its square.
+GROWTH = 1 / 16
+
+
+class ParsedChatCompletionStream(ChatCompletionStream, Generic[T]):
+    """A streamed chat completion that is read as a `T`."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        expected: ResponseFormat[T] | None,
+        tools: Tools,
+        *,
+        n: int = 1,
+        include_usage: bool = False,
+    ) -> None:
+        super().__init__(connect, n=n, include_usage=include_usage)
+        self._expected = expected
+        self._tools = tools
+
+    async def completion(self) -> ParsedChatCompletion[T]:
+        """The whole answer, parsed; reads the rest of the stream.
+
+        Raises:
+            LengthFinishReasonError, ContentFilterFinishReasonError: it is incomplete.
+            APIResponseValidationError: it does not fit.
+        """
+        return parsed(await super().completion(), self._expected, self._tools)
+
+    def snapshots(self) -> AsyncIterator[Any]:
+        """The JSON of choice 0 so far, as dicts and lists, while it is written; all of it at last.
+
+        Not for each token: a new one when the text has grown by a sixteenth, and at the end.
+
+        Raises:
+            the errors of `completion()`, after the last snapshot.
+        """
+        return _Snapshots(self, self._must_expect("snapshots"))
+
+    def items(self: ParsedChatCompletionStream[list[U]]) -> AsyncIterator[U]:
+        """Each element of a list, as soon as it is complete.
+
+        Raises:
+            InvalidArgumentError: the type is not a list.
+            APIResponseValidationError: an element does not fit.
+            the errors of `completion()`, after the last element.
+        """
+        expected = self._must_expect("items")
+        if expected.items is None:
+            msg = f"items() needs a list type, such as list[{expected.name}]: use snapshots()."
+            raise InvalidArgumentError(msg)
+        return _Items(self, expected)
+
+    def _must_expect(self, method: str) -> ResponseFormat[Any]:
+        if self._expected is None:
+            msg = f"{method}() needs a type: pass response_format=."
+            raise InvalidArgumentError(msg)
+        return self._expected
+
+
+class _Reading:
+    """Reads the text of a stream; dropping this drops its reader, which hangs up."""
+
+    def __init__(self, stream: ParsedChatCompletionStream[Any], expected: ResponseFormat[Any]):
+        self._stream = stream
+        self._expected = expected
+        self._texts = stream.text()
+        self._ended = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def _read(self) -> str:
+        """The text of all events that are there; "" at the end, once the answer is known to fit."""
+        text = ""
+        while not text or self._stream._ready:
+            try:
+                text += await anext(self._texts)
+            except StopAsyncIteration:
+                break
+        return text
+
+    async def _end(self) -> None:
+        """Raise what is wrong with the answer; at the end of one that fits, stop."""
+        self._ended = True
+        await self._stream.completion()
+
+
+class _Snapshots(_Reading):
+    """See `ParsedChatCompletionStream.snapshots`."""
+
+    def __init__(self, stream: ParsedChatCompletionStream[Any], expected: ResponseFormat[Any]):
+        super().__init__(stream, expected)
+        self._pieces: list[str] = []
+        self._length = self._shown = 0
+
+    async def __anext__(self) -> Any:
+        while not self._ended:
+            text = await self._read()
+            self._pieces.append(text)
+            self._length += len(text)
+            grown = self._length - self._shown
+            if text and grown < self._shown * GROWTH:
+                continue
+            value = self._parsed() if grown else None
+            self._shown = self._length
+            if value is not None:
+                return value  # if it is the last, the next call finds that nothing has grown
+            if not text:
+                await self._end()
+        raise StopAsyncIteration
+
+    def _parsed(self) -> Any:
+        self._pieces = ["".join(self._pieces)]
+        # If it is not JSON, `completion()` says so at the end.
+        return self._expected.decoder.inside(partial_json(self._pieces[0]))
+
+
+class _Items(_Reading):
+    """See `ParsedChatCompletionStream.items`."""
+
+    def __init__(self, stream: ParsedChatCompletionStream[Any], expected: ResponseFormat[Any]):
+        super().__init__(stream, expected)
+        self._elements = Elements()
+        self._found: deque[str] = deque()
+        self._count = 0
+
+    async def __anext__(self) -> Any:
+        while not self._found and not self._ended:
+            text = await self._read()
+            self._found.extend(self._elements.feed(text))
+            if not text:
+                await self._end()
+        if not self._found:
+            raise StopAsyncIteration
+        return self._item(self._found.popleft())
+
+    def _item(self, text: str) -> Any:
+        assert self._expected.items is not None
+        self._count += 1
+        try:
+            return self._expected.items.decode(text)
+        except MisfitError as misfit:
+            path = f"[{self._count - 1}]" + (f".{misfit.path}" if misfit.path else "")
+            msg = f"An element does not fit {self._expected.name}: [{self._count - 1}]: {misfit}."
+            raise misfit_error(msg, path, self._stream.partial) from misfit

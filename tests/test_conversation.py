@@ -1,0 +1,262 @@
+"""`Conversation`: what is kept, what is sent, and what a turn that fails leaves behind."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from openai_async import (
+    APIError,
+    AsyncClient,
+    Conversation,
+    InvalidArgumentError,
+    OpenAIError,
+    StreamInterruptedError,
+)
+from openai_async.testing import Failure, LocalServer, Reply
+
+
+@pytest.fixture
+async def conversation(server: LocalServer) -> AsyncIterator[Conversation]:
+    async with AsyncClient(base_url=server.url, api_key="local", max_retries=0) as client:
+        yield Conversation(client, model="gpt-4o-mini")
+
+
+def sent(server: LocalServer) -> list[dict[str, Any]]:
+    """The messages of the last request."""
+    messages: list[dict[str, Any]] = server.requests[-1].json["messages"]
+    return messages
+
+
+def words(messages: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    return [(message["role"], message["content"]) for message in messages]
+
+
+# --- what is kept and sent ---
+
+
+async def test_each_turn_sends_what_was_said_before(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    server.script(Reply("Hello!"), Reply("You said Hi."))
+    await conversation.say("Hi")
+    reply = await conversation.say("What did I say?")
+    assert reply.text == "You said Hi."
+    assert words(sent(server)) == [
+        ("user", "Hi"),
+        ("assistant", "Hello!"),
+        ("user", "What did I say?"),
+    ]
+
+
+async def test_a_streamed_turn_is_kept_like_any_other(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    server.script(Reply("Hello you!"))
+    assert "".join([text async for text in conversation.stream("Hi")]) == "Hello you!"
+    assert words(conversation.messages) == [("user", "Hi"), ("assistant", "Hello you!")]
+
+
+async def test_the_system_message_stands_before_the_history_and_is_not_in_it(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    conversation.system = "Be brief."
+    await conversation.say("Hi")
+    assert words(sent(server)) == [("system", "Be brief."), ("user", "Hi")]
+    assert [message["role"] for message in conversation.messages] == ["user", "assistant"]
+
+
+async def test_pictures_go_with_the_text(server: LocalServer, conversation: Conversation) -> None:
+    await conversation.say("What is this?", images=[Image.new("RGB", (8, 8))])
+    text, picture = sent(server)[0]["content"]
+    assert text == {"type": "text", "text": "What is this?"}
+    assert picture["image_url"]["url"].startswith("data:image/png;base64,")
+
+
+async def test_a_turn_may_have_parameters_of_its_own(
+    server: LocalServer,
+) -> None:
+    async with AsyncClient(base_url=server.url, api_key="local") as client:
+        conversation = Conversation(client, model="gpt-4o-mini", temperature=0.5, seed=1)
+        await conversation.say("Hi", temperature=1)
+    assert server.requests[-1].json["temperature"] == 1
+    assert server.requests[-1].json["seed"] == 1
+
+
+# --- the budget ---
+
+
+def one_token_a_word(messages: Sequence[Mapping[str, Any]]) -> float:
+    return sum(len(message["content"].split()) for message in messages)
+
+
+async def test_the_oldest_turns_stay_behind_when_the_budget_is_used_up(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    async with AsyncClient(base_url=server.url, api_key="local") as client:
+        conversation = Conversation(
+            client,
+            model="gpt-4o-mini",
+            system="Be brief",
+            max_tokens=8,
+            count_tokens=one_token_a_word,
+        )
+        server.script(Reply("A1 a"), Reply("A2 a"), Reply("A3 a"))
+        for question in ("Q1", "Q2", "Q3"):
+            await conversation.say(question)
+    # 2 for the system message, 1 for the question; a whole turn has 3, of which one fits.
+    assert words(sent(server)) == [
+        ("system", "Be brief"),
+        ("user", "Q2"),
+        ("assistant", "A2 a"),
+        ("user", "Q3"),
+    ]
+    assert len(conversation.messages) == 6
+
+
+async def test_a_question_over_the_budget_is_sent_alone(
+    server: LocalServer,
+) -> None:
+    async with AsyncClient(base_url=server.url, api_key="local") as client:
+        conversation = Conversation(client, model="gpt-4o-mini", max_tokens=1)
+        await conversation.say("Hi")
+        await conversation.say("A question that is longer than one token")
+    assert len(sent(server)) == 1
+
+
+async def test_calls_and_their_results_stay_behind_together(server: LocalServer) -> None:
+    async with AsyncClient(base_url=server.url, api_key="local") as client:
+        conversation = Conversation(client, model="gpt-4o-mini", max_tokens=3, count_tokens=len)
+        call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        conversation.messages = [
+            {"role": "user", "content": "Q1"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "1", "content": "x"},
+            {"role": "assistant", "content": "A1"},
+        ]
+        await conversation.say("Q2")
+    assert words(sent(server)) == [("user", "Q2")]
+
+
+def test_a_budget_of_nothing_is_refused(client: AsyncClient) -> None:
+    with pytest.raises(InvalidArgumentError, match="max_tokens is 0: pass a positive number"):
+        Conversation(client, model="gpt-4o-mini", max_tokens=0)
+
+
+# --- turns that do not succeed ---
+
+
+async def test_a_failed_turn_leaves_the_history_as_it_was(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    await conversation.say("Hi")
+    before = list(conversation.messages)
+    server.script(Failure(status=500))
+    with pytest.raises(APIError):
+        await conversation.say("Again")
+    assert conversation.messages == before
+    await conversation.say("And again")
+    assert [text for role, text in words(sent(server)) if role == "user"] == ["Hi", "And again"]
+
+
+async def test_an_interrupted_turn_leaves_what_came_in_partial(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    server.script(Failure(cut_after=3))
+    with pytest.raises(StreamInterruptedError):
+        async for _ in conversation.stream("Hi"):
+            pass
+    assert conversation.messages == []
+    assert conversation.partial is not None
+    assert conversation.partial.text
+
+
+@pytest.mark.parametrize("how", ["break", "aclose"])
+async def test_a_turn_that_is_left_early_hangs_up_and_leaves_what_came_in_partial(
+    server: LocalServer, conversation: Conversation, how: str
+) -> None:
+    server.script(Failure(stall_after=3))
+    if how == "break":
+        async for _ in conversation.stream("Hi"):
+            break
+    else:
+        turn: Any = conversation.stream("Hi")
+        async with aclosing(turn):
+            await anext(turn)
+        del turn
+    async with asyncio.timeout(10):
+        await server.requests[-1].finished()
+    assert server.requests[-1].disconnected
+    assert conversation.messages == []
+    assert conversation.partial is not None
+    assert conversation.partial.text
+    await conversation.say("Hello?")  # the next turn can begin
+
+
+async def test_a_cancelled_turn_leaves_the_history_as_it_was(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    server.script(Failure(delay=600))
+    turn = asyncio.create_task(conversation.say("Hi"))
+    await server.received(1)
+    turn.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await turn
+    assert conversation.messages == []
+    await conversation.say("Hello?")
+
+
+async def test_two_turns_at_once_are_refused(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    first = conversation.stream("Hi")
+    await anext(first)
+    with pytest.raises(OpenAIError, match="in the middle of a turn"):
+        await conversation.say("And?")
+    async for _ in first:
+        pass
+    assert len(conversation.messages) == 2
+
+
+async def test_a_picture_that_cannot_be_read_ends_the_turn_before_anything_is_sent(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    with pytest.raises(InvalidArgumentError):
+        await conversation.say("What is this?", images=["no-such-file.png"])
+    assert server.requests == []
+    await conversation.say("Hi")
+
+
+# --- saving ---
+
+
+async def test_a_saved_conversation_goes_on_where_it_stopped(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    conversation.system = "Be brief."
+    await conversation.say("Hi")
+    saved = conversation.to_json()
+    again = Conversation.from_json(conversation.client, saved, temperature=0)
+    await again.say("And?")
+    assert [role for role, _ in words(sent(server))] == ["system", "user", "assistant", "user"]
+    assert again.model == "gpt-4o-mini"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"model": "m", "system": null, "messages": [1]}', "null"]
+)
+def test_text_that_is_not_a_saved_conversation_is_refused(client: AsyncClient, text: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="not a saved conversation"):
+        Conversation.from_json(client, text)
+
+
+async def test_a_saved_conversation_has_three_fields(conversation: Conversation) -> None:
+    assert json.loads(conversation.to_json()) == {
+        "model": "gpt-4o-mini",
+        "system": None,
+        "messages": [],
+    }
