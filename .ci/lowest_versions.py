@@ -8,7 +8,7 @@ import re
 import tomllib
 from pathlib import Path
 
-TOOLS = {"coverage", "mypy", "ruff"}
+TOOLS = {"basedpyright", "coverage", "mypy", "ruff", "ty"}
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 extras = project["optional-dependencies"]

@@ -11,10 +11,11 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import aiohttp
 from multidict import CIMultiDict
+from typing_extensions import TypedDict
 from yarl import URL
 
 from ._unix_sockets import UNIX
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=APIResponse)
 
 
-class ClientOptions(TypedDict, total=False):
+class ClientOptions(TypedDict, total=False, closed=True):
     """What `with_options` can change: everything but the options of the shared connection pool."""
 
     api_key: APIKey | None

@@ -15,7 +15,7 @@ from .errors import InvalidArgumentError, OpenAIError
 from .images.reading import ImageSource
 from .jsontext import dumps, strict_loads
 from .middleware.pacing.token_estimate import estimate_tokens
-from .types.chat import ChatCompletion
+from .types.chat_completion import ChatCompletion
 from .types.chat_params import ChatCompletionOptions
 from .vision import image_part
 

@@ -32,7 +32,7 @@ from multidict import CIMultiDict
 
 if TYPE_CHECKING:
     from .types.base import ResponseMeta
-    from .types.chat import ChatCompletion
+    from .types.chat_completion import ChatCompletion
     from .types.upload_progress import UploadProgress
 
 
@@ -120,13 +120,18 @@ class APIError(OpenAIError):
         self.type = type
         self.request_id = request_id
         # A copy: aiohttp's headers are a read-only view, which cannot be pickled.
-        self.headers = None if headers is None else CIMultiDict(headers)
+        self.headers: CIMultiDict[str] | None = None if headers is None else CIMultiDict(headers)
         self.body = body
         self.retry_after = retry_after
         self.attempts = attempts
-        self.rejections = int(status_code == 429)
+        self.rejections: int = int(status_code == 429)
         self.partial: ChatCompletion | None = None
         self.upload: UploadProgress | None = None
+
+    @property
+    def partial_text(self) -> str:
+        """The text of `partial`; "" if no text had arrived, or if this was not a chat."""
+        return self.partial.text if self.partial else ""
 
 
 class APIConnectionError(APIError):

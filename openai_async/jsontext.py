@@ -201,7 +201,7 @@ def _made_plain(value: object, path: _Path | None) -> object:
         named = {_key(key, path): item for key, item in value.items()}
         return {key: _made_plain(item, _Path(path, key)) for key, item in named.items()}
     if isinstance(value, list) or type(value) is tuple:
-        return [_made_plain(item, _Path(path, n)) for n, item in enumerate(value)]
+        return [_made_plain(item, _Path(path, n)) for n, item in enumerate(value)]  # pyright: ignore[reportArgumentType]
     if isinstance(value, str):
         return str.__str__(value)  # the text that a subclass holds
     return _leaf(value, path)

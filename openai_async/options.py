@@ -10,9 +10,10 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
-from typing import Any, TypeAlias, TypedDict, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
 from attrs import Attribute, field, frozen
+from typing_extensions import TypedDict
 from yarl import URL
 
 from ._unix_sockets import is_unix, unix_base_url
@@ -129,7 +130,7 @@ class RetryPolicy:
     max_retry_after: float = field(default=60.0, validator=_seconds)
     budget: int = field(default=500)
 
-    @budget.validator
+    @budget.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_budget(self, attribute: Attribute[int], value: object) -> None:
         if not is_whole(value, 0):
             msg = f"budget is {value!r}: pass a whole number of tokens, 0 for no retries at all."
@@ -166,21 +167,21 @@ class RateLimit:
     adaptive: bool = field(default=True)
     estimate_tokens: Callable[[Mapping[str, Any]], float] | None = field(default=None)
 
-    @adaptive.validator
+    @adaptive.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_adaptive(self, attribute: Attribute[bool], value: object) -> None:
         if not isinstance(value, bool):
             msg = f"adaptive is {value!r}: pass True or False."
             raise InvalidArgumentError(msg)
 
-    @estimate_tokens.validator
+    @estimate_tokens.validator  # pyright: ignore[reportFunctionMemberAccess, reportOptionalMemberAccess]
     def _check_estimate(self, attribute: Attribute[Any], value: object) -> None:
         if value is not None and not callable(value):
             msg = f"estimate_tokens is {value!r}: pass a function of the request's parameters."
             raise InvalidArgumentError(msg)
 
 
-class RequestOptions(TypedDict, total=False):
-    """What every call takes in addition to the parameters of the API."""
+class BaseRequestOptions(TypedDict, total=False):
+    """What every call takes in addition to the parameters of the API, for those to extend."""
 
     extra_headers: Mapping[str, str | None] | None
     """`None` removes a header, including one from `default_headers` or set by the client itself."""
@@ -189,6 +190,14 @@ class RequestOptions(TypedDict, total=False):
     """Merged into the JSON body last: for parameters that only some servers have."""
     timeout: Timeout | float | None
     max_retries: int
+
+
+class RequestOptions(BaseRequestOptions, total=False, closed=True):
+    """The options of a call that has no other parameters.
+
+    The parameters of every method are closed, which lets type checkers report an unknown keyword.
+    A closed TypedDict (PEP 728, part of `typing` from Python 3.15) cannot be extended.
+    """
 
 
 REQUEST_OPTIONS = frozenset(RequestOptions.__annotations__)

@@ -79,7 +79,7 @@ async def _url(source: ImageSource) -> str:
         return await asyncio.to_thread(_data_url, bytes(source), "These bytes are")
     if isinstance(source, PILImage):
         return await asyncio.to_thread(lambda: _data_url(encoded(source), "The PIL image is"))
-    if isinstance(source, reading.Readable):
+    if isinstance(source, reading.Readable):  # pyright: ignore[reportGeneralTypeIssues]
         return await asyncio.to_thread(_data_url, await reading.read_file(source), "The file is")
     msg = (
         f"A value of type {type(source).__name__} is not a picture: "

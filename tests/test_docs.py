@@ -38,6 +38,7 @@ from .raw_server import RawServer, chunk
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 INSTALLS = re.compile(r"python3 -m venv|pip install")
+PROGRAM = re.compile(r"asyncio\.(run|Runner)\(")
 
 
 def blocks(page: Path, language: str) -> Iterator[tuple[int, str]]:
@@ -71,7 +72,7 @@ async def workplace(
 async def test_python(page: Path, workplace: dict[str, str]) -> None:
     names: dict[str, Any] = {"__name__": "page"}
     for line, code in blocks(page, "python"):
-        if re.search(r"asyncio\.(run|Runner)\(", code):
+        if PROGRAM.search(code):
             await run([sys.executable, "-W", "error", "-c", code], workplace)
             continue
         # Line numbers of the page, so that a failure points into it.

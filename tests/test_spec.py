@@ -9,12 +9,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import pytest
 from attrs import define, field
+from typing_extensions import TypedDict
 
-from openai_async.options import RequestOptions
+from openai_async.options import BaseRequestOptions
 from openai_async.resources.endpoint import Endpoint
 from openai_async.types.base import APIObject, APIResponse
 
@@ -72,7 +73,7 @@ class _Required(TypedDict):
     prompt: str
 
 
-class PaintParams(_Required, RequestOptions, total=False):
+class PaintParams(_Required, BaseRequestOptions, total=False):
     size: Literal["small", "large"] | None
     tags: list[str]
 

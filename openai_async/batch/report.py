@@ -5,7 +5,6 @@ Their size does not depend on the number of results. No I/O.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,51 +12,16 @@ import msgspec
 from attrs import asdict, define, field, frozen
 
 from ..errors import OpenAIError
+from .latencies import Latencies
 from .results import BatchResult
 
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
 
-# Each bucket ends 2 % above its start: exact enough for latencies, in 1,400 buckets from a
-# microsecond to eleven days.
-_GROWTH = math.log(1.02)
-_SHORTEST, _LONGEST = 1e-6, 1e6
 # Codes come from the server, which may put an id into each: the rest is counted as one.
 MAX_CODES = 100
 MAX_CODE = 60
 MAX_EXAMPLE = 160
 OTHER_CODES = "(other)"
-
-
-@define
-class Latencies:
-    """A histogram of seconds, exact to 2 % from 1 microsecond up, in bounded memory."""
-
-    count: int = field(default=0, init=False)
-    longest: float = field(default=0.0, init=False)
-    _buckets: dict[int, int] = field(factory=dict, init=False, repr=False)
-
-    def add(self, seconds: float) -> None:
-        """Count one more."""
-        bounded = seconds if _SHORTEST <= seconds <= _LONGEST else _bounded(seconds)
-        number = math.ceil(math.log(bounded) / _GROWTH)
-        self._buckets[number] = self._buckets.get(number, 0) + 1
-        self.count += 1
-        if seconds > self.longest:
-            self.longest = seconds
-
-    def percentile(self, percent: float) -> float:
-        """Seconds within which this percentage was done; 0.0 if there are none."""
-        wanted = math.ceil(self.count * percent / 100)
-        seen = 0
-        for number in sorted(self._buckets):
-            seen += self._buckets[number]
-            if seen >= wanted:
-                return min(math.exp(number * _GROWTH), self.longest)
-        return self.longest
-
-
-def _bounded(seconds: float) -> float:
-    return min(max(seconds, _SHORTEST), _LONGEST)
 
 
 @define
@@ -191,14 +155,7 @@ class BatchReport:
         return msgspec.json.format(msgspec.json.encode(self.to_dict())).decode()
 
     def __str__(self) -> str:
-        rows = [row for row in _rows(self) if row[1]]
-        width = max(len(number) for _, number, _ in rows)
-        texts = [("time", _time(self))]
-        if any(self.latency.values()):
-            times = (f"{name} {_seconds(value)}" for name, value in self.latency.items())
-            texts.append(("latency", ", ".join(times)))
-        texts = [(name, f"{number:>{width}}  {note}") for name, number, note in rows] + texts
-        lines = _aligned(texts)
+        lines = _aligned(_rows(self))
         if self.errors:
             width = len(_grouped(max(self.errors.values())))
             errors = [
@@ -209,6 +166,17 @@ class BatchReport:
         if self.stopped is not None:
             lines += ["", f"stopped: {self.stopped}"]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """How notebooks display it."""
+        from ..types.notebooks import html_table
+
+        errors = [(code, n, self.examples.get(code, "")) for code, n in self.errors.items()]
+        stopped = [("stopped", self.stopped)] if self.stopped is not None else []
+        tables = html_table([*_rows(self), *stopped])
+        return tables + (
+            html_table(errors, head=("error", "how many", "example")) if errors else ""
+        )
 
 
 class BatchStoppedError(OpenAIError):
@@ -226,7 +194,19 @@ class BatchStoppedError(OpenAIError):
         return str(self.args[0])
 
 
-def _rows(report: BatchReport) -> list[tuple[str, str, str]]:
+def _rows(report: BatchReport) -> list[tuple[str, str]]:
+    """Name and text of each line."""
+    rows = [row for row in _counts(report) if row[1]]
+    width = max(len(number) for _, number, _ in rows)
+    texts = [(name, f"{number:>{width}}  {note}") for name, number, note in rows]
+    texts.append(("time", _time(report)))
+    if any(report.latency.values()):
+        times = (f"{name} {_seconds(value)}" for name, value in report.latency.items())
+        texts.append(("latency", ", ".join(times)))
+    return texts
+
+
+def _counts(report: BatchReport) -> list[tuple[str, str, str]]:
     """Name, number ("" is left out) and note of each line."""
     open_ = report.total - report.completed - report.failed - report.resumed
     rejected = ""

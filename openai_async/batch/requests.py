@@ -87,7 +87,7 @@ class BatchRequest:
         method, body = line.get("method", "POST"), line.get("body")
         if body is None and method == "GET":
             body = {}
-        return cls(custom_id=line.get("custom_id"), url=line.get("url"), method=method, body=body)
+        return cls(custom_id=line.get("custom_id"), url=line.get("url"), method=method, body=body)  # pyright: ignore[reportArgumentType]
 
     @property
     def path(self) -> str:

@@ -154,7 +154,7 @@ class Workers:
                 self._loop.call_soon(self._start_worker)
             result = None
             try:
-                result = await send_request(self._client, request)
+                result = await send_request(self._client, request)  # pyright: ignore[reportArgumentType]
             except NotSentError:
                 return
             except InvalidArgumentError as error:

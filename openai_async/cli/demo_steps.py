@@ -84,7 +84,7 @@ async def _stream(context: Context) -> StepResult:
 
 async def _show_picture(context: Context) -> StepResult:
     context.output.line(f"> {PICTURE_QUESTION} (a photo of Chelsea the cat)", "bold")
-    photo = (files(__package__) / "cat.jpg").read_bytes()
+    photo = (files(str(__package__)) / "cat.jpg").read_bytes()
     completion = await context.client.chat.completions.create(
         model=CHAT_MODEL,
         messages=[

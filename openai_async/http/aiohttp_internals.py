@@ -126,7 +126,7 @@ class Connector(aiohttp.BaseConnector):
             remember(self._known_keys, origin, key)
         return key
 
-    def _get(self, key: Any, *args: Any) -> Any:
+    def _get(self, key: Any, *args: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         try:
             idle = self._first_idle(key)
             if isinstance(idle, Protocol):
@@ -177,13 +177,13 @@ class Connector(aiohttp.BaseConnector):
         self._release(key, protocol, should_close=close)
 
 
-class TCPConnector(Connector, aiohttp.TCPConnector):
+class TCPConnector(Connector, aiohttp.TCPConnector):  # pyright: ignore[reportIncompatibleMethodOverride]
     def __init__(self, keepalive: float) -> None:
         super().__init__(limit=0, keepalive_timeout=keepalive, socket_factory=open_socket)
         self._prepare(keepalive)
 
 
-class UnixConnector(Connector, aiohttp.UnixConnector):
+class UnixConnector(Connector, aiohttp.UnixConnector):  # pyright: ignore[reportIncompatibleMethodOverride]
     """All its connections lead to one socket, whatever the URL."""
 
     # Requests keep their http+unix URL, which errors show.

@@ -103,7 +103,7 @@ def redact_exception(error: BaseException | None) -> None:
         else:
             error.args = tuple(map(_without_quoted_bytes, error.args))
         if hasattr(error, "message"):
-            error.message = _without_quoted_bytes(error.message)
+            error.message = _without_quoted_bytes(error.message)  # pyright: ignore[reportAttributeAccessIssue]
         if PURE_PYTHON:
             _redact_parsers_error(error)
         error = error.__cause__ or error.__context__

@@ -49,11 +49,10 @@ async def download(url: str, get: Get, *, base_url: URL, api_key: APIKey) -> byt
 
 async def _with_key(target: URL, get: Get, api_key: APIKey) -> Response:
     """Send the key within the origin; a redirect to another origin is followed without it."""
-    elsewhere = None
     try:
         return await get(target, api_key)
     except APIStatusError as error:
-        elsewhere = error.headers and error.headers.get("Location")
+        elsewhere = error.headers.get("Location") if error.headers else None
         if not 300 <= error.status_code < 400 or not elsewhere:
             raise
     return await get(_parsed(elsewhere, target), None)

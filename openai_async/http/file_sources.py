@@ -47,6 +47,7 @@ class Source(ABC):
     @abstractmethod
     def open(self, start: int = 0) -> Reader:
         """A reader that begins at byte `start`."""
+        ...
 
 
 class Memory(Source):

@@ -139,7 +139,8 @@ def _log_in_by_netrc(proxy: Proxy) -> None:
     name = os.environ.get("NETRC")
     path = Path(name or ("~/_netrc" if os.name == "nt" else "~/.netrc"))
     try:
-        found = netrc.netrc(path.expanduser()).authenticators((proxy.url and proxy.url.host) or "")
+        host = proxy.url.host if proxy.url else None
+        found = netrc.netrc(path.expanduser()).authenticators(host or "")
     except FileNotFoundError:
         return
     except (OSError, RuntimeError, ValueError, netrc.NetrcParseError) as error:

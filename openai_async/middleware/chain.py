@@ -14,7 +14,7 @@ Send: TypeAlias = Callable[[Request], Awaitable[Response]]
 class Middleware(Protocol):
     """Any async callable of this shape."""
 
-    async def __call__(self, request: Request, send: Send) -> Response: ...
+    def __call__(self, request: Request, send: Send) -> Awaitable[Response]: ...
 
 
 def chain(middlewares: Sequence[Middleware], send: Send) -> Send:

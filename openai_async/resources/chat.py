@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 from .._submodules import LazyModule
 from ..errors import InvalidArgumentError
 from ..options import RequestOptions
-from ..types.chat import ChatCompletion
+from ..types.chat_completion import ChatCompletion
 from ..types.chat_params import ChatCompletionParams, ChatCompletionParseParams
 from .base_client import Resource
 from .endpoint import Endpoint

@@ -41,11 +41,11 @@ class Endpoint(Generic[R]):
     known: frozenset[str] = field(init=False, repr=False)
     required: frozenset[str] = field(init=False, repr=False)
 
-    @known.default
+    @known.default  # pyright: ignore[reportAttributeAccessIssue]
     def _known(self) -> frozenset[str]:
         return frozenset(self.params.__annotations__)
 
-    @required.default
+    @required.default  # pyright: ignore[reportAttributeAccessIssue]
     def _required(self) -> frozenset[str]:
         return frozenset(self.params.__required_keys__)
 

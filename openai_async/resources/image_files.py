@@ -75,6 +75,9 @@ async def upload_of(argument: str, file: ImageFile) -> Upload:
         InvalidArgumentError: there is no such file, or it is not a picture.
     """
     source: Any = file
+    name: Any
+    media_type: Any
+    headers: Any
     name, media_type, headers = None, None, None
     if isinstance(file, tuple):
         if not 2 <= len(file) <= 4:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from ..options import RequestOptions
-from ..types.chat import ChatCompletion
+from ..types.chat_completion import ChatCompletion
 from ..types.stored_chats import (
     ChatCompletionDeleted,
     ChatCompletionListParams,

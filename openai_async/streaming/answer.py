@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, TypeAlias
 
-from ..types.chat import ChatCompletion
+from ..types.chat_completion import ChatCompletion
 
 Received: TypeAlias = Any
 """An event for the user: its JSON, or a `Match` of a template."""

@@ -7,7 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 from ..jsontext import loads
-from ..types.chat import ChatCompletion, ChatCompletionChunk, CompletionUsage
+from ..types.chat_chunk import ChatCompletionChunk
+from ..types.chat_common import CompletionUsage
+from ..types.chat_completion import ChatCompletion
 from ..types.normalize import is_usage
 from ..types.repeating import chunk_maker, is_flat
 from ..types.structuring import structurer

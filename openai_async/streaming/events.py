@@ -17,7 +17,8 @@ from typing import Any, Generic, Self
 from ..errors import APIError
 from ..structured.answers import decoded_arguments
 from ..types.base import ResponseMeta
-from ..types.chat import ChatCompletion, ChatCompletionChunk
+from ..types.chat_chunk import ChatCompletionChunk
+from ..types.chat_completion import ChatCompletion
 from ..types.chat_events import ChunkEvent, T
 from ..types.parsed_chats import ParsedChatCompletion
 from ..types.structuring import structurer, without_hooks

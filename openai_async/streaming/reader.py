@@ -23,6 +23,7 @@ class Source(Protocol):
 
     def _misread(self, value: Received) -> APIError:
         """The failure for an event with parts of the wrong shape."""
+        ...
 
     def _leave(self) -> None:
         """Close without waiting."""

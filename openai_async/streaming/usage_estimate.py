@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..middleware.pacing.token_estimate import CHARACTERS, UNKNOWN_SIZE, image_tokens
-from ..types.chat import ChatCompletion, ChatCompletionMessage, CompletionUsage
+from ..types.chat_common import CompletionUsage
+from ..types.chat_completion import ChatCompletion, ChatCompletionMessage
 
 # How the base64 of pictures and files begins in a request, and that of audio.
 _BASE64 = (b";base64,", b'"data":"')

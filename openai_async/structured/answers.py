@@ -12,7 +12,7 @@ from ..errors import (
     LengthFinishReasonError,
 )
 from ..jsontext import loads
-from ..types.chat import ChatCompletion, ChatCompletionMessage
+from ..types.chat_completion import ChatCompletion, ChatCompletionMessage
 from ..types.chat_tool_calls import ChatCompletionMessageFunctionToolCall
 from ..types.growing_text import utf8
 from ..types.parsed_chats import (

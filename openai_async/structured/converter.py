@@ -101,7 +101,7 @@ def _list_hook(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], A
                 error.add_note(note)
                 errors.append(error)
         if errors:
-            raise cattrs.IterableValidationError(f"While structuring {name_of(kind)}", errors, kind)
+            raise cattrs.IterableValidationError(f"While structuring {name_of(kind)}", errors, kind)  # pyright: ignore[reportCallIssue]
         return make(made)
 
     return structure
@@ -132,7 +132,7 @@ def _class_hook(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], 
             except Exception as error:
                 errors.append(_noted(error, field.key, field.type))
         if errors:
-            raise cattrs.ClassValidationError(f"While structuring {cls.__name__}", errors, cls)
+            raise cattrs.ClassValidationError(f"While structuring {cls.__name__}", errors, cls)  # pyright: ignore[reportCallIssue]
         return cls(**found)
 
     return structure

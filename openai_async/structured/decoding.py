@@ -140,7 +140,7 @@ def _said(error: BaseException, kind: type | None) -> str:
     if isinstance(error, KeyError):
         return "it is missing"
     if callable(reported := getattr(error, "errors", None)):  # a pydantic model's
-        first = reported()[0]
+        first: Any = reported()[0]  # pyright: ignore[reportIndexIssue]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     text = str(error) or type(error).__name__
     return text.partition("\n")[0]
@@ -169,7 +169,7 @@ def _is_plain(kind: Any, seen: set[Any]) -> bool:
     if cls is list:
         return _is_plain(arguments[0], seen)
     if isinstance(kind, enum.EnumType):
-        members: list[enum.Enum] = list(kind)
+        members: list[enum.Enum] = list(kind)  # pyright: ignore[reportAssignmentType]
         return all(type(member.value) in (str, int) for member in members)
     return _is_plain_class(kind, seen)
 

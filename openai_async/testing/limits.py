@@ -119,9 +119,9 @@ class Limiter:
             meter.take(amounts[name], now)
         return Decision(
             headers=self._headers(meters, now),
-            meter=meters.get("tokens"),
-            tokens=tokens,
-            taken=now,
+            meter=meters.get("tokens"),  # pyright: ignore[reportCallIssue]
+            tokens=tokens,  # pyright: ignore[reportCallIssue]
+            taken=now,  # pyright: ignore[reportCallIssue]
         )
 
     def _refuse(

@@ -20,6 +20,7 @@ class Meter(Protocol):
 
     def wait(self, amount: float, now: float) -> float:
         """Seconds until `amount` fits: 0 or less if it does now, infinite if it never will."""
+        ...
 
     def take(self, amount: float, now: float) -> None: ...
 
@@ -28,9 +29,11 @@ class Meter(Protocol):
 
     def remaining(self, now: float) -> float:
         """What is left; negative if more was used than allowed."""
+        ...
 
     def reset(self, now: float) -> float:
         """Seconds until nothing is in use."""
+        ...
 
 
 class Bucket:

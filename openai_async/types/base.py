@@ -77,7 +77,7 @@ class APIObject:
         return all(getattr(self, a.name) == getattr(other, a.name) for a in fields if a.eq)
 
     # Mutable objects have no hash.
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         shown = (

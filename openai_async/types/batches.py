@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, TypeAlias, TypedDict
+from typing import ClassVar, Literal, TypeAlias
 
 from attrs import define, field
+from typing_extensions import TypedDict
 
-from ..options import RequestOptions
+from ..options import BaseRequestOptions
 from .base import APIObject, APIResponse, note_change
 from .pages import Page
 
@@ -50,7 +51,7 @@ class _Required(TypedDict):
     completion_window: Literal["24h"] | str
 
 
-class BatchCreateParams(_Required, RequestOptions, total=False):
+class BatchCreateParams(_Required, BaseRequestOptions, total=False, closed=True):
     """The parameters of `batches.create`."""
 
     metadata: Mapping[str, str] | None
@@ -58,7 +59,7 @@ class BatchCreateParams(_Required, RequestOptions, total=False):
     output_expires_after: OutputExpiresAfter
 
 
-class BatchListParams(RequestOptions, total=False):
+class BatchListParams(BaseRequestOptions, total=False, closed=True):
     """The parameters of `batches.list`. `None` is not sent."""
 
     after: str | None

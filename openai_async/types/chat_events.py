@@ -20,7 +20,7 @@ from .structuring import structurer
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    from .chat import ChatCompletion
+    from .chat_completion import ChatCompletion
 
     T = TypeVar("T", default=None)
 else:

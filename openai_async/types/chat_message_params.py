@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Required, TypeAlias, TypedDict
 
-from .chat import ChatCompletionMessage
+from .chat_completion import ChatCompletionMessage
 from .chat_tool_calls import ChatCompletionMessageToolCall
 
 # --- content parts ------------------------------------------------------------------------------

@@ -10,10 +10,12 @@ their own because no request needs them, and creating them takes 3 ms.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal
+
+from typing_extensions import TypedDict
 
 from .._submodules import LazyModule, names_of
-from ..options import RequestOptions
+from ..options import BaseRequestOptions
 
 __all__ = [
     "AllowedTools",
@@ -86,14 +88,13 @@ else:
 class _Required(TypedDict):
     # A separate class: type checkers understand `Required[...]` in annotations that are not
     # evaluated, but `__required_keys__` does not list such keys.
-    messages: Sequence[chat_message_params.ChatCompletionMessageParam]
+    messages: Sequence[chat_message_params.ChatCompletionMessageParam | Mapping[str, object]]
+    """Any dict is accepted, as a list made in steps has the type `list[dict[str, str]]`. Type
+    checkers look into the dicts of a variable declared as `list[ChatCompletionMessageParam]`."""
     model: str
 
 
-class ChatCompletionOptions(RequestOptions, total=False):
-    """The parameters of a chat completion that say how to answer: all but what `Conversation`
-    and `parse` have arguments of their own for."""
-
+class _Options(BaseRequestOptions, total=False):
     audio: chat_option_params.AudioOutput | None
     frequency_penalty: float | None
     function_call: Literal["none", "auto"] | chat_option_params.Named
@@ -132,9 +133,12 @@ class ChatCompletionOptions(RequestOptions, total=False):
     web_search_options: chat_option_params.WebSearchOptions
 
 
-class ChatCompletionParseParams(_Required, ChatCompletionOptions, total=False):
-    """The parameters of `chat.completions.parse`, except `response_format` and its own."""
+class ChatCompletionOptions(_Options, total=False, closed=True):
+    """The parameters of a chat completion that say how to answer: all but what `Conversation`
+    and `parse` have arguments of their own for."""
 
+
+class _WithTools(_Required, _Options, total=False):
     max_tokens: int | None
     """Deprecated by the API in favour of `max_completion_tokens`, but most other servers
     know only this one."""
@@ -142,11 +146,16 @@ class ChatCompletionParseParams(_Required, ChatCompletionOptions, total=False):
         chat_option_params.FunctionTool
         | chat_option_params.CustomTool
         | chat_option_params.ToolFunction
+        | Mapping[str, object]
     ]
     """Dicts, or Python functions; see `openai_async.tool`."""
 
 
-class ChatCompletionParams(ChatCompletionParseParams, total=False):
+class ChatCompletionParseParams(_WithTools, total=False, closed=True):
+    """The parameters of `chat.completions.parse`, except `response_format` and its own."""
+
+
+class ChatCompletionParams(_WithTools, total=False, closed=True):
     """The parameters of `chat.completions.create`, except `stream`.
 
     Parameters that are left out are not sent; `None` is sent as `null`.
@@ -156,4 +165,5 @@ class ChatCompletionParams(ChatCompletionParseParams, total=False):
         chat_option_params.ResponseFormatText
         | chat_option_params.ResponseFormatJSONSchema
         | chat_option_params.ResponseFormatJSONObject
+        | Mapping[str, object]
     )

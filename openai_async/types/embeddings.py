@@ -6,13 +6,14 @@ import binascii
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from attrs import define, field
+from typing_extensions import TypedDict
 
 from ..errors import InvalidArgumentError
 from ..images.data import decoded
-from ..options import RequestOptions
+from ..options import BaseRequestOptions
 from .base import APIObject, APIResponse, note_change
 from .values import malformed
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Float32Array: TypeAlias = NDArray[numpy.float32]
-    Vector: TypeAlias = array[float]
+    Vector: TypeAlias = "array[float]"
 else:  # which Python 3.11 cannot evaluate
     Vector = array
 
@@ -33,7 +34,7 @@ class _Required(TypedDict):
     input: str | Sequence[str] | Sequence[int] | Sequence[Sequence[int]]
 
 
-class EmbeddingCreateParams(_Required, RequestOptions, total=False):
+class EmbeddingCreateParams(_Required, BaseRequestOptions, total=False, closed=True):
     """The parameters of `embeddings.create`. Those left out are not sent."""
 
     # The length of the vectors, which is fixed for models before text-embedding-3.
@@ -120,6 +121,11 @@ class CreateEmbeddingResponse(APIResponse):
 
     def __iter__(self) -> Iterator[Embedding]:
         return iter(self.data)
+
+    @property
+    def total_tokens(self) -> int:
+        """`usage.total_tokens`; 0 if the server did not send the usage."""
+        return self.usage.total_tokens if self.usage else 0
 
     def numpy(self) -> Float32Array:
         """All vectors as a new numpy array of float32, with a row for each input.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, TypeAlias, TypedDict
+from typing import ClassVar, Literal, TypeAlias
 
 from attrs import define, field
+from typing_extensions import TypedDict
 
-from ..options import RequestOptions
+from ..options import BaseRequestOptions
 from .base import APIResponse, note_change
 from .file_types import FileTypes
 from .pages import Page
@@ -29,14 +30,14 @@ class _CreateRequired(TypedDict):
     purpose: FilePurpose | str
 
 
-class FileCreateParams(_CreateRequired, RequestOptions, total=False):
+class FileCreateParams(_CreateRequired, BaseRequestOptions, total=False, closed=True):
     """The parameters of `files.create`."""
 
     expires_after: FileExpiresAfter
     """By default, files for batches expire after 30 days, and others never do."""
 
 
-class FileListParams(RequestOptions, total=False):
+class FileListParams(BaseRequestOptions, total=False, closed=True):
     """The parameters of `files.list`. `None` is not sent."""
 
     after: str | None

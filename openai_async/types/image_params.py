@@ -6,10 +6,12 @@ https://platform.openai.com/docs/api-reference/images
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from ..images.reading import ImageFile
-from ..options import RequestOptions
+from ..options import BaseRequestOptions
 
 
 class _SvgRequired(TypedDict):
@@ -29,7 +31,7 @@ class Svg(_SvgRequired, total=False):
     reasoning: SvgReasoning | None
 
 
-class _ImageParams(RequestOptions, total=False):
+class _ImageParams(BaseRequestOptions, total=False):
     """What `images.generate` and `images.edit` have in common."""
 
     # Any text is allowed where new models may add values; known values are listed for editors.
@@ -65,7 +67,7 @@ class _GenerateRequired(TypedDict):
     prompt: str
 
 
-class ImageGenerateParams(_GenerateRequired, _ImageParams, total=False):
+class ImageGenerateParams(_GenerateRequired, _ImageParams, total=False, closed=True):
     """The parameters of `images.generate`, except `stream`. Those left out are not sent."""
 
     style: Literal["vivid", "natural"] | None
@@ -86,7 +88,7 @@ class _EditRequired(TypedDict):
     prompt: str
 
 
-class ImageEditParams(_EditRequired, _ImageParams, total=False):
+class ImageEditParams(_EditRequired, _ImageParams, total=False, closed=True):
     """The parameters of `images.edit`, except `stream`. Those left out are not sent."""
 
     mask: ImageFile | ImageReference
@@ -101,7 +103,7 @@ class _VariationRequired(TypedDict):
     image: ImageFile
 
 
-class ImageCreateVariationParams(_VariationRequired, RequestOptions, total=False):
+class ImageCreateVariationParams(_VariationRequired, BaseRequestOptions, total=False, closed=True):
     """The parameters of `images.create_variation`. Those left out are not sent."""
 
     model: str | None

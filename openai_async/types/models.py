@@ -47,6 +47,13 @@ class ModelList(APIResponse):
     def __contains__(self, model: str | Model) -> bool:
         return any(model in (known, known.id) for known in self.data)
 
+    def _repr_html_(self) -> str:
+        """How notebooks display it."""
+        from .notebooks import date, html_table
+
+        rows = [(model.id, date(model.created), model.owned_by) for model in self.data]
+        return html_table(rows, head=("id", "created", "owned by"))
+
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ModelDeleted(APIResponse):

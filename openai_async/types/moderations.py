@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, TypeAlias, TypedDict
+from typing import ClassVar, Literal, TypeAlias
 
 from attrs import define, field
+from typing_extensions import TypedDict
 
-from ..options import RequestOptions
+from ..options import BaseRequestOptions
 from .base import APIObject, APIResponse, note_change
 from .chat_message_params import ImageURL
 
@@ -35,7 +36,7 @@ class _Required(TypedDict):
     input: str | Sequence[str | ModerationMultiModalInputParam]
 
 
-class ModerationCreateParams(_Required, RequestOptions, total=False):
+class ModerationCreateParams(_Required, BaseRequestOptions, total=False, closed=True):
     """The parameters of `moderations.create`. Those left out are not sent."""
 
     # Default: "omni-moderation-latest".

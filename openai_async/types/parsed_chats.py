@@ -8,7 +8,7 @@ import attrs
 from attrs import define, field, setters
 
 from .base import APIObject, note_change
-from .chat import ChatCompletion, ChatCompletionMessage, Choice
+from .chat_completion import ChatCompletion, ChatCompletionMessage, Choice
 from .chat_tool_calls import ChatCompletionMessageFunctionToolCall
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class ParsedChoice(Choice, Generic[T]):
     """One answer out of `n`, with a parsed message."""
 
     if TYPE_CHECKING:
-        message: ParsedChatCompletionMessage[T] = field()
+        message: ParsedChatCompletionMessage[T] = field()  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -48,6 +48,14 @@ class ParsedChatCompletion(ChatCompletion, Generic[T]):
 
     if TYPE_CHECKING:
         choices: list[ParsedChoice[T]] = field()  # type: ignore[assignment]
+
+        @property
+        def tool_calls(self) -> list[ParsedFunctionToolCall]: ...  # type: ignore[override]
+
+    @property
+    def message(self) -> ParsedChatCompletionMessage[T]:
+        """The message of choice 0; an empty one if there is no choice."""
+        return self.choices[0].message if self.choices else ParsedChatCompletionMessage()
 
     @property
     def parsed(self) -> T | None:

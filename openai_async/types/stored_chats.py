@@ -6,19 +6,18 @@ https://platform.openai.com/docs/api-reference/chat/list
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, TypedDict
+from typing import Any, ClassVar, Literal
 
 from attrs import define, field
+from typing_extensions import TypedDict
 
-from ..options import RequestOptions
+from ..options import BaseRequestOptions
 from .base import APIResponse, note_change
-from .chat import ChatCompletion, ChatCompletionMessage
+from .chat_completion import ChatCompletion, ChatCompletionMessage
 from .pages import Page
 
 
-class MessageListParams(RequestOptions, total=False):
-    """The parameters of `chat.completions.messages.list`. `None` is not sent."""
-
+class _ListParams(BaseRequestOptions, total=False):
     after: str | None
     """Begin after the item with this id."""
     limit: int | None
@@ -27,7 +26,11 @@ class MessageListParams(RequestOptions, total=False):
     """By time; the server's default is "asc", the oldest first."""
 
 
-class ChatCompletionListParams(MessageListParams, total=False):
+class MessageListParams(_ListParams, total=False, closed=True):
+    """The parameters of `chat.completions.messages.list`. `None` is not sent."""
+
+
+class ChatCompletionListParams(_ListParams, total=False, closed=True):
     """The parameters of `chat.completions.list`. `None` is not sent."""
 
     model: str | None
@@ -41,7 +44,7 @@ class _Metadata(TypedDict):
     """Replaces the old metadata. Up to 16 keys of up to 64 characters, with values of up to 512."""
 
 
-class ChatCompletionUpdateParams(_Metadata, RequestOptions):
+class ChatCompletionUpdateParams(_Metadata, BaseRequestOptions, closed=True):
     """The parameters of `chat.completions.update`."""
 
 

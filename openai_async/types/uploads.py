@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, TypedDict
+from typing import ClassVar
 
 from attrs import define
+from typing_extensions import TypedDict
 
-from ..options import RequestOptions
+from ..options import BaseRequestOptions
 from .base import APIResponse, note_change
 from .file_types import FileContent, FileTypes
 from .files import FileExpiresAfter, FileObject, FilePurpose
@@ -24,7 +25,7 @@ class _CreateRequired(TypedDict):
     purpose: FilePurpose | str
 
 
-class UploadCreateParams(_CreateRequired, RequestOptions, total=False):
+class UploadCreateParams(_CreateRequired, BaseRequestOptions, total=False, closed=True):
     """The parameters of `uploads.create`."""
 
     expires_after: FileExpiresAfter
@@ -36,7 +37,7 @@ class _CompleteRequired(TypedDict):
     """In the order in which the parts make up the file."""
 
 
-class UploadCompleteParams(_CompleteRequired, RequestOptions, total=False):
+class UploadCompleteParams(_CompleteRequired, BaseRequestOptions, total=False, closed=True):
     """The parameters of `uploads.complete`."""
 
     md5: str
@@ -48,7 +49,7 @@ class _PartRequired(TypedDict):
     """At most 64 MB."""
 
 
-class PartCreateParams(_PartRequired, RequestOptions, total=False):
+class PartCreateParams(_PartRequired, BaseRequestOptions, total=False, closed=True):
     """The parameters of `uploads.parts.create`."""
 
 
@@ -60,7 +61,7 @@ class _ChunkedRequired(TypedDict):
     purpose: FilePurpose | str
 
 
-class UploadFileChunkedParams(_ChunkedRequired, RequestOptions, total=False):
+class UploadFileChunkedParams(_ChunkedRequired, BaseRequestOptions, total=False, closed=True):
     """The parameters of `uploads.upload_file_chunked`.
 
     The options apply to every request, except for `extra_body`, which is sent with the first.

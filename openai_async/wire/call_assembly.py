@@ -33,7 +33,7 @@ class Calls(Items):
         self.unreadable: list[Any] = []
         self.changed: list[Fields] = []
 
-    def add(self, pieces: Any, depth: int = 0) -> None:
+    def add(self, pieces: Any, depth: int = 0) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take in the `tool_calls` of a delta: a list of pieces, or one piece by itself."""
         self.changed = []
         for piece in pieces if type(pieces) is list else [pieces]:

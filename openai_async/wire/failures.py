@@ -48,7 +48,7 @@ _EXPIRED = (
     "The link may have expired, as most do within an hour: generate the picture again, "
     'or ask for it as base64 (response_format="b64_json").'
 )
-_PICTURE_HINTS = dict.fromkeys((401, 403, 404, 410), _EXPIRED)
+_PICTURE_HINTS: dict[int, str] = dict.fromkeys((401, 403, 404, 410), _EXPIRED)
 _NO_DETAILS = "no details were given"
 # The keys under which servers put their message, in the order in which they are tried.
 _MESSAGE_KEYS = ("message", "msg", "detail", "error_message", "error_msg", "error_description")

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openai_async import OpenAIError
-from openai_async.batch.report import BatchReport, BatchStoppedError, Latencies, Tally
+from openai_async.batch.latencies import Latencies
+from openai_async.batch.report import BatchReport, BatchStoppedError, Tally
 from openai_async.batch.results import BatchError, BatchResponse, BatchResult
 
 KEYS = [
@@ -260,3 +261,14 @@ def test_the_error_of_a_stopped_run_says_why_and_has_the_report() -> None:
     assert str(error) == "The server is gone: run the same command again."
     for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert (str(again), again.report) == (str(error), report)
+
+
+def test_in_a_notebook_a_report_is_a_table() -> None:
+    report = BatchReport(
+        total=3, completed=1, failed=2, errors={"<b>": 2}, examples={"<b>": "a & b"}, stopped="full"
+    )
+    shown = report._repr_html_()
+    assert shown.count("<table>") == 2
+    for text in ("completed", "full", "&lt;b&gt;", "a &amp; b"):
+        assert f">{text}</td>" in shown
+    assert BatchReport(total=0)._repr_html_().count("<table>") == 1

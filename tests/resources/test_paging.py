@@ -18,7 +18,7 @@ from openai_async import (
     InvalidArgumentError,
     OpenAIError,
 )
-from openai_async.options import RequestOptions
+from openai_async.options import BaseRequestOptions
 from openai_async.resources.endpoint import Endpoint
 from openai_async.resources.paging import Paginator, paginated
 from openai_async.testing import Failure, LocalServer, Reply
@@ -38,7 +38,7 @@ class ThingPage(Page[Thing]):
     data: list[Thing] = field(factory=list, metadata={"essential": True})
 
 
-class ThingListParams(RequestOptions, total=False):
+class ThingListParams(BaseRequestOptions, total=False):
     after: str | None
     limit: int | None
     metadata: dict[str, str] | None

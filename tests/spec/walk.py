@@ -26,11 +26,11 @@ from typing import (
     get_origin,
     get_overloads,
     get_type_hints,
-    is_typeddict,
 )
 
 import attrs
 from attrs import field, frozen
+from typing_extensions import is_typeddict
 
 from openai_async import resources
 from openai_async.images.pil import PILImage

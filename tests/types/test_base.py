@@ -92,9 +92,9 @@ def test_every_class_can_be_made_of_an_empty_object(cls: type[APIObject]) -> Non
     assert type(made) is cls
     assert made == cls()
     assert repr(made) == repr(cls())
+    in_json = {a.name for a in attrs.fields(cls) if a.init}
     for name in cls.__annotations__:
-        field = attrs.fields_dict(cls).get(name)
-        if field is not None and field.init and not name.startswith("_"):
+        if name in in_json and not name.startswith("_"):
             setattr(made, name, "changed")
             assert made.to_dict()[key_of(cls, name)] == "changed"
 

@@ -7,9 +7,6 @@ an error that must be there, since strict mode complains about those that are no
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import IO, Any, assert_type
@@ -33,8 +30,13 @@ from openai_async.types.batches import Batch, BatchPage
 from openai_async.types.chat import (
     ChatCompletion,
     ChatCompletionChunk,
+    ChatCompletionMessage,
+    ChatCompletionMessageToolCall,
     ChatCompletionTokenLogprob,
+    ChatCompletionToolParam,
+    ChatCompletionUserMessageParam,
     ChoiceDeltaAudio,
+    CompletionCreateParams,
     CompletionUsage,
 )
 from openai_async.types.chat_events import (
@@ -52,18 +54,11 @@ from openai_async.types.moderations import Moderation
 from openai_async.types.parsed_chats import ParsedChatCompletion
 from openai_async.types.uploads import UploadPart
 
+from . import checkers
+
 
 def test_mypy_agrees(pytestconfig: pytest.Config) -> None:
-    # The second time it knows the libraries below already, which takes a tenth of the time.
-    cache = os.devnull if pytestconfig.cache is None else pytestconfig.cache.mkdir("mypy")
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache, __file__],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert checkers.mypy(pytestconfig, __file__) == ""
 
 
 async def plain(client: AsyncClient) -> None:
@@ -73,6 +68,9 @@ async def plain(client: AsyncClient) -> None:
     assert_type(result, ChatCompletion)
     assert_type(result.text, str)
     assert_type(result.choices[0].message.content, str | None)
+    assert_type(result.message, ChatCompletionMessage)
+    assert_type(result.tool_calls, list[ChatCompletionMessageToolCall])
+    assert_type(result.total_tokens, int)
     assert_type(result.meta.request_id, str | None)
 
 
@@ -159,6 +157,33 @@ async def reasoning_usage_and_audio(client: AsyncClient, stream: ChatCompletionS
         assert_type(stream.usage.estimated, bool)
     Timeout(first="5")  # type: ignore[arg-type]
     await audio_part(5)  # type: ignore[arg-type]
+
+
+async def dicts_made_in_steps(client: AsyncClient) -> None:
+    messages = [{"role": "system", "content": "Be brief."}]
+    messages.append({"role": "user", "content": "Hi"})
+    parts = {"type": "text", "text": "What is this?"}
+    mixed = [{"role": "user", "content": [parts, await image_part("cat.png")]}]
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    tool = {"type": "function", "function": {"name": "weather", "parameters": schema}}
+    format = {"type": "json_schema", "json_schema": {"name": "city", "schema": schema}}
+    create = client.chat.completions.create
+    result = await create(model="m", messages=messages, tools=[tool], response_format=format)
+    messages.append(result.message.to_dict())
+    await create(model="m", messages=mixed)
+    await create(model="m", messages=(*messages, *mixed, result.message))
+    await create(model="m", messages="Hi")  # type: ignore[arg-type]
+    await create(model="m", messages=["Hi"])  # type: ignore[list-item]
+    await create(model="m", messages=messages, tools=tool)  # type: ignore[call-overload]
+
+
+async def official_names(client: AsyncClient) -> None:
+    user: ChatCompletionUserMessageParam = {"role": "user", "content": "Hi"}
+    tool: ChatCompletionToolParam = {"type": "function", "function": {"name": "add"}}
+    params: CompletionCreateParams = {"model": "m", "messages": [user], "tools": [tool]}
+    assert_type(await client.chat.completions.create(**params), ChatCompletion)
+    user = {"role": "usr", "content": "Hi"}  # type: ignore[typeddict-item]
+    params = {"model": "m", "messages": [user], "temprature": 1}  # type: ignore[typeddict-unknown-key]
 
 
 async def qualities_of_next_year(client: AsyncClient) -> None:

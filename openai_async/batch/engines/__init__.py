@@ -27,6 +27,7 @@ class Engine(Protocol):
         Raises:
             InvalidArgumentError: the input cannot be read.
         """
+        ...
 
     def results(
         self, requests: Iterable[BatchRequest], stopping: Callable[[], bool]
@@ -37,6 +38,7 @@ class Engine(Protocol):
         `stopping` is called on the loop before any are handed out: once it returns true, no more
         are, and those in flight are finished. Closing the generator cancels those too.
         """
+        ...
 
     async def stop(self) -> None:
         """Drop the requests that wait for their turn or for a retry; `stopping` is true by now.
@@ -47,6 +49,7 @@ class Engine(Protocol):
     @property
     def pace(self) -> Mapping[str, ModelPace]:
         """What is known about the limits of each model, as of a moment ago."""
+        ...
 
     async def close(self) -> None:
         """Release what the engine has acquired. May be called twice."""

@@ -29,9 +29,11 @@ class Part(Protocol):
     @property
     def results(self) -> int:
         """How many there are; known after `keep`."""
+        ...
 
     def entries(self) -> Iterator[Entry]:
         """The results, read from the disk each time; the same ones until `keep`."""
+        ...
 
     def keep(self, mask: bytes | bytearray) -> None:
         """Keep the entries whose byte in the mask is 1, drop the others, and repair the file."""

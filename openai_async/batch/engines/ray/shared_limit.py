@@ -74,6 +74,7 @@ class LimiterPort(Protocol):
             tokens: the estimates for the waiting requests, one or more; 0 where unknown.
             reports: of earlier requests.
         """
+        ...
 
     async def report(self, worker: str, model: str, reports: Sequence[Report]) -> None:
         """Report on earlier requests, without asking for more."""

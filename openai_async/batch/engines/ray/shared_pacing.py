@@ -50,11 +50,12 @@ class SharedPacing(PacingMiddleware["SharedModelLimiter"]):
 class SharedModelLimiter(ModelLimiter[Lease]):
     """One model: the requests that wait for a grant, and the outcomes to report."""
 
-    counts_tokens = False
-    unbounded = False
+    # Plain attributes in place of the properties of the base class.
+    counts_tokens = False  # pyright: ignore[reportAssignmentType]
+    unbounded = False  # pyright: ignore[reportAssignmentType]
 
     def __init__(self, limiter: LimiterPort, worker: str, model: str, limit: RateLimit) -> None:
-        self.counts_tokens = limit.tokens_per_minute is not None
+        self.counts_tokens = limit.tokens_per_minute is not None  # pyright: ignore[reportAttributeAccessIssue]
         self._limiter = limiter
         self._worker = worker
         self._model = model
@@ -127,7 +128,7 @@ class SharedModelLimiter(ModelLimiter[Lease]):
                 grant = await self._limiter.acquire(
                     self._worker, self._model, tokens, self._pop_reports()
                 )
-                self.counts_tokens, self.unbounded = grant.counts_tokens, grant.unbounded
+                self.counts_tokens, self.unbounded = grant.counts_tokens, grant.unbounded  # pyright: ignore[reportAttributeAccessIssue, reportIncompatibleMethodOverride]
                 leases = [(grant.epoch, reservation) for reservation in grant.reservations]
                 self._extra = leases[len(tokens) :]
                 self._extra_expires_at = monotonic() + EXTRA_LIFETIME

@@ -1,10 +1,10 @@
-"""The responses of the Chat Completions API, whole and streamed.
+"""A chat completion: the answer that is not streamed.
 
 https://platform.openai.com/docs/api-reference/chat - the parameters are in `chat_params`.
 
-All classes can be imported from here. Those that few answers need are in modules of their own,
-which are imported with the first value that needs them: defining a class takes attrs 0.3 ms, and
-together they would be a tenth of the time to a program's first answer.
+Classes that few answers need are in modules of their own, which are imported with the first value
+that needs them: defining a class takes attrs 0.3 ms, and together they would be a tenth of the time
+to a program's first answer. All of them can be imported from `types.chat`.
 """
 
 from __future__ import annotations
@@ -13,65 +13,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field
 
-from .._submodules import LazyModule, names_of
+from .._submodules import LazyModule
 from .base import APIObject, APIResponse, note_change
-from .chat_common import (
-    FINISH_REASON,
-    CompletionTokensDetails,
-    CompletionUsage,
-    FinishReason,
-    PromptTokensDetails,
-)
+from .chat_common import FINISH_REASON, CompletionUsage, FinishReason
 from .normalize import content_text, fails
 from .reasoning import ThinkTags, reasoning_text, without_reasoning
 
-__all__ = [
-    "Annotation",
-    "AnnotationURLCitation",
-    "ChatCompletion",
-    "ChatCompletionAudio",
-    "ChatCompletionChunk",
-    "ChatCompletionMessage",
-    "ChatCompletionMessageCustomToolCall",
-    "ChatCompletionMessageFunctionToolCall",
-    "ChatCompletionMessageToolCall",
-    "ChatCompletionModeration",
-    "ChatCompletionTokenLogprob",
-    "Choice",
-    "ChoiceDelta",
-    "ChoiceDeltaAudio",
-    "ChoiceDeltaCustom",
-    "ChoiceDeltaFunction",
-    "ChoiceDeltaToolCall",
-    "ChoiceLogprobs",
-    "ChunkChoice",
-    "CompletionTokensDetails",
-    "CompletionUsage",
-    "Custom",
-    "FinishReason",
-    "Function",
-    "ModerationOutcome",
-    "ModerationResult",
-    "PromptTokensDetails",
-    "TopLogprob",
-]
-
 if TYPE_CHECKING:
     from . import chat_logprobs, chat_message_parts, chat_moderation, chat_tool_calls
-    from .chat_chunk import *  # noqa: F403
-    from .chat_logprobs import *  # noqa: F403
-    from .chat_message_parts import *  # noqa: F403
-    from .chat_moderation import *  # noqa: F403
-    from .chat_tool_calls import *  # noqa: F403
 else:
     chat_logprobs = LazyModule(f"{__package__}.chat_logprobs")
     chat_message_parts = LazyModule(f"{__package__}.chat_message_parts")
     chat_moderation = LazyModule(f"{__package__}.chat_moderation")
     chat_tool_calls = LazyModule(f"{__package__}.chat_tool_calls")
-    _chunk = LazyModule(f"{__package__}.chat_chunk")
-    __getattr__, __dir__ = names_of(
-        (_chunk, chat_tool_calls, chat_message_parts, chat_logprobs, chat_moderation), globals()
-    )
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -112,6 +66,21 @@ class ChatCompletionMessage(APIObject):
         reasoning, text = ThinkTags().split(self.content or "", last=True)
         return (self.reasoning or "") + reasoning, text
 
+    def _repr_markdown_(self) -> str:
+        """How notebooks display it: text, refusal and tool calls."""
+        from .notebooks import code, safe_markdown
+
+        parts = [safe_markdown(self.content)] if self.content else []
+        if self.refusal:
+            parts.append(f"**Refusal:** {safe_markdown(self.refusal)}")
+        for call in self.tool_calls or []:
+            if call.type == "function":
+                name, given = call.function.name, call.function.arguments
+            else:
+                name, given = call.custom.name, call.custom.input
+            parts.append(f"**Tool call:** {code(name)} {code(given)}")
+        return "\n\n".join(parts)
+
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class Choice(APIObject):
@@ -131,6 +100,15 @@ class Choice(APIObject):
         """The choice with a `message`, even where a gateway sent a `delta`."""
         delta = value.get("delta")
         return {**value, "message": delta} if delta and value.get("message") is None else value
+
+    def _repr_markdown_(self) -> str:
+        """How notebooks display it."""
+        from .notebooks import code
+
+        shown = self.message._repr_markdown_()
+        if self.finish_reason in (None, "stop", "tool_calls"):
+            return shown
+        return f"{shown}\n\n**Finish reason:** {code(self.finish_reason)}"
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -184,3 +162,32 @@ class ChatCompletion(APIResponse):
     def reasoning(self) -> str:
         """The reasoning of choice 0, whatever the vendor calls it; "" if there is none."""
         return (self.choices[0].message.reasoning or "") if self.choices else ""
+
+    @property
+    def message(self) -> ChatCompletionMessage:
+        """The message of choice 0, for the next request; an empty one if there is no choice."""
+        return self.choices[0].message if self.choices else ChatCompletionMessage()
+
+    @property
+    def tool_calls(self) -> list[chat_tool_calls.ChatCompletionMessageToolCall]:
+        """The tool calls of choice 0; [] if there are none."""
+        return self.message.tool_calls or []
+
+    @property
+    def total_tokens(self) -> int:
+        """`usage.total_tokens`; 0 if the server did not send the usage."""
+        return self.usage.total_tokens if self.usage else 0
+
+    def _repr_markdown_(self) -> str:
+        """How notebooks display it: each choice, and below them the model and the tokens."""
+        from .notebooks import code
+
+        parts = []
+        for choice in self.choices:
+            title = [f"**Choice {choice.index}**"] if len(self.choices) > 1 else []
+            parts += [*title, choice._repr_markdown_()]
+        facts = [code(self.model)] if self.model else []
+        if self.usage:
+            counts = f"{self.usage.prompt_tokens} + {self.usage.completion_tokens}"
+            facts.append(f"{self.usage.total_tokens} tokens ({counts})")
+        return "\n\n".join((*parts, ", ".join(facts)))
