@@ -181,7 +181,7 @@ async def test_a_filename_is_a_name(value: Any) -> None:
         (None, "A value of type NoneType is not a "),
         (7, "A value of type int is not a "),
     ],
-    ids=repr,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 async def test_what_is_not_a_file_is_refused(part: Any, source: Any, advice: str) -> None:
     with pytest.raises(InvalidArgumentError, match=advice):
