@@ -34,14 +34,15 @@ class Answer:
         if self.scripted_usage is not None:
             return self.scripted_usage
         prompt = self.request.prompt_text_tokens + self.image_tokens
-        completion = sum(map(_completion_tokens, self.choices))
+        reasoning = sum(len(choice.reasoning) for choice in self.choices)
+        completion = reasoning + sum(map(_completion_tokens, self.choices))
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
             "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
             "completion_tokens_details": {
-                "reasoning_tokens": 0,
+                "reasoning_tokens": reasoning,
                 "audio_tokens": 0,
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
@@ -78,6 +79,8 @@ class Answer:
     def _token_chunks(self, index: int) -> Iterator[Event]:
         choice = self.choices[index]
         field = "refusal" if choice.content is None else "content"
+        for token in choice.reasoning:
+            yield self._chunk(index, {"reasoning_content": token}, is_token=True)
         if choice.extra:
             yield self._chunk(index, choice.extra)
         if choice.refusal is not None and choice.content is not None:
@@ -137,6 +140,8 @@ def _message(choice: Choice) -> dict[str, Any]:
         "refusal": choice.refusal,
         "annotations": [],
     }
+    if choice.reasoning:
+        message["reasoning_content"] = "".join(choice.reasoning)
     if choice.tool_calls:
         message["tool_calls"] = choice.tool_calls
     return {**message, **choice.extra}
