@@ -14,6 +14,7 @@ from .chat_formats import (
 )
 from .messages import Message, read_messages
 from .responses import invalid
+from .speech import spoken_format
 from .tokens import MESSAGE_TOKENS, count_tokens
 
 _MAX_STOPS = 4
@@ -36,6 +37,7 @@ class ChatRequest:
     tool_choice: Any = None
     parallel_tool_calls: bool = True
     reasoning_effort: str | None = None
+    spoken_format: str | None = None
     response_format: dict[str, Any] | None = None
 
     @property
@@ -80,6 +82,7 @@ def read_request(body: Mapping[str, Any]) -> ChatRequest:
         tools=tools,
         tool_choice=read_tool_choice(body.get("tool_choice"), tools),
         parallel_tool_calls=read_parallel_tool_calls(body),
+        spoken_format=spoken_format(body, stream=stream),
         reasoning_effort=checks.choice(body, "reasoning_effort", _EFFORTS),
         response_format=read_response_format(body.get("response_format")),
     )

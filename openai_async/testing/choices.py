@@ -11,6 +11,7 @@ from .chat_request import ChatRequest
 from .prompt_words import prompt_words
 from .reasoning import reasoning
 from .schema_answers import schema_answer
+from .speech import Speech
 from .tokens import tokenize
 from .tool_calls import tool_calls
 
@@ -52,6 +53,7 @@ class Choice:
     reasoning: list[str] = attrs.field(factory=list)
     content: str | None = None
     refusal: str | None = None
+    speech: Speech | None = None
     tool_calls: list[dict[str, Any]] = attrs.field(factory=list)
     finish_reason: str = "stop"
     extra: dict[str, Any] = attrs.field(factory=dict)
@@ -65,7 +67,12 @@ def compose(request: ChatRequest, pictures: list[str], index: int) -> Choice:
         return Choice(reasoning=thoughts, tool_calls=calls, finish_reason="tool_calls")
     text = _content(request, pictures, index)
     stops = [place for place in map(text.find, request.stop) if place >= 0]
-    return _limited(thoughts, tokenize(text[: min(stops, default=len(text))]), request.max_tokens)
+    tokens = tokenize(text[: min(stops, default=len(text))])
+    choice = _limited(thoughts, tokens, request.max_tokens)
+    if request.spoken_format is None:
+        return choice
+    speech = Speech(choice.tokens, request.spoken_format)
+    return attrs.evolve(choice, tokens=[], content=None, speech=speech)
 
 
 def _limited(thoughts: list[str], tokens: list[str], limit: int | None) -> Choice:

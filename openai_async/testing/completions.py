@@ -35,7 +35,8 @@ class Answer:
             return self.scripted_usage
         prompt = self.request.prompt_text_tokens + self.image_tokens
         reasoning = sum(len(choice.reasoning) for choice in self.choices)
-        completion = reasoning + sum(map(_completion_tokens, self.choices))
+        spoken = sum(len(choice.speech.tokens) for choice in self.choices if choice.speech)
+        completion = reasoning + spoken + sum(map(_completion_tokens, self.choices))
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
@@ -43,7 +44,7 @@ class Answer:
             "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
             "completion_tokens_details": {
                 "reasoning_tokens": reasoning,
-                "audio_tokens": 0,
+                "audio_tokens": spoken,
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
             },
@@ -88,6 +89,9 @@ class Answer:
         for place, token in enumerate(choice.tokens):
             logprobs = self._logprobs(choice, [token], place)
             yield self._chunk(index, {field: token}, logprobs=logprobs, is_token=True)
+        if choice.speech is not None:
+            for audio in choice.speech.deltas():
+                yield self._chunk(index, {"audio": audio}, is_token="id" not in audio)
         for place, call in enumerate(choice.tool_calls):
             for delta, is_token in _call_deltas(place, call):
                 yield self._chunk(index, {"tool_calls": [delta]}, is_token=is_token)
@@ -142,6 +146,8 @@ def _message(choice: Choice) -> dict[str, Any]:
     }
     if choice.reasoning:
         message["reasoning_content"] = "".join(choice.reasoning)
+    if choice.speech is not None:
+        message["audio"] = choice.speech.to_dict()
     if choice.tool_calls:
         message["tool_calls"] = choice.tool_calls
     return {**message, **choice.extra}

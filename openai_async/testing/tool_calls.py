@@ -20,7 +20,7 @@ def tool_calls(request: ChatRequest, index: int) -> list[dict[str, Any]]:
     With `tool_choice` "auto", the tools that the question mentions are called: by name
     (`get_weather`), or by the words of the name after its first ("the weather in Paris").
     """
-    tools = _tools_to_call(request)
+    tools = _tools_to_call(request) if request.tools else []
     if not request.parallel_tool_calls:
         tools = tools[:1]
     return [_call(request, tool, index, place) for place, tool in enumerate(tools)]
