@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+_ALL_WHOLE = 2**50
+
 
 def number_answer(schema: Mapping[str, Any], turn: int, *, whole: bool) -> int | float:
     """1 and so on (1.5 and so on, if it need not be a whole number), as far as it is allowed.
@@ -12,7 +14,10 @@ def number_answer(schema: Mapping[str, Any], turn: int, *, whole: bool) -> int |
     The bounds are read as the decimal numbers that they are in JSON. What no number fits is
     answered with the nearest.
     """
-    step, low, high = _step(schema, whole=whole), *_bounds(schema)
+    low, high = _bounds(schema)
+    # Between large floats there is nothing.
+    whole = whole or any(abs(one) >= _ALL_WHOLE for one in (low, high) if one is not None)
+    step = _step(schema, whole=whole)
     if low is not None and high is not None and "multipleOf" not in schema and not whole:
         while low < high and step > (high - low) / 4:
             step /= 10

@@ -1,4 +1,4 @@
-"""The words of a prompt that make readable values."""
+"""The words of a prompt of which readable values are made."""
 
 import re
 
@@ -7,6 +7,9 @@ from .chat_request import ChatRequest
 _WORD = re.compile(r"\w+")
 # Shorter ones are mostly "is", "the" and "in".
 _LONG = 4
+_ASKING = frozenset(
+    ("what", "when", "where", "which", "whose", "does", "tell", "give", "show", "please", "with")
+)
 
 
 def prompt_words(request: ChatRequest) -> list[str]:
@@ -17,5 +20,5 @@ def prompt_words(request: ChatRequest) -> list[str]:
     words: list[str] = [word for word in _WORD.findall(text) if word not in names]
     capitalised = [word for word in words[1:] if word[0].isupper() and len(word) > 1]
     by_length = sorted(words, key=len, reverse=True)
-    long = [word for word in by_length if len(word) >= _LONG]
+    long = [word for word in by_length if len(word) >= _LONG and word.lower() not in _ASKING]
     return [*dict.fromkeys(capitalised + long)] or by_length[:1] or ["something"]

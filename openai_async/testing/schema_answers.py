@@ -202,7 +202,9 @@ class _Writer:
         return made
 
     def _string(self, schema: Mapping[str, Any]) -> str:
-        return string_answer(schema, self.words, self._turn("string"), self.seed)
+        # Words and, say, addresses count for themselves: so Ada's is ada@example.com.
+        turn = self._turn("format" if "format" in schema else "string")
+        return string_answer(schema, self.words, turn, self.seed)
 
     def _turn(self, place: object) -> int:
         """How often this place has been filled before."""

@@ -176,7 +176,7 @@ async def test_a_schema_is_answered_with_json_that_fits(
     values = [json.loads(content(answer, index)) for index in (0, 1)]
     assert all(fits(value, schema) for value in values)
     assert values[0] != values[1]
-    assert values[0]["people"][0]["name"] in {"What", "Paris", "weather"}
+    assert values[0]["people"][0]["name"] in {"Paris", "weather"}
 
 
 @pytest.mark.parametrize("strict", [False, None])

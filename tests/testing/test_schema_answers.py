@@ -48,6 +48,7 @@ def test_the_same_seed_has_the_same_value(schema: Any, seed: int) -> None:
         ({"type": "integer", "maximum": -3}, -3),
         ({"type": "number", "exclusiveMinimum": 4, "multipleOf": 2}, 6),
         ({"type": "number", "minimum": 0, "maximum": 0.1}, 0.1),
+        ({"type": "number", "exclusiveMinimum": 10**20, "multipleOf": 0.1}, 10**20 + 1),
         ({"type": "string", "minLength": 12}, "Paris weather"),
         ({"type": "string", "pattern": "^[a-z]+$"}, "weather"),
         ({"type": "string", "pattern": r"^[A-Z]{2}-\d{3}$"}, "AB-123"),
@@ -71,6 +72,13 @@ def test_the_elements_of_a_list_differ_as_far_as_the_schema_lets_them() -> None:
     assert schema_answer(schema, WORDS) == [cold, warm]
     unique = {"type": "array", "items": {"type": "string"}, "minItems": 5, "uniqueItems": True}
     assert schema_answer(unique, WORDS) == [*WORDS, "Paris 2", "weather 2"]
+
+
+def test_an_address_is_that_of_the_name_beside_it() -> None:
+    person = an_object(name={"type": "string"}, mail={"type": "string", "format": "email"})
+    ada, bob = schema_answer({"type": "array", "items": person}, ("Ada", "Bob"))
+    assert ada == {"name": "Ada", "mail": "ada@example.com"}
+    assert bob == {"name": "Bob", "mail": "bob@example.com"}
 
 
 def test_another_seed_has_another_value_and_optional_properties() -> None:
