@@ -20,8 +20,8 @@ from .string_answers import string_answer
 
 # A value that has no end, as its schema requires itself, is cut off after so many levels.
 _MAX_HEIGHT = 64
-# How many levels a recursive value has above the least that it needs.
-_MORE_LEVELS = 4
+# How many levels a value may have above the least that it needs: two or three turns of a recursion.
+_MORE_LEVELS = 8
 # From here on everything is as small as the schema allows, ...
 _MANY_VALUES = 200
 # ... and from here on it is null: only a schema made to be huge has no smaller value.

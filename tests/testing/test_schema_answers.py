@@ -108,6 +108,8 @@ def test_a_recursive_value_has_an_end() -> None:
     value = schema_answer(schema, WORDS)
     assert fits(value, schema)
     assert "left" in value["left"]
+    person = an_object(name={"type": "string"}, boss={"anyOf": [{"$ref": "#"}, {"type": "null"}]})
+    assert schema_answer(person, WORDS)["boss"]["name"] == "weather"
 
 
 @pytest.mark.parametrize(
