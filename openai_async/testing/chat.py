@@ -68,6 +68,7 @@ def _scripted(reply: Reply, request: ChatRequest) -> Choice:
     text = reply.content if reply.content is not None else reply.refusal
     return Choice(
         tokens=tokenize(text or ""),
+        reasoning=tokenize(reply.reasoning or ""),
         content=reply.content,
         refusal=reply.refusal,
         tool_calls=calls,

@@ -5,14 +5,21 @@ from typing import Any
 
 import attrs
 
-from ..jsontext import shown
 from ..options import is_whole
 from . import checks
+from .chat_formats import (
+    read_parallel_tool_calls,
+    read_response_format,
+    read_tool_choice,
+    read_tools,
+)
 from .messages import Message, read_messages
 from .responses import invalid
+from .speech import spoken_format
 from .tokens import MESSAGE_TOKENS, count_tokens
 
 _MAX_STOPS = 4
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 @attrs.frozen
@@ -29,6 +36,9 @@ class ChatRequest:
     top_logprobs: int = 0
     tools: list[dict[str, Any]] = attrs.field(factory=list)
     tool_choice: Any = None
+    parallel_tool_calls: bool = True
+    reasoning_effort: str | None = None
+    spoken_format: str | None = None
     response_format: dict[str, Any] | None = None
 
     @property
@@ -58,7 +68,7 @@ def read_request(body: Mapping[str, Any]) -> ChatRequest:
         msg = "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled."
         raise invalid(msg, "top_logprobs")
     stream = checks.boolean(body, "stream")
-    tools = _tools(body.get("tools"))
+    tools = read_tools(body.get("tools"))
     return ChatRequest(
         model=model,
         messages=messages,
@@ -71,8 +81,11 @@ def read_request(body: Mapping[str, Any]) -> ChatRequest:
         logprobs=logprobs,
         top_logprobs=top_logprobs or 0,
         tools=tools,
-        tool_choice=_tool_choice(body.get("tool_choice"), tools),
-        response_format=_response_format(body.get("response_format")),
+        tool_choice=read_tool_choice(body.get("tool_choice"), tools),
+        parallel_tool_calls=read_parallel_tool_calls(body),
+        spoken_format=spoken_format(body, stream=stream),
+        reasoning_effort=checks.choice(body, "reasoning_effort", _EFFORTS),
+        response_format=read_response_format(body.get("response_format")),
     )
 
 
@@ -119,60 +132,3 @@ def _include_usage(options: object, stream: bool) -> bool:
         msg = "Invalid type for 'stream_options': expected an object."
         raise invalid(msg, "stream_options", "invalid_type")
     return checks.boolean(options, "include_usage")
-
-
-def _tools(tools: object) -> list[dict[str, Any]]:
-    if tools is None:
-        return []
-    if not isinstance(tools, list) or not tools:
-        msg = "Invalid 'tools': expected a list of at least one tool."
-        raise invalid(msg, "tools", "invalid_type")
-    for place, tool in enumerate(tools):
-        kind = tool.get("type") if isinstance(tool, dict) else None
-        if kind not in ("function", "custom"):
-            msg = f"Invalid 'tools[{place}].type': expected 'function' or 'custom'."
-            raise invalid(msg, f"tools[{place}].type", "invalid_value")
-        details = tool.get(kind)
-        name = details.get("name") if isinstance(details, dict) else None
-        if not isinstance(name, str) or not name:
-            raise checks.missing(f"tools[{place}].{kind}.name")
-    return tools
-
-
-def _tool_choice(tool_choice: Any, tools: list[dict[str, Any]]) -> Any:
-    if tool_choice is None:
-        return None
-    if not tools:
-        raise invalid("'tool_choice' is only allowed when 'tools' are specified.", "tool_choice")
-    if isinstance(tool_choice, str):
-        if tool_choice not in ("none", "auto", "required"):
-            msg = f"Invalid value: '{tool_choice}'. Use 'none', 'auto', 'required' or a tool."
-            raise invalid(msg, "tool_choice", "invalid_value")
-        return tool_choice
-    if not isinstance(tool_choice, dict):
-        msg = "Invalid type for 'tool_choice': expected a string or an object."
-        raise invalid(msg, "tool_choice", "invalid_type")
-    kind = tool_choice.get("type")
-    if kind in ("function", "custom"):
-        details = tool_choice.get(kind)
-        name = details.get("name") if isinstance(details, dict) else None
-        if all(tool["type"] != kind or tool[kind]["name"] != name for tool in tools):
-            msg = f"Tool choice '{name}' not found in 'tools'."
-            raise invalid(msg, "tool_choice", "invalid_value")
-    elif kind != "allowed_tools":
-        raise invalid(f"Invalid 'tool_choice.type': {shown(kind)}.", "tool_choice", "invalid_value")
-    return tool_choice
-
-
-def _response_format(response_format: Any) -> dict[str, Any] | None:
-    if response_format is None:
-        return None
-    kind = response_format.get("type") if isinstance(response_format, dict) else None
-    if kind not in ("text", "json_object", "json_schema"):
-        msg = "Invalid 'response_format.type': use 'text', 'json_object' or 'json_schema'."
-        raise invalid(msg, "response_format", "invalid_value")
-    if kind == "json_schema":
-        details = response_format.get("json_schema")
-        if not isinstance(details, dict) or not isinstance(details.get("name"), str):
-            raise checks.missing("response_format.json_schema.name")
-    return dict(response_format)

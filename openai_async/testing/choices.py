@@ -1,7 +1,6 @@
-"""The choices of an answer: text that shows what was read, JSON, or a tool call."""
+"""The choices of an answer: text that shows what was read, JSON, or tool calls."""
 
-import hashlib
-import re
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,8 +8,12 @@ import attrs
 
 from ..jsontext import dumps
 from .chat_request import ChatRequest
-from .schema import minimal_instance
+from .prompt_words import prompt_words
+from .reasoning import reasoning
+from .schema_answers import schema_answer
+from .speech import Speech
 from .tokens import tokenize
+from .tool_calls import tool_calls
 
 _OPENINGS = (
     "Happy to help!",
@@ -37,16 +40,20 @@ _CLOSINGS = (
     "Whenever you like, send the next message and we go on from here.",
 )
 _LONGEST_QUOTE = 160
-_WORD = re.compile(r"\w+")
 
 
 @attrs.frozen
 class Choice:
-    """One choice of the answer: its message, split into tokens, and why it ended."""
+    """One choice of the answer: its message, split into tokens, and why it ended.
+
+    The reasoning is split, too, and comes before everything else.
+    """
 
     tokens: list[str] = attrs.field(factory=list)
+    reasoning: list[str] = attrs.field(factory=list)
     content: str | None = None
     refusal: str | None = None
+    speech: Speech | None = None
     tool_calls: list[dict[str, Any]] = attrs.field(factory=list)
     finish_reason: str = "stop"
     extra: dict[str, Any] = attrs.field(factory=dict)
@@ -54,24 +61,27 @@ class Choice:
 
 def compose(request: ChatRequest, pictures: list[str], index: int) -> Choice:
     """Choice number `index`; `pictures` describes those of the last question."""
-    tool = _tool_to_call(request)
-    if tool is not None:
-        return Choice(
-            tool_calls=[_call(request, tool, index)],
-            finish_reason="tool_calls",
-        )
-    return _limited(_content(request, pictures, index), request)
+    thoughts = tokenize(reasoning(request) or "")
+    calls = tool_calls(request, index)
+    if calls:
+        return Choice(reasoning=thoughts, tool_calls=calls, finish_reason="tool_calls")
+    text = _content(request, pictures, index)
+    stops = [place for place in map(text.find, request.stop) if place >= 0]
+    tokens = tokenize(text[: min(stops, default=len(text))])
+    choice = _limited(thoughts, tokens, request.max_tokens)
+    if request.spoken_format is None:
+        return choice
+    speech = Speech(choice.tokens, request.spoken_format)
+    return attrs.evolve(choice, tokens=[], content=None, speech=speech)
 
 
-def _limited(text: str, request: ChatRequest) -> Choice:
-    """The text up to the first stop sequence, truncated to the tokens allowed."""
-    found = [place for place in map(text.find, request.stop) if place >= 0]
-    text = text[: min(found, default=len(text))]
-    tokens = tokenize(text)
-    if request.max_tokens is not None and len(tokens) > request.max_tokens:
-        tokens = tokens[: request.max_tokens]
-        return Choice(tokens, "".join(tokens), finish_reason="length")
-    return Choice(tokens, text)
+def _limited(thoughts: list[str], tokens: list[str], limit: int | None) -> Choice:
+    """As much of the answer as is allowed; the reasoning counts, as with OpenAI."""
+    if limit is None or len(thoughts) + len(tokens) <= limit:
+        return Choice(tokens, thoughts, "".join(tokens))
+    thoughts = thoughts[:limit]
+    tokens = tokens[: limit - len(thoughts)]
+    return Choice(tokens, thoughts, "".join(tokens), finish_reason="length")
 
 
 def _content(request: ChatRequest, pictures: list[str], index: int) -> str:
@@ -79,7 +89,8 @@ def _content(request: ChatRequest, pictures: list[str], index: int) -> str:
     prose = _prose(request, pictures, index)
     if kind == "json_schema" and request.response_format is not None:
         schema = request.response_format["json_schema"].get("schema", {"type": "object"})
-        return dumps(minimal_instance(schema, _key_word(request))).decode()
+        answer = schema_answer(schema, prompt_words(request), request.seed + index)
+        return dumps(answer).decode()
     if kind == "json_object":
         answer = {"answer": prose, "messages": len(request.messages)}
         return dumps(answer).decode()
@@ -98,9 +109,9 @@ def _prose(request: ChatRequest, pictures: list[str], index: int) -> str:
         sentences.append(_ASKED[second].format(_quote(question.text)))
     if pictures:
         sentences.append(f"You showed me {_listed(pictures)}.")
-    last = request.messages[-1]
-    if last.role in ("tool", "function"):
-        sentences.append(f"The tool came back with: “{_quote(last.text)}”")
+    if results := _tool_results(request):
+        noun = "tool" if len(results) == 1 else "tools"
+        sentences.append(f"The {noun} came back with: {_listed(results)}")
     sentences.append(_reading(request))
     sentences.append(_CLOSINGS[(third + first + second) % len(_CLOSINGS)])
     return " ".join(sentences)
@@ -120,6 +131,14 @@ def _reading(request: ChatRequest) -> str:
     return f"{sentence}."
 
 
+def _tool_results(request: ChatRequest) -> list[str]:
+    """What the tools have returned since the model has called them, quoted."""
+    latest = itertools.takewhile(
+        lambda message: message.role in ("tool", "function"), reversed(request.messages)
+    )
+    return [f"“{_quote(message.text)}”" for message in latest][::-1]
+
+
 def _quote(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST_QUOTE else f"{line[: _LONGEST_QUOTE - 1]}…"
@@ -128,65 +147,3 @@ def _quote(text: str) -> str:
 def _listed(names: Iterable[str]) -> str:
     *rest, last = names
     return f"{', '.join(rest)} and {last}" if rest else last
-
-
-def _tool_to_call(request: ChatRequest) -> dict[str, Any] | None:
-    tools, tool_choice = request.tools, request.tool_choice
-    if not tools or tool_choice == "none":
-        return None
-    if tool_choice == "required":
-        return _mentioned(request) or tools[0]
-    if isinstance(tool_choice, dict):
-        if tool_choice["type"] != "allowed_tools":
-            kind = tool_choice["type"]
-            wanted = (kind, tool_choice[kind]["name"])
-            return next(tool for tool in tools if (tool["type"], _tool_name(tool)) == wanted)
-        allowed = tool_choice.get("allowed_tools")
-        if isinstance(allowed, dict) and allowed.get("mode") == "required":
-            # The list repeats tools of the request by name; an unknown one allows nothing.
-            return next((tool for tool in tools if _is_allowed(tool, allowed.get("tools"))), None)
-    # After a tool's result comes text, or a conversation would never end.
-    return _mentioned(request) if request.messages[-1].role == "user" else None
-
-
-def _is_allowed(tool: dict[str, Any], allowed: object) -> bool:
-    kind, name = tool["type"], _tool_name(tool)
-    listed = allowed if isinstance(allowed, list) else []
-    details = [one.get(kind) for one in listed if isinstance(one, dict)]
-    return any(isinstance(one, dict) and one.get("name") == name for one in details)
-
-
-def _mentioned(request: ChatRequest) -> dict[str, Any] | None:
-    question = request.last_user_message
-    text = question.text if question is not None else ""
-    return next((tool for tool in request.tools if _tool_name(tool) in text), None)
-
-
-def _tool_name(tool: dict[str, Any]) -> str:
-    return str(tool[tool["type"]]["name"])
-
-
-def _call(request: ChatRequest, tool: dict[str, Any], index: int) -> dict[str, Any]:
-    kind, name, word = tool["type"], _tool_name(tool), _key_word(request)
-    if kind == "custom":
-        return {"id": _call_id(name, index), "type": kind, kind: {"name": name, "input": word}}
-    arguments = minimal_instance(tool[kind].get("parameters") or {"type": "object"}, word)
-    return {
-        "id": _call_id(f"{request.seed}{name}{request.messages[-1].text}", index),
-        "type": kind,
-        kind: {"name": name, "arguments": dumps(arguments).decode()},
-    }
-
-
-def _call_id(text: str, index: int) -> str:
-    return f"call_{hashlib.sha256(f'{index}:{text}'.encode()).hexdigest()[:24]}"
-
-
-def _key_word(request: ChatRequest) -> str:
-    """The most telling word of the question: a name if there is one, else the longest."""
-    question = request.last_user_message
-    names = {_tool_name(tool) for tool in request.tools}
-    text = question.text if question is not None else ""
-    words: list[str] = [word for word in _WORD.findall(text) if word not in names]
-    capitalised = [word for word in words[1:] if word[0].isupper() and len(word) > 1]
-    return (capitalised or sorted(words, key=len, reverse=True) or ["something"])[0]

@@ -34,15 +34,17 @@ class Answer:
         if self.scripted_usage is not None:
             return self.scripted_usage
         prompt = self.request.prompt_text_tokens + self.image_tokens
-        completion = sum(map(_completion_tokens, self.choices))
+        reasoning = sum(len(choice.reasoning) for choice in self.choices)
+        spoken = sum(len(choice.speech.tokens) for choice in self.choices if choice.speech)
+        completion = reasoning + spoken + sum(map(_completion_tokens, self.choices))
         return {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
             "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
             "completion_tokens_details": {
-                "reasoning_tokens": 0,
-                "audio_tokens": 0,
+                "reasoning_tokens": reasoning,
+                "audio_tokens": spoken,
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
             },
@@ -78,6 +80,8 @@ class Answer:
     def _token_chunks(self, index: int) -> Iterator[Event]:
         choice = self.choices[index]
         field = "refusal" if choice.content is None else "content"
+        for token in choice.reasoning:
+            yield self._chunk(index, {"reasoning_content": token}, is_token=True)
         if choice.extra:
             yield self._chunk(index, choice.extra)
         if choice.refusal is not None and choice.content is not None:
@@ -85,6 +89,9 @@ class Answer:
         for place, token in enumerate(choice.tokens):
             logprobs = self._logprobs(choice, [token], place)
             yield self._chunk(index, {field: token}, logprobs=logprobs, is_token=True)
+        if choice.speech is not None:
+            for audio in choice.speech.deltas():
+                yield self._chunk(index, {"audio": audio}, is_token="id" not in audio)
         for place, call in enumerate(choice.tool_calls):
             for delta, is_token in _call_deltas(place, call):
                 yield self._chunk(index, {"tool_calls": [delta]}, is_token=is_token)
@@ -137,6 +144,10 @@ def _message(choice: Choice) -> dict[str, Any]:
         "refusal": choice.refusal,
         "annotations": [],
     }
+    if choice.reasoning:
+        message["reasoning_content"] = "".join(choice.reasoning)
+    if choice.speech is not None:
+        message["audio"] = choice.speech.to_dict()
     if choice.tool_calls:
         message["tool_calls"] = choice.tool_calls
     return {**message, **choice.extra}

@@ -23,7 +23,7 @@ from .responses import (
     standard_headers,
 )
 from .routes import routes
-from .script import Script
+from .script import Failure, Reply, Script
 from .sending import send_truncated
 
 # aiohttp handles each request in a task of its own, so this is the current request's. The
@@ -130,14 +130,17 @@ class Pipeline:
         is_api = path.startswith(f"{BASE_PATH}/")
         limiter = self.state.limiter
         limited = limiter is not None and is_api and request.method == "POST"
-        if is_api and not limited:
+        # A step belongs to the request that has arrived first; a function needs all of its request.
+        in_order = is_api and not limited and not self._script.chooses
+        if in_order:
             exchange.step = self._script.take()
         record.body = await request.read()
         if limiter is None:
             self.state.window.spend(len(record.body) // 4 + 1)
         elif limited:
-            _admit(exchange, limiter)
-            exchange.step = self._script.take()  # a rejected request leaves it to the next
+            _admit(exchange, limiter)  # a rejected request leaves its step to the next
+        if is_api and not in_order:
+            exchange.step = await self._chosen_step(record)
         failure = exchange.failure
         if failure is not None:
             await asyncio.sleep(failure.delay)
@@ -148,6 +151,17 @@ class Pipeline:
         if exchange.reply is not None and exchange.reply.is_json:
             return json_response(exchange.reply.json)
         return await handler(request)
+
+    async def _chosen_step(self, record: RecordedRequest) -> Reply | Failure | None:
+        try:
+            return await self._script.choose(record)
+        except Exception as error:
+            # The function is the test's own: its author reads this in the client's exception.
+            _logger.exception(
+                "A function of the script failed on %s %s", record.method, record.path
+            )
+            msg = f"The script's function failed: {type(error).__name__}: {error}"
+            raise RefusedError(500, msg, type="server_error") from error
 
     def _authorize(self, request: web.Request) -> None:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")

@@ -1,14 +1,16 @@
 """The script a test gives to the server: replies, failures, and their queue."""
 
+import inspect
 import math
 from collections import deque
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from ..jsontext import dumps, strict_loads
 from ..options import is_number, is_whole
+from .recording import RecordedRequest
 
 
 class _Unset:
@@ -25,24 +27,26 @@ UNSET: Final = _Unset()
 class Reply:
     """A canned answer. The request is not checked: any model, any field.
 
-    `content`, `tool_calls`, `refusal` and `extra` (more fields of the message) make a chat reply,
-    plain or streamed, as the request asks. `json` answers any route with that JSON value.
+    `content`, `tool_calls`, `refusal`, `reasoning` (sent as `reasoning_content`) and `extra` (more
+    fields of the message) make a chat reply, plain or streamed, as the request asks. `json` answers
+    any route with that JSON value.
     """
 
     content: str | None = attrs.field(default=None)
     tool_calls: list[dict[str, Any]] | None = attrs.field(default=None, kw_only=True)
     refusal: str | None = attrs.field(default=None, kw_only=True)
+    reasoning: str | None = attrs.field(default=None, kw_only=True)
     finish_reason: str | None = attrs.field(default=None, kw_only=True)
     usage: dict[str, Any] | None = attrs.field(default=None, kw_only=True)
     extra: dict[str, Any] | None = attrs.field(default=None, kw_only=True)
     json: Any = attrs.field(default=UNSET, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if self.content is not None and not (
-            isinstance(self.content, str) and _is_json(self.content)
-        ):
-            msg = f"Reply content must be a string or None, not {self.content!r}."
-            raise ValueError(msg)
+        for name in ("content", "refusal", "reasoning"):
+            text = getattr(self, name)
+            if text is not None and not (isinstance(text, str) and _is_json(text)):
+                msg = f"Reply {name} must be a string or None, not {text!r}."
+                raise ValueError(msg)
         for call in self.tool_calls or ():
             if not _is_call(call):
                 msg = f"A tool call needs a `name` (and `arguments`) or a `function`: {call!r}."
@@ -52,7 +56,9 @@ class Reply:
             if value is not UNSET and not _is_json(value):
                 msg = f"Reply {name} is not JSON: {value!r}."
                 raise ValueError(msg)
-        if self.is_json and any((self.content, self.tool_calls, self.refusal, self.extra)):
+        if self.is_json and any(
+            (self.content, self.tool_calls, self.refusal, self.reasoning, self.extra)
+        ):
             msg = "A Reply is either `json` or a chat message, not both."
             raise ValueError(msg)
 
@@ -118,30 +124,61 @@ class Failure:
         return self.cut_after if self.cut_after is not None else self.stall_after
 
 
+# Chooses the answer to a request; None leaves it to others.
+Chooser: TypeAlias = Callable[
+    [RecordedRequest], Reply | Failure | Awaitable[Reply | Failure | None] | None
+]
+
+
 class Script:
-    """A queue of the steps not yet used."""
+    """A queue of the steps not yet used, and the functions that choose answers by request."""
 
     def __init__(self) -> None:
         self._steps: deque[Reply | Failure] = deque()
+        self._choosers: list[Chooser] = []
 
     def __len__(self) -> int:
         return len(self._steps)
 
-    def add(self, steps: tuple[Reply | Failure, ...], times: int) -> None:
-        for step in steps:
-            if not isinstance(step, Reply | Failure):
-                msg = f"A script takes Reply(...) and Failure(...), not {step!r}."
+    def add(self, steps: tuple[Reply | Failure | Chooser, ...], times: int) -> None:
+        choosers = [step for step in steps if not isinstance(step, Reply | Failure)]
+        for chooser in choosers:
+            if not callable(chooser) or isinstance(chooser, type):
+                msg = f"A script takes Reply(...), Failure(...) and functions, not {chooser!r}."
                 raise TypeError(msg)
         if not is_whole(times, 1):
             msg = f"times must be 1 or more, not {times!r}."
             raise ValueError(msg)
-        self._steps.extend(steps * times)
+        if choosers and times != 1:
+            msg = "times is for Reply(...) and Failure(...): a function is asked every time."
+            raise ValueError(msg)
+        self._choosers += choosers
+        self._steps.extend([step for step in steps if isinstance(step, Reply | Failure)] * times)
 
     def take(self) -> Reply | Failure | None:
         return self._steps.popleft() if self._steps else None
 
+    @property
+    def chooses(self) -> bool:
+        """Whether there are functions to ask, which need the whole request."""
+        return bool(self._choosers)
+
+    async def choose(self, request: RecordedRequest) -> Reply | Failure | None:
+        """What the first function says that knows an answer, else the next step."""
+        for chooser in self._choosers:
+            step = chooser(request)
+            if inspect.isawaitable(step):
+                step = await step
+            if isinstance(step, Reply | Failure):
+                return step
+            if step is not None:
+                msg = f"A script's function returns a Reply, a Failure or None, not {step!r}."
+                raise TypeError(msg)
+        return self.take()
+
     def clear(self) -> None:
         self._steps.clear()
+        self._choosers.clear()
 
 
 def _is_call(call: object) -> bool:

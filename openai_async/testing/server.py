@@ -14,7 +14,7 @@ from .models import DEFAULT_MODELS, ModelStore
 from .picture_store import BASE_PATH
 from .pipeline import Pipeline, make_application
 from .recording import RecordedRequest
-from .script import Failure, Reply, Script
+from .script import Chooser, Failure, Reply, Script
 
 _HOST = "127.0.0.1"
 # aiohttp logs a traceback for every request that is not HTTP: the client's fault, reported to the
@@ -113,8 +113,13 @@ class LocalServer:
         """How many steps of the script are not yet used."""
         return len(self._script)
 
-    def script(self, *steps: Reply | Failure, times: int = 1) -> None:
-        """Append steps; each API request takes the next one, whatever its route."""
+    def script(self, *steps: Reply | Failure | Chooser, times: int = 1) -> None:
+        """Append steps; each API request takes the next one, whatever its route.
+
+        A function is not a step: until `reset()`, it is asked about every API request. It gets the
+        `RecordedRequest` and returns its `Reply` or `Failure`, or None to leave the request to the
+        other functions, then to the steps. It may be async.
+        """
         self._script.add(steps, times)
 
     def reset(self) -> None:

@@ -40,7 +40,7 @@ ARGUMENTS = {
     "city": "Paris",
     "days": 2,
     "unit": "celsius",
-    "hours": [],
+    "hours": [2, 2.5],
     "where": {"indoors": True},
 }
 

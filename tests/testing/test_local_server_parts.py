@@ -1,9 +1,8 @@
-"""The parts of LocalServer that need no socket: routes, tokens, minimal values for a schema."""
+"""The parts of LocalServer that need no socket: routes and tokens."""
 
 import pytest
 
 from openai_async.testing.routes import routes
-from openai_async.testing.schema import minimal_instance
 from openai_async.testing.tokens import image_tokens, tokenize
 
 from ..spec.walk import declared
@@ -15,28 +14,6 @@ from ..spec.walk import declared
 def test_tokens_put_together_are_the_text(text: str) -> None:
     assert "".join(tokenize(text)) == text
     assert all(len(token) <= 8 for token in tokenize(text))
-
-
-@pytest.mark.parametrize(
-    ("schema", "value"),
-    [
-        ({"const": 5}, 5),
-        ({"anyOf": [{"type": "null"}, {"type": "string"}]}, None),
-        ({"type": ["string", "null"], "maxLength": 2}, "wo"),
-        ({"$ref": "#/$defs/x", "$defs": {"x": {"type": "boolean"}}}, True),
-        ({"allOf": [{"properties": {"a": {"type": "number"}}}, {"required": ["a"]}]}, {"a": 1}),
-        ({"type": "array", "minItems": 2, "items": {"type": "integer"}}, [1, 1]),
-        ({"type": "integer", "maximum": -3}, -3),
-        ({"type": "number", "exclusiveMinimum": 4, "multipleOf": 2}, 6),
-    ],
-)
-def test_a_minimal_instance_fits_its_schema(schema: object, value: object) -> None:
-    assert minimal_instance(schema, "word") == value
-
-
-def test_a_schema_that_requires_itself_terminates() -> None:
-    schema = {"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]}
-    assert minimal_instance(schema, "word")["next"]
 
 
 @pytest.mark.parametrize(
