@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from ..errors import APIResponseValidationError, InvalidArgumentError
-from ..options import check_retries
+from ..options import is_whole
 from ..streaming.events import ChatCompletionEventStream
 from ..streaming.parsed import ParsedChatCompletionStream
 from ..structured.answers import Tools, decoded, decoded_arguments, parsed, tools_by_name
 from ..structured.response_formats import ResponseFormat, response_format
 from ..structured.tools import Tool, as_tools
+from ..types.chat_completion import ChatCompletion
 from ..types.chat_params import ChatCompletionParams, ChatCompletionParseParams
 from ..types.parsed_chats import ParsedChatCompletion
 from .endpoint import Endpoint, check_known
 from .messages import sendable
-from .params import json_body
+from .params import json_body, sent_number
 from .stream_usage import stream_arguments
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class Parsing:
                 if not reask or not error.completion:
                     raise
                 reask -= 1
-                params = {**params, "messages": [*params["messages"], *_complaint(error)]}
+                messages = [*params["messages"], *complaint(error, error.completion)]
+                params = {**params, "messages": messages}
 
     def stream(self) -> ParsedChatCompletionStream[Any]:
         body = _body(self.params, stream=True)
@@ -107,25 +109,39 @@ def parse(
     if isinstance(kind, Mapping):
         msg = "response_format is a dict: pass a type, such as a class, or use create()."
         raise InvalidArgumentError(msg)
-    check_retries(reask)
+    check_reask(reask)
+    if reask and (stream or sent_number(params, "n", 1) > 1):
+        msg = "reask needs a single answer in whole: leave out stream and n, or reask."
+        raise InvalidArgumentError(msg)
     call = parsing("parse", client, endpoint, params, kind, strict=strict, converter=converter)
     if stream:
-        if reask:
-            msg = "reask needs the whole answer: leave out stream, or reask."
-            raise InvalidArgumentError(msg)
         return call.stream()
     answer: Any = call.run(reask)
     answer.__name__ = answer.__qualname__ = "parse"
     return answer  # type: ignore[no-any-return]
 
 
+def check_reask(reask: object) -> None:
+    """Raise InvalidArgumentError unless it is a whole number, 0 or greater."""
+    if not is_whole(reask, 0):
+        msg = f"reask is {reask!r}: pass how many times to ask again, 0 for never."
+        raise InvalidArgumentError(msg)
+
+
 def _body(params: Mapping[str, Any], *, stream: bool | None = None) -> bytes:
     return json_body(params, params.get("extra_body"), stream)
 
 
-def _complaint(error: APIResponseValidationError) -> list[Any]:
+def complaint(error: APIResponseValidationError, completion: ChatCompletion) -> list[Any]:
     """The answer that does not fit, and what is wrong with it."""
-    assert error.completion is not None
-    messages = [choice.message for choice in error.completion.choices]
     text = f"{error.message} Answer again, with JSON that fits the schema."
-    return [*sendable(messages[:1]), {"role": "user", "content": text}]
+    complaint = {"role": "user", "content": text}
+    message = completion.choices[0].message if completion.choices else None
+    if message is not None and message.tool_calls:  # the API wants a reply to each of them
+        replies = [
+            {"role": "tool", "tool_call_id": call.id, "content": text}
+            for call in message.tool_calls
+        ]
+        return [*sendable([message]), *replies]
+    # A message without content is not a valid one.
+    return [*sendable([message]), complaint] if message and message.content else [complaint]

@@ -12,12 +12,14 @@ from typing import Any, Generic, Self, TypeVar
 
 from ..errors import InvalidArgumentError
 from ..structured.answers import Tools, misfit_error, parsed
-from ..structured.decoding import MisfitError
+from ..structured.decoding import MisfitError, in_open_code_block, joined
 from ..structured.elements import Elements
 from ..structured.response_formats import ResponseFormat
 from ..types.growing_text import partial_json
 from ..types.parsed_chats import ParsedChatCompletion
+from ..types.values import MalformedError
 from .chat import ChatCompletionStream
+from .chat_readers import text_of
 from .raw import Connect
 
 T = TypeVar("T")
@@ -91,13 +93,15 @@ class _Reading:
         return self
 
     async def _read(self) -> str:
-        """The text of all events that are there; "" at the end, once the answer is known to fit."""
-        text = ""
-        while not text or self._stream._ready:
+        """The text of all events that have been read; waits for the first; "" at the end."""
+        text = await anext(self._texts, "")
+        ready = self._stream._ready
+        while ready:
             try:
-                text += await anext(self._texts)
-            except StopAsyncIteration:
+                text += text_of(ready[-1]) or ""
+            except MalformedError:  # the next read raises it properly
                 break
+            ready.pop()
         return text
 
     async def _end(self) -> None:
@@ -131,9 +135,13 @@ class _Snapshots(_Reading):
         raise StopAsyncIteration
 
     def _parsed(self) -> Any:
-        self._pieces = ["".join(self._pieces)]
+        text = "".join(self._pieces)
+        self._pieces = [text]
+        value = partial_json(text)
+        if value is None and (inner := in_open_code_block(text)) is not None:
+            value = partial_json(inner)
         # If it is not JSON, `completion()` says so at the end.
-        return self._expected.decoder.inside(partial_json(self._pieces[0]))
+        return None if value == {} else self._expected.decoder.inside(value)
 
 
 class _Items(_Reading):
@@ -161,6 +169,7 @@ class _Items(_Reading):
         try:
             return self._expected.items.decode(text)
         except MisfitError as misfit:
-            path = f"[{self._count - 1}]" + (f".{misfit.path}" if misfit.path else "")
-            msg = f"An element does not fit {self._expected.name}: [{self._count - 1}]: {misfit}."
+            index = self._count - 1
+            msg = f"Element {index} of {self._expected.name} does not fit: {misfit}."
+            path = joined(f"[{index}]", misfit.path)
             raise misfit_error(msg, path, self._stream.partial) from misfit

@@ -2,12 +2,22 @@
 
     from openai_async.structured import Schema, make_converter, schema_of
 
-`client.chat.completions.parse` is built on it; these names are for types that need a hint.
+`client.chat.completions.parse` is built on it; these names are for types that need a hint, and for
+what else has answers to parse.
 """
 
 from __future__ import annotations
 
+from .answers import parsed
 from .converter import make_converter
+from .response_formats import ResponseFormat, response_format
 from .schema import Schema, schema_of
 
-__all__ = ["Schema", "make_converter", "schema_of"]
+__all__ = [
+    "ResponseFormat",
+    "Schema",
+    "make_converter",
+    "parsed",
+    "response_format",
+    "schema_of",
+]

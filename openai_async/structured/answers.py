@@ -23,7 +23,7 @@ from ..types.parsed_chats import (
     as_parsed,
 )
 from ..types.values import quoted
-from .decoding import MisfitError
+from .decoding import MisfitError, joined
 from .response_formats import ResponseFormat
 from .tools import Tool
 
@@ -59,11 +59,13 @@ def parsed(
             error = stopped[0](stopped[1])
             error.completion = completion
             raise error
+    if not completion.choices and expected is not None:
+        raise misfit_error(f"There is no answer, so no {expected.name}.", "", completion)
     result: ParsedChatCompletion[T] = as_parsed(ParsedChatCompletion, completion)
     choices = []
     for index, choice in enumerate(completion.choices):
         made: ParsedChoice[T] = as_parsed(ParsedChoice, choice)
-        place = f"choices[{index}]." if len(completion.choices) > 1 else ""
+        place = f"choices[{index}]" if len(completion.choices) > 1 else ""
         message = _parsed_message(choice.message, expected, tools, completion, place)
         object.__setattr__(made, "message", message)  # not a change of the JSON
         choices.append(made)
@@ -81,7 +83,7 @@ def _parsed_message(
     made: ParsedChatCompletionMessage[T] = as_parsed(ParsedChatCompletionMessage, message)
     if message.tool_calls:
         calls = [
-            _parsed_call(call, tools, completion, f"{place}tool_calls[{index}]")
+            _parsed_call(call, tools, completion, joined(place, f"tool_calls[{index}]"))
             for index, call in enumerate(message.tool_calls)
         ]
         object.__setattr__(made, "tool_calls", calls)
@@ -113,7 +115,7 @@ def decoded(expected: ResponseFormat[T], text: str) -> T:
         return expected.decoder.decode(text)
     except MisfitError as misfit:
         msg = f"The answer does not fit {expected.name}: {misfit}."
-        if not text:
+        if not text.strip():
             msg = f"The answer has no text, so there is no {expected.name} in it."
         raise _error(msg, misfit.path, text) from misfit
 
@@ -149,7 +151,7 @@ def _completed(completion: ChatCompletion, place: str) -> Iterator[None]:
     try:
         yield
     except APIResponseValidationError as error:
-        path = ".".join(filter(None, (place.rstrip("."), error.path)))
+        path = joined(place, error.path or "")
         raise misfit_error(error.message, path, completion) from error.__cause__
 
 

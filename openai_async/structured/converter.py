@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import enum
 import types
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import repeat
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import cattrs
 import msgspec
 
+from ..jsontext import dumps
 from .fields import class_of, fields_of, tag_of
-from .schema import LISTS, UNIONS, is_model, name_of, unwrapped
+from .kinds import LISTS, MAPPINGS, UNIONS, aliased, is_alias, name_of, unwrapped
+from .models import is_model, properties_of
 
 SCALARS = (str, int, float, bool, type(None))
 FROM_TEXT = (
     *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
     *(uuid.UUID, decimal.Decimal),
 )
+Hook = Callable[[Any, Any], Any]
 
 
 def make_converter() -> cattrs.Converter:
@@ -37,21 +41,35 @@ def make_converter() -> cattrs.Converter:
     """
     # A type without a hook, which has its schema from `Annotated`, is called with the JSON value.
     converter = cattrs.Converter(structure_fallback_factory=lambda cls: lambda value, _: cls(value))
+    # cattrs also uses these for subclasses, such as enums of strings.
     for scalar in SCALARS:
         converter.register_structure_hook(scalar, _scalar)
     for kind in FROM_TEXT:
         converter.register_structure_hook(kind, msgspec.convert)
-    converter.register_structure_hook_func(
-        _is_alias, lambda v, a: converter.structure(v, unwrapped(a))
-    )
-    converter.register_structure_hook_factory(_is_list, lambda kind: _list_hook(kind, converter))
-    converter.register_structure_hook_factory(_is_class, lambda kind: _class_hook(kind, converter))
-    converter.register_structure_hook_factory(_is_union, lambda kind: _union_hook(kind, converter))
-    converter.register_structure_hook_func(is_model, lambda value, cls: cls.model_validate(value))
+    for applies, make_hook in (
+        (lambda kind: kind is object, lambda kind, _: lambda value, _: value),
+        (is_alias, lambda kind, c: lambda value, _: c.structure(value, aliased(kind))),
+        (_is_limited, _limited_hook),
+        (_is_choice, lambda kind, _: _choice_hook(kind)),
+        (_is_list, _list_hook),
+        (lambda kind: class_of(kind) in MAPPINGS, _dict_hook),
+        (_is_class, _class_hook),
+        (lambda kind: class_of(kind) in UNIONS, _union_hook),
+        (is_model, lambda kind, _: _read_model),
+    ):
+        _register(converter, applies, make_hook)
     return converter
 
 
-# --- the hooks ------------------------------------------------------------------------------------
+def _register(
+    converter: cattrs.Converter,
+    applies: Callable[[Any], bool],
+    make_hook: Callable[[Any, cattrs.Converter], Hook],
+) -> None:
+    converter.register_structure_hook_factory(applies, lambda kind: make_hook(kind, converter))
+
+
+# --- values without parts -------------------------------------------------------------------------
 
 
 def _scalar(value: Any, kind: Any) -> Any:
@@ -61,6 +79,10 @@ def _scalar(value: Any, kind: Any) -> Any:
         return float(value)
     if kind is int and type(value) is float and value.is_integer():
         return int(value)
+    if isinstance(kind, enum.EnumType):
+        return _choice_hook(kind)(value, kind)
+    if kind not in SCALARS:  # a subclass, which has its schema from `Annotated`
+        return kind(value)
     raise _unlike(value, kind)
 
 
@@ -70,39 +92,121 @@ def _unlike(value: object, kind: Any) -> ValueError:
     return ValueError(f"expected {name_of(kind)}, got {shown}")
 
 
-def _is_alias(kind: Any) -> bool:
-    return type(kind).__name__ == "TypeAliasType"
+def _is_choice(kind: Any) -> bool:
+    return get_origin(kind) is Literal or isinstance(kind, enum.EnumType)
+
+
+def _choice_hook(kind: Any) -> Hook:
+    """Reads an enum or a Literal. Python takes `True` for 1, so the types are compared too."""
+    members = get_args(kind) or tuple(kind)
+    values = [m.value if isinstance(m, enum.Enum) else m for m in members]
+    found = {(type(v), v): m for v, m in zip(values, members, strict=True)}
+
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) not in (list, dict):
+            if (type(value), value) in found:
+                return found[type(value), value]
+            if type(value) is float and (int, value) in found:
+                return found[int, value]
+            missing = getattr(kind, "_missing_", None)
+            if missing is not None and (member := missing(value)) is not None:
+                return member
+        raise _unlike(value, kind)
+
+    return structure
+
+
+def _is_limited(kind: Any) -> bool:
+    meta = getattr(kind, "__metadata__", ())
+    return get_origin(kind) is Annotated and any(isinstance(m, msgspec.Meta) for m in meta)
+
+
+def _limited_hook(kind: Any, converter: cattrs.Converter) -> Hook:
+    """Reads a value with limits, `Annotated[int, msgspec.Meta(ge=0)]`, which msgspec checks."""
+    limits = tuple(m for m in kind.__metadata__ if isinstance(m, msgspec.Meta))
+    base = unwrapped(kind)
+
+    def structure(value: Any, _: Any) -> Any:
+        made = converter.structure(value, kind.__origin__)
+        checked = base if base in SCALARS or base in FROM_TEXT else type(value)
+        msgspec.convert(value, Annotated[(checked, *limits)])
+        return made
+
+    return structure
+
+
+def _read_model(value: Any, cls: Any) -> Any:
+    # From text: a strict model takes a date only from JSON.
+    return cls.model_validate_json(dumps(value))
+
+
+# --- values with parts ----------------------------------------------------------------------------
 
 
 def _is_list(kind: Any) -> bool:
-    cls = class_of(kind)
-    return cls in LISTS or (cls is tuple and not hasattr(kind, "_fields"))
+    return class_of(kind) in LISTS or class_of(kind) is tuple
 
 
-def _list_hook(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def _reader(kind: Any, converter: cattrs.Converter) -> Callable[[Any], Any]:
+    """Reads the values of a type. Looked up on first use: a recursive type contains itself."""
+    hook: Hook | None = None
+
+    def read(value: Any) -> Any:
+        nonlocal hook
+        if hook is None:
+            hook = converter.get_structure_hook(kind)
+        return hook(value, kind)
+
+    return read
+
+
+def _list_hook(kind: Any, converter: cattrs.Converter) -> Hook:
     """Reads an array. cattrs would also take a string apart, and count a set's items as one."""
-    cls, arguments = class_of(kind), get_args(kind) or (Any,)
+    cls, arguments = class_of(kind), get_args(kind)
+    fixed = get_origin(kind) is tuple and arguments[-1:] != (...,)
     make = cls if cls in (tuple, set, frozenset) else list
-    fixed = cls is tuple and arguments[-1] is not ...
+    readers = [_reader(a, converter) for a in (arguments if fixed else arguments[:1] or (object,))]
 
     def structure(value: Any, _: Any) -> Any:
         if type(value) is not list:
             raise _unlike(value, kind)
-        if fixed and len(value) != len(arguments):
-            msg = f"expected {len(arguments)} items, got {len(value)}"
+        if fixed and len(value) != len(readers):
+            msg = f"expected {len(readers)} items, got {len(value)}"
             raise ValueError(msg)
-        kinds: Iterable[Any] = arguments if fixed else repeat(arguments[0])
         made, errors = [], []
-        for index, (item, item_kind) in enumerate(zip(value, kinds, strict=False)):
+        for index, (item, read) in enumerate(
+            zip(value, readers if fixed else repeat(readers[0]), strict=False)
+        ):
             try:
-                made.append(converter.structure(item, item_kind))
+                made.append(read(item))
             except Exception as error:
-                note = cattrs.IterableValidationNote(f"At index {index}", index, item_kind)
-                error.add_note(note)
-                errors.append(error)
+                errors.append(_noted(error, cattrs.IterableValidationNote("", index, kind)))
         if errors:
             raise cattrs.IterableValidationError(f"While structuring {name_of(kind)}", errors, kind)  # pyright: ignore[reportCallIssue]
         return make(made)
+
+    return structure
+
+
+def _dict_hook(kind: Any, converter: cattrs.Converter) -> Hook:
+    """Reads a dict with free keys, which are text in JSON, whatever their type is here."""
+    key_kind, value_kind = get_args(kind) or (str, object)
+    read_key, read_value = _reader(key_kind, converter), _reader(value_kind, converter)
+    numbers = unwrapped(key_kind) in (int, float)
+
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) is not dict:
+            raise _unlike(value, kind)
+        made, errors = {}, []
+        for key, item in value.items():
+            try:
+                name = msgspec.convert(key, unwrapped(key_kind), strict=False) if numbers else key
+                made[read_key(name)] = read_value(item)
+            except Exception as error:
+                errors.append(_noted(error, cattrs.IterableValidationNote("", key, kind)))
+        if errors:
+            raise cattrs.IterableValidationError(f"While structuring {name_of(kind)}", errors, kind)
+        return made
 
     return structure
 
@@ -111,10 +215,10 @@ def _is_class(kind: Any) -> bool:
     return not is_model(kind) and fields_of(kind) is not None
 
 
-def _class_hook(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def _class_hook(kind: Any, converter: cattrs.Converter) -> Hook:
     """Reads an object of a class, whoever made the class, by the fields of its schema."""
-    fields = fields_of(kind) or []
     cls, tag = class_of(kind), tag_of(kind)
+    fields = [(field, _reader(field.type, converter)) for field in fields_of(kind) or ()]
 
     def structure(value: Any, _: Any) -> Any:
         if type(value) is not dict:
@@ -122,15 +226,15 @@ def _class_hook(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], 
         if tag is not None and value.get(tag[0], tag[1]) != tag[1]:
             raise _unlike(value[tag[0]], Literal[tag[1]])
         found, errors = {}, []
-        for field in fields:
-            if field.key not in value:
-                if field.required:
-                    errors.append(_noted(KeyError(field.key), field.key, field.type))
-                continue
+        for field, read in fields:
             try:
-                found[field.name] = converter.structure(value[field.key], field.type)
+                if field.key in value:
+                    found[field.name] = read(value[field.key])
+                elif field.required:
+                    raise KeyError(field.key)
             except Exception as error:
-                errors.append(_noted(error, field.key, field.type))
+                note = cattrs.AttributeValidationNote("", field.key, field.type)
+                errors.append(_noted(error, note))
         if errors:
             raise cattrs.ClassValidationError(f"While structuring {cls.__name__}", errors, cls)  # pyright: ignore[reportCallIssue]
         return cls(**found)
@@ -138,39 +242,40 @@ def _class_hook(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], 
     return structure
 
 
-def _noted(error: Exception, key: str, kind: Any) -> Exception:
-    note = cattrs.AttributeValidationNote(f"In attribute {key}", key, kind)
+def _noted(error: Exception, note: str) -> Exception:
     error.add_note(note)
     return error
 
 
-def _is_union(kind: Any) -> bool:
-    return get_origin(kind) in UNIONS
-
-
-def _union_hook(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+def _union_hook(kind: Any, converter: cattrs.Converter) -> Hook:
     """Reads a value as the member of a union that it fits best.
 
     In strict mode an object has exactly the keys of one member; several may have the same keys, and
     then differ in a constant, say, so that only one of them fits.
     """
-    members = get_args(kind)
-    keys = {member: _keys(member) for member in members}
+    members = [
+        (m, unwrapped(m), _keys(unwrapped(m)), _reader(m, converter)) for m in get_args(kind)
+    ]
 
     def structure(value: Any, _: Any) -> Any:
         given = frozenset(value) if type(value) is dict else None
-        # The members whose keys are those of the object come first; sorting keeps the order.
-        tried = sorted(members, key=lambda member: keys[member] != given)
+        # The members that fit at first sight come first; sorting keeps the order. Text fits others
+        # than `str` too.
+        plain = type(value) if type(value) is not str else None
+        tried = sorted(
+            members, key=lambda m: m[1] is not plain and (given is None or m[2] != given)
+        )
         errors = []
         for member in tried:
             try:
-                return converter.structure(value, member)
+                return member[3](value)
             except Exception as error:
                 errors.append((member, error))
-        same = [error for member, error in errors if given is not None and keys[member] == given]
+        same = [error for member, error in errors if given is not None and member[2] == given]
         if len(same) == 1:
             raise same[0]
-        if len(others := [error for member, error in errors if member is not types.NoneType]) == 1:
+        others = [error for member, error in errors if member[1] not in (None, types.NoneType)]
+        if len(others) == 1:
             raise others[0]
         raise _unlike(value, kind)
 
@@ -178,8 +283,11 @@ def _union_hook(kind: Any, converter: cattrs.Converter) -> Callable[[Any, Any], 
 
 
 def _keys(kind: Any) -> frozenset[str] | None:
-    fields = None if is_model(unwrapped(kind)) else fields_of(unwrapped(kind))
+    if is_model(kind):
+        properties = properties_of(kind)
+        return None if properties is None else frozenset(properties)
+    fields = fields_of(kind)
     if fields is None:
         return None
-    tag = tag_of(unwrapped(kind))
+    tag = tag_of(kind)
     return frozenset(field.key for field in fields) | ({tag[0]} if tag else set())

@@ -9,30 +9,28 @@ types, and text that does not fit, go through a cattrs converter, whose error sa
 
 from __future__ import annotations
 
-import enum
 import re
-import types
-import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import is_dataclass
-from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
-import attrs
 import cattrs
 import msgspec
-from cattrs.v import transform_error
 
 from ..jsontext import loads
+from ..types.growing_text import utf8
 from ..types.values import quoted
-from .converter import FROM_TEXT, SCALARS, make_converter
-from .fields import fields_of, tag_of
-from .schema import UNIONS, WRAPPED, is_model, is_object
+from .converter import make_converter
+from .kinds import is_object
+from .models import is_model
+from .plain_types import is_plain
+from .schema import WRAPPED
 
 T = TypeVar("T")
 
-# A whole answer in a code block of Markdown, as models without a strict mode like to write it.
-_FENCED = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+# How many things that do not fit an error lists: a model may get each of a thousand items wrong.
+MAX_PROBLEMS = 8
 
 
 class MisfitError(ValueError):
@@ -40,7 +38,7 @@ class MisfitError(ValueError):
 
     Attributes:
         path: where it does not fit: `items[0].price`; "" for the whole.
-        problems: one line for each thing that does not fit.
+        problems: one line for each thing that does not fit, the first eight.
     """
 
     def __init__(self, path: str, problems: list[str]) -> None:
@@ -69,7 +67,7 @@ class Decoder(Generic[T]):
         self._converter = converter
         self._wrapped = not is_object(kind) if wrapped is None else wrapped
         self._quick: Callable[[str], Any] | None = None
-        if converter is None and _is_plain(kind, set()):
+        if converter is None and (is_plain(kind) or (is_model(kind) and not self._wrapped)):
             with suppress(TypeError, NameError):  # msgspec does not know everything in it
                 self._quick = _quick(kind, self._wrapped)
 
@@ -82,15 +80,15 @@ class Decoder(Generic[T]):
         if self._quick is not None:
             try:
                 return self._quick(text)  # type: ignore[no-any-return]
-            except ValueError:  # msgspec's errors are; what is wrong is said below
+            except Exception:  # also of a validator; what is wrong is said below
                 pass
         try:
-            value = loads(text.encode())
+            value = loads(utf8(text))
         except ValueError as error:
-            fenced = _FENCED.match(text)
-            if fenced is None:
+            inner = in_code_block(text)
+            if inner is None:
                 raise MisfitError("", [f"it is not JSON: {quoted(text)}"]) from error
-            return self.decode(fenced[1])
+            return self.decode(inner)
         return self.structure(self.inside(value))
 
     def inside(self, value: Any) -> Any:
@@ -98,8 +96,8 @@ class Decoder(Generic[T]):
 
         A server that ignores the schema sends the value alone.
         """
-        if self._wrapped and type(value) is dict and (not value or set(value) == {WRAPPED}):
-            return value.get(WRAPPED)
+        if self._wrapped and type(value) is dict and value.keys() == {WRAPPED}:
+            return value[WRAPPED]
         return value
 
     def structure(self, value: object) -> T:
@@ -117,8 +115,40 @@ class Decoder(Generic[T]):
             raise _misfit(error) from error
 
 
+def in_code_block(text: str) -> str | None:
+    """What is in a code block of Markdown, as models without a strict mode like to write JSON."""
+    start, end = _fence(text), text.rfind("```")
+    first_line, _, rest = text[start:end].partition("\n")
+    if start < 0 or not rest:
+        return None
+    language = first_line.strip("` \t\r")
+    # A longer fence, for text with fences in it, leaves a backtick.
+    return rest.rstrip("`") if not language or language.isalnum() else None
+
+
+def in_open_code_block(text: str) -> str | None:
+    """What is in a code block so far, which may not be at its end."""
+    start = _fence(text)
+    first_line_end = text.find("\n", start)
+    if start < 0 or first_line_end < 0:
+        return None
+    end = text.rfind("```")
+    return text[first_line_end + 1 : end if end > first_line_end else None].rstrip("`")
+
+
+def _fence(text: str) -> int:
+    """Where a code block begins: one that says it is JSON, else the first."""
+    says_json = _JSON_FENCE.search(text)
+    return says_json.start() if says_json is not None else text.find("```")
+
+
+_JSON_FENCE = re.compile(r"^```+json[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
+
+
 def _quick(kind: Any, wrapped: bool) -> Callable[[str], Any]:
-    """Reads a type by msgspec alone."""
+    """Reads a type by msgspec alone, or by the model itself."""
+    if is_model(kind):
+        return kind.model_validate_json  # type: ignore[no-any-return]
     if not wrapped:
         return msgspec.json.Decoder(kind).decode
     read = msgspec.json.Decoder(msgspec.defstruct("Wrapped", [(WRAPPED, kind)])).decode
@@ -126,70 +156,35 @@ def _quick(kind: Any, wrapped: bool) -> Callable[[str], Any]:
 
 
 def _misfit(error: Exception) -> MisfitError:
-    lines = transform_error(error, path="", format_exception=_said)
-    problems, paths = [], []
-    for line in lines:
-        what, _, path = line.rpartition(" @ ")
-        path = path.removeprefix(".")
-        paths.append(path)
-        problems.append(f"{path}: {what}" if path else what)
-    return MisfitError(paths[0] if paths else "", problems or [str(error)])
+    found = [*islice(_problems(error, ""), MAX_PROBLEMS + 1)]
+    lines = [f"{path}: {what}" if path else what for path, what in found[:MAX_PROBLEMS]]
+    if len(found) > MAX_PROBLEMS:
+        lines.append("and more")
+    return MisfitError(found[0][0], lines)
 
 
-def _said(error: BaseException, kind: type | None) -> str:
-    if isinstance(error, KeyError):
-        return "it is missing"
-    if callable(reported := getattr(error, "errors", None)):  # a pydantic model's
-        first: Any = reported()[0]  # pyright: ignore[reportIndexIssue]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    text = str(error) or type(error).__name__
-    return text.partition("\n")[0]
+def _problems(error: BaseException, path: str) -> Iterator[tuple[str, str]]:
+    """Each thing that does not fit: where it is, and what is wrong with it."""
+    if isinstance(error, cattrs.IterableValidationError | cattrs.ClassValidationError):
+        noted, rest = error.group_exceptions()
+        for inner, note in noted:
+            is_item = isinstance(note, cattrs.IterableValidationNote)
+            step = f"[{note.index!r}]" if is_item else note.name  # type: ignore[union-attr]
+            yield from _problems(inner, joined(path, str(step)))
+        for inner in rest:
+            yield from _problems(inner, path)
+    elif callable(reported := getattr(error, "errors", None)):  # a pydantic model's
+        for problem in reported():
+            place = path
+            for step in problem["loc"]:
+                place = joined(place, f"[{step}]" if isinstance(step, int) else str(step))
+            yield place, problem["msg"]
+    elif isinstance(error, KeyError) and path.endswith(str(error.args[0])):
+        yield path, "it is missing"
+    else:
+        yield path, str(error).partition("\n")[0] or type(error).__name__
 
 
-# --- which types msgspec reads as the hooks do ----------------------------------------------------
-
-
-def _is_plain(kind: Any, seen: set[Any]) -> bool:
-    """Whether msgspec reads a type, and everything in it, as the hooks above would.
-
-    Not so for NamedTuples (it reads arrays), attrs classes with converters (it does not run
-    them), unions (it knows a few), and subclasses of plain types.
-    """
-    if get_origin(kind) is typing.Annotated:
-        plain = all(isinstance(m, str) for m in kind.__metadata__)
-        return plain and _is_plain(kind.__origin__, seen)
-    if kind is None or kind in SCALARS or kind in FROM_TEXT:
-        return True
-    cls, arguments = get_origin(kind), get_args(kind)
-    if cls is Literal:
-        return all(type(a) in (str, int, types.NoneType) for a in arguments)
-    if cls in UNIONS:
-        others = [a for a in arguments if a is not types.NoneType]
-        return len(others) == 1 and _is_plain(others[0], seen)
-    if cls is list:
-        return _is_plain(arguments[0], seen)
-    if isinstance(kind, enum.EnumType):
-        members: list[enum.Enum] = list(kind)  # pyright: ignore[reportAssignmentType]
-        return all(type(member.value) in (str, int) for member in members)
-    return _is_plain_class(kind, seen)
-
-
-def _is_plain_class(kind: Any, seen: set[Any]) -> bool:
-    if not isinstance(kind, type) or is_model(kind) or issubclass(kind, tuple):
-        return False
-    if kind in seen:
-        return True
-    seen.add(kind)
-    fields = fields_of(kind)
-    if fields is None or tag_of(kind) is not None:
-        return False
-    if any(field.key != field.name and not issubclass(kind, msgspec.Struct) for field in fields):
-        return False
-    if attrs.has(kind):
-        if any(a.converter or not a.init for a in attrs.fields(kind)):
-            return False
-        if not kind.__init__.__code__.co_filename.startswith("<attrs generated"):
-            return False  # it has its own `__init__`, which msgspec does not call
-    elif is_dataclass(kind) and not vars(kind)["__dataclass_params__"].init:
-        return False
-    return all(_is_plain(field.type, seen) for field in fields)
+def joined(path: str, step: str) -> str:
+    """The path of a part: `items` and `[0]` are `items[0]`, with `price` `items[0].price`."""
+    return path + step if not path or not step or step[0] == "[" else f"{path}.{step}"

@@ -7,7 +7,8 @@ Google, NumPy and Sphinx styles, and the docstrings below attributes. They are r
 from __future__ import annotations
 
 from contextlib import suppress
-from inspect import cleandoc
+from inspect import cleandoc, getsourcefile
+from linecache import getlines
 from typing import Any
 
 from attrs import field, frozen
@@ -51,10 +52,21 @@ def _read(thing: Any) -> Described:
     # A dataclass or a NamedTuple without a docstring has its signature for one.
     is_own = isinstance(doc, str) and not doc.startswith(f"{getattr(thing, '__name__', '')}(")
     found = parse(doc) if is_own else Docstring()
-    if isinstance(thing, type):
-        # There is no source, as for a class made by `exec`, or not this class in it.
+    if isinstance(thing, type) and _is_in_source(thing):
+        # There is no source, or not this class in it.
         with suppress(OSError, TypeError, SyntaxError):
             add_attribute_docstrings(thing, found)
     text = "\n\n".join(filter(None, (found.short_description, found.long_description)))
     parts = {p.arg_name: cleandoc(p.description) for p in found.params if p.description}
     return Described(text, parts)
+
+
+def _is_in_source(cls: type) -> bool:
+    """Whether the text of a class can be found. Without this, all of its module would be parsed for
+    each class that is made at run time."""
+    try:
+        lines = getlines(getsourcefile(cls) or "")
+    except TypeError:  # a class of a module without a file
+        return False
+    statement = f"class {cls.__name__}"
+    return any(statement in line for line in lines)

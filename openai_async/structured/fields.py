@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, NotRequired, Required, TypeVar, get_args, get_origin
+from typing import Any, Final, NotRequired, Required, TypeVar, get_args, get_origin
 
 import attrs
 import msgspec
@@ -43,7 +43,7 @@ def fields_of(kind: Any) -> list[Field] | None:
     """The fields of a class, in their order; `None` if it is not a class with fields.
 
     Raises:
-        InvalidArgumentError: an annotation cannot be evaluated.
+        InvalidArgumentError: an annotation is missing, or cannot be evaluated.
     """
     cls = class_of(kind)
     if not isinstance(cls, type):
@@ -53,10 +53,13 @@ def fields_of(kind: Any) -> list[Field] | None:
         return None
     hints = _hints(cls)
     arguments = _arguments(kind)
-    return [
-        Field(key, name, _substituted(_bare(hints[name_of_hint]), arguments), required)
-        for key, name, name_of_hint, required in read(cls, hints)
-    ]
+    found = []
+    for key, name, attribute, required in read(cls, hints):
+        if attribute not in hints:
+            msg = f"{cls.__name__}.{attribute} has no annotation: add one, as in {attribute}: str."
+            raise InvalidArgumentError(msg)
+        found.append(Field(key, name, substituted(_bare(hints[attribute]), arguments), required))
+    return found
 
 
 def tag_of(kind: Any) -> tuple[str, str | int] | None:
@@ -95,10 +98,11 @@ def _of_attrs(cls: Any, hints: Mapping[str, Any]) -> _Rows:
 
 def _of_dataclass(cls: Any, hints: Mapping[str, Any]) -> _Rows:
     missing = dataclasses.MISSING
+    stored = dataclasses.fields(cls)
     return [
         (f.name, f.name, f.name, f.default is missing and f.default_factory is missing)
-        for f in dataclasses.fields(cls)
-        if f.init
+        for f in cls.__dataclass_fields__.values()
+        if f.init and (f in stored or isinstance(hints[f.name], dataclasses.InitVar))
     ]
 
 
@@ -121,19 +125,26 @@ def _of_struct(cls: Any, hints: Mapping[str, Any]) -> _Rows:
 
 # --- annotations ----------------------------------------------------------------------------------
 
-_QUALIFIERS = (Required, NotRequired, ReadOnly)
+_QUALIFIERS = (Required, NotRequired, ReadOnly, Final)
 
 
 def _hints(cls: type) -> dict[str, Any]:
     try:
-        # A class made in a function may refer to itself.
-        return typing.get_type_hints(cls, localns={cls.__name__: cls}, include_extras=True)
+        # A class made in a function may refer to itself; and before Python 3.13, `typing` does not
+        # know the `T` of `class Page[T]` in an annotation that is text.
+        names = {p.__name__: p for p in getattr(cls, "__type_params__", ())}
+        hints = typing.get_type_hints(
+            cls, localns={**names, cls.__name__: cls}, include_extras=True
+        )
     except NameError as error:
         msg = (
             f"An annotation of {cls.__name__} cannot be evaluated: {error}. Import the name at run "
             "time, and define at module level the classes that refer to each other."
         )
         raise InvalidArgumentError(msg) from error
+    # attrs also has fields with `field(type=...)` in place of an annotation.
+    given = {a.name: a.type for a in getattr(cls, "__attrs_attrs__", ()) if a.type is not None}
+    return given | hints
 
 
 def _says(kind: Any, qualifier: Any) -> bool:
@@ -145,7 +156,9 @@ def _says(kind: Any, qualifier: Any) -> bool:
 
 
 def _bare(kind: Any) -> Any:
-    """An annotation without the qualifiers of a TypedDict."""
+    """An annotation without what says something about the field, and not its type."""
+    if isinstance(kind, dataclasses.InitVar):
+        return _bare(kind.type)
     while get_origin(kind) in _QUALIFIERS:
         (kind,) = get_args(kind)
     if get_origin(kind) is typing.Annotated and get_origin(kind.__origin__) in _QUALIFIERS:
@@ -161,11 +174,11 @@ def _arguments(kind: Any) -> dict[Any, Any]:
         if class_of(base) in (typing.Generic, typing.Protocol):
             continue
         for parameter, argument in _arguments(base).items():
-            found.setdefault(parameter, _substituted(argument, found))
+            found.setdefault(parameter, substituted(argument, found))
     return found
 
 
-def _substituted(kind: Any, arguments: Mapping[Any, Any]) -> Any:
+def substituted(kind: Any, arguments: Mapping[Any, Any]) -> Any:
     """An annotation with type variables replaced by their arguments."""
     if isinstance(kind, TypeVar):
         return arguments.get(kind, kind)

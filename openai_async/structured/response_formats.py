@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from attrs import field, frozen
 
 from .decoding import Decoder
-from .schema import identifier, item_of, name_of, schema_of
+from .kinds import identifier, item_of, name_of
+from .schema import schema_of
 
 if TYPE_CHECKING:
     from cattrs import BaseConverter
@@ -27,10 +28,15 @@ class ResponseFormat(Generic[T]):
         items: reads the elements, if the type is a list.
     """
 
+    _made_from: tuple[Any, bool, BaseConverter | None] = field(repr=False)
     name: str
     param: Mapping[str, Any] = field(repr=False)
     decoder: Decoder[T] = field(repr=False)
     items: Decoder[Any] | None = field(repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A decoder of msgspec cannot be pickled; the type can, if it has a name in a module.
+        return _made_again, self._made_from
 
 
 def response_format(
@@ -38,21 +44,35 @@ def response_format(
 ) -> ResponseFormat[Any]:
     """The response format of a type; made once for each type in use.
 
+    Args:
+        kind: the type; a response format stays as it is.
+        strict, converter: as for `chat.completions.parse`.
+
     Raises:
         InvalidArgumentError: the type has no schema, or strict mode cannot describe it.
     """
+    if isinstance(kind, ResponseFormat):
+        return kind
     try:
-        return _cached(kind, strict, converter)
+        # `int | str` equals `str | int`, but is read in another order: their texts differ.
+        return _cached(kind, "" if isinstance(kind, type) else repr(kind), strict, converter)
     except TypeError:  # an unhashable annotation
-        return _made(kind, strict, converter)
+        return _made(kind, "", strict, converter)
 
 
-def _made(kind: Any, strict: bool, converter: BaseConverter | None) -> ResponseFormat[Any]:
+def _made(
+    kind: Any, text: str, strict: bool, converter: BaseConverter | None
+) -> ResponseFormat[Any]:
     schema = {"name": identifier(kind), "schema": schema_of(kind, strict=strict), "strict": strict}
     param = {"type": "json_schema", "json_schema": schema}
     item = item_of(kind)
     items: Decoder[Any] | None = None if item is None else Decoder(item, converter, wrapped=False)
-    return ResponseFormat(name_of(kind), param, Decoder(kind, converter), items)
+    made_from = (kind, strict, converter)
+    return ResponseFormat(made_from, name_of(kind), param, Decoder(kind, converter), items)
+
+
+def _made_again(kind: Any, strict: bool, converter: BaseConverter | None) -> ResponseFormat[Any]:
+    return response_format(kind, strict=strict, converter=converter)
 
 
 # Bounded, since programs also make types at run time, which would never be freed.

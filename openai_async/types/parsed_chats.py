@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
@@ -66,7 +69,24 @@ class ParsedChatCompletion(ChatCompletion, Generic[T]):
 def as_parsed(kind: type[Parsed], value: APIObject) -> Parsed:
     """A response object as one of its parsed subclass, which shares its JSON."""
     made = object.__new__(kind)
-    for attribute in attrs.fields(kind):
-        held = getattr(value, attribute.name, attribute.default)
-        object.__setattr__(made, attribute.name, held)
+    # Its objects have no hash, which mypy takes for the classes.
+    values_of, copied, new = _copying(kind, type(value))  # type: ignore[arg-type]
+    for set_slot, held in zip(copied, values_of(value), strict=True):
+        set_slot(made, held)
+    for set_slot in new:
+        set_slot(made, None)
     return made
+
+
+_SetSlot = Callable[[object, object], None]
+
+
+@cache
+def _copying(
+    kind: type[APIObject], source: type[APIObject]
+) -> tuple[Callable[[object], tuple[Any, ...]], list[_SetSlot], list[_SetSlot]]:
+    """How to copy an object: each attribute has a slot, and `setattr` takes twice as long."""
+    names = [attribute.name for attribute in attrs.fields(source)]
+    setters = {a.name: getattr(kind, a.name).__set__ for a in attrs.fields(kind)}
+    new = [set_slot for name, set_slot in setters.items() if name not in names]
+    return attrgetter(*names), [setters[name] for name in names], new
