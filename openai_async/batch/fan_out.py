@@ -13,7 +13,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..client import AsyncClient
 from ..errors import InvalidArgumentError
@@ -23,13 +23,22 @@ from .results import BatchResult
 from .retries import batch_client
 from .workers import Workers
 
+if TYPE_CHECKING:
+    from .parsing import Parsing
+
 Source: TypeAlias = (
     Iterable[BatchRequest | Mapping[str, Any]] | AsyncIterable[BatchRequest | Mapping[str, Any]]
 )
 
 
 def run_requests(
-    client: AsyncClient, requests: Source, *, concurrency: int = 256, ordered: bool = False
+    client: AsyncClient,
+    requests: Source,
+    *,
+    concurrency: int = 256,
+    ordered: bool = False,
+    parse: Any = None,
+    reask: int = 0,
 ) -> AsyncGenerator[BatchResult, None]:
     """Send all requests, `concurrency` at a time; yields each result as soon as it is there.
 
@@ -47,6 +56,11 @@ def run_requests(
             (`5 * concurrency` with `ordered`).
         concurrency: how many are in flight at once, 1 or more.
         ordered: yield in the order of `requests`, whatever finishes first.
+        parse: read the answers to chat requests as this type, `result.parsed`; see
+            `chat.completions.parse`. A request without a `response_format` gets that of the type.
+            An answer that does not fit is a result with an `error`. For more options, pass what
+            `openai_async.structured.response_format` returns.
+        reask: how many times to send the complaint back if an answer does not fit, and ask again.
 
     Raises:
         InvalidArgumentError: an argument is invalid (raised at once), or a request is (the message
@@ -70,7 +84,8 @@ def run_requests(
             "BatchRequest or of mappings."
         )
         raise InvalidArgumentError(msg)
-    return _results(batch_client(client), requests, concurrency, ordered=ordered)
+    parsing = parsing_of(parse, reask)
+    return _results(batch_client(client), requests, concurrency, ordered=ordered, parsing=parsing)
 
 
 def run_blocks(
@@ -79,6 +94,7 @@ def run_blocks(
     stopping: Callable[[], bool],
     *,
     concurrency: int,
+    parsing: Parsing | None = None,
 ) -> AsyncGenerator[BatchResult, None]:
     """As `run_requests`, for a source that yields blocks, in a run that may be stopped.
 
@@ -87,8 +103,22 @@ def run_blocks(
         blocks: the requests; the next block is only taken once all of the last are being sent.
         stopping: called before each request is taken; once it returns true, no more are.
         concurrency: as for `run_requests`.
+        parsing: what the answers are read as.
     """
-    return _results(client, blocks, concurrency, in_blocks=True, stopping=stopping)
+    return _results(client, blocks, concurrency, in_blocks=True, stopping=stopping, parsing=parsing)
+
+
+def parsing_of(parse: Any, reask: int) -> Parsing | None:
+    """What the answers are read as; see `run_requests`.
+
+    Raises:
+        InvalidArgumentError: the type has no schema, or `reask` is not a number.
+    """
+    if parse is None and reask == 0:
+        return None
+    from .parsing import Parsing  # most batches have no use for it
+
+    return Parsing.of(parse, reask)
 
 
 async def _results(

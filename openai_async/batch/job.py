@@ -12,12 +12,13 @@ import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..client import AsyncClient
 from ..errors import InvalidArgumentError
 from ..options import check_whole
 from .engines import make_engine
+from .fan_out import parsing_of
 from .output.journal import FileJournal
 from .output.output_file import check_output_name
 from .output.parts import PartsJournal
@@ -39,6 +40,8 @@ async def run_batch(
     workers: int | None = None,
     columns: Mapping[str, str] | None = None,
     stop: asyncio.Event | None = None,
+    parse: Any = None,
+    reask: int = 0,
 ) -> BatchReport:
     """Send all requests of a file, and write each result to another file as it comes.
 
@@ -60,6 +63,10 @@ async def run_batch(
         workers: for ray: how many processes; one for each CPU if omitted.
         columns: for ray with Parquet input: which columns hold what.
         stop: set it to end the run early: nothing more is sent, and requests in flight finish.
+        parse: the type that answers to chat requests must fit, as for `run_requests`. One that does
+            not becomes a line with its response and an `error` of the code "misfit" ("length" and
+            "content_filter" if it was cut off), and `retry_failed` sends its request again.
+        reask: how many times to send the complaint back if an answer does not fit, and ask again.
 
     Returns:
         The report. Its `stopped` is set if `stop` was.
@@ -83,7 +90,14 @@ async def run_batch(
     if parts is None:
         check_output_name(target)
     journal = FileJournal(target) if parts is None else PartsJournal(target, format=parts)
-    sender = make_engine(engine, client, concurrency=concurrency, workers=workers, columns=columns)
+    sender = make_engine(
+        engine,
+        client,
+        concurrency=concurrency,
+        workers=workers,
+        columns=columns,
+        parsing=parsing_of(parse, reask),
+    )
     run = BatchRun(
         source=source,
         journal=journal,

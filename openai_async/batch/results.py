@@ -109,6 +109,8 @@ class BatchResult:
         tokens: `usage.total_tokens` of the answer, 0 if it has none.
         rejections: how many of the attempts were answered with 429.
         exception: what the call has raised, if it failed in this process; not part of the line.
+        parsed: the answer as a value, with `parse=`; not part of the line. `None` if the model
+            refused or called tools instead, and for other requests than chats.
     """
 
     custom_id: str
@@ -120,6 +122,7 @@ class BatchResult:
     tokens: int = field(default=0, eq=False)
     rejections: int = field(default=0, eq=False)
     exception: APIError | None = field(default=None, eq=False, repr=False)
+    parsed: Any = field(default=None, eq=False, repr=False)
 
     @property
     def failed(self) -> bool:

@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterator
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..client import AsyncClient
 from ..errors import InvalidArgumentError
@@ -27,6 +27,9 @@ from .shared_iterator import END, NOT_YET, SharedAsyncIterator
 MAX_AHEAD = 1
 MAX_AHEAD_ORDERED = 4
 
+if TYPE_CHECKING:
+    from .parsing import Parsing
+
 _Place: TypeAlias = "list[BatchResult | None]"  # empty until the result is there
 
 
@@ -40,6 +43,7 @@ class Workers:
         ordered: results are ready in the order of the requests.
         in_blocks: `requests` is an async iterable of lists.
         stopping: called before each request is taken; once it returns true, no more are.
+        parsing: what the answers are read as.
     """
 
     def __init__(
@@ -51,9 +55,10 @@ class Workers:
         ordered: bool = False,
         in_blocks: bool = False,
         stopping: Callable[[], bool] | None = None,
+        parsing: Parsing | None = None,
     ) -> None:
         self.ready: deque[BatchResult] = deque()
-        self._client = client
+        self._send = partial(send_request if parsing is None else parsing.send, client)
         self._source: Iterator[Any] | SharedAsyncIterator[Any]
         if isinstance(requests, AsyncIterable):
             self._source = SharedAsyncIterator(requests, in_blocks=in_blocks)
@@ -154,7 +159,7 @@ class Workers:
                 self._loop.call_soon(self._start_worker)
             result = None
             try:
-                result = await send_request(self._client, request)  # pyright: ignore[reportArgumentType]
+                result = await self._send(request)
             except NotSentError:
                 return
             except InvalidArgumentError as error:

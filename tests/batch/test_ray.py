@@ -10,11 +10,13 @@ import logging
 import os
 import signal
 import ssl
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import attrs
 import msgspec
 import pytest
 
@@ -25,10 +27,12 @@ from openai_async.batch.engines.ray.cluster import MARK, connect
 from openai_async.batch.engines.ray.engine import RayEngine
 from openai_async.batch.input.lines import Line, parse_json, read_lines
 from openai_async.batch.job import run_batch
+from openai_async.batch.parsing import Parsing
 from openai_async.batch.requests import BatchRequest
 from openai_async.http.request import Request, Response
 from openai_async.middleware import Middleware, Send
-from openai_async.testing import Failure, LocalServer
+from openai_async.structured import make_converter, response_format
+from openai_async.testing import Failure, LocalServer, Reply
 from openai_async.testing.limits import ServerLimits
 
 ray = pytest.importorskip("ray")
@@ -256,6 +260,38 @@ async def test_a_client_that_cannot_be_pickled_is_refused(
     client = AsyncClient(base_url=server.url, api_key="k", ssl=ssl.create_default_context())
     with pytest.raises(InvalidArgumentError, match="SSLContext cannot be pickled"):
         await anext(RayEngine(client, concurrency=1).results(requests(1)))
+
+
+@attrs.define
+class Animal:
+    name: str
+    legs: int
+
+
+async def test_answers_are_parsed_in_the_workers(
+    cluster: None, server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Reply('{"name": "cat", "legs": 4}'), Reply('{"name": "cat"}'))
+    engine = RayEngine(client, concurrency=1, workers=1, parsing=Parsing.of(Animal, 0))
+    fits, misfit = [result async for result in engine.results(requests(2))]
+    assert fits.error is None
+    assert fits.parsed is None  # the value stays in the worker
+    assert misfit.error is not None
+    assert misfit.error.code == "misfit"
+    assert misfit.error.message == "The answer does not fit Animal: legs: it is missing."
+    sent = server.requests[0].json["response_format"]
+    assert sent == response_format(Animal).param
+
+
+async def test_a_type_that_cannot_be_pickled_is_refused(
+    cluster: None, server: LocalServer, client: AsyncClient
+) -> None:
+    converter = make_converter()
+    lock = threading.Lock()
+    converter.register_structure_hook(int, lambda value, _: int(value) if lock else 0)
+    parsing = Parsing.of(response_format(Animal, converter=converter), 0)
+    with pytest.raises(InvalidArgumentError, match="type of the answers cannot be sent"):
+        await anext(RayEngine(client, concurrency=1, parsing=parsing).results(requests(1)))
 
 
 async def test_a_run_is_resumed(server: LocalServer, stamped: AsyncClient, tmp_path: Path) -> None:

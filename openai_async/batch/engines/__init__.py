@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...client import AsyncClient
 from ...errors import InvalidArgumentError
@@ -16,6 +16,9 @@ from ...types.rate_limits import ModelPace
 from ..input.lines import Line
 from ..requests import BatchRequest
 from ..results import BatchResult
+
+if TYPE_CHECKING:
+    from ..parsing import Parsing
 
 
 class Engine(Protocol):
@@ -62,6 +65,7 @@ def make_engine(
     concurrency: int,
     workers: int | None = None,
     columns: Mapping[str, str] | None = None,
+    parsing: Parsing | None = None,
 ) -> Engine:
     """The engine of that name.
 
@@ -75,10 +79,12 @@ def make_engine(
             raise InvalidArgumentError(msg)
         from .local import LocalEngine
 
-        return LocalEngine(client, concurrency=concurrency)
+        return LocalEngine(client, concurrency=concurrency, parsing=parsing)
     if name == "ray":
         from .ray.engine import RayEngine
 
-        return RayEngine(client, concurrency=concurrency, workers=workers, columns=columns)
+        return RayEngine(
+            client, concurrency=concurrency, workers=workers, columns=columns, parsing=parsing
+        )
     msg = f'engine is {name!r}: pass "local" or "ray".'
     raise InvalidArgumentError(msg)

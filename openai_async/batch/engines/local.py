@@ -15,6 +15,7 @@ from collections.abc import (
 )
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...client import AsyncClient
 from ...types.rate_limits import ModelPace
@@ -24,6 +25,9 @@ from ..input.lines import Line, read_lines
 from ..requests import BatchRequest
 from ..results import BatchResult
 from ..retries import batch_client
+
+if TYPE_CHECKING:
+    from ..parsing import Parsing
 
 # Requests are read ahead in blocks. This many, and the switch between threads (some 80 us) costs
 # next to nothing for each of them; but large requests take long to read, so a block also ends
@@ -35,13 +39,16 @@ BLOCK_SECONDS = 0.005
 class LocalEngine:
     """The workers of `run_requests` on one client."""
 
-    def __init__(self, client: AsyncClient, *, concurrency: int) -> None:
+    def __init__(
+        self, client: AsyncClient, *, concurrency: int, parsing: Parsing | None = None
+    ) -> None:
         self._graceful_stop = GracefulStop()
         retrying = batch_client(client)
         self._client = retrying.with_options(
             middlewares=[self._graceful_stop, *retrying.middlewares]
         )
         self._concurrency = concurrency
+        self._parsing = parsing
 
     def read(self, path: Path) -> Iterable[Line]:
         """As `Engine.read`: JSONL."""
@@ -52,7 +59,13 @@ class LocalEngine:
     ) -> AsyncGenerator[BatchResult, None]:
         """As `Engine.results`."""
         blocks = _read_ahead(requests)
-        return run_blocks(self._client, blocks, stopping, concurrency=self._concurrency)
+        return run_blocks(
+            self._client,
+            blocks,
+            stopping,
+            concurrency=self._concurrency,
+            parsing=self._parsing,
+        )
 
     async def stop(self) -> None:
         """As `Engine.stop`."""

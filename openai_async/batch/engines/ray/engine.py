@@ -14,6 +14,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from ....client import AsyncClient
@@ -29,6 +30,9 @@ from .cluster import connect, disconnect, require_ray
 from .reading import LineReader, read_jsonl, read_parquet
 from .worker_slot import Run
 
+if TYPE_CHECKING:
+    from ...parsing import Parsing
+
 
 class RayEngine:
     """One client for each worker, one rate limit for all of them.
@@ -39,6 +43,7 @@ class RayEngine:
         concurrency: how many requests are in flight at once, in all workers together.
         workers: how many there are; by default one for each CPU of the cluster.
         columns: for Parquet input, which columns hold what; see `RowMapping.of`.
+        parsing: what the answers are read as; the values stay in the workers.
 
     Raises:
         InvalidArgumentError: an argument is wrong, or Ray is not installed.
@@ -51,6 +56,7 @@ class RayEngine:
         concurrency: int,
         workers: int | None = None,
         columns: Mapping[str, str] | None = None,
+        parsing: Parsing | None = None,
     ) -> None:
         for name, value in (("concurrency", concurrency), ("workers", workers)):
             if value is not None:
@@ -60,6 +66,7 @@ class RayEngine:
         self._concurrency = concurrency
         self._workers = workers
         self._columns = columns
+        self._parsing = parsing
         self._connecting = threading.Lock()
         self._connected_here = False
         self._closed = False
@@ -91,6 +98,7 @@ class RayEngine:
             limit=limit if isinstance(limit, RateLimit) else None,
             concurrency=self._concurrency,
             workers=self._workers,
+            parsing=self._parsing,
         )
         run = self._run = Run(pool, requests, stopping)
         try:

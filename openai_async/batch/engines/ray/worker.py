@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ....client import AsyncClient
 from ....errors import InvalidArgumentError, OpenAIError
@@ -20,6 +21,9 @@ from ...results import BatchResult
 from ...sending import send_request
 from .shared_limit import Grant, Report
 from .shared_pacing import SharedPacing
+
+if TYPE_CHECKING:
+    from ...parsing import Parsing
 
 # Seconds that a result may wait for others to be returned with it. A call between processes takes
 # about a millisecond of CPU on either side, and on a progress bar this delay is not visible.
@@ -71,10 +75,18 @@ class Worker:
         name: unique, even among the workers of one slot.
         concurrency: how many requests are in flight at once.
         flush_at: this many results are returned without waiting for more.
+        parsing: what the answers are read as.
     """
 
     def __init__(
-        self, client: AsyncClient, limiter: Any, *, name: str, concurrency: int, flush_at: int
+        self,
+        client: AsyncClient,
+        limiter: Any,
+        *,
+        name: str,
+        concurrency: int,
+        flush_at: int,
+        parsing: Parsing | None = None,
     ) -> None:
         limit = client.rate_limit
         self._pacing: SharedPacing | None = None
@@ -83,6 +95,7 @@ class Worker:
             client = client.with_options(rate_limit=self._pacing)
         self._graceful_stop = GracefulStop()
         self._client = client.with_options(middlewares=[self._graceful_stop, *client.middlewares])
+        self._send = partial(send_request if parsing is None else parsing.send, self._client)
         self._concurrency = concurrency
         self._flush_at = flush_at
         self._tasks: list[asyncio.Task[None]] = []
@@ -143,13 +156,15 @@ class Worker:
         while self._failure is None:
             number, request = await self._requests.get()
             try:
-                result = await send_request(self._client, request)
+                result = await self._send(request)
             except NotSentError:
                 self._unsent.append(number)
             except Exception as error:
                 self._failure = _picklable(request, error)
                 self._enough_finished.set()
             else:
+                # Only the line is written; a value might not be picklable.
+                result.parsed = None
                 self._results.append((number, result))
                 if len(self._results) >= self._flush_at:
                     self._enough_finished.set()

@@ -1,0 +1,114 @@
+"""The answers of a batch as values of a Python type: `parse=` of `run_requests` and `run_batch`.
+
+An answer that does not fit is a failed result, like any other: it may be asked for again here, and
+by a later run with `retry_failed`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve, frozen
+
+from ..client import AsyncClient
+from ..errors import (
+    APIError,
+    APIResponseValidationError,
+    ContentFilterFinishReasonError,
+    LengthFinishReasonError,
+    OpenAIError,
+)
+from ..resources.parsing import check_reask, complaint
+from ..structured import ResponseFormat, parsed, response_format
+from ..types.base import ResponseMeta
+from .requests import CHAT_URL, BatchRequest, unchecked_post
+from .results import BatchError, BatchResult
+from .sending import send_request
+
+MISFIT = "misfit"
+"""The error code of an answer that does not fit the type."""
+_CHAT_PATHS = (CHAT_URL, CHAT_URL.removeprefix("/v1"))
+
+
+@frozen
+class Parsing:
+    """What the answers to chat requests are read as; others are sent as they are.
+
+    Attributes:
+        expected: the type.
+        reask: how many times an answer that does not fit is asked for again.
+    """
+
+    expected: ResponseFormat[Any]
+    reask: int
+
+    @classmethod
+    def of(cls, parse: Any, reask: int) -> Parsing | None:
+        """The options of a call; `None` if the answers are not parsed.
+
+        Raises:
+            InvalidArgumentError: the type has no schema, or `reask` is not a number.
+        """
+        check_reask(reask)
+        return None if parse is None else cls(response_format(parse), reask)
+
+    async def send(self, client: AsyncClient, request: BatchRequest) -> BatchResult:
+        """As `send_request`, and again with the complaint while the answer does not fit."""
+        if request.url not in _CHAT_PATHS:
+            return await send_request(client, request)
+        body: dict[str, Any] = {"response_format": self.expected.param, **request.body}
+        left, before = self.reask, None
+        while True:
+            request = unchecked_post(request.custom_id, request.url, body)
+            result = _together(before, await send_request(client, request))
+            if result.failed:
+                return result
+            try:
+                return self._parsed(result)
+            except (LengthFinishReasonError, ContentFilterFinishReasonError) as stopped:
+                return _failed(result, stopped)
+            except APIResponseValidationError as misfit:
+                if not left or misfit.completion is None:
+                    return _failed(result, misfit)
+                messages = [*body["messages"], *complaint(misfit, misfit.completion)]
+                body, before, left = {**body, "messages": messages}, result, left - 1
+
+    def _parsed(self, result: BatchResult) -> BatchResult:
+        completion, response = result.completion, result.response
+        assert response is not None
+        headers = {} if response.request_id is None else {"x-request-id": response.request_id}
+        completion.meta = ResponseMeta(
+            status=response.status_code,
+            headers=headers,
+            attempts=result.attempts,
+            elapsed=result.elapsed,
+        )
+        result.parsed = parsed(completion, self.expected, {}).parsed
+        return result
+
+
+def _together(before: BatchResult | None, result: BatchResult) -> BatchResult:
+    """A result with what the answers before it have cost."""
+    if before is None:
+        return result
+    return evolve(
+        result,
+        attempts=before.attempts + result.attempts,
+        elapsed=before.elapsed + result.elapsed,
+        tokens=before.tokens + result.tokens,
+        rejections=before.rejections + result.rejections,
+    )
+
+
+def _failed(result: BatchResult, error: OpenAIError) -> BatchResult:
+    """The result with an answer that cannot be used, which it keeps."""
+    code = MISFIT
+    if isinstance(error, LengthFinishReasonError):
+        code = "length"
+    elif isinstance(error, ContentFilterFinishReasonError):
+        code = "content_filter"
+    return evolve(
+        result,
+        error=BatchError(code=code, message=str(error)),
+        exception=error if isinstance(error, APIError) else None,
+    )
