@@ -128,7 +128,7 @@ Pair = TypeAliasType("Pair", list[tuple[T, T]], type_params=(T,))
             {"type": "integer", "description": "years"},
         ),
         (Annotated[int, pydantic.Field(description="y")], {"type": "integer", "description": "y"}),
-        (Annotated[int, object()], INT),
+        (Annotated[int, Ellipsis], INT),
         (Annotated[Annotated[int, "inner"], "outer"], {"type": "integer", "description": "inner"}),
         (
             Annotated[int, msgspec.Meta(ge=0, lt=10, description="n")],
