@@ -159,7 +159,7 @@ class Workers:
                 self._loop.call_soon(self._start_worker)
             result = None
             try:
-                result = await self._send(request)
+                result = await self._send(request)  # pyright: ignore[reportArgumentType]
             except NotSentError:
                 return
             except InvalidArgumentError as error:

@@ -203,7 +203,8 @@ def _dict_hook(kind: Any, converter: cattrs.Converter) -> Hook:
                 name = msgspec.convert(key, unwrapped(key_kind), strict=False) if numbers else key
                 made[read_key(name)] = read_value(item)
             except Exception as error:
-                errors.append(_noted(error, cattrs.IterableValidationNote("", key, kind)))
+                note = cattrs.IterableValidationNote("", key, kind)  # pyright: ignore[reportCallIssue]
+                errors.append(_noted(error, note))
         if errors:
             raise cattrs.IterableValidationError(f"While structuring {name_of(kind)}", errors, kind)
         return made

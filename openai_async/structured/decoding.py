@@ -174,7 +174,8 @@ def _problems(error: BaseException, path: str) -> Iterator[tuple[str, str]]:
         for inner in rest:
             yield from _problems(inner, path)
     elif callable(reported := getattr(error, "errors", None)):  # a pydantic model's
-        for problem in reported():
+        problems: Any = reported()
+        for problem in problems:
             place = path
             for step in problem["loc"]:
                 place = joined(place, f"[{step}]" if isinstance(step, int) else str(step))

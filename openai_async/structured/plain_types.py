@@ -42,8 +42,7 @@ def _is_plain(kind: Any, seen: set[Any]) -> bool:
     if cls is list:
         return bool(arguments) and _is_plain(arguments[0], seen)
     if isinstance(kind, enum.EnumType):
-        members: list[enum.Enum] = list(kind)
-        return all(type(member.value) in (str, int) for member in members)
+        return all(type(member.value) in (str, int) for member in kind.__members__.values())
     return _is_plain_class(kind, seen)
 
 

@@ -24,9 +24,8 @@ def read_tools(tools: object) -> list[dict[str, Any]]:
         if kind not in ("function", "custom"):
             msg = f"Invalid 'tools[{place}].type': expected 'function' or 'custom'."
             raise invalid(msg, f"tools[{place}].type", "invalid_value")
-        details = tool.get(kind)
         param = f"tools[{place}].{kind}"
-        _check_name(details, param)
+        details = _named(tool.get(kind), param)
         if kind == "function" and _is_strict(details, param):
             _check_parameters(details, f"{param}.parameters")
     return tools
@@ -82,8 +81,7 @@ def read_response_format(response_format: Any) -> dict[str, Any] | None:
         msg = "Invalid 'response_format.type': use 'text', 'json_object' or 'json_schema'."
         raise invalid(msg, "response_format", "invalid_value")
     if kind == "json_schema":
-        details = response_format.get("json_schema")
-        _check_name(details, "response_format.json_schema")
+        details = _named(response_format.get("json_schema"), "response_format.json_schema")
         if _is_strict(details, "response_format.json_schema"):
             problem = response_format_problem(details.get("schema"))
             if problem is not None:
@@ -99,8 +97,11 @@ def _is_strict(details: Mapping[str, Any], param: str) -> bool:
         raise invalid(str(refused), f"{param}.strict", "invalid_type") from refused
 
 
-def _check_name(details: object, param: str) -> None:
-    name = details.get("name") if isinstance(details, dict) else None
+def _named(details: object, param: str) -> Mapping[str, Any]:
+    """An object that has a valid name."""
+    if not isinstance(details, dict):
+        raise checks.missing(f"{param}.name")
+    name = details.get("name")
     param = f"{param}.name"
     if not isinstance(name, str) or not name:
         raise checks.missing(param)
@@ -112,3 +113,4 @@ def _check_name(details: object, param: str) -> None:
         pattern = f"Expected a string that matches the pattern '^{_NAME.pattern}$'."
         msg = f"Invalid '{param}': string does not match pattern. {pattern}"
         raise invalid(msg, param, "invalid_value")
+    return details
