@@ -203,10 +203,11 @@ def _dict_hook(kind: Any, converter: cattrs.Converter) -> Hook:
                 name = msgspec.convert(key, unwrapped(key_kind), strict=False) if numbers else key
                 made[read_key(name)] = read_value(item)
             except Exception as error:
-                note = cattrs.IterableValidationNote("", key, kind)  # pyright: ignore[reportCallIssue]
+                note = cattrs.IterableValidationNote("", key, kind)
                 errors.append(_noted(error, note))
         if errors:
-            raise cattrs.IterableValidationError(f"While structuring {name_of(kind)}", errors, kind)
+            what = f"While structuring {name_of(kind)}"
+            raise cattrs.IterableValidationError(what, errors, kind)  # pyright: ignore[reportCallIssue]
         return made
 
     return structure

@@ -42,7 +42,8 @@ def _is_plain(kind: Any, seen: set[Any]) -> bool:
     if cls is list:
         return bool(arguments) and _is_plain(arguments[0], seen)
     if isinstance(kind, enum.EnumType):
-        return all(type(member.value) in (str, int) for member in kind.__members__.values())
+        members: Any = kind
+        return all(type(member.value) in (str, int) for member in members)
     return _is_plain_class(kind, seen)
 
 
