@@ -78,7 +78,9 @@ async def test_python(page: Path, workplace: dict[str, str]) -> None:
         # Line numbers of the page, so that a failure points into it.
         tree = ast.parse("\n" * line + code)
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        result = eval(compile(tree, str(page), "exec", flags=flags), names)
+        # A reader's program does not inherit the `from __future__` of this file.
+        code_object = compile(tree, str(page), "exec", flags=flags, dont_inherit=True)
+        result = eval(code_object, names)
         if inspect.isawaitable(result):
             await result
 

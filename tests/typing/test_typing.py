@@ -246,6 +246,27 @@ async def typed_events(client: AsyncClient) -> None:
         assert_type((await stream.get_final_completion()).parsed, list[int] | None)
 
 
+async def parsed(client: AsyncClient) -> None:
+    hi: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
+    chats = client.chat.completions
+    one = await chats.parse(model="m", messages=hi, response_format=Path)
+    assert_type(one, ParsedChatCompletion[Path])
+    assert_type(one.parsed, Path | None)
+    assert_type(one.choices[0].message.parsed, Path | None)
+    many = await chats.parse(model="m", messages=hi, response_format=list[Path], reask=2)
+    assert_type(many.parsed, list[Path] | None)
+    stream = chats.parse(model="m", messages=hi, response_format=list[Path], stream=True)
+    assert_type(stream, ParsedChatCompletionStream[list[Path]])
+    async for item in stream.items():
+        assert_type(item, Path)
+    assert_type((await stream.completion()).parsed, list[Path] | None)
+    # A union is not a `type`.
+    either = await chats.parse(model="m", messages=hi, response_format=Path | None)
+    assert_type(either, ParsedChatCompletion[Any])
+    chats.parse(model="m", messages=hi, response_format=Path, stream=True, reask=1)  # type: ignore[call-overload]
+    chats.parse(model="m", messages=hi, response_format=Path, temprature=1)  # type: ignore[call-overload]
+
+
 def decoded(
     plain: ParsedChatCompletionStream[list[str]], event: ChatCompletionStreamEvent[Path]
 ) -> None:
