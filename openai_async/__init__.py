@@ -38,12 +38,14 @@ if TYPE_CHECKING:
         PermissionDeniedError,
         RateLimitError,
         StreamInterruptedError,
+        ToolRoundsExceededError,
         UnprocessableEntityError,
     )
     from .http.request import Request, Response
     from .middleware import Middleware, Send
     from .middleware.pacing.token_estimate import estimate_tokens
     from .options import RateLimit, RetryPolicy, Timeout
+    from .resources.tool_runs import ToolRun
     from .streaming.base import AsyncStream
     from .streaming.chat import ChatCompletionStream
     from .streaming.events import ChatCompletionEventStream
@@ -87,6 +89,8 @@ __all__ = [
     "StreamInterruptedError",
     "Timeout",
     "Tool",
+    "ToolRoundsExceededError",
+    "ToolRun",
     "UnprocessableEntityError",
     "UploadProgress",
     "__version__",
@@ -126,12 +130,14 @@ _MODULES = {
         "PermissionDeniedError",
         "RateLimitError",
         "StreamInterruptedError",
+        "ToolRoundsExceededError",
         "UnprocessableEntityError",
     ),
     "middleware": ("Middleware", "Send"),
     "middleware.pacing.token_estimate": ("estimate_tokens",),
     "options": ("RateLimit", "RetryPolicy", "Timeout"),
     "http.request": ("Request", "Response"),
+    "resources.tool_runs": ("ToolRun",),
     "streaming.base": ("AsyncStream",),
     "streaming.parsed": ("ParsedChatCompletionStream",),
     "streaming.raw": ("ResponseStream",),

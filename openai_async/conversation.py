@@ -15,13 +15,16 @@ from .errors import InvalidArgumentError, OpenAIError
 from .images.reading import ImageSource
 from .jsontext import dumps, strict_loads
 from .middleware.pacing.token_estimate import estimate_tokens
+from .streaming.chat import ChatCompletionStream
+from .types.base import APIObject
 from .types.chat_completion import ChatCompletion
 from .types.chat_params import ChatCompletionOptions
 from .vision import image_part
 
 if TYPE_CHECKING:
-    from .streaming.chat import ChatCompletionStream
+    from .resources.tool_runs import ToolRun
     from .types.chat_option_params import ToolFunction
+    from .types.tool_steps import ToolStep
 
 __all__ = ("Conversation",)
 
@@ -114,7 +117,7 @@ class Conversation:
             if self.tools:
                 run = self.client.chat.completions.run_tools(**self._request(sent, params))
                 completion: ChatCompletion = await run
-                new = run.messages[len(sent) :]
+                new = _plain(run.messages[len(sent) :])
             else:
                 create = self.client.chat.completions.create
                 completion = await create(**self._request(sent, params))
@@ -219,8 +222,9 @@ class _Turn:
         self._conversation = conversation
         self._text, self._images, self._params = text, images, params
         self._asked: Message = {}
-        self._stream: ChatCompletionStream | None = None
-        self._texts: AsyncIterator[str] | None = None
+        self._sent: list[Message] = []
+        self._answer: ChatCompletionStream | ToolRun[None] | None = None
+        self._steps: AsyncIterator[str | ToolStep[None]] | None = None
         self._begun = self._ended = False
 
     def __aiter__(self) -> AsyncIterator[str]:
@@ -230,10 +234,14 @@ class _Turn:
         if self._ended:
             raise StopAsyncIteration
         try:
-            if self._texts is None:
-                await self._open()
-            assert self._texts is not None
-            return await anext(self._texts)
+            if self._steps is None:
+                self._steps = await self._open()
+            while True:
+                step = await anext(self._steps)
+                if isinstance(step, str):
+                    return step
+                if step.type == "content.delta":
+                    return step.delta
         except StopAsyncIteration:
             await self._keep()
             raise
@@ -248,29 +256,43 @@ class _Turn:
     def __del__(self) -> None:
         self._leave()
 
-    async def _open(self) -> None:
+    async def _open(self) -> AsyncIterator[str | ToolStep[None]]:
         conversation = self._conversation
         conversation._begin()
         self._begun = True
         self._asked = await _question(self._text, self._images)
-        request = conversation._request(conversation._sent(self._asked), self._params)
-        self._stream = conversation.client.chat.completions.create(**request, stream=True)
-        self._texts = self._stream.text()
+        self._sent = conversation._sent(self._asked)
+        request = conversation._request(self._sent, self._params)
+        chats = conversation.client.chat.completions
+        if conversation.tools:
+            self._answer = run = chats.run_tools(**request)
+            return aiter(run)
+        self._answer = stream = chats.create(**request, stream=True)
+        return stream.text()
 
     async def _keep(self) -> None:
         """Add the turn, which has succeeded, to the history."""
-        assert self._stream is not None
-        completion = await self._stream.completion()
-        self._conversation.messages += [self._asked, _said(completion)]
+        answer = self._answer
+        assert answer is not None
+        if isinstance(answer, ChatCompletionStream):
+            new = [_said(await answer.completion())]
+        else:
+            new = _plain(answer.messages[len(self._sent) :])
+        self._conversation.messages += [self._asked, *new]
         self._conversation._busy = False
         self._ended = True
 
     def _leave(self) -> None:
         if self._begun and not self._ended:
-            self._texts = None  # hangs up
-            self._conversation.partial = None if self._stream is None else self._stream.partial
+            self._steps = None  # hangs up
+            self._conversation.partial = None if self._answer is None else self._answer.partial
             self._conversation._busy = False
         self._ended = True
+
+
+def _plain(messages: Sequence[Any]) -> list[Message]:
+    """Messages as dicts, which can be saved."""
+    return [m.to_dict() if isinstance(m, APIObject) else m for m in messages]
 
 
 async def _question(text: str, images: Iterable[ImageSource]) -> Message:

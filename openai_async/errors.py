@@ -4,6 +4,7 @@
     ├── InvalidArgumentError                (also a ValueError: nothing has been sent)
     ├── LengthFinishReasonError             (`parse`: the answer was cut off at the token limit)
     ├── ContentFilterFinishReasonError      (`parse`: the answer was stopped by a filter)
+    ├── ToolRoundsExceededError             (`run_tools`: the model did not stop calling tools)
     └── APIError
         ├── APIConnectionError
         │   ├── APITimeoutError
@@ -26,7 +27,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from multidict import CIMultiDict
 
@@ -73,6 +74,19 @@ class ContentFilterFinishReasonError(OpenAIError):
 
     safe_message = "The answer was stopped by a content filter."
     completion: ChatCompletion
+
+
+class ToolRoundsExceededError(OpenAIError):
+    """`run_tools`: after `max_rounds` requests the model still calls tools.
+
+    Attributes:
+        completion: the last answer; what it calls has not been called.
+        messages: the conversation before that answer. To go on, pass them to `run_tools`.
+    """
+
+    safe_message = "The answer took too many steps."
+    completion: ChatCompletion
+    messages: list[Any]
 
 
 class APIError(OpenAIError):

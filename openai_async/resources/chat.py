@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ..structured import tools
     from ..types import parsed_chats as parsed_types
     from ..types import stored_chats as types
-    from . import paging, parsing, stream_usage
+    from ..types import tool_steps
+    from . import paging, parsing, stream_usage, tool_runs
     from . import stored_chats as stored
 else:  # not every program streams, or uses stored completions
     streams = LazyModule("openai_async.streaming.chat")
@@ -32,8 +33,10 @@ else:  # not every program streams, or uses stored completions
     types = LazyModule("openai_async.types.stored_chats")
     tools = LazyModule("openai_async.structured.tools")
     parsing = LazyModule("openai_async.resources.parsing")
+    tool_runs = LazyModule("openai_async.resources.tool_runs")
     parsed_streams = LazyModule("openai_async.streaming.parsed")
     parsed_types = LazyModule("openai_async.types.parsed_chats")
+    tool_steps = LazyModule("openai_async.types.tool_steps")
     paging = LazyModule("openai_async.resources.paging")
     stored = LazyModule("openai_async.resources.stored_chats")
     stream_usage = LazyModule("openai_async.resources.stream_usage")
@@ -235,7 +238,7 @@ class Completions(Resource):
         sent: Any = params
         if isinstance(response_format, Mapping):
             sent, response_format = {**params, "response_format": response_format}, None
-        return parsing.parsing(
+        return parsing.checked(
             "stream",
             self._client,
             CREATE,
@@ -244,6 +247,105 @@ class Completions(Resource):
             strict=strict,
             converter=converter,
         ).events()
+
+    # --- tools ---
+
+    @overload
+    def run_tools(
+        self,
+        *,
+        response_format: None = None,
+        max_rounds: int = 10,
+        on_tool_error: tool_steps.OnToolError | None = None,
+        tool_timeout: float | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> tool_runs.ToolRun[None]: ...
+
+    @overload
+    def run_tools(
+        self,
+        *,
+        response_format: type[T],
+        max_rounds: int = 10,
+        on_tool_error: tool_steps.OnToolError | None = None,
+        tool_timeout: float | None = None,
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> tool_runs.ToolRun[T]: ...
+
+    @overload
+    def run_tools(
+        self,
+        *,
+        response_format: object,
+        max_rounds: int = 10,
+        on_tool_error: tool_steps.OnToolError | None = None,
+        tool_timeout: float | None = None,
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> tool_runs.ToolRun[Any]: ...
+
+    def run_tools(
+        self,
+        *,
+        response_format: object = None,
+        max_rounds: int = 10,
+        on_tool_error: tool_steps.OnToolError | None = None,
+        tool_timeout: float | None = None,
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> tool_runs.ToolRun[Any]:
+        """Ask a model, call the functions in `tools` that it wants called, and ask again with
+        their results, until it is done. Await the last answer, or iterate over all steps.
+
+        The functions that one answer calls run at the same time: async ones on the event loop,
+        plain ones in threads (`asyncio.to_thread`), so that they may block. The run ends with an
+        answer that calls no function; or a tool that was given as a dict, or a custom tool: those
+        calls are yours to answer, in `run.messages`.
+
+        A call that fails, takes too long, has arguments that do not fit or names an unknown tool
+        becomes a message to the model, which says so without the text of the exception.
+
+        Args:
+            response_format: a type for the last answer, as in `parse`.
+            max_rounds: how many requests there may be.
+            on_tool_error: called with the call and its exception; may be async. What it returns
+                is the message to the model, `None` is for the default; what it raises ends the
+                run. Without it, exceptions are logged.
+            tool_timeout: seconds that a call may take. A plain function goes on in its thread.
+            strict, converter: as in `parse`.
+
+        Raises:
+            InvalidArgumentError: there are no tools, or a function is not fit to be one.
+            ToolRoundsExceededError: the model still calls tools; see its `.messages`.
+            LengthFinishReasonError, ContentFilterFinishReasonError: calls, or a value, are
+                incomplete. Text that is cut off is returned, as by `create`.
+            APIResponseValidationError: the last answer does not fit.
+            APIError: see `openai_async.errors`.
+
+        Example::
+
+            run = client.chat.completions.run_tools(
+                model="gpt-4o", messages=messages, tools=[weather]
+            )
+            async for step in run:
+                if step.type == "content.delta":
+                    print(step.delta, end="")
+        """
+        return tool_runs.run_tools(
+            self._client,
+            CREATE,
+            params,
+            response_format,
+            max_rounds=max_rounds,
+            on_tool_error=on_tool_error,
+            tool_timeout=tool_timeout,
+            strict=strict,
+            converter=converter,
+        )
 
     # --- completions that were created with store=True ---
 

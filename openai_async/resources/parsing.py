@@ -35,7 +35,7 @@ _REQUIRED = frozenset(ChatCompletionParseParams.__required_keys__)
 
 @frozen
 class Parsing:
-    """A call of `parse` that has been checked."""
+    """A call of `parse`, or `run_tools`, that has been checked."""
 
     client: BaseClient
     endpoint: Endpoint[Any]
@@ -71,8 +71,8 @@ class Parsing:
         )
 
 
-def parsing(
-    function: str,
+def checked(
+    method: str,
     client: BaseClient,
     endpoint: Endpoint[Any],
     params: Mapping[str, Any],
@@ -82,7 +82,7 @@ def parsing(
     converter: BaseConverter | None = None,
 ) -> Parsing:
     """The call of a method of `Completions`, checked; `kind` is its type for the answer."""
-    check_known(function, params, _KNOWN, _REQUIRED)
+    check_known(method, params, _KNOWN, _REQUIRED)
     tools = as_tools(params["tools"]) if params.get("tools") else []
     sent: dict[str, Any] = {**params, "messages": sendable(params["messages"])}
     if tools:
@@ -113,7 +113,7 @@ def parse(
     if reask and (stream or sent_number(params, "n", 1) > 1):
         msg = "reask needs a single answer in whole: leave out stream and n, or reask."
         raise InvalidArgumentError(msg)
-    call = parsing("parse", client, endpoint, params, kind, strict=strict, converter=converter)
+    call = checked("parse", client, endpoint, params, kind, strict=strict, converter=converter)
     if stream:
         return call.stream()
     answer: Any = call.run(reask)

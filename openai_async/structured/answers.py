@@ -30,6 +30,8 @@ from .tools import Tool
 T = TypeVar("T")
 Tools = Mapping[str, Tool[..., Any] | Mapping[str, Any]]
 """The tools of a request by name: ours, and those given as dicts."""
+Misfits = dict[int, APIResponseValidationError]
+"""What is wrong with the arguments of a call, by its index."""
 
 
 _STOPPED: dict[str, tuple[type[LengthFinishReasonError | ContentFilterFinishReasonError], str]] = {
@@ -54,11 +56,31 @@ def parsed(
         LengthFinishReasonError, ContentFilterFinishReasonError: it is incomplete.
         APIResponseValidationError: a text or the arguments of a call do not fit.
     """
-    for choice in completion.choices if expected is not None or tools else ():
+    if expected is not None or tools:
+        check_complete(completion)
+    return with_values(completion, expected, tools)
+
+
+def check_complete(completion: ChatCompletion) -> None:
+    """Raise the error for an answer that was cut off, if it was."""
+    for choice in completion.choices:
         if (stopped := _STOPPED.get(choice.finish_reason or "")) is not None:
             error = stopped[0](stopped[1])
             error.completion = completion
             raise error
+
+
+def with_values(
+    completion: ChatCompletion,
+    expected: ResponseFormat[T] | None,
+    tools: Tools,
+    misfits: Misfits | None = None,
+) -> ParsedChatCompletion[T]:
+    """`parsed`, without asking whether the answer is complete.
+
+    Args:
+        misfits: takes the calls of choice 0 whose arguments do not fit, which else is an error.
+    """
     if not completion.choices and expected is not None:
         raise misfit_error(f"There is no answer, so no {expected.name}.", "", completion)
     result: ParsedChatCompletion[T] = as_parsed(ParsedChatCompletion, completion)
@@ -66,7 +88,7 @@ def parsed(
     for index, choice in enumerate(completion.choices):
         made: ParsedChoice[T] = as_parsed(ParsedChoice, choice)
         place = f"choices[{index}]" if len(completion.choices) > 1 else ""
-        message = _parsed_message(choice.message, expected, tools, completion, place)
+        message = _parsed_message(choice.message, expected, tools, completion, place, misfits)
         object.__setattr__(made, "message", message)  # not a change of the JSON
         choices.append(made)
     object.__setattr__(result, "choices", choices)
@@ -79,13 +101,20 @@ def _parsed_message(
     tools: Tools,
     completion: ChatCompletion,
     place: str,
+    misfits: Misfits | None,
 ) -> ParsedChatCompletionMessage[T]:
     made: ParsedChatCompletionMessage[T] = as_parsed(ParsedChatCompletionMessage, message)
     if message.tool_calls:
-        calls = [
-            _parsed_call(call, tools, completion, joined(place, f"tool_calls[{index}]"))
-            for index, call in enumerate(message.tool_calls)
-        ]
+        calls = []
+        for index, call in enumerate(message.tool_calls):
+            try:
+                where = joined(place, f"tool_calls[{index}]")
+                calls.append(_parsed_call(call, tools, completion, where))
+            except APIResponseValidationError as misfit:
+                if misfits is None:
+                    raise
+                misfits[index] = misfit
+                calls.append(as_parsed(ParsedFunctionToolCall, call))
         object.__setattr__(made, "tool_calls", calls)
     elif expected is not None and not message.refusal:
         with _completed(completion, place):
@@ -93,7 +122,7 @@ def _parsed_message(
     return made
 
 
-def _parsed_call(call: Any, tools: Tools, completion: ChatCompletion, place: str) -> Any:
+def _parsed_call(call: Any, tools: Tools) -> Any:
     if not isinstance(call, ChatCompletionMessageFunctionToolCall):
         return call
     made = as_parsed(ParsedFunctionToolCall, call)

@@ -10,10 +10,11 @@ Its name, description and parameters come from its signature, annotations and do
 
 from __future__ import annotations
 
+import functools
 import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -24,12 +25,14 @@ from typing import (
     TypedDict,
     TypeVar,
 )
+from weakref import WeakKeyDictionary
 
 from attrs import field, frozen
 
 from ..errors import InvalidArgumentError
 from .decoding import Decoder
-from .docstrings import described
+from .docstrings import Described, described
+from .fields import fields_of
 from .schema import schema_of
 
 if TYPE_CHECKING:
@@ -50,12 +53,14 @@ class Tool(Generic[P, R]):
         name: what the model calls it.
         description: what the model is told about it.
         param: its entry in the `tools` of a request.
+        is_async: whether calling it returns an awaitable, as far as one can see without calling.
     """
 
     function: Callable[P, R]
     name: str
     description: str
     param: Mapping[str, Any] = field(repr=False)
+    is_async: bool = field(repr=False)
     _decoder: Decoder[dict[str, Any]] = field(repr=False)
 
     @property
@@ -71,8 +76,8 @@ class Tool(Generic[P, R]):
         Raises:
             MisfitError: they are not JSON, or do not fit the signature.
         """
-        # Models write nothing at all for a function without parameters.
-        return self._decoder.decode(text if text.strip() else "{}")
+        # Models write nothing or null for a function without parameters.
+        return self._decoder.decode("{}" if text.strip() in ("", "null") else text)
 
 
 def tool(
@@ -98,15 +103,90 @@ def tool(
 
         tools = [weather, tool(lookup, name="search", strict=False)]
     """
+    return Tool(function, *_definition(function, name, description, strict, converter))
+
+
+def as_tool(value: Any) -> Tool[..., Any] | Mapping[str, Any]:
+    """An item of `tools`: functions become a `Tool`, dicts stay as they are."""
+    if isinstance(value, Tool | Mapping):
+        return value
+    if type(value) is types.MethodType:
+        made, key = _methods, value.__func__
+    elif type(value) is types.FunctionType:
+        made, key = _functions, value
+    else:
+        return tool(value)
+    if (definition := made.get(key)) is None:
+        definition = made[key] = _definition(value)
+    return Tool(value, *definition)
+
+
+def as_tools(values: Any) -> list[Tool[..., Any] | Mapping[str, Any]]:
+    """The `tools` of a request, in which functions and tools may stand beside dicts."""
+    if isinstance(values, Mapping | str) or not isinstance(values, Sequence):
+        msg = f"tools has type {type(values).__name__}: pass a list of functions, or of dicts."
+        raise InvalidArgumentError(msg)
+    tools = [as_tool(value) for value in values]
+    seen = set()
+    for item in tools:
+        name = name_of_tool(item)
+        if name in seen:
+            msg = f"Two tools are called {name!r}: pass tool(function, name=...) for one of them."
+            raise InvalidArgumentError(msg)
+        seen.add(name)
+    return tools
+
+
+def name_of_tool(item: Tool[..., Any] | Mapping[str, Any]) -> object:
+    """What the model calls a tool; a dict may be anything a server knows."""
+    if isinstance(item, Tool):
+        return item.name
+    inner = item.get("function") or item.get("custom")
+    return inner.get("name") if isinstance(inner, Mapping) else id(item)
+
+
+def sent_tools(values: Any) -> Any:
+    """The `tools` as they are sent."""
+    if isinstance(values, Sequence) and all(isinstance(value, Mapping) for value in values):
+        return values
+    return [item.param if isinstance(item, Tool) else item for item in as_tools(values)]
+
+
+# --- what a function says of itself ---------------------------------------------------------------
+
+_Definition = tuple[str, str, Mapping[str, Any], bool, Decoder[dict[str, Any]]]
+"""The fields of a `Tool` after its function."""
+
+# Made once for each function, and dropped with it: they hold its types, but not the function.
+# Methods apart, whose functions have a `self` more.
+_functions: WeakKeyDictionary[Any, _Definition] = WeakKeyDictionary()
+_methods: WeakKeyDictionary[Any, _Definition] = WeakKeyDictionary()
+
+
+def _definition(
+    function: Callable[..., Any],
+    name: str | None = None,
+    description: str | None = None,
+    strict: bool = True,
+    converter: BaseConverter | None = None,
+) -> _Definition:
+    """See `tool`."""
     if not callable(function):
         msg = f"tools has {function!r}: pass functions, tool(function), or dicts."
         raise InvalidArgumentError(msg)
-    name = name or getattr(function, "__name__", "")
+    inner = function.func if isinstance(function, functools.partial) else function
+    name = name or getattr(inner, "__name__", "")
     if not name or not _NAME.issuperset(name) or len(name) > 64:
         msg = f"A tool cannot be called {name!r}: pass tool(function, name=...) with a name of "
         raise InvalidArgumentError(msg + "1 to 64 letters, digits, underscores and hyphens.")
-    says = described(inspect.unwrap(function))
-    parameters = _parameters(function, name, says.parts)
+    called, source = _called(inner), _source(inner)
+    if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+        msg = f"The tool {name} is a generator: pass a function that returns its result."
+        raise InvalidArgumentError(msg)
+    says = described(source)
+    if not says.text and source is not inner:  # an object with `__call__`
+        says = Described(described(inner).text, says.parts)
+    parameters = _parameters(function, source, name, says.parts)
     text = says.text if description is None else description
     definition = {
         "name": name,
@@ -117,63 +197,71 @@ def tool(
     if not text:
         del definition["description"]
     param = {"type": "function", "function": definition}
-    return Tool(function, name, text, param, Decoder(parameters, converter))
+    is_async = inspect.iscoroutinefunction(called)
+    return name, text, param, is_async, Decoder(parameters, converter)
 
 
-def as_tool(value: Any) -> Tool[..., Any] | Mapping[str, Any]:
-    """An item of `tools`: functions become a `Tool`, dicts stay as they are."""
-    if isinstance(value, Tool | Mapping):
-        return value
-    try:
-        return _cached(value)
-    except TypeError:  # a callable without a hash
-        return tool(value)
+def _called(function: Any) -> Any:
+    """What runs when it is called: itself, or the `__call__` of its class."""
+    if inspect.isroutine(function) or isinstance(function, type):
+        return function
+    return type(function).__call__
 
 
-def as_tools(values: Any) -> list[Tool[..., Any] | Mapping[str, Any]]:
-    """The `tools` of a request, in which functions and tools may stand beside dicts."""
-    if isinstance(values, Mapping | str) or not isinstance(values, Sequence):
-        msg = f"tools has type {type(values).__name__}: pass a list of functions, or of dicts."
-        raise InvalidArgumentError(msg)
-    tools = [as_tool(value) for value in values]
-    names = [t.name for t in tools if isinstance(t, Tool)]
-    for name in names:
-        if names.count(name) > 1:
-            msg = f"Two tools are called {name!r}: pass tool(function, name=...) for one of them."
-            raise InvalidArgumentError(msg)
-    return tools
+def _source(function: Any) -> Any:
+    """The function that was written, below its decorators; or the class."""
+    return inspect.unwrap(_called(function))
 
 
-def sent_tools(values: Any) -> Any:
-    """The `tools` as they are sent."""
-    if isinstance(values, Sequence) and all(isinstance(value, Mapping) for value in values):
-        return values
-    return [item.param if isinstance(item, Tool) else item for item in as_tools(values)]
-
-
-def _parameters(function: Callable[..., Any], name: str, texts: Mapping[str, str]) -> Any:
+def _parameters(
+    function: Callable[..., Any], source: Any, name: str, texts: Mapping[str, str]
+) -> Any:
     """The parameters of a function, as a TypedDict."""
-    called = function if inspect.isroutine(function) else type(function).__call__
-    source = inspect.unwrap(getattr(function, "func", called))  # that of a `functools.partial`
-    try:
-        hints = typing.get_type_hints(source, include_extras=True)
-    except NameError as error:
-        msg = f"An annotation of the tool {name} cannot be evaluated: {error}."
-        raise InvalidArgumentError(msg) from error
+    hints = _hints(source, name)
+    fixed = function.keywords if isinstance(function, functools.partial) else ()
     found: dict[str, Any] = {}
     for key, parameter in inspect.signature(function).parameters.items():
+        if key in fixed:
+            continue
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             msg = (
                 f"The tool {name} has the parameter {parameter}, which a model cannot pass by name."
             )
             raise InvalidArgumentError(msg)
-        if key not in hints:
-            msg = f"The parameter {key} of the tool {name} has no annotation: add one, "
-            raise InvalidArgumentError(f"{msg}as in {key}: str.")
-        hint = Annotated[hints[key], texts[key]] if key in texts else hints[key]
+        hint = hints.get(key, parameter.annotation)
+        if hint is parameter.empty or isinstance(hint, str):
+            raise _without_annotation(key, name, is_first=not found)
+        if key in texts:
+            hint = Annotated[hint, texts[key]]
         found[key] = hint if parameter.default is parameter.empty else NotRequired[hint]
     return TypedDict(name, found)  # type: ignore[operator]
 
 
-# Bounded, since programs also make functions at run time, which would never be freed.
-_cached = lru_cache(maxsize=256)(tool)
+def _hints(source: Any, name: str) -> dict[str, Any]:
+    """The annotations of the parameters."""
+    if isinstance(source, type):
+        if (fields := fields_of(source)) is not None:
+            return {field.name: field.type for field in fields}
+        source = source.__init__  # type: ignore[misc]
+    try:
+        try:
+            return typing.get_type_hints(source, include_extras=True)
+        except NameError:  # perhaps that of the result, which is not needed
+            parameters = {k: v for k, v in source.__annotations__.items() if k != "return"}
+            bare = types.SimpleNamespace(__annotations__=parameters)
+            return typing.get_type_hints(bare, source.__globals__, include_extras=True)
+    except NameError as error:
+        msg = (
+            f"An annotation of the tool {name} cannot be evaluated: {error}. Import the name at "
+            "run time, and define classes at module level."
+        )
+        raise InvalidArgumentError(msg) from error
+
+
+def _without_annotation(key: str, name: str, *, is_first: bool) -> InvalidArgumentError:
+    if key == "self" and is_first:
+        msg = f"The tool {name} is a method without its object: pass object.{name}."
+    else:
+        msg = f"The parameter {key} of the tool {name} has no annotation: add one, as in {key}: str"
+        msg += ", or pass functools.partial(...) with a value for it."
+    return InvalidArgumentError(msg)

@@ -1,0 +1,50 @@
+"""What a tool has returned, as the text that the model gets."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from msgspec.json import Encoder
+
+
+def result_text(value: object) -> str:
+    """Text as it is, `None` as "", and all else as JSON.
+
+    Attrs classes, dataclasses, TypedDicts, NamedTuples, Structs and pydantic models are objects.
+
+    Raises:
+        TypeError, ValueError: it cannot be written as JSON.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        # A file name or a web page may have lone surrogates, with which no request can be sent.
+        return str.__str__(value).encode("utf-8", "replace").decode()
+    return _encode(_with_names(value)).decode()
+
+
+def _with_names(value: Any) -> Any:
+    """The value with NamedTuples as dicts; msgspec writes them as arrays."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        value = dict(zip(value._fields, value, strict=True))
+    if type(value) is dict:
+        return {key: _with_names(item) for key, item in value.items()}
+    return [_with_names(item) for item in value] if type(value) in (list, tuple) else value
+
+
+def _plain(value: Any) -> Any:
+    """A value of a class that msgspec does not know."""
+    if isinstance(value, str):  # a subclass
+        return str.__str__(value)
+    if hasattr(value, "model_dump"):  # a pydantic model
+        return value.model_dump(mode="json")
+    if hasattr(value, "__index__"):  # whole numbers of numpy and others
+        return operator.index(value)
+    if hasattr(value, "__float__"):
+        return float(value)
+    msg = f"A tool returned {type(value).__name__}, which cannot be written as JSON."
+    raise TypeError(msg)
+
+
+_encode = Encoder(enc_hook=_plain).encode
