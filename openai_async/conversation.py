@@ -265,8 +265,9 @@ class _Turn:
         request = conversation._request(self._sent, self._params)
         chats = conversation.client.chat.completions
         if conversation.tools:
-            self._answer = run = chats.run_tools(**request)
-            return aiter(run)
+            run: ToolRun[None] = chats.run_tools(**request)
+            self._answer = run
+            return aiter(run)  # type: ignore[no-any-return]
         self._answer = stream = chats.create(**request, stream=True)
         return stream.text()
 

@@ -88,6 +88,9 @@ def checked(
     if tools:
         sent["tools"] = [item.param if isinstance(item, Tool) else item for item in tools]
     expected = None
+    if isinstance(kind, Mapping):
+        msg = "response_format is a dict: pass a type, such as a class, or use create()."
+        raise InvalidArgumentError(msg)
     if kind is not None:
         expected = response_format(kind, strict=strict, converter=converter)
         sent["response_format"] = expected.param
@@ -106,9 +109,6 @@ def parse(
     reask: int,
 ) -> Coroutine[Any, Any, ParsedChatCompletion[Any]] | ParsedChatCompletionStream[Any]:
     """See `Completions.parse`."""
-    if isinstance(kind, Mapping):
-        msg = "response_format is a dict: pass a type, such as a class, or use create()."
-        raise InvalidArgumentError(msg)
     check_reask(reask)
     if reask and (stream or sent_number(params, "n", 1) > 1):
         msg = "reask needs a single answer in whole: leave out stream and n, or reask."

@@ -122,7 +122,7 @@ def _parsed_message(
     return made
 
 
-def _parsed_call(call: Any, tools: Tools) -> Any:
+def _parsed_call(call: Any, tools: Tools, completion: ChatCompletion, place: str) -> Any:
     if not isinstance(call, ChatCompletionMessageFunctionToolCall):
         return call
     made = as_parsed(ParsedFunctionToolCall, call)

@@ -438,14 +438,18 @@ async def odd() -> object:
         (call("odd"), "The tool odd failed: TypeError.", TypeError),
         (
             call("double", number="four"),
-            "The arguments do not fit: number: expected int, got 'four'.",
-            ValueError,
+            "The arguments for the tool double do not fit: number: expected int, got 'four'.",
+            APIResponseValidationError,
         ),
-        (call("double"), "The arguments do not fit: number: it is missing.", ValueError),
+        (
+            call("double"),
+            "The arguments for the tool double do not fit: number: it is missing.",
+            APIResponseValidationError,
+        ),
         (
             {"name": "double", "arguments": '{"number": 4'},
-            "The arguments do not fit: it is not JSON: '{\"number\": 4'.",
-            ValueError,
+            "The arguments for the tool double do not fit: it is not JSON: '{\"number\": 4'.",
+            APIResponseValidationError,
         ),
         (
             call("treble", number=4),
