@@ -267,8 +267,9 @@ class _Turn:
         if conversation.tools:
             run: ToolRun[None] = chats.run_tools(**request)
             self._answer = run
-            return aiter(run)  # type: ignore[no-any-return]
-        self._answer = stream = chats.create(**request, stream=True)
+            return aiter(run)
+        stream: ChatCompletionStream = chats.create(**request, stream=True)
+        self._answer = stream
         return stream.text()
 
     async def _keep(self) -> None:

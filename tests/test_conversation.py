@@ -260,3 +260,30 @@ async def test_a_saved_conversation_has_three_fields(conversation: Conversation)
         "system": None,
         "messages": [],
     }
+
+
+# --- tools ---
+
+
+def rain(city: str) -> str:
+    """Whether it rains."""
+    return f"It rains in {city}."
+
+
+@pytest.mark.parametrize("how", ["say", "stream"])
+async def test_calls_and_their_results_are_part_of_the_history(
+    server: LocalServer, client: AsyncClient, how: str
+) -> None:
+    conversation = Conversation(client, model="gpt-4o-mini", tools=[rain])
+    calls = [{"name": "rain", "arguments": {"city": "Oslo"}}]
+    server.script(Reply(tool_calls=calls), Reply("Take an umbrella."))
+    if how == "say":
+        text = (await conversation.say("Weather?")).text
+    else:
+        text = "".join([text async for text in conversation.stream("Weather?")])
+    assert text == "Take an umbrella."
+    roles = [message["role"] for message in conversation.messages]
+    assert roles == ["user", "assistant", "tool", "assistant"]
+    assert conversation.messages[2]["content"] == "It rains in Oslo."
+    again = Conversation.from_json(client, conversation.to_json(), tools=[rain])
+    assert again.messages == conversation.messages

@@ -26,8 +26,8 @@ def result_text(value: object) -> str:
 
 def _with_names(value: Any) -> Any:
     """The value with NamedTuples as dicts; msgspec writes them as arrays."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        value = dict(zip(value._fields, value, strict=True))
+    if isinstance(value, tuple) and (names := getattr(value, "_fields", None)) is not None:
+        value = dict(zip(names, value, strict=True))
     if type(value) is dict:
         return {key: _with_names(item) for key, item in value.items()}
     return [_with_names(item) for item in value] if type(value) in (list, tuple) else value

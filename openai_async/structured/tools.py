@@ -85,6 +85,7 @@ def tool(
     *,
     name: str | None = None,
     description: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
     strict: bool = True,
     converter: BaseConverter | None = None,
 ) -> Tool[P, R]:
@@ -93,6 +94,8 @@ def tool(
     Args:
         name: in place of the function's own.
         description: in place of its docstring.
+        parameters: a JSON Schema in place of the signature, as other protocols have one. The
+            function gets the arguments as they are in JSON.
         strict: whether the model is held to the schema exactly; `False` allows dicts and defaults.
         converter: a cattrs converter for the arguments.
 
@@ -103,7 +106,8 @@ def tool(
 
         tools = [weather, tool(lookup, name="search", strict=False)]
     """
-    return Tool(function, *_definition(function, name, description, strict, converter))
+    made = _definition(function, name, description, parameters, strict, converter)
+    return Tool(function, *made)
 
 
 def as_tool(value: Any) -> Tool[..., Any] | Mapping[str, Any]:
@@ -167,6 +171,7 @@ def _definition(
     function: Callable[..., Any],
     name: str | None = None,
     description: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
     strict: bool = True,
     converter: BaseConverter | None = None,
 ) -> _Definition:
@@ -186,19 +191,22 @@ def _definition(
     says = described(source)
     if not says.text and source is not inner:  # an object with `__call__`
         says = Described(described(inner).text, says.parts)
-    parameters = _parameters(function, source, name, says.parts)
+    kind: Any = dict[str, Any]
+    if parameters is None:
+        kind = _parameters(function, source, name, says.parts)
+        parameters = schema_of(kind, strict=strict)
     text = says.text if description is None else description
     definition = {
         "name": name,
         "description": text,
-        "parameters": schema_of(parameters, strict=strict),
+        "parameters": parameters,
         "strict": strict,
     }
     if not text:
         del definition["description"]
     param = {"type": "function", "function": definition}
     is_async = inspect.iscoroutinefunction(called)
-    return name, text, param, is_async, Decoder(parameters, converter)
+    return name, text, param, is_async, Decoder(kind, converter, wrapped=False)
 
 
 def _called(function: Any) -> Any:

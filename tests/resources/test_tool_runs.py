@@ -858,7 +858,7 @@ async def test_calls_of_dict_tools_alone_end_the_run(
         ({"response_format": {"type": "text"}}, "pass a type"),
         ({"tools": [double, tool(weather, name="double")]}, "Two tools are called 'double'"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 async def test_wrong_arguments_are_refused_at_once(
     client: AsyncClient, wrong: dict[str, Any], said: str

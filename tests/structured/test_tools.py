@@ -304,7 +304,7 @@ async def async_generator() -> AsyncIterator[int]:
         (Finder(), "A tool cannot be called ''"),
         ("weather", "tools has 'weather': pass functions"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else getattr(value, "__name__", "value"),
 )
 def test_what_cannot_be_a_tool_says_why(function: Any, said: str) -> None:
     with pytest.raises(InvalidArgumentError, match=said):
@@ -419,3 +419,12 @@ def test_functions_and_objects_are_not_kept_alive() -> None:
 async def test_an_awaitable_result_is_not_lost_by_a_tool() -> None:
     made: Tool[..., Awaitable[str]] = tool(weather)
     assert await made("Bern") == "Bern C 1"
+
+
+def test_a_schema_may_stand_in_for_the_signature() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    made = tool(lambda **arguments: str(arguments), name="rain", parameters=schema, strict=False)
+    assert made.param["function"] == {"name": "rain", "parameters": schema, "strict": False}
+    assert made.arguments('{"city": "Oslo", "days": [1]}') == {"city": "Oslo", "days": [1]}
+    with pytest.raises(ValueError, match="expected dict"):
+        made.arguments("[1]")
