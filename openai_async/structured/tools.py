@@ -85,7 +85,7 @@ def tool(
     *,
     name: str | None = None,
     description: str | None = None,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, object] | None = None,
     strict: bool = True,
     converter: BaseConverter | None = None,
 ) -> Tool[P, R]:
@@ -171,7 +171,7 @@ def _definition(
     function: Callable[..., Any],
     name: str | None = None,
     description: str | None = None,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, object] | None = None,
     strict: bool = True,
     converter: BaseConverter | None = None,
 ) -> _Definition:

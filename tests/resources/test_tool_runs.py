@@ -282,6 +282,7 @@ async def test_a_limit_on_rounds_raises_with_what_there_is(
 async def test_a_choice_that_forces_a_call_forces_only_the_first(
     client: AsyncClient, server: LocalServer, choice: Any, later: Any
 ) -> None:
+    """https://github.com/agno-agi/agno/issues/3291: the model called the tool for ever."""
     server.script(calling(call("double", number=4)), Reply("Eight."))
     await run(client, double, tool_choice=choice, parallel_tool_calls=False)
     sent = [request.json for request in server.requests]
@@ -365,7 +366,7 @@ async def test_a_plain_function_may_return_a_coroutine(
 async def test_each_result_belongs_to_its_call_whatever_ids_a_server_sends(
     raw: RawServer, raw_client: AsyncClient, stream: bool, ids: tuple[str, str]
 ) -> None:
-    """Reported for Gemini, vLLM and SGLang: ids that are empty, or the same for all calls."""
+    """https://github.com/earendil-works/pi/pull/4853: an empty id is refused when it goes back."""
     calls = [
         {"index": n, "id": id, "type": "function", "function": call("double", number=n)}
         for n, id in enumerate(ids)
@@ -486,14 +487,31 @@ async def test_a_failure_is_told_to_the_model_in_safe_words_and_to_the_hook(
 async def test_a_function_without_parameters_is_called_with_whatever_stands_for_none(
     client: AsyncClient, server: LocalServer, arguments: str
 ) -> None:
-    """Reported for several servers: the arguments are an empty string."""
-
     async def now() -> str:
         return "noon"
 
     server.script(calling({"name": "now", "arguments": arguments}), Reply("Noon."))
     await run(client, now)
     assert told(server) == ["noon"]
+
+
+@pytest.mark.parametrize(
+    "arguments", ["[4]", "4", '"four"', "true", "x" * 100_000, '{"number": 4}{}']
+)
+async def test_arguments_that_are_no_object_are_told_in_a_few_words(
+    client: AsyncClient, server: LocalServer, arguments: str
+) -> None:
+    """https://github.com/lsdefine/GenericAgent/pull/746: they ended the task; and a call may be
+    right where another of the same tool is wrong:
+    https://github.com/NousResearch/hermes-agent/issues/84698
+    """
+    wrong = {"name": "double", "arguments": arguments}
+    server.script(calling(wrong, call("double", number=4)), Reply("Sorry."))
+    await run(client, double)
+    said, right = told(server)
+    assert said.startswith("The arguments for the tool double do not fit: ")
+    assert len(said) < 300
+    assert right == "8"
 
 
 async def test_without_a_hook_the_exception_is_logged(
@@ -715,6 +733,21 @@ async def test_leaving_the_loop_during_text_hangs_up(
         await talk
 
 
+async def test_closing_hangs_up_while_the_iterator_is_still_there(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    server.script(Failure(stall_after=2))
+    talk = run(client, double)
+    steps = aiter(talk)
+    await anext(steps)
+    await talk.aclose()
+    request = await server.received()
+    await request.finished()
+    assert request.disconnected
+    with pytest.raises(OpenAIError, match="left before its end"):
+        await anext(steps)
+
+
 async def test_a_call_starts_when_the_next_step_is_asked_for(
     client: AsyncClient, server: LocalServer
 ) -> None:
@@ -747,15 +780,21 @@ async def test_a_run_closed_by_another_task_says_so(
     assert waiting.ended == ["cancelled"]
 
 
-async def test_a_tool_that_cancels_itself_is_a_cancellation(
-    client: AsyncClient, server: LocalServer
+@both
+async def test_a_tool_that_cancels_itself_cancels_the_run_and_the_other_calls(
+    client: AsyncClient, server: LocalServer, stream: bool
 ) -> None:
+    """https://github.com/google/adk-python/pull/7180: the others went on, after the end."""
+    waiting = Waiting()
+
     async def cancelled() -> None:
+        await waiting.begun.wait()
         raise asyncio.CancelledError
 
-    server.script(calling(call("cancelled")))
+    server.script(calling(call("wait"), call("cancelled")))
     with pytest.raises(asyncio.CancelledError):
-        await run(client, cancelled)
+        await finish(client, waiting.wait, cancelled, stream=stream)()
+    assert waiting.ended == ["cancelled"]
 
 
 async def test_a_run_is_gone_through_once(client: AsyncClient, server: LocalServer) -> None:

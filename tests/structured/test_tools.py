@@ -134,6 +134,19 @@ def test_name_description_and_strictness_may_be_given() -> None:
     assert parameters(made)["required"] == ["filters"]
 
 
+def test_a_schema_of_its_own_replaces_the_signature() -> None:
+    def call(**arguments: Any) -> Any:
+        return arguments
+
+    schema = {"type": "object", "properties": {"q": {"type": "string"}}}
+    made = tool(call, name="search", description="Finds.", parameters=schema, strict=False)
+    assert parameters(made) == schema
+    assert made.arguments('{"q": [1, {"a": null}]}') == {"q": [1, {"a": None}]}
+    for wrong in ("[]", '"q"', "5", "{"):
+        with pytest.raises(MisfitError):
+            made.arguments(wrong)
+
+
 def test_a_tool_is_called_as_its_function() -> None:
     def double(number: int) -> int:
         return 2 * number

@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import IO, Any, assert_type
 
+import attrs
 import PIL.Image
 import pytest
 
@@ -21,9 +22,11 @@ from openai_async import (
     ChatCompletionStream,
     ParsedChatCompletionStream,
     Timeout,
+    ToolRun,
     audio_part,
     file_part,
     image_part,
+    tool,
 )
 from openai_async.streaming.binary import BinaryContent
 from openai_async.types.batches import Batch, BatchPage
@@ -51,7 +54,8 @@ from openai_async.types.image_events import ImageEditStreamEvent, ImageGenStream
 from openai_async.types.images import Image, ImagesResponse
 from openai_async.types.models import Model, ModelDeleted, ModelList
 from openai_async.types.moderations import Moderation
-from openai_async.types.parsed_chats import ParsedChatCompletion
+from openai_async.types.parsed_chats import ParsedChatCompletion, ParsedFunctionToolCall
+from openai_async.types.tool_steps import CompletionStep
 from openai_async.types.uploads import UploadPart
 
 from . import checkers
@@ -372,6 +376,61 @@ async def files(client: AsyncClient, file: IO[bytes]) -> None:
     upload = await client.uploads.upload_file_chunked(file=file, mime_type="a/b", purpose="batch")
     assert_type(upload.file, FileObject | None)
     assert_type(await client.uploads.parts.create("upload_1", data=b"x"), UploadPart)
+
+
+@attrs.define
+class Answer:
+    text: str
+
+
+async def lookup(city: str) -> int:
+    return len(city)
+
+
+def lookup_in_a_thread(city: str, days: int = 1) -> list[str]:
+    return [city] * days
+
+
+async def tools(client: AsyncClient) -> None:
+    hi: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
+    made = tool(lookup, name="search")
+    assert_type(await made("Bern"), int)
+    assert_type(tool(lookup_in_a_thread)("Bern", days=2), list[str])
+    await made(5)  # type: ignore[arg-type]
+    run_tools = client.chat.completions.run_tools
+    run = run_tools(model="m", messages=hi, tools=[made, lookup_in_a_thread], max_rounds=3)
+    assert_type(run, ToolRun[None])
+    assert_type(await run, ParsedChatCompletion[None])
+    answered = run_tools(model="m", messages=hi, tools=[lookup], response_format=Answer)
+    assert_type(answered, ToolRun[Answer])
+    assert_type((await answered).parsed, Answer | None)
+    assert_type(answered.completions[0].parsed, Answer | None)
+    await client.chat.completions.create(model="m", messages=answered.messages)
+    either = run_tools(model="m", messages=hi, tools=[lookup], response_format=Answer | int)
+    assert_type(either, ToolRun[Any])
+    async with answered as entered:
+        async for step in entered:
+            if step.type == "content.delta":
+                assert_type(step.delta, str)
+            elif step.type == "tool_call":
+                assert_type(step.call.function.name, str)
+            elif step.type == "tool_result":
+                assert_type(step.content, str)
+                assert_type(step.error, Exception | None)
+            else:
+                assert_type(step, CompletionStep[Answer])
+                assert_type(step.completion.parsed, Answer | None)
+
+    def told(call: ParsedFunctionToolCall, error: Exception) -> str:
+        return f"{call.function.name}: {error}"
+
+    async def logged(call: ParsedFunctionToolCall, error: Exception) -> None: ...
+
+    await run_tools(model="m", messages=hi, tools=[lookup], on_tool_error=told, tool_timeout=5)
+    await run_tools(model="m", messages=hi, tools=[lookup], on_tool_error=logged)
+    await run_tools(model="m", messages=hi, tools=[lookup], on_tool_error=print, tool_timeout="5")  # type: ignore[call-overload]
+    run_tools(model="m", messages=hi, tools=[lookup], stream=True)  # type: ignore[call-overload]
+    run_tools(model="m", messages=hi, tools=[5])  # type: ignore[list-item]
 
 
 def options(client: AsyncClient) -> None:
