@@ -162,7 +162,7 @@ class Conversation:
     def _sent(self, asked: Message) -> list[Message]:
         """The messages of a request: the system message, and as many turns as the budget allows."""
         system = [] if self.system is None else [{"role": "system", "content": self.system}]
-        turns = _turns([*self.messages, asked])
+        turns = _turns([*_plain(self.messages), asked])
         if self.max_tokens is not None:
             left = self.max_tokens - self._count_tokens(system)
             kept = 0
@@ -236,18 +236,16 @@ class _Turn:
         try:
             if self._steps is None:
                 self._steps = await self._open()
-            while True:
-                step = await anext(self._steps)
+            async for step in self._steps:
                 if isinstance(step, str):
                     return step
                 if step.type == "content.delta":
                     return step.delta
-        except StopAsyncIteration:
             await self._keep()
-            raise
         except BaseException:
             self._leave()
             raise
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Leave the turn; `contextlib.aclosing` calls it."""
@@ -309,7 +307,10 @@ def _said(completion: ChatCompletion) -> Message:
     if not completion.choices:
         msg = "The answer has no choices, so there is nothing to keep."
         raise OpenAIError(msg)
-    return completion.choices[0].message.to_dict()
+    message = completion.choices[0].message.to_dict()
+    if not any(message.get(part) for part in ("tool_calls", "refusal", "audio", "function_call")):
+        message["content"] = message.get("content") or ""  # the API refuses a message without any
+    return message
 
 
 def _turns(messages: Sequence[Message]) -> list[list[Message]]:

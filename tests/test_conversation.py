@@ -19,6 +19,8 @@ from openai_async import (
 )
 from openai_async.testing import Failure, LocalServer, Reply
 
+from .raw_server import DONE, RawServer, chunk
+
 
 @pytest.fixture
 async def conversation(server: LocalServer) -> AsyncIterator[Conversation]:
@@ -229,6 +231,29 @@ async def test_a_picture_that_cannot_be_read_ends_the_turn_before_anything_is_se
         await conversation.say("What is this?", images=["no-such-file.png"])
     assert server.requests == []
     await conversation.say("Hi")
+
+
+async def test_a_turn_without_an_answer_ends_and_the_next_can_begin(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    conversation = Conversation(raw_client, model="m")
+    raw.answer = lambda exchange: exchange.stream(
+        {"choices": [], "usage": {"total_tokens": 1}}, DONE
+    )
+    with pytest.raises(OpenAIError):
+        async for _ in conversation.stream("Hi"):
+            pass
+    assert conversation.messages == []
+    raw.answer = lambda exchange: exchange.stream(chunk("Hello"), DONE)
+    assert "".join([text async for text in conversation.stream("Hi")]) == "Hello"
+
+
+async def test_an_empty_answer_is_kept_as_a_message_that_can_be_sent(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    server.script(Reply(""))
+    await conversation.say("Hi")
+    assert conversation.messages[-1]["content"] == ""
 
 
 # --- saving ---

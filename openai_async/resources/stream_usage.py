@@ -32,6 +32,9 @@ _SMALL_BODY = 16 * 1024
 # At least this many refusals are remembered, the latest ones.
 MAX_REFUSALS = 256
 
+# The question itself, in an error that quotes the request.
+_QUOTED = re.compile(r"""["']?stream_options["']?\s*:\s*\{[^}]*\}""")
+
 _NAMES = ("stream_options", "include_usage")
 # What servers say about a parameter that they do not know, if they do not name it.
 _UNKNOWN = re.compile(
@@ -111,7 +114,7 @@ def _place(client: BaseClient, params: Mapping[str, Any]) -> tuple[str, str]:
 
 def _refuses(error: APIError) -> bool:
     """Whether an error may be due to the question."""
-    text = f"{error.message} {error.body}"
+    text = _QUOTED.sub("", f"{error.message} {error.body}")
     if error.status_code not in (401, 403, 408, 409, 429) and any(map(text.__contains__, _NAMES)):
         return True
     return error.status_code in (400, 422) and _UNKNOWN.search(text) is not None

@@ -6,6 +6,7 @@ They read the JSON, without making objects.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..types.normalize import content_text
@@ -61,19 +62,21 @@ def _joined(chunk: dict[str, Any], read: Callable[[dict[str, Any]], str | None])
     return text
 
 
+def _split(tags: ThinkTags, part: int, chunk: Received) -> str | None:
+    split = tags.split(text_of(chunk) or "")[part]
+    return ((reasoning_of(chunk) or "") + split if part == 0 else split) or None
+
+
 class ThinkTagReader(Reader[str]):
     """Reads the text or the reasoning of a model whose server leaves `<think>` in the text."""
 
     __slots__ = ("_part", "_tags")
 
     def __init__(self, stream: Source, *, reasoning: bool) -> None:
-        super().__init__(stream, self._split)
         self._part = 0 if reasoning else 1
         self._tags = ThinkTags()
-
-    def _split(self, chunk: Received) -> str | None:
-        split = self._tags.split(text_of(chunk) or "")[self._part]
-        return ((reasoning_of(chunk) or "") + split if self._part == 0 else split) or None
+        # Not a method: with a reference to itself, the reader would outlive its loop.
+        super().__init__(stream, partial(_split, self._tags, self._part))
 
     async def __anext__(self) -> str:
         try:

@@ -151,6 +151,7 @@ class _Items(_Reading):
         super().__init__(stream, expected)
         self._elements = Elements()
         self._found: deque[str] = deque()
+        self._rest: deque[Any] = deque()
         self._count = 0
 
     async def __anext__(self) -> Any:
@@ -159,9 +160,16 @@ class _Items(_Reading):
             self._found.extend(self._elements.feed(text))
             if not text:
                 await self._end()
-        if not self._found:
-            raise StopAsyncIteration
-        return self._item(self._found.popleft())
+        if self._found:
+            return self._item(self._found.popleft())
+        if self._rest:  # of an answer in an unusual form
+            return self._rest.popleft()
+        raise StopAsyncIteration
+
+    async def _end(self) -> None:
+        self._ended = True
+        parsed = (await self._stream.completion()).parsed
+        self._rest.extend(list(parsed or ())[self._count + len(self._found) :])
 
     def _item(self, text: str) -> Any:
         assert self._expected.items is not None

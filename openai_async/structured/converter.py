@@ -7,7 +7,7 @@ import decimal
 import enum
 import types
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import repeat
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -19,6 +19,7 @@ from .fields import class_of, fields_of, tag_of
 from .kinds import LISTS, MAPPINGS, UNIONS, aliased, is_alias, name_of, unwrapped
 from .models import is_model, properties_of
 
+_MISSING: Any = object()
 SCALARS = (str, int, float, bool, type(None))
 FROM_TEXT = (
     *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
@@ -258,6 +259,7 @@ def _union_hook(kind: Any, converter: cattrs.Converter) -> Hook:
     members = [
         (m, unwrapped(m), _keys(unwrapped(m)), _reader(m, converter)) for m in get_args(kind)
     ]
+    constants = {id(m): _constants(m[1]) for m in members}
 
     def structure(value: Any, _: Any) -> Any:
         given = frozenset(value) if type(value) is dict else None
@@ -267,6 +269,11 @@ def _union_hook(kind: Any, converter: cattrs.Converter) -> Hook:
         tried = sorted(
             members, key=lambda m: m[1] is not plain and (given is None or m[2] != given)
         )
+        if given is not None:
+            # Constants are compared first. Reading each member in full would take 2^depth steps
+            # for a tree whose nodes differ in a constant alone.
+            fitting = [m for m in tried if _has_constants(value, constants[id(m)])]
+            tried = fitting or tried[:1]
         errors = []
         for member in tried:
             try:
@@ -282,6 +289,28 @@ def _union_hook(kind: Any, converter: cattrs.Converter) -> Hook:
         raise _unlike(value, kind)
 
     return structure
+
+
+def _constants(kind: Any) -> dict[str, frozenset[tuple[type, Any]]]:
+    """The fields of a class that only have certain values: a tag, or a `Literal`."""
+    found = {}
+    for field in () if is_model(kind) else fields_of(kind) or ():
+        if get_origin(choice := unwrapped(field.type)) is Literal:
+            found[field.key] = frozenset((type(v), v) for v in get_args(choice))
+    if (tag := tag_of(kind)) is not None:
+        found[tag[0]] = frozenset({(type(tag[1]), tag[1])})
+    return found
+
+
+def _has_constants(value: Any, constants: Mapping[str, frozenset[tuple[type, Any]]]) -> bool:
+    """Whether no constant of an object is another one; those that are missing may be left out."""
+    for key, allowed in constants.items():
+        given = value.get(key, _MISSING)
+        if given is _MISSING:
+            continue
+        if type(given) in (list, dict) or (type(given), given) not in allowed:
+            return False
+    return True
 
 
 def _keys(kind: Any) -> frozenset[str] | None:

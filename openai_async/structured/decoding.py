@@ -85,10 +85,10 @@ class Decoder(Generic[T]):
         try:
             value = loads(utf8(text))
         except ValueError as error:
-            inner = in_code_block(text)
-            if inner is None:
+            try:
+                value = loads(utf8(in_code_block(text) or ""))
+            except ValueError:
                 raise MisfitError("", [f"it is not JSON: {quoted(text)}"]) from error
-            return self.decode(inner)
         return self.structure(self.inside(value))
 
     def inside(self, value: Any) -> Any:
@@ -156,7 +156,7 @@ def _quick(kind: Any, wrapped: bool) -> Callable[[str], Any]:
 
 
 def _misfit(error: Exception) -> MisfitError:
-    found = [*islice(_problems(error, ""), MAX_PROBLEMS + 1)]
+    found = [*islice(_problems(error, ""), MAX_PROBLEMS + 1)] or [("", _words(error))]
     lines = [f"{path}: {what}" if path else what for path, what in found[:MAX_PROBLEMS]]
     if len(found) > MAX_PROBLEMS:
         lines.append("and more")
@@ -173,17 +173,21 @@ def _problems(error: BaseException, path: str) -> Iterator[tuple[str, str]]:
             yield from _problems(inner, joined(path, str(step)))
         for inner in rest:
             yield from _problems(inner, path)
-    elif callable(reported := getattr(error, "errors", None)):  # a pydantic model's
-        problems: Any = reported()
+    elif hasattr(error, "error_count") and hasattr(error, "errors"):  # a pydantic model's
+        problems: Any = error.errors()
         for problem in problems:
             place = path
             for step in problem["loc"]:
                 place = joined(place, f"[{step}]" if isinstance(step, int) else str(step))
             yield place, problem["msg"]
-    elif isinstance(error, KeyError) and path.endswith(str(error.args[0])):
+    elif isinstance(error, KeyError) and error.args and path.endswith(str(error.args[0])):
         yield path, "it is missing"
     else:
-        yield path, str(error).partition("\n")[0] or type(error).__name__
+        yield path, _words(error)
+
+
+def _words(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def joined(path: str, step: str) -> str:

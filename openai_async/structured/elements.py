@@ -6,20 +6,26 @@ import re
 
 # Everything that matters for where an element ends; all else is skipped at the speed of C.
 _OUTSIDE = re.compile(r'["\[\]{},]')
+# Where the array begins; other brackets may be in words before it.
+_BEGINS = re.compile(r'(?:\A|```[a-zA-Z]*[ \t\r]*\n)\s*(?:\{\s*"value"\s*:\s*)?\[')
+_HEAD = 64
+"""Characters, at most, of a beginning that is split into pieces."""
 _IN_STRING = re.compile(r'["\\]')
 
 
 class Elements:
     """Cuts the elements out of an array that arrives in pieces.
 
-    The array is the text itself, or the first array in it (`{"value": [...`). Each character is
-    looked at once, so the work is linear in the length of the text.
+    The array is the whole text, or the value of the object around it (`{"value": [...`), or one of
+    the two in a code block of Markdown. Each character is looked at once, so the work is linear in
+    the length of the text.
     """
 
-    __slots__ = ("_depth", "_escaped", "_in_string", "_pieces", "ended")
+    __slots__ = ("_depth", "_escaped", "_head", "_in_string", "_pieces", "ended")
 
     def __init__(self) -> None:
         self._pieces: list[str] = []  # of the element that is being written
+        self._head = ""  # what may be before the array
         self._depth = 0  # 0: before the array, 1: between or in plain elements
         self._in_string = False
         self._escaped = False
@@ -28,6 +34,8 @@ class Elements:
     def feed(self, text: str) -> list[str]:
         """Take in a piece; returns the texts of the elements that it completes."""
         found: list[str] = []
+        if not self._depth and not (text := self._after_head(text)):
+            return found
         begin = at = 0
         if self._escaped and text:
             self._escaped, at = False, 1
@@ -41,9 +49,6 @@ class Elements:
                 at += 1
             elif mark == '"':
                 self._in_string = not self._in_string
-            elif not self._depth:
-                if mark == "[":
-                    self._depth, begin = 1, at
             elif mark in "[{":
                 self._depth += 1
             elif mark != "," and self._depth > 1:
@@ -55,6 +60,17 @@ class Elements:
         if self._depth and not self.ended:
             self._pieces.append(text[begin:])
         return found
+
+    def _after_head(self, text: str) -> str:
+        """What follows the beginning of the array; "" if it has not begun."""
+        self._head += text
+        begins = _BEGINS.search(self._head)
+        if begins is None:
+            if len(self._head) > _HEAD:  # only its end matters, and that is not a beginning
+                self._head = "\0" + self._head[-_HEAD:]
+            return ""
+        rest, self._head, self._depth = self._head[begins.end() :], "", 1
+        return rest
 
     def _take(self, text: str, found: list[str]) -> None:
         self._pieces.append(text)

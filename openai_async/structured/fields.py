@@ -136,7 +136,7 @@ def _hints(cls: type) -> dict[str, Any]:
         hints = typing.get_type_hints(
             cls, localns={**names, cls.__name__: cls}, include_extras=True
         )
-    except NameError as error:
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
         msg = (
             f"An annotation of {cls.__name__} cannot be evaluated: {error}. Import the name at run "
             "time, and define at module level the classes that refer to each other."

@@ -37,9 +37,22 @@ def is_model(kind: Any) -> bool:
     return hasattr(kind, "model_json_schema") and hasattr(kind, "model_validate_json")
 
 
+def schema_made_by(cls: Any) -> dict[str, Any]:
+    """The schema that a model makes.
+
+    Raises:
+        InvalidArgumentError: it cannot.
+    """
+    try:
+        return cls.model_json_schema()  # type: ignore[no-any-return]
+    except Exception as error:  # its own, of a package that we do not import
+        msg = f"{cls.__name__} has no JSON schema: {str(error).partition(chr(10))[0]}"
+        raise InvalidArgumentError(msg) from error
+
+
 def properties_of(cls: Any) -> Mapping[str, Any] | None:
     """The properties of a model; `None` if its JSON is not an object."""
-    schema = cls.model_json_schema()
+    schema = schema_made_by(cls)
     if "$ref" in schema:  # a recursive class refers to itself
         schema = schema["$defs"][schema["$ref"].rpartition("/")[2]]
     return schema.get("properties", {}) if schema.get("type") == "object" else None

@@ -34,7 +34,7 @@ from .kinds import (
     name_of,
     unwrapped,
 )
-from .models import ModelSchema, is_model, place_definitions
+from .models import ModelSchema, is_model, place_definitions, schema_made_by
 from .pieces import PLAIN, described, free_keys, limited_schema, object_schema, values_schema
 
 WRAPPED = "value"
@@ -196,7 +196,7 @@ class _Walk:
 
     def _model(self, cls: Any, path: str) -> dict[str, Any]:
         """The schema that a class makes itself, by our rules."""
-        schema = cls.model_json_schema()
+        schema = schema_made_by(cls)
         own = schema.pop("$defs", {})
         places = {}
         if len(schema) == 1 and "$ref" in schema:  # a recursive class refers to itself

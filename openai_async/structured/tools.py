@@ -228,7 +228,12 @@ def _parameters(
     hints = _hints(source, name)
     fixed = function.keywords if isinstance(function, functools.partial) else ()
     found: dict[str, Any] = {}
-    for key, parameter in inspect.signature(function).parameters.items():
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError) as error:
+        msg = f"The tool {name} has no signature: pass parameters=, or a Python function."
+        raise InvalidArgumentError(msg) from error
+    for key, parameter in signature.parameters.items():
         if key in fixed:
             continue
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
@@ -258,7 +263,7 @@ def _hints(source: Any, name: str) -> dict[str, Any]:
             parameters = {k: v for k, v in source.__annotations__.items() if k != "return"}
             bare = types.SimpleNamespace(__annotations__=parameters)
             return typing.get_type_hints(bare, source.__globals__, include_extras=True)
-    except NameError as error:
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
         msg = (
             f"An annotation of the tool {name} cannot be evaluated: {error}. Import the name at "
             "run time, and define classes at module level."

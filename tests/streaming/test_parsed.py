@@ -70,6 +70,30 @@ async def test_the_elements_of_a_list_come_one_by_one(
         assert (await stream.completion()).parsed == [Step("add", 4)] * count
 
 
+@pytest.mark.parametrize("size", [1, 4, 100])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'It is 5" long, [sic]:\n```json\n{"value": [1, 2]}\n```',
+        '{"note": [7], "value": [1, 2]}',
+        '{"value": [1, 2]}',
+        "[1, 2]",
+        "```\n[1, 2]\n```",
+    ],
+)
+async def test_elements_agree_with_the_whole_value(raw: RawServer, text: str, size: int) -> None:
+    raw.answer = lambda exchange: exchange.stream(*pieces(text, size), STOP, DONE)
+    async with AsyncClient(base_url=raw.url, api_key="x") as client:
+        stream = asked(client, list[int], converter=None)
+        try:
+            found = [item async for item in stream.items()]
+        except APIResponseValidationError:
+            with pytest.raises(APIResponseValidationError):
+                await stream.completion()
+        else:
+            assert found == (await stream.completion()).parsed == [1, 2]
+
+
 STOP = chunk(finish="stop")
 
 

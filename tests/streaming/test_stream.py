@@ -294,6 +294,16 @@ async def test_break_from_text_hangs_up(server: LocalServer, client: AsyncClient
     assert server.requests[0].disconnected
 
 
+async def test_break_from_text_without_think_tags_hangs_up(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Failure(stall_after=2))
+    async for _ in ask(client).text(think_tags=True):
+        break
+    await server.requests[0].finished()
+    assert server.requests[0].disconnected
+
+
 async def test_an_exception_in_the_loop_hangs_up(server: LocalServer, client: AsyncClient) -> None:
     server.script(Failure(stall_after=2))
     with pytest.raises(LookupError):

@@ -7,6 +7,7 @@ import datetime
 import decimal
 import enum
 import gc
+import json
 import tracemalloc
 import uuid
 from typing import (
@@ -509,3 +510,46 @@ def test_the_same_type_is_made_ready_once() -> None:
     assert all(response_format(list[Point]) is first for _ in range(10_000))
     assert response_format(list[Point], strict=False) is not first
     assert response_format(list[Point], converter=make_converter()) is not first
+
+
+# --- what must not take long, or show what it is made of ------------------------------------------
+
+
+@attrs.define
+class Leaf:
+    kind: Literal["leaf"]
+    nodes: list[Leaf | Branch]
+
+
+@attrs.define
+class Branch:
+    kind: Literal["branch"]
+    nodes: list[Leaf | Branch]
+
+
+def test_members_that_differ_in_a_constant_are_each_read_once() -> None:
+    value: dict[str, Any] = {"kind": "branch", "nodes": []}
+    for _ in range(60):  # 2^60 steps if each level were read as both
+        value = {"kind": "branch", "nodes": [value]}
+    made = Decoder[Any](Leaf | Branch).decode(json.dumps({"value": value}))
+    depth = 0
+    while made.nodes:
+        made, depth = made.nodes[0], depth + 1
+    assert depth == 60
+    assert type(made) is Branch
+
+
+def test_fences_without_end_are_a_misfit() -> None:
+    with pytest.raises(MisfitError, match="it is not JSON"):
+        Decoder[Any](list[int]).decode("```json\n" * 3000)
+
+
+@pytest.mark.parametrize("error", [KeyError(), ValueError(), ExceptionGroup("", [ValueError()])])
+def test_any_exception_of_a_hook_is_a_misfit(error: Exception) -> None:
+    def fail(value: object, _: object) -> Money:
+        raise error
+
+    converter = make_converter()
+    converter.register_structure_hook(Money, fail)
+    with pytest.raises(MisfitError):
+        Decoder[Any](list[Money], converter).decode('{"value": ["1.50"]}')
