@@ -1,4 +1,4 @@
-"""Sound and documents as input: `audio_part()` and `file_part()` make content parts of them.
+"""Sound and documents as input: `audio_part()` and `file_part()` make content parts from them.
 
 For pictures, see `image_part()` in `vision`.
 """
@@ -27,7 +27,7 @@ FileSource: TypeAlias = AudioSource | FileObject
 
 # The formats that OpenAI's models can hear (https://platform.openai.com/docs/guides/audio).
 _AUDIBLE = ("wav", "mp3")
-# How the ids of uploaded files look.
+# What the ids of uploaded files look like.
 _FILE_ID = re.compile(r"file[-_][A-Za-z0-9_-]+")
 
 
@@ -87,7 +87,7 @@ async def file_part(source: FileSource, filename: str | None = None) -> ContentP
         source = source.id
     if isinstance(source, str) and await asyncio.to_thread(_is_id, source):
         if filename is not None:
-            msg = "filename cannot be passed for an uploaded file: it has the name it came with."
+            msg = "filename cannot be passed for an uploaded file: it keeps the name it has."
             raise InvalidArgumentError(msg)
         return {"type": "file", "file": {"file_id": source}}
     data, _, name = await _read(source, "file")

@@ -144,7 +144,7 @@ async def test_an_uploaded_file_is_sent_as_its_id() -> None:
     assert await file_part("file-AbC_123") == expected
     uploaded = FileObject.from_dict({"id": "file-AbC_123", "filename": "a.pdf"})
     assert await file_part(uploaded) == expected
-    with pytest.raises(InvalidArgumentError, match="it has the name it came with"):
+    with pytest.raises(InvalidArgumentError, match="it keeps the name it has"):
         await file_part("file-AbC_123", filename="a.pdf")
 
 

@@ -44,7 +44,7 @@ class Parsing:
     tools: Tools
 
     async def run(self, reask: int) -> ParsedChatCompletion[Any]:
-        """Ask, and ask again with the complaint while the answer does not fit."""
+        """Ask, and ask again, with the error, while the answer does not fit."""
         params = self.params
         while True:
             completion = await self.client._call(self.endpoint, params, _body(params))
@@ -111,7 +111,7 @@ def parse(
     """See `Completions.parse`."""
     check_reask(reask)
     if reask and (stream or sent_number(params, "n", 1) > 1):
-        msg = "reask needs a single answer in whole: leave out stream and n, or reask."
+        msg = "reask needs a single answer, not streamed: leave out stream and n, or reask."
         raise InvalidArgumentError(msg)
     call = checked("parse", client, endpoint, params, kind, strict=strict, converter=converter)
     if stream:

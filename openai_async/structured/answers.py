@@ -37,7 +37,7 @@ Misfits = dict[int, APIResponseValidationError]
 _STOPPED: dict[str, tuple[type[LengthFinishReasonError | ContentFilterFinishReasonError], str]] = {
     "length": (
         LengthFinishReasonError,
-        "The answer was cut off at the limit of tokens, so it cannot be parsed: raise "
+        "The answer was cut off at the token limit, so it cannot be parsed: raise "
         "max_completion_tokens (or max_tokens), or ask for less.",
     ),
     "content_filter": (
@@ -82,7 +82,7 @@ def with_values(
         misfits: takes the calls of choice 0 whose arguments do not fit, which else is an error.
     """
     if not completion.choices and expected is not None:
-        raise misfit_error(f"There is no answer, so no {expected.name}.", "", completion)
+        raise misfit_error(f"There are no choices, so there is no {expected.name}.", "", completion)
     result: ParsedChatCompletion[T] = as_parsed(ParsedChatCompletion, completion)
     choices = []
     for index, choice in enumerate(completion.choices):

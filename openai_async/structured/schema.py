@@ -59,7 +59,7 @@ def schema_of(kind: Any, *, strict: bool = True) -> dict[str, Any]:
     """The schema of a type; its top is always an object, so other types are wrapped in one.
 
     Args:
-        strict: refuse what the API's strict mode cannot say.
+        strict: refuse what the API's strict mode cannot describe.
 
     Raises:
         InvalidArgumentError: the type has no schema. The message has the path of the field.
@@ -122,11 +122,11 @@ class _Walk:
         """The schema of `Annotated[...]`: its texts, its limits, or the schema that it gives."""
         for meta in kind.__metadata__:
             if not isinstance(meta, collections.abc.Hashable):
-                msg = f"{path} has {meta!r} in Annotated, which has no hash: leave it out."
+                msg = f"{path} has {meta!r} in Annotated, which is not hashable: leave it out."
                 raise InvalidArgumentError(msg)
         given = next((m for m in kind.__metadata__ if isinstance(m, Schema)), None)
         schema = self.schema(kind.__origin__, path) if given is None else dict(given.json)
-        for meta in reversed(kind.__metadata__):  # the innermost text is the last word
+        for meta in reversed(kind.__metadata__):  # so that the innermost text wins
             if isinstance(meta, msgspec.Meta):
                 schema = limited_schema(schema, meta)
             # Plain text, PEP 727's `Doc`, and what `Meta` and pydantic's `Field` say.

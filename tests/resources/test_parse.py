@@ -180,7 +180,7 @@ async def test_an_answer_that_does_not_fit_is_an_error(
 
 async def test_no_choices_are_no_answer(server: LocalServer, client: AsyncClient) -> None:
     server.script(Reply(json={"object": "chat.completion", "choices": []}), times=2)
-    with pytest.raises(APIResponseValidationError, match="There is no answer, so no Step"):
+    with pytest.raises(APIResponseValidationError, match="There are no choices, so"):
         await ask(client, Step)
 
 

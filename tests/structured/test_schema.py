@@ -538,7 +538,10 @@ class Unevaluated(TypedDict):
         ),
         (attrs.make_class("Bare", ["x"]), r"^Bare\.x has no annotation"),
         (Unevaluated, "^An annotation of Unevaluated cannot be evaluated: name 'Missing'"),
-        (list[Annotated[int, []]], r"^list\[int\]\[\] has \[\] in Annotated, which has no hash"),
+        (
+            list[Annotated[int, []]],
+            r"^list\[int\]\[\] has \[\] in Annotated, which is not hashable",
+        ),
         ("Point", "^Point is 'Point', which is not a type: pass the class itself"),
         (Point(1, 2), r"which is not a type: pass the class itself"),
     ],
