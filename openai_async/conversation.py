@@ -1,7 +1,7 @@
 """A conversation with a model: its history, kept to a budget of tokens.
 
 conversation = Conversation(client, model="gpt-4o", system="Be brief.")
-reply = await conversation.say("What is on this picture?", images=["cat.png"])
+reply = await conversation.say("What is in this picture?", images=["cat.png"])
 async for text in conversation.stream("And how old is it?"): ...
 """
 
@@ -32,18 +32,18 @@ Message = Mapping[str, Any]
 
 
 def count_messages(messages: Sequence[Message]) -> float:
-    """Tokens of messages, by the estimate that paces requests: four characters a token."""
+    """The tokens of messages, estimated as for rate limits: four characters a token."""
     return estimate_tokens({"messages": messages, "max_tokens": 1}) - 1
 
 
 class Conversation:
-    """What has been said, and what is said next.
+    """A conversation with a model, turn by turn.
 
     A turn, which is a question and all that follows until the answer, is added to the history when
     it has succeeded. One that fails, is cancelled or is left early leaves the history as it was.
 
     Attributes:
-        messages: the history, as the API has it, without the system message. It may be changed.
+        messages: the history in the API's format, without the system message. It may be changed.
         partial: what had arrived of the answer when the last turn failed or was left; else `None`.
 
     Args:
@@ -51,8 +51,8 @@ class Conversation:
         model: the model.
         system: the system message, sent before the history.
         tools: functions (or `Tool`s) that the model may call; see `run_tools`.
-        max_tokens: how many tokens of messages to send: if there are more, the oldest turns stay
-            behind. They remain in `messages`. The newest is always sent. `None` is no limit.
+        max_tokens: how many tokens of messages to send: if there are more, the oldest turns are
+            left out, but remain in `messages`. The newest is always sent. `None` means no limit.
         count_tokens: counts the tokens of messages; an estimate by default.
         max_rounds: how often a turn may call tools.
         params: other parameters of each request, such as `temperature`.
@@ -142,7 +142,7 @@ class Conversation:
         The turn is in the history once the loop has run to its end. Leaving it earlier hangs up;
         what had arrived is in `.partial`.
 
-        Raises: as `say`.
+        Raises: as for `say`.
         """
         return _Turn(self, text, images, params)
 
@@ -314,7 +314,7 @@ def _said(completion: ChatCompletion) -> Message:
 
 
 def _turns(messages: Sequence[Message]) -> list[list[Message]]:
-    """The messages in turns, each beginning with a question: calls stay with their results."""
+    """The messages by turn, each beginning with a question: calls stay with their results."""
     turns: list[list[Message]] = []
     for message in messages:
         if not turns or message.get("role") == "user":

@@ -55,7 +55,7 @@ class InvalidArgumentError(OpenAIError, ValueError):
 
 
 class LengthFinishReasonError(OpenAIError):
-    """`parse`: the answer reached the limit of tokens before its JSON was complete.
+    """`parse`: the answer reached the token limit before its JSON was complete.
 
     Attributes:
         completion: the answer so far.

@@ -181,7 +181,7 @@ class RateLimit:
 
 
 class BaseRequestOptions(TypedDict, total=False):
-    """What every call takes in addition to the parameters of the API, for those to extend."""
+    """The options that every call takes; the parameters of each API extend them."""
 
     extra_headers: Mapping[str, str | None] | None
     """`None` removes a header, including one from `default_headers` or set by the client itself."""

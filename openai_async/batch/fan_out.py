@@ -56,11 +56,11 @@ def run_requests(
             (`5 * concurrency` with `ordered`).
         concurrency: how many are in flight at once, 1 or more.
         ordered: yield in the order of `requests`, whatever finishes first.
-        parse: read the answers to chat requests as this type, `result.parsed`; see
+        parse: the type that the answers to chat requests are read as, into `result.parsed`; see
             `chat.completions.parse`. A request without a `response_format` gets that of the type.
-            An answer that does not fit is a result with an `error`. For more options, pass what
-            `openai_async.structured.response_format` returns.
-        reask: how many times to send the complaint back if an answer does not fit, and ask again.
+            An answer that does not fit becomes a result with an `error`. For more options, pass
+            what `openai_async.structured.response_format` returns.
+        reask: how many times to ask again, with the error, if an answer does not fit.
 
     Raises:
         InvalidArgumentError: an argument is invalid (raised at once), or a request is (the message
@@ -103,13 +103,13 @@ def run_blocks(
         blocks: the requests; the next block is only taken once all of the last are being sent.
         stopping: called before each request is taken; once it returns true, no more are.
         concurrency: as for `run_requests`.
-        parsing: what the answers are read as.
+        parsing: how the answers are parsed.
     """
     return _results(client, blocks, concurrency, in_blocks=True, stopping=stopping, parsing=parsing)
 
 
 def parsing_of(parse: Any, reask: int) -> Parsing | None:
-    """What the answers are read as; see `run_requests`.
+    """How the answers are parsed; see `run_requests`.
 
     Raises:
         InvalidArgumentError: the type has no schema, or `reask` is not a number.

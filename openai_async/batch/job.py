@@ -64,9 +64,9 @@ async def run_batch(
         columns: for ray with Parquet input: which columns hold what.
         stop: set it to end the run early: nothing more is sent, and requests in flight finish.
         parse: the type that answers to chat requests must fit, as for `run_requests`. One that does
-            not becomes a line with its response and an `error` of the code "misfit" ("length" and
+            not becomes a line with its response and an `error` with the code "misfit" ("length" or
             "content_filter" if it was cut off), and `retry_failed` sends its request again.
-        reask: how many times to send the complaint back if an answer does not fit, and ask again.
+        reask: how many times to ask again, with the error, if an answer does not fit.
 
     Returns:
         The report. Its `stopped` is set if `stop` was.

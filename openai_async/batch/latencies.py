@@ -21,7 +21,7 @@ class Latencies:
     _buckets: dict[int, int] = field(factory=dict, init=False, repr=False)
 
     def add(self, seconds: float) -> None:
-        """Count one more."""
+        """Count one more latency."""
         bounded = seconds if _SHORTEST <= seconds <= _LONGEST else _bounded(seconds)
         number = math.ceil(math.log(bounded) / _GROWTH)
         self._buckets[number] = self._buckets.get(number, 0) + 1

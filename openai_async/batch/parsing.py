@@ -32,7 +32,7 @@ _CHAT_PATHS = (CHAT_URL, CHAT_URL.removeprefix("/v1"))
 
 @frozen
 class Parsing:
-    """What the answers to chat requests are read as; others are sent as they are.
+    """How the answers to chat requests are parsed; other requests are sent as they are.
 
     Attributes:
         expected: the type.
@@ -53,7 +53,7 @@ class Parsing:
         return None if parse is None else cls(response_format(parse), reask)
 
     async def send(self, client: AsyncClient, request: BatchRequest) -> BatchResult:
-        """As `send_request`, and again with the complaint while the answer does not fit."""
+        """Like `send_request`, but ask again, with the error, while the answer does not fit."""
         if request.url not in _CHAT_PATHS:
             return await send_request(client, request)
         body: dict[str, Any] = {"response_format": self.expected.param, **request.body}
@@ -88,7 +88,7 @@ class Parsing:
 
 
 def _together(before: BatchResult | None, result: BatchResult) -> BatchResult:
-    """A result with what the answers before it have cost."""
+    """The result, with the cost of the attempts before it added."""
     if before is None:
         return result
     return evolve(
@@ -101,7 +101,7 @@ def _together(before: BatchResult | None, result: BatchResult) -> BatchResult:
 
 
 def _failed(result: BatchResult, error: OpenAIError) -> BatchResult:
-    """The result with an answer that cannot be used, which it keeps."""
+    """The result as a failed one, which keeps the answer that cannot be used."""
     code = MISFIT
     if isinstance(error, LengthFinishReasonError):
         code = "length"

@@ -110,7 +110,7 @@ class BatchResult:
         rejections: how many of the attempts were answered with 429.
         exception: what the call has raised, if it failed in this process; not part of the line.
         parsed: the answer as a value, with `parse=`; not part of the line. `None` if the model
-            refused or called tools instead, and for other requests than chats.
+            refused or called tools instead, and for requests other than chats.
     """
 
     custom_id: str

@@ -43,7 +43,7 @@ class Workers:
         ordered: results are ready in the order of the requests.
         in_blocks: `requests` is an async iterable of lists.
         stopping: called before each request is taken; once it returns true, no more are.
-        parsing: what the answers are read as.
+        parsing: how the answers are parsed.
     """
 
     def __init__(

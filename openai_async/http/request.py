@@ -59,7 +59,7 @@ class Request:
     """Names of headers, in lower case, that neither aiohttp nor the API key may add."""
     body: bytes | Multipart | None = field(default=None, repr=lambda body: _shown(body))
     params: Mapping[str, Any] | None = field(default=None, repr=False)
-    """What `body` was encoded from, but for the question for a stream's usage; for reading only:
+    """What `body` was encoded from, except for the `stream_options` that we add; for reading only:
     changing it does not change `body`."""
     timeout: Timeout = field(factory=Timeout)
     max_retries: int = 0

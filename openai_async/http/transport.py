@@ -343,7 +343,7 @@ class Transport:
 
 
 async def _open_by(when: float, request: Request, response: Response) -> None:
-    """Wait for the first chunk, until this time of the loop's clock."""
+    """Wait for the first chunk, at most until this time on the loop's clock."""
     assert request.on_open is not None
     try:
         async with asyncio.timeout_at(when) as limit:

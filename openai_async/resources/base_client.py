@@ -58,7 +58,7 @@ class BaseClient:
     timeout: Timeout
     max_retries: int
     _usage_refused: dict[tuple[str, str], None]
-    """The servers that refuse to be asked, and the models: see `stream_usage`."""
+    """The servers and models that refuse to be asked for usage: see `stream_usage`."""
     _urls: Urls
     _prepared: Prepared
     _json_prepared: Prepared

@@ -123,7 +123,7 @@ class Completions(Resource):
         **params: Unpack[ChatCompletionParseParams],
     ) -> Coroutine[Any, Any, parsed_types.ParsedChatCompletion[T]]: ...
 
-    # Unions and the like, which are not a `type`; and tools alone.
+    # For unions and the like, which are not a `type`, and for tools alone.
 
     @overload
     def parse(
@@ -161,9 +161,9 @@ class Completions(Resource):
         """Ask a model for a value of a Python type, `completion.parsed`.
 
         The type may be an attrs class, a dataclass, a TypedDict, a NamedTuple, a msgspec Struct or
-        a pydantic model; made of these, enums, `Literal`, unions, lists, dates, UUIDs and Decimals;
-        or one of the latter alone. The model gets its schema. Functions in `tools` are tools, and
-        `tool_call.parsed_arguments` are the arguments of their calls.
+        a pydantic model. Its fields may be of such types too, or enums, `Literal`, unions, lists,
+        dates, UUIDs and Decimals, which may also be used alone. The model gets its schema. `tools`
+        may contain functions: `tool_call.parsed_arguments` are the arguments of their calls.
 
         Args:
             response_format: the type; without one, only tools are parsed.
@@ -173,8 +173,8 @@ class Completions(Resource):
                 tuples of different items, and fields that may be left out.
             converter: a cattrs converter that reads the value, in place of
                 `structured.make_converter()`.
-            reask: how many times to send the complaint back if the answer does not fit, and ask
-                again. Each is a request of its own; `.usage` is that of the last.
+            reask: how many times to ask again, with the error, if the answer does not fit. Each
+                is a request of its own; `.usage` is that of the last.
 
         Raises:
             InvalidArgumentError: the type has no schema; the message has the path of the field.

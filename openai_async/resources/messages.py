@@ -15,11 +15,11 @@ _TEXTS = {"function": "arguments", "custom": "input"}
 
 def sendable(messages: Any) -> Any:
     """The messages, checked; response objects as their JSON, as it was received, with all that a
-    vendor needs back: reasoning, signatures.
+    vendor needs to get back: reasoning, signatures.
 
-    Except for two things. Some servers send arguments of tool calls as an object, but accept only
-    text, as in the API, when the message is sent back in the next request. And a spoken answer is
-    referred to by its `id` alone, as the API says, not sent back as a whole.
+    There are two exceptions. Some servers send arguments of tool calls as an object, but accept
+    only text, as in the API, when the message is sent back in the next request. And a spoken answer
+    is referred to by its `id` alone, as the API says, not sent back as a whole.
 
     Raises:
         InvalidArgumentError: it is not a list, it is empty, or an item is not a message.

@@ -1,9 +1,9 @@
-"""Asks for the usage of streamed answers, of every server that takes the question.
+"""Requests the usage of streamed answers, except from servers that refuse to be asked.
 
 OpenAI reports the usage of a stream only with `stream_options={"include_usage": True}`. Most
 servers know that parameter, but some refuse it: Mistral with 422, older Azure API versions with
 400. The request is then sent again without it, at once, and that server is not asked again for that
-model: a gateway may take it for some models only.
+model: a gateway may accept it for some models only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ else:
 
 # Written at the end of the body: cutting it off gives the body that the caller asked for.
 _QUESTION = b',"stream_options":{"include_usage":true}}'
-# Bytes up to which all of a body counts as text: looking for pictures in it takes time.
+# A body of up to this many bytes counts as text: looking for pictures in it takes time.
 _SMALL_BODY = 16 * 1024
 # At least this many refusals are remembered, the latest ones.
 MAX_REFUSALS = 256
@@ -98,7 +98,7 @@ def asking_connector(
             error.attempts += attempts
             raise
         response.attempts += attempts
-        # Only now: an error may quote the whole request, and mean another part of it.
+        # Not before this succeeds: the error may quote the whole request, but mean another part.
         if len(refused) >= MAX_REFUSALS:
             oldest, *_ = refused
             refused.pop(oldest, None)  # unless another thread has
@@ -113,7 +113,7 @@ def _place(client: BaseClient, params: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _refuses(error: APIError) -> bool:
-    """Whether an error may be due to the question."""
+    """Whether an error may be due to our asking for the usage."""
     text = _QUOTED.sub("", f"{error.message} {error.body}")
     if error.status_code not in (401, 403, 408, 409, 429) and any(map(text.__contains__, _NAMES)):
         return True

@@ -185,7 +185,7 @@ class AsyncStream(ABC, Generic[Event]):
         self._meta, self._on_usage = response.meta, response.on_usage
         self._receiver.meta = self._meta
         assert self._body is not None
-        self._idle = self._body.idle  # another until the first event, with `Timeout(first=...)`
+        self._idle = self._body.idle  # differs until the first event, with `Timeout(first=...)`
         if (failure := self._receiver.failure) is not None:
             failure.attempts = response.attempts
         return self

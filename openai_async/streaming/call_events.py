@@ -14,17 +14,17 @@ from ..types.growing_text import TextSoFar, utf8
 from ..types.structuring import without_hooks
 
 DecodeArguments: TypeAlias = Callable[[str, str], object]
-"""Turns the name of a function and its arguments into what `parsed_arguments` is."""
+"""Turns the name of a function and its arguments into the value of `parsed_arguments`."""
 
 _twin: Any = without_hooks(FunctionToolCallArgumentsDeltaEvent)
 
 
 class GrowingCall:
-    """A call of a function, as far as events have told of it.
+    """A function call, as far as events have reported it.
 
     Args:
         function: the function in the assembly, which grows.
-        index: the index to tell.
+        index: the index to report.
         so_far: an empty text, for the arguments.
     """
 
@@ -35,13 +35,13 @@ class GrowingCall:
         self._index = index
         self._so_far = so_far
         self._told = 0
-        """How many of the pieces events have told of."""
+        """How many of the pieces events have reported."""
         self.open = True
 
     def grow(self, *, begins: bool) -> FunctionToolCallArgumentsDeltaEvent | None:
         """The event for the new piece of the arguments, or for the beginning of the call."""
         pieces: list[str] = self._function.get("arguments") or []
-        # Some servers send `{}` before the arguments. If no others come, `close` tells of it.
+        # Some servers send `{}` before the arguments. If no others come, `close` reports it.
         placeholder = not self._told and pieces == ["{}"]
         new = "" if placeholder else self._new_in(pieces)
         return self._delta(new) if new or begins else None
@@ -76,7 +76,7 @@ class GrowingCall:
     def _new_in(self, pieces: list[str]) -> str:
         told, before = self._told, self._so_far.pieces
         if told and (len(pieces) < told or pieces[told - 1] != before[-1]):
-            # A server that sends all arguments anew. Earlier events keep the text they had.
+            # A server that sends all arguments again. Earlier events keep the text they had.
             self._so_far, told = TextSoFar([], self._so_far.choice_index), 0
         new, self._told = pieces[told:], len(pieces)
         self._so_far.pieces += new

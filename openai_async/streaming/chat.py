@@ -28,8 +28,8 @@ class ChatAnswer(Answer):
     It is complete at `[DONE]` or, since some servers do not send that, at the end of the body if
     every choice that has begun has its `finish_reason`. If a choice goes on after its
     finish_reason, the finish_reasons of that stream cannot be trusted, and only `[DONE]` counts. If
-    the usage was requested, losing the connection before it arrives is still an interruption; not
-    if only we asked for it. An event with nothing but that usage is not for the user then.
+    the usage was requested, losing the connection before it arrives is still an interruption. If
+    only we asked for it, it is not, and an event with nothing but that usage is not passed on.
     """
 
     __slots__ = ("_begun", "_hide_usage", "_include_usage", "_n", "_opening")
@@ -113,7 +113,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         prompt_size: the bytes of text in the request, for an estimate of its tokens.
         n: how many choices were requested.
         include_usage: the caller asked for the usage.
-        hide_usage: only we did, so an event with nothing else is not given out.
+        hide_usage: only we did, so an event with nothing else is not delivered.
     """
 
     def __init__(
@@ -138,14 +138,14 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     def text(self, *, think_tags: bool = False) -> AsyncIterator[str]:
         """Only the text of choice 0, piece by piece: `async for text in stream.text()`.
 
-        With `think_tags`, a block `<think>...</think>` at its beginning is left out.
+        With `think_tags`, a block `<think>...</think>` at the beginning is left out.
         """
         return ThinkTagReader(self, reasoning=False) if think_tags else Reader(self, text_of)
 
     def reasoning(self, *, think_tags: bool = False) -> AsyncIterator[str]:
         """Only the reasoning of choice 0, piece by piece, whatever the vendor calls it.
 
-        It reads the whole stream, as `text()` does: for both, take `chunk.reasoning` and
+        It reads the whole stream, as `text()` does: for both, read `chunk.reasoning` and
         `chunk.text` of each chunk. With `think_tags`, a block `<think>...</think>` at the beginning
         of the text counts as reasoning too.
         """

@@ -28,7 +28,7 @@ def reasoning_pieces(choice: ChoiceAssembly) -> list[Any] | None:
 
 
 class GrowingText:
-    """A text of a choice, as far as events have told of it."""
+    """A text of a choice, as far as events have reported it."""
 
     __slots__ = ("delta", "done", "open", "so_far", "told")
 
@@ -42,7 +42,7 @@ class GrowingText:
         self.done = done
         self.so_far = so_far
         self.told = 0
-        """How many of the pieces events have told of."""
+        """How many of the pieces events have reported."""
         self.open = False
 
     def grow(self, pieces: list[Any]) -> Any | None:
@@ -62,7 +62,7 @@ class GrowingText:
 
 
 class GrowingChoice(Generic[T]):
-    """A choice, as far as events have told of it."""
+    """A choice, as far as events have reported it."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class GrowingChoice(Generic[T]):
             alone: the chunk has no other pieces.
         """
         choice = self.assembled
-        # Once there is some, no other field is read: some servers send it in two.
+        # Once there is some, no other field is read: some servers send it in two fields.
         reasoning = self._reasoning.so_far.pieces or reasoning_pieces(choice) or self._parts
         if reasoning is self._parts and (text := piece.delta.reasoning):
             reasoning.append(text)  # from `reasoning_details` or parts of the content
@@ -148,7 +148,7 @@ class GrowingChoice(Generic[T]):
             call = self._calls.get(id(held))
             if begins := call is None:
                 if not (function.get("name") or any(function.get("arguments") or ())):
-                    continue  # nothing to tell yet
+                    continue  # nothing to report yet
                 self._close_texts(events)
                 # Pieces of several calls may alternate, so only what is whole is done here.
                 if self._latest is not None and self._latest.is_whole:

@@ -2,7 +2,7 @@
 
 The chunks are put together once more, as they are delivered, by the same rules as for
 `stream.completion()`, and the events are read from what has grown (`choice_events`). So the deltas
-add up to the completion, however a server spells its chunks.
+add up to the completion, however a server formats its chunks.
 
 A text is done when the next part of its message begins. What is left is done when its choice has a
 `finish_reason` and the next chunk does not continue it: some servers send one with each chunk.
@@ -35,7 +35,7 @@ from .reader import Reader
 _chunk_twin: Any = without_hooks(ChunkEvent)
 
 
-# Without tools of ours: JSON.
+# The arguments as plain JSON, for want of tools with types.
 _ARGUMENTS: DecodeArguments = partial(decoded_arguments, {})
 
 
@@ -49,7 +49,7 @@ class Events(Generic[T]):
         self._decoders = decode, decode_arguments
         self._choices: dict[int, GrowingChoice[T]] = {}
         self._ending: list[GrowingChoice[T]] = []
-        """Those that end here, unless the next chunk continues them."""
+        """Choices that end here, unless the next chunk continues them."""
         self._template: Template | None = None
         self._held: list[Any] = []
         """The pieces in the assembly to which the chunks of the template add."""
@@ -139,7 +139,7 @@ class Events(Generic[T]):
         return events
 
     def drop(self) -> None:
-        """No more events are wanted."""
+        """Forget everything, since no more events are wanted."""
         self._choices, self._ending = {}, []
 
 

@@ -25,8 +25,8 @@ from .raw import Connect
 T = TypeVar("T")
 U = TypeVar("U")
 
-# A new snapshot when the text has grown by this share: all of them together then parse at most 17
-# times the whole text, where one for each token would parse its square.
+# A new snapshot when the text has grown by this share: together they then parse at most 17 times
+# the length of the text, where one for each token would parse its square.
 GROWTH = 1 / 16
 
 
@@ -50,9 +50,9 @@ class ParsedChatCompletionStream(ChatCompletionStream, Generic[T]):
         return parsed(await super().completion(), self._expected, self._tools)
 
     def snapshots(self) -> AsyncIterator[Any]:
-        """The JSON of choice 0 so far, as dicts and lists, while it is written; all of it at last.
+        """The JSON of choice 0 so far, as dicts and lists, while it is written, and at the end.
 
-        Not for each token: a new one when the text has grown by a sixteenth, and at the end.
+        A new one comes when the text has grown by a sixteenth, not for each token, and at the end.
 
         Raises:
             the errors of `completion()`, after the last snapshot.

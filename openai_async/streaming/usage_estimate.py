@@ -1,7 +1,7 @@
 """An estimate of the tokens that a stream has used, where the server has not reported them.
 
 From the length of what was sent and received, at four bytes a token, as in pacing. That is exact
-enough to add up what streams cost that were left early.
+enough to add up the cost of streams that were left early.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ..middleware.pacing.token_estimate import CHARACTERS, UNKNOWN_SIZE, image_t
 from ..types.chat_common import CompletionUsage
 from ..types.chat_completion import ChatCompletion, ChatCompletionMessage
 
-# How the base64 of pictures and files begins in a request, and that of audio.
+# How the base64 of pictures, files and audio begins in a request.
 _BASE64 = (b";base64,", b'"data":"')
 
 
@@ -27,8 +27,8 @@ class EstimatedUsage(CompletionUsage):
 
 
 def prompt_size(body: bytes) -> int:
-    """The length of a request as text: each picture counts as many bytes as there are in a text of
-    as many tokens, whatever its own size, and so does audio and each file.
+    """The length of a request as text: each picture counts as the bytes of a text with as
+    many tokens, whatever its own size, and so do audio and each file.
     """
     size = len(body)
     for start in _BASE64:

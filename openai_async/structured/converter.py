@@ -31,7 +31,7 @@ Hook = Callable[[Any, Any], Any]
 def make_converter() -> cattrs.Converter:
     """The converter that reads answers, to add hooks to.
 
-    It is strict: a string is no number. NamedTuples, Structs and pydantic models are read from
+    It is strict: a string is not a number. NamedTuples, Structs and pydantic models are read from
     objects, and unions by which member fits.
 
     Example::
@@ -162,7 +162,7 @@ def _reader(kind: Any, converter: cattrs.Converter) -> Callable[[Any], Any]:
 
 
 def _list_hook(kind: Any, converter: cattrs.Converter) -> Hook:
-    """Reads an array. cattrs would also take a string apart, and count a set's items as one."""
+    """Reads an array. cattrs would also split a string, and count a set's items as one."""
     cls, arguments = class_of(kind), get_args(kind)
     fixed = get_origin(kind) is tuple and arguments[-1:] != (...,)
     make = cls if cls in (tuple, set, frozenset) else list
@@ -263,8 +263,8 @@ def _union_hook(kind: Any, converter: cattrs.Converter) -> Hook:
 
     def structure(value: Any, _: Any) -> Any:
         given = frozenset(value) if type(value) is dict else None
-        # The members that fit at first sight come first; sorting keeps the order. Text fits others
-        # than `str` too.
+        # The members that fit at first sight come first; sorting keeps the order. Text may
+        # also fit other members than `str`.
         plain = type(value) if type(value) is not str else None
         tried = sorted(
             members, key=lambda m: m[1] is not plain and (given is None or m[2] != given)

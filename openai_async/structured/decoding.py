@@ -80,7 +80,7 @@ class Decoder(Generic[T]):
         if self._quick is not None:
             try:
                 return self._quick(text)  # type: ignore[no-any-return]
-            except Exception:  # also of a validator; what is wrong is said below
+            except Exception:  # from a validator too; what is wrong is found below
                 pass
         try:
             value = loads(utf8(text))

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-# Classes of theirs that others inherit from have docstrings of their own.
+# The docstrings of base classes from these modules say nothing about the user's class.
 _LIBRARIES = ("builtins", "typing", "typing_extensions", "msgspec", "msgspec._core", "enum")
 
 

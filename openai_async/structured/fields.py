@@ -156,7 +156,7 @@ def _says(kind: Any, qualifier: Any) -> bool:
 
 
 def _bare(kind: Any) -> Any:
-    """An annotation without what says something about the field, and not its type."""
+    """An annotation without the qualifiers that describe the field, not its type."""
     if isinstance(kind, dataclasses.InitVar):
         return _bare(kind.type)
     while get_origin(kind) in _QUALIFIERS:

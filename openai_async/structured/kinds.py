@@ -58,7 +58,7 @@ def identifier(kind: Any) -> str:
 
 
 def unwrapped(kind: Any) -> Any:
-    """A type without what has no influence on its JSON: an alias, a NewType, `Annotated`."""
+    """A type without what does not affect its JSON: an alias, a NewType, `Annotated`."""
     while True:
         if isinstance(kind, NewType):
             kind = kind.__supertype__

@@ -89,7 +89,7 @@ def tool(
     strict: bool = True,
     converter: BaseConverter | None = None,
 ) -> Tool[P, R]:
-    """A function as a tool, where its signature and docstring do not say all.
+    """A function as a tool, where its signature and docstring do not say everything.
 
     Args:
         name: in place of the function's own.

@@ -132,7 +132,7 @@ def _reading(request: ChatRequest) -> str:
 
 
 def _tool_results(request: ChatRequest) -> list[str]:
-    """What the tools have returned since the model has called them, quoted."""
+    """What the tools have returned since the model called them, quoted."""
     latest = itertools.takewhile(
         lambda message: message.role in ("tool", "function"), reversed(request.messages)
     )

@@ -9,13 +9,13 @@ _ALL_WHOLE = 2**50
 
 
 def number_answer(schema: Mapping[str, Any], turn: int, *, whole: bool) -> int | float:
-    """1 and so on (1.5 and so on, if it need not be a whole number), as far as it is allowed.
+    """1, 2 and so on (from 1.5 if it need not be a whole number), as far as that is allowed.
 
-    The bounds are read as the decimal numbers that they are in JSON. What no number fits is
-    answered with the nearest.
+    The bounds are read as the decimal numbers that they are in JSON. If no number
+    fits, the answer is the nearest.
     """
     low, high = _bounds(schema)
-    # Between large floats there is nothing.
+    # Large floats have no fractions.
     whole = whole or any(abs(one) >= _ALL_WHOLE for one in (low, high) if one is not None)
     step = _step(schema, whole=whole)
     if low is not None and high is not None and "multipleOf" not in schema and not whole:
@@ -34,7 +34,7 @@ def number_answer(schema: Mapping[str, Any], turn: int, *, whole: bool) -> int |
 
 
 def _place(first: int | None, last: int | None, usual: int, turn: int) -> int:
-    """Which multiple of the step: the usual one and those after it, going round within bounds."""
+    """Which multiple of the step: the usual one and the next, wrapping around at the bounds."""
     if first is not None and last is not None:
         usual = min(max(usual, first), last)
         return first + (usual - first + turn) % max(last - first + 1, 1)

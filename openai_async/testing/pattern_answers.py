@@ -24,7 +24,7 @@ _REPETITION = re.compile(r"\{(\d+)(,?)(\d*)\}")
 
 
 def matching_text(pattern: str, turn: int, shortest: int = 0, longest: int = 10_000) -> str | None:
-    """A text for `pattern` between these lengths; None if the pattern is beyond us.
+    """A text for `pattern` between these lengths; None if the pattern is not supported.
 
     `turn` chooses among alternatives and the characters of a class.
     """
@@ -40,7 +40,7 @@ def matching_text(pattern: str, turn: int, shortest: int = 0, longest: int = 10_
 
 
 class _UnsupportedError(Exception):
-    """The pattern has something that this does not write, such as a lookahead."""
+    """The pattern has something that is not supported, such as a lookahead."""
 
 
 class _Writer:

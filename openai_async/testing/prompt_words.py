@@ -1,4 +1,4 @@
-"""The words of a prompt of which readable values are made."""
+"""The words of a prompt from which readable values are made."""
 
 import re
 

@@ -5,7 +5,7 @@ small. Where the schema leaves a choice (the members of an enum, the branches of
 an optional property is there), each place uses its options in turn, and `seed` says where to start.
 So the same seed gives the same answer, another seed another one, and the elements of a list differ.
 
-`not`, `if`, `contains` and `dependentRequired` are not looked at.
+`not`, `if`, `contains` and `dependentRequired` are ignored.
 """
 
 import math
@@ -18,9 +18,9 @@ from .number_answers import number_answer
 from .schema_parts import as_list, as_mapping, bound, merge, required, resolve, type_of
 from .string_answers import string_answer
 
-# A value that has no end, as its schema requires itself, is cut off after so many levels.
+# A value without end, since its schema requires itself, is cut off after this many levels.
 _MAX_HEIGHT = 64
-# How many levels a value may have above the least that it needs: two or three turns of a recursion.
+# How many levels a value may have beyond the fewest it needs: two or three turns of a recursion.
 _MORE_LEVELS = 8
 # From here on everything is as small as the schema allows, ...
 _MANY_VALUES = 200
@@ -57,7 +57,7 @@ class _Writer:
     _finite: dict[tuple[int, int], bool] = attrs.field(factory=dict)
 
     def value(self, schema: object, levels: int) -> Any:
-        """A value with at most so many levels, as far as the schema allows that."""
+        """A value with at most this many levels, as far as the schema allows that."""
         self.values += 1
         if self.values > _MAX_VALUES or levels < 0 or schema is False:
             return None
@@ -91,7 +91,7 @@ class _Writer:
         return self._heights[id(schema)]
 
     def _fits(self, schema: object, levels: int) -> bool:
-        """Whether there is a value with at most so many levels."""
+        """Whether there is a value with at most this many levels."""
         if levels < 0 or schema is False:
             return False
         if not isinstance(schema, Mapping) or "const" in schema or "enum" in schema:
@@ -202,7 +202,7 @@ class _Writer:
         return made
 
     def _string(self, schema: Mapping[str, Any]) -> str:
-        # Words and, say, addresses count for themselves: so Ada's is ada@example.com.
+        # Words and formats (such as addresses) are counted apart, so Ada's is ada@example.com.
         turn = self._turn("format" if "format" in schema else "string")
         return string_answer(schema, self.words, turn, self.seed)
 
@@ -216,7 +216,7 @@ class _Writer:
 
 
 def _needed(schema: Mapping[str, Any]) -> list[object]:
-    """The schemas of what a value cannot be without."""
+    """The schemas of the parts that a value must have."""
     match type_of(schema):
         case "object":
             properties = as_mapping(schema, "properties")

@@ -37,7 +37,7 @@ def required(schema: Mapping[str, Any]) -> list[str]:
 
 
 def bound(schema: Mapping[str, Any], keyword: str, by_default: int, largest: int) -> int:
-    """A length; from the network, it must not make the server build a gigantic value."""
+    """A length, capped: a request must not make the server build a gigantic value."""
     value = schema.get(keyword)
     if isinstance(value, float) and value.is_integer():
         value = int(value)

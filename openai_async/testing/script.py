@@ -164,7 +164,7 @@ class Script:
         return bool(self._choosers)
 
     async def choose(self, request: RecordedRequest) -> Reply | Failure | None:
-        """What the first function says that knows an answer, else the next step."""
+        """The answer of the first function that has one, else the next step."""
         for chooser in self._choosers:
             step = chooser(request)
             if inspect.isawaitable(step):

@@ -64,7 +64,7 @@ class Speech:
         }
 
     def deltas(self) -> Iterator[dict[str, Any]]:
-        """What a stream says of it in turn: the id, the words, the sound, when it expires."""
+        """What a stream sends of it, in order: the id, the words, the sound, when it expires."""
         yield {"id": self.id, "transcript": ""}
         for token in self.tokens:
             yield {"transcript": token}

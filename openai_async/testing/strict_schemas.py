@@ -17,7 +17,7 @@ _MAX_TEXT = 120_000
 # The texts of one enum are limited if it is a long one.
 _LONG_ENUM, _MAX_LONG_ENUM_TEXT = 250, 15_000
 
-# Tuples, since what is looked up in them may be any JSON.
+# Tuples, not sets: the JSON that is looked up in them may not be hashable.
 _FORMATS = (
     *("date-time", "time", "date", "duration"),
     *("email", "hostname", "ipv4", "ipv6", "uuid"),

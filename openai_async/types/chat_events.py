@@ -64,7 +64,7 @@ class ChunkEvent:
 
     @property
     def snapshot(self) -> ChatCompletion:
-        """The completion so far. Read later, it has what has been received by then."""
+        """The completion so far. Read later, it includes what has been received by then."""
         return self._so_far.completion()
 
 
@@ -160,7 +160,7 @@ class FunctionToolCallArgumentsDeltaEvent:
     )
     name: str
     index: int
-    """The `index` of the tool call; where a server numbers two calls alike, the next free one."""
+    """The `index` of the tool call; if a server numbers two calls alike, the next free one."""
     arguments_delta: str
     """The new piece; "" in the first event of a call whose arguments are yet to come."""
     _text: TextSoFar = field(repr=False, eq=False)

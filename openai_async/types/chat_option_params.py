@@ -65,8 +65,8 @@ class NamedCustomChoice(TypedDict):
 class ToolFunction(Protocol):
     """A Python function as a tool, or an `openai_async.Tool`.
 
-    A `Callable[..., object]` would say more, but has an `Any` in it, by which type checkers no
-    longer tell the overloads of `create` apart.
+    A `Callable[..., object]` would say more, but it contains an `Any`, and then type checkers
+    cannot tell the overloads of `create` apart.
     """
 
     @property

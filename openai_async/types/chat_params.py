@@ -89,7 +89,7 @@ class _Required(TypedDict):
     # A separate class: type checkers understand `Required[...]` in annotations that are not
     # evaluated, but `__required_keys__` does not list such keys.
     messages: Sequence[chat_message_params.ChatCompletionMessageParam | Mapping[str, object]]
-    """Any dict is accepted, as a list made in steps has the type `list[dict[str, str]]`. Type
+    """Any dict is accepted, since a list built in steps has the type `list[dict[str, str]]`. Type
     checkers look into the dicts of a variable declared as `list[ChatCompletionMessageParam]`."""
     model: str
 
@@ -134,8 +134,8 @@ class _Options(BaseRequestOptions, total=False):
 
 
 class ChatCompletionOptions(_Options, total=False, closed=True):
-    """The parameters of a chat completion that say how to answer: all but what `Conversation`
-    and `parse` have arguments of their own for."""
+    """The parameters of a chat completion that say how to answer: all except those that
+    `Conversation` and `parse` have as arguments of their own."""
 
 
 class _WithTools(_Required, _Options, total=False):

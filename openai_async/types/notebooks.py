@@ -3,8 +3,9 @@
 What a model writes is not to be trusted: Jupyter runs the scripts in the output of a cell that has
 just been run, even those in Markdown. So no `<` of a text reaches the notebook as it is. Markdown
 would show `&lt;` literally in code, so code becomes an HTML element, with every special character
-as a reference. Whatever a text contains, all HTML in the result is ours. Pictures in it become
-links: loading one would send its URL, which the model chose, to a server of the model's choice.
+as a character reference. Whatever a text contains, all HTML in the result is ours. Pictures in it
+become links: loading one would send its URL, which the model chose, to a server of the model's
+choice.
 """
 
 from __future__ import annotations

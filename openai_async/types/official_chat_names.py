@@ -1,6 +1,6 @@
 """The names that the official SDK has for our types: what `openai.types.chat` exports.
 
-They are the same objects, so that annotations move over with the import.
+They are the same objects, so only the import of an annotation changes.
 """
 
 from __future__ import annotations

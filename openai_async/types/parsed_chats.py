@@ -69,7 +69,7 @@ class ParsedChatCompletion(ChatCompletion, Generic[T]):
 def as_parsed(kind: type[Parsed], value: APIObject) -> Parsed:
     """A response object as one of its parsed subclass, which shares its JSON."""
     made = object.__new__(kind)
-    # Its objects have no hash, which mypy takes for the classes.
+    # Its objects are not hashable, and mypy thinks the same of the classes.
     values_of, copied, new = _copying(kind, type(value))  # type: ignore[arg-type]
     for set_slot, held in zip(copied, values_of(value), strict=True):
         set_slot(made, held)

@@ -57,7 +57,7 @@ def field_text(field: str, value: Any) -> str:
 
 
 def without_reasoning(message: dict[str, Any]) -> dict[str, Any]:
-    """A copy of a message without any reasoning; what is left of its content is text, if it can."""
+    """A copy of a message without any reasoning; the rest of its content is text, if possible."""
     rest = {key: value for key, value in message.items() if key not in FIELDS}
     content = rest.get("content")
     if type(content) is list:
@@ -138,7 +138,7 @@ class ThinkTags:
 
 
 def _ends_with_start(text: str) -> int:
-    """Where the end of `text` begins that may be white space before `</think>`, or its start."""
+    """Where the end of `text` that may be white space and the start of `</think>` begins."""
     end = len(text)
     for size in range(min(len(_CLOSE) - 1, end), 0, -1):
         if _CLOSE.startswith(text[end - size :]):

@@ -1,7 +1,7 @@
 """Joins the pieces of a `content`: texts, and parts such as thinking, which come in pieces too.
 
 Mistral and Anthropic's models get their thinking back in the next request, and refuse it unless it
-is in the parts in which they have made it.
+is in the same parts as they sent it.
 """
 
 from __future__ import annotations

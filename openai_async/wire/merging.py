@@ -95,9 +95,9 @@ def index_of(piece: dict[str, Any]) -> int | None:
 
 
 def joined_base64(text: str) -> str:
-    """Pieces of base64, joined, as one: each may have padding of its own; as it is if malformed."""
+    """Joined pieces of base64 as one text: each may have its own padding. Malformed: unchanged."""
     if "=" not in text.rstrip("="):
-        return text  # cut anywhere, it is whole again
+        return text  # without padding inside, joining the pieces was enough
     try:
         parts = [b64decode(part, validate=True) for part in re.findall("[^=]+=*", text)]
     except ValueError:

@@ -11,7 +11,7 @@ from typing import Any
 from ..types.reasoning import field_text
 from .merging import Fields, Items, merge
 
-# Numbers, and what is encrypted, which arrives as a whole.
+# Not text in pieces: numbers, and encrypted data, which arrives as a whole.
 _UNJOINED = frozenset({"index", "data"})
 
 
@@ -53,7 +53,7 @@ class Details(Items):
             if _differ(held, item, "id") or _differ(held, item, "data"):
                 return None
             if held is not self[-1] and field_text("reasoning_details", [item]):
-                return None  # later text stays behind earlier text; a signature may come late
+                return None  # keeps texts in order; only a signature may come late
             ended = held.get("signature") and not item.get("signature")
             return None if index is None and (not first or ended) else held
         return None

@@ -34,8 +34,8 @@ LONGEST_SIDE = 2048
 SHORTEST_SIDE = 768
 # A picture given by its URL has an unknown size: assume 1024 x 1024.
 UNKNOWN_SIZE = (1024, 1024)
-# Bytes a token: of recordings, at ten tokens a second (between MP3 and WAV); of documents, at 50 kB
-# and a thousand tokens a page.
+# Bytes per token: for recordings, at ten tokens a second (between MP3 and WAV); for documents, at
+# 50 kB and a thousand tokens a page.
 AUDIO_BYTES = 2000
 FILE_BYTES = 50
 # Characters of a data URL to search for the size, which in a JPEG follows the thumbnail.
@@ -122,7 +122,7 @@ def estimate_tokens(params: Mapping[str, Any]) -> float:
 
 
 _LISTS = (list, tuple)
-# Kinds of parts with base64 in them, its key, and its bytes a token.
+# Types of parts that contain base64, the key it is under, and its bytes per token.
 _ENCODED = (("input_audio", "data", AUDIO_BYTES), ("file", "file_data", FILE_BYTES))
 
 

@@ -1,7 +1,7 @@
 """The names of the Chat Completions API: answers, events, and parameters as in the official SDK.
 
-They are defined in the modules beside this package, which are imported with the first name that
-needs them. The package itself uses those modules.
+They are defined in the modules beside this package, which are imported when a name that needs them
+is first used. Our own code imports from those modules.
 """
 
 from typing import TYPE_CHECKING

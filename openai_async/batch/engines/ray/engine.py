@@ -43,7 +43,7 @@ class RayEngine:
         concurrency: how many requests are in flight at once, in all workers together.
         workers: how many there are; by default one for each CPU of the cluster.
         columns: for Parquet input, which columns hold what; see `RowMapping.of`.
-        parsing: what the answers are read as; the values stay in the workers.
+        parsing: how the answers are parsed; the values stay in the workers.
 
     Raises:
         InvalidArgumentError: an argument is wrong, or Ray is not installed.

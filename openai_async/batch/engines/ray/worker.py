@@ -75,7 +75,7 @@ class Worker:
         name: unique, even among the workers of one slot.
         concurrency: how many requests are in flight at once.
         flush_at: this many results are returned without waiting for more.
-        parsing: what the answers are read as.
+        parsing: how the answers are parsed.
     """
 
     def __init__(
