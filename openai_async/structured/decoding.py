@@ -173,8 +173,8 @@ def _problems(error: BaseException, path: str) -> Iterator[tuple[str, str]]:
             yield from _problems(inner, joined(path, str(step)))
         for inner in rest:
             yield from _problems(inner, path)
-    elif hasattr(error, "error_count") and hasattr(error, "errors"):  # a pydantic model's
-        problems: Any = error.errors()
+    elif hasattr(error, "error_count"):  # a pydantic model's
+        problems: Any = error.errors()  # type: ignore[attr-defined]
         for problem in problems:
             place = path
             for step in problem["loc"]:
