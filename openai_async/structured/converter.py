@@ -47,6 +47,16 @@ def make_converter() -> cattrs.Converter:
         converter.register_structure_hook(scalar, _scalar)
     for kind in FROM_TEXT:
         converter.register_structure_hook(kind, msgspec.convert)
+    # cattrs before 26 looks here for enums first, and not among the predicates below.
+    choices: dict[Any, Hook] = {}
+
+    def choose(value: Any, kind: Any) -> Any:
+        hook = choices.get(kind)
+        if hook is None:
+            hook = choices[kind] = _choice_hook(kind)
+        return hook(value, kind)
+
+    converter.register_structure_hook(enum.Enum, choose)
     for applies, make_hook in (
         (lambda kind: kind is object, lambda kind, _: lambda value, _: value),
         (is_alias, lambda kind, c: lambda value, _: c.structure(value, aliased(kind))),
