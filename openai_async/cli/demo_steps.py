@@ -63,12 +63,13 @@ async def _ask(context: Context) -> StepResult:
     completion = await context.client.chat.completions.create(
         model=CHAT_MODEL, messages=[{"role": "user", "content": QUESTION}]
     )
-    context.output.line(completion.text)
+    _show(context, completion.text)
     return StepResult(meta=completion.meta, result=completion.text, tokens=_total(completion.usage))
 
 
 async def _stream(context: Context) -> StepResult:
     context.output.line(f"> {STREAMED_QUESTION}", "bold")
+    answer = context.output.answer()
     async with context.client.chat.completions.create(
         model=CHAT_MODEL,
         messages=[{"role": "user", "content": STREAMED_QUESTION}],
@@ -76,9 +77,9 @@ async def _stream(context: Context) -> StepResult:
         stream_options={"include_usage": True},
     ) as stream:
         async for text in stream.text():
-            context.output.text(text)
+            answer.text(text)
         completion = await stream.completion()
-    context.output.line()
+    answer.end()
     return StepResult(meta=completion.meta, result=completion.text, tokens=_total(completion.usage))
 
 
@@ -94,7 +95,7 @@ async def _show_picture(context: Context) -> StepResult:
             }
         ],
     )
-    context.output.line(completion.text)
+    _show(context, completion.text)
     return StepResult(meta=completion.meta, result=completion.text, tokens=_total(completion.usage))
 
 
@@ -107,6 +108,10 @@ async def _draw(context: Context) -> StepResult:
     size = path.stat().st_size
     context.output.line(f"Saved {path} ({size:,} bytes).")
     return StepResult(meta=response.meta, result={"path": str(path), "size": size})
+
+
+def _show(context: Context, text: str) -> None:
+    context.output.answer().text(text + "\n")
 
 
 def _total(usage: CompletionUsage | None) -> int | None:

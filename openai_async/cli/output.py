@@ -1,7 +1,8 @@
-"""Writes to a terminal or a pipe; the only module that knows which, and the only one to use rich.
+"""Writes to a terminal or a pipe; the only module that knows which, and that writes with rich.
 
-A terminal gets colours and tables; a pipe gets plain text, with tabs between columns. Everything is
-flushed at once: a pipe gets each token as it comes, and nothing is left to write at exit.
+A terminal gets colours, tables and lines that end at words; a pipe gets plain text, with tabs
+between columns. Everything is flushed at once: a pipe gets each token as it comes, and nothing is
+left to write at exit.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from .wrapping import WordWrapper
 
 # Control characters except line feed and tab: neither a model nor a server may send commands to the
 # terminal.
@@ -72,6 +75,21 @@ class Output:
         else:
             self.line(f"{title}  {detail}")
 
+    def answer(self) -> Answer:
+        """What writes an answer, as it comes."""
+        return Answer(self)
+
+    def document(self, text: str) -> None:
+        """An answer in JSON: indented on a terminal, on one line for a pipe."""
+        if self.as_json:
+            return
+        from msgspec.json import format as formatted
+
+        if self.terminal:
+            self.line(formatted(text, indent=2))
+        else:
+            self.json(formatted(text, indent=0))
+
     def json(self, value: str | Mapping[str, Any]) -> None:
         """One JSON value on one line, in UTF-8 whatever the locale says (RFC 8259, section 8.1)."""
         data = value.encode() if isinstance(value, str) else _dumps(value)
@@ -116,6 +134,34 @@ class Output:
             return
         with self._console.status(what):
             yield
+
+
+class Answer:
+    """An answer, piece by piece; a terminal gets it wrapped at words."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._last = "\n"
+        self._wrapper: WordWrapper | None = None
+        if output.terminal:
+            from .wrapping import WordWrapper
+
+            self._wrapper = WordWrapper(_terminal_width)
+
+    def text(self, text: str) -> None:
+        if not text:
+            return
+        self._last = text[-1]
+        if self._wrapper is None:
+            self._output.text(text)
+        elif not self._output.as_json:
+            # What it returns may erase a word, which nothing in the text may do.
+            _write(sys.stdout, self._wrapper.feed(_printable(text)))
+
+    def end(self) -> None:
+        """End the line, if the text has not."""
+        if self._last != "\n":
+            self._output.line()
 
 
 def write_error(message: str) -> None:
@@ -185,6 +231,13 @@ def _dumps(value: Mapping[str, Any]) -> bytes:
     from msgspec.json import encode  # imported here, as `--help` does not need it
 
     return encode(value)
+
+
+def _terminal_width() -> int:
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except OSError:  # the terminal is gone
+        return 0
 
 
 def _printable(text: str) -> str:
