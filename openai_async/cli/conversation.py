@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
-from .. import AsyncClient, OpenAIError
-from .chat import ChatOptions, ask, initial_messages, user_message
-from .errors import UsageError, report
+from attrs import evolve
+
+from .. import Conversation, OpenAIError
+from .chat import ChatOptions, ask, picture_parts, system_messages, user_message
+from .commands import Talk, carry_out
+from .errors import CommandError, UsageError, report
 from .options import Connection, check, connect
 from .output import Output, write_note
 from .running import event_loop
@@ -34,37 +36,38 @@ def converse(options: ChatOptions, connection: Connection, output: Output) -> in
     check(connection)
     with suppress(ImportError):  # not on Windows
         importlib.import_module("readline")  # gives input() its arrow keys
-    output.line(f"{options.model}. Type `{EXIT_COMMAND}` or press Ctrl-D to leave.", "dim")
+    leave = f"Type `{EXIT_COMMAND}` or press Ctrl-D to leave, `/help` to list commands."
     with event_loop() as runner:
         stack = AsyncExitStack()
         client = runner.run(stack.enter_async_context(connect(connection)))
         try:
-            return _converse(runner, client, options, output)
+            pictures = runner.run(picture_parts(options.images))
+            output.line(f"{options.model}. {leave}", "dim")
+            conversation = Conversation(client, model=options.model, system=options.system)
+            talk = Talk(conversation=conversation, pictures=pictures, runner=runner)
+            return _converse(talk, options, output)
         finally:
             runner.run(stack.aclose())
 
 
-def _converse(
-    runner: asyncio.Runner, client: AsyncClient, options: ChatOptions, output: Output
-) -> int:
-    messages = initial_messages(options)
-    images: Sequence[str] = options.images
-    while (prompt := _ask_for_prompt(output)) is not None:
-        if not prompt.strip():
+def _converse(talk: Talk, options: ChatOptions, output: Output) -> int:
+    while (line := _next_line(output)) is not None:
+        text = line.lstrip()
+        if not text:
             continue
         try:
-            turn = runner.run(_take_turn(client, messages, prompt, images, options, output))
-        except OpenAIError as error:
+            if text.startswith("/") and not text.startswith("//"):
+                output.line(carry_out(text, talk), "dim")
+            else:
+                prompt = text[1:] if text.startswith("//") else line
+                talk.runner.run(_take_turn(talk, prompt, options, output))
+        except (OpenAIError, CommandError) as error:
             # The question is dropped, so that the next answer is not to this one.
             report(error, as_json=False)
-            continue
-        if turn:
-            messages += turn
-            images = ()
     return 0
 
 
-def _ask_for_prompt(output: Output) -> str | None:
+def _next_line(output: Output) -> str | None:
     """The next line, `None` at the end."""
     try:
         line = input("> ")
@@ -77,30 +80,29 @@ def _ask_for_prompt(output: Output) -> str | None:
     return None if line.strip() in EXIT_COMMANDS else line
 
 
-async def _take_turn(
-    client: AsyncClient,
-    messages: Sequence[Any],
-    prompt: str,
-    images: Sequence[str],
-    options: ChatOptions,
-    output: Output,
-) -> list[Any]:
-    """Both messages of the turn; none if it was stopped before any text came.
+async def _take_turn(talk: Talk, prompt: str, options: ChatOptions, output: Output) -> None:
+    """Ask, and add both messages to the conversation, unless it was stopped before any text came.
 
     Ctrl-C stops the answer, not the conversation. The text so far is kept and marked: the model
     should know what the user has seen, and that the answer was incomplete.
     """
+    conversation = talk.conversation
     said: list[str] = []
+    asked = user_message(prompt, talk.pictures)
+    messages: list[Any] = [*system_messages(conversation.system), *conversation.messages, asked]
+    options = evolve(options, model=conversation.model)
     try:
         # The loop has not run since the last answer: let it notice which connections were closed.
         await asyncio.sleep(0)
-        asked = await user_message(prompt, images)
-        completion = await ask(client, [*messages, asked], options, output, said.append)
+        completion = await ask(conversation.client, messages, options, output, said.append)
+        answer = completion.text
     except asyncio.CancelledError:  # how `asyncio.Runner` reports the first Ctrl-C
         write_note("Stopped. Press Ctrl-C again to leave.")
         output.line()
         if not said:
-            return []
-        return [asked, {"role": "assistant", "content": "".join(said) + INTERRUPTION_MARK}]
-    output.line()
-    return [asked, {"role": "assistant", "content": completion.text}]
+            return
+        answer = "".join(said) + INTERRUPTION_MARK
+    else:
+        output.line()
+    conversation.messages += [asked, {"role": "assistant", "content": answer}]
+    talk.pictures.clear()

@@ -1,0 +1,134 @@
+"""The commands within a conversation, such as `/save FILE`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import Factory, define, frozen
+
+from .. import Conversation
+from .chat import picture_parts
+from .errors import CommandError
+from .saved import load, save
+
+
+@define(kw_only=True)
+class Talk:
+    """What commands change: the conversation, and the pictures to show with the next question."""
+
+    conversation: Conversation
+    runner: asyncio.Runner
+    pictures: list[Any] = Factory(list)
+
+
+@frozen
+class Command:
+    usage: str
+    help: str
+    run: Callable[[Talk, str], str]
+    """Carries it out with what follows its name; returns what to tell the user."""
+
+
+def carry_out(line: str, talk: Talk) -> str:
+    """Carry out a line that begins with a slash; returns what to tell the user.
+
+    Raises:
+        CommandError, OpenAIError: it failed, and nothing has changed.
+    """
+    name, *rest = line.split(maxsplit=1)
+    if (command := COMMANDS.get(name.lower())) is None:
+        msg = (
+            f"There is no command {name[:40]}: /help lists them. "
+            "To send a line that begins with a slash, begin it with two."
+        )
+        raise CommandError(msg)
+    return command.run(talk, _unquoted(rest[0].strip()) if rest else "")
+
+
+def _unquoted(argument: str) -> str:
+    """The argument, without the quotes or backslashes that terminals add to dropped files."""
+    if os.name == "nt":  # where paths are full of backslashes
+        return argument.strip('"')
+    try:
+        words = shlex.split(argument)
+    except ValueError:  # an apostrophe
+        return argument
+    return words[0] if len(words) == 1 else argument
+
+
+def _expanded(argument: str) -> str:
+    return os.path.expanduser(argument)  # noqa: PTH111 - as it is if there is no such user
+
+
+def _path(argument: str, usage: str) -> Path:
+    if not argument:
+        msg = f"The name of the file is missing: {usage}"
+        raise CommandError(msg)
+    if "\0" in argument:
+        msg = "The name of a file cannot have a null character."
+        raise CommandError(msg)
+    return Path(_expanded(argument))
+
+
+def _save(talk: Talk, argument: str) -> str:
+    path = _path(argument, "/save FILE")
+    save(talk.conversation, path)
+    return f"Saved {_size(talk)} in {path}."
+
+
+def _load(talk: Talk, argument: str) -> str:
+    path = _path(argument, "/load FILE")
+    talk.conversation = load(talk.conversation.client, path)
+    return f"Loaded {_size(talk)}. The model is {talk.conversation.model}."
+
+
+def _size(talk: Talk) -> str:
+    count = len(talk.conversation.messages)
+    return f"{count} message{'' if count == 1 else 's'}"
+
+
+def _image(talk: Talk, argument: str) -> str:
+    if not argument:
+        if not talk.pictures:
+            msg = "The picture is missing: /image PATH_OR_URL"
+            raise CommandError(msg)
+        talk.pictures.clear()
+        return "No picture will be shown."
+    talk.pictures += talk.runner.run(picture_parts([_expanded(argument)]))
+    count = len(talk.pictures)
+    what = "The picture" if count == 1 else f"{count} pictures"
+    return f"{what} will be shown with the next question."
+
+
+def _model(talk: Talk, argument: str) -> str:
+    if argument:
+        talk.conversation.model = argument
+    return f"The model is {'now ' if argument else ''}{talk.conversation.model}."
+
+
+def _help(talk: Talk, argument: str) -> str:
+    rows = [(command.usage, command.help) for command in COMMANDS.values()]
+    rows += [
+        ("/exit", "Leave, as Ctrl-D does."),
+        ("//...", "Send a line that begins with a slash."),
+    ]
+    width = max(len(usage) for usage, _ in rows) + 2
+    return "\n".join(f"{usage:<{width}}{text}" for usage, text in rows)
+
+
+COMMANDS = {
+    "/save": Command("/save FILE", "Save the conversation.", _save),
+    "/load": Command("/load FILE", "Continue a saved conversation, and leave this one.", _load),
+    "/image": Command(
+        "/image PATH_OR_URL",
+        "Show a picture with the next question; /image alone removes it.",
+        _image,
+    ),
+    "/model": Command("/model NAME", "Ask another model from now on.", _model),
+    "/help": Command("/help", "List the commands.", _help),
+}
