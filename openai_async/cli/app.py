@@ -93,6 +93,12 @@ def chat(
         Parameter(negative="", help="A picture to show: a path or URL. Can be repeated."),
     ] = None,
     system: Annotated[str | None, Parameter(help="Instructions for the model.")] = None,
+    schema: Annotated[
+        Path | None,
+        Parameter(
+            help="A file with a JSON Schema for the answer, which is then checked to be JSON."
+        ),
+    ] = None,
     stream: Annotated[
         bool,
         Parameter(show_default=False, help="Show the answer as it is written, or all at once."),
@@ -127,11 +133,13 @@ def chat(
     """
     from .chat import ChatOptions, ask_once
     from .prompt import read_prompt
+    from .schema_file import read_schema
 
     options = ChatOptions(
         model=model,
         system=system,
         images=image or (),
+        response_format=None if schema is None else read_schema(schema),
         stream=stream,
         max_completion_tokens=max_completion_tokens,
         max_tokens=max_tokens,
