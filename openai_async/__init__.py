@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .client import AsyncClient
     from .content_parts import audio_part, file_part
     from .conversation import Conversation
+    from .conversation_stream import ConversationStream
     from .errors import (
         APIConnectionError,
         APIError,
@@ -70,6 +71,7 @@ __all__ = [
     "ConflictError",
     "ContentFilterFinishReasonError",
     "Conversation",
+    "ConversationStream",
     "InsufficientQuotaError",
     "InternalServerError",
     "InvalidArgumentError",
@@ -110,6 +112,7 @@ _MODULES = {
     "streaming.events": ("ChatCompletionEventStream",),
     "client": ("AsyncClient",),
     "conversation": ("Conversation",),
+    "conversation_stream": ("ConversationStream",),
     "content_parts": ("audio_part", "file_part"),
     "errors": (
         "APIConnectionError",

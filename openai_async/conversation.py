@@ -11,24 +11,25 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .client import AsyncClient
+from .conversation_stream import ConversationStream
 from .errors import InvalidArgumentError, OpenAIError
 from .images.reading import ImageSource
 from .jsontext import dumps, strict_loads
 from .middleware.pacing.token_estimate import estimate_tokens
+from .options import is_number
+from .resources.endpoint import check_known
 from .streaming.chat import ChatCompletionStream
-from .types.base import APIObject
+from .turns import Message, Turn, by_turn, plain, question
 from .types.chat_completion import ChatCompletion
 from .types.chat_params import ChatCompletionOptions
-from .vision import image_part
 
 if TYPE_CHECKING:
-    from .resources.tool_runs import ToolRun
     from .types.chat_option_params import ToolFunction
     from .types.tool_steps import ToolStep
 
 __all__ = ("Conversation",)
 
-Message = Mapping[str, Any]
+_OPTIONS = frozenset(ChatCompletionOptions.__annotations__)
 
 
 def count_messages(messages: Sequence[Message]) -> float:
@@ -44,7 +45,8 @@ class Conversation:
 
     Attributes:
         messages: the history in the API's format, without the system message. It may be changed.
-        partial: what had arrived of the answer when the last turn failed or was left; else `None`.
+        partial: what had arrived of the answer when the last turn failed or was left; `None` if
+            nothing had, or if the turn succeeded.
 
     Args:
         client: sends the requests.
@@ -75,9 +77,13 @@ class Conversation:
         max_rounds: int = 10,
         **params: Unpack[ChatCompletionOptions],
     ) -> None:
-        if max_tokens is not None and not max_tokens > 0:
+        if max_tokens is not None and not (is_number(max_tokens) and max_tokens > 0):
             msg = f"max_tokens is {max_tokens!r}: pass a positive number, or None for no limit."
             raise InvalidArgumentError(msg)
+        for index, each in enumerate(tools):
+            if not callable(each):
+                msg = f"tools[{index}] is a {type(each).__name__}: pass a function."
+                raise InvalidArgumentError(msg)
         self.client = client
         self.model = model
         self.system = system
@@ -88,7 +94,7 @@ class Conversation:
         self._count_tokens = count_tokens
         self._max_rounds = max_rounds
         self._params = params
-        self._busy = False
+        self._turn: Turn | None = None
 
     # --- turns ---
 
@@ -110,25 +116,21 @@ class Conversation:
             InvalidArgumentError: a picture cannot be read.
             APIError: see `openai_async.errors`.
         """
-        self._begin()
+        check_known("say", params, _OPTIONS)
+        turn = self._begin()
         try:
-            asked = await _question(text, images)
-            sent = self._sent(asked)
+            request = await self._request(turn, text, images, params)
+            chats = self.client.chat.completions
+            completion: ChatCompletion
             if self.tools:
-                run = self.client.chat.completions.run_tools(**self._request(sent, params))
-                completion: ChatCompletion = await run
-                new = _plain(run.messages[len(sent) :])
+                turn.answer = run = chats.run_tools(**request)
+                completion = await run
             else:
-                create = self.client.chat.completions.create
-                completion = await create(**self._request(sent, params))
-                new = [_said(completion)]
-            self.messages += [asked, *new]
-            return completion
-        except OpenAIError as error:
-            self.partial = getattr(error, "partial", None)
-            raise
+                completion = await chats.create(**request)
+            self._keep(turn, completion)
         finally:
-            self._busy = False
+            self._end(turn)
+        return completion
 
     def stream(
         self,
@@ -136,7 +138,7 @@ class Conversation:
         *,
         images: Iterable[ImageSource] = (),
         **params: Unpack[ChatCompletionOptions],
-    ) -> AsyncIterator[str]:
+    ) -> ConversationStream:
         """Take a turn, and iterate over the text of the answer as it is written.
 
         The turn is in the history once the loop has run to its end. Leaving it earlier hangs up;
@@ -144,25 +146,62 @@ class Conversation:
 
         Raises: as for `say`.
         """
-        return _Turn(self, text, images, params)
+        check_known("stream", params, _OPTIONS)
+        return ConversationStream(self, text, images, params)
 
-    def _begin(self) -> None:
-        if self._busy:
+    def _begin(self) -> Turn:
+        if self._turn is not None:
             msg = "The conversation is in the middle of a turn: wait until it has ended."
             raise OpenAIError(msg)
-        self._busy = True
+        self._turn = turn = Turn()
         self.partial = None
+        return turn
 
-    def _request(self, sent: list[Message], params: Mapping[str, Any]) -> dict[str, Any]:
-        request = {"model": self.model, **self._params, **params, "messages": sent}
+    async def _request(
+        self, turn: Turn, text: str, images: Iterable[ImageSource], params: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        turn.sent = self._sent(await question(text, images))
+        request = {"model": self.model, **self._params, **params, "messages": turn.sent}
         if self.tools:
             request |= {"tools": self.tools, "max_rounds": self._max_rounds}
         return request
 
+    async def _open(
+        self, turn: Turn, text: str, images: Iterable[ImageSource], params: Mapping[str, Any]
+    ) -> AsyncIterator[str | ToolStep[None]]:
+        """Begin to read the answer; nothing is sent before its first step is awaited."""
+        request = await self._request(turn, text, images, params)
+        self._check(turn)
+        if self.tools:
+            turn.answer = run = self.client.chat.completions.run_tools(**request)
+            return aiter(run)
+        stream: ChatCompletionStream = self.client.chat.completions.create(**request, stream=True)
+        turn.answer = stream
+        return stream.text()
+
+    def _keep(self, turn: Turn, completion: ChatCompletion) -> None:
+        """Add a turn that has succeeded to the history."""
+        self._check(turn)
+        self.messages += turn.new_messages(completion)
+        turn.kept = True
+
+    def _check(self, turn: Turn) -> None:
+        if self._turn is not turn:
+            msg = "This turn was left before its end: begin another one."
+            raise OpenAIError(msg)
+
+    def _end(self, turn: Turn) -> None:
+        """The turn is over. One that has not been kept hangs up, and leaves `partial`."""
+        if self._turn is turn:
+            self._turn = None
+            if not turn.kept:
+                self.partial = turn.partial
+                turn.leave()
+
     def _sent(self, asked: Message) -> list[Message]:
         """The messages of a request: the system message, and as many turns as the budget allows."""
         system = [] if self.system is None else [{"role": "system", "content": self.system}]
-        turns = _turns([*_plain(self.messages), asked])
+        turns = by_turn([*plain(self.messages), asked])
         if self.max_tokens is not None:
             left = self.max_tokens - self._count_tokens(system)
             kept = 0
@@ -207,117 +246,3 @@ class Conversation:
 
     def __repr__(self) -> str:
         return f"<Conversation with {self.model}: {len(self.messages)} messages>"
-
-
-class _Turn:
-    """The iterator of `Conversation.stream`. Dropping it hangs up, as for any stream."""
-
-    def __init__(
-        self,
-        conversation: Conversation,
-        text: str,
-        images: Iterable[ImageSource],
-        params: Mapping[str, Any],
-    ) -> None:
-        self._conversation = conversation
-        self._text, self._images, self._params = text, images, params
-        self._asked: Message = {}
-        self._sent: list[Message] = []
-        self._answer: ChatCompletionStream | ToolRun[None] | None = None
-        self._steps: AsyncIterator[str | ToolStep[None]] | None = None
-        self._begun = self._ended = False
-
-    def __aiter__(self) -> AsyncIterator[str]:
-        return self
-
-    async def __anext__(self) -> str:
-        if self._ended:
-            raise StopAsyncIteration
-        try:
-            if self._steps is None:
-                self._steps = await self._open()
-            async for step in self._steps:
-                if isinstance(step, str):
-                    return step
-                if step.type == "content.delta":
-                    return step.delta
-            await self._keep()
-        except BaseException:
-            self._leave()
-            raise
-        raise StopAsyncIteration
-
-    async def aclose(self) -> None:
-        """Leave the turn; `contextlib.aclosing` calls it."""
-        self._leave()
-
-    def __del__(self) -> None:
-        self._leave()
-
-    async def _open(self) -> AsyncIterator[str | ToolStep[None]]:
-        conversation = self._conversation
-        conversation._begin()
-        self._begun = True
-        self._asked = await _question(self._text, self._images)
-        self._sent = conversation._sent(self._asked)
-        request = conversation._request(self._sent, self._params)
-        chats = conversation.client.chat.completions
-        if conversation.tools:
-            run: ToolRun[None] = chats.run_tools(**request)
-            self._answer = run
-            return aiter(run)
-        stream: ChatCompletionStream = chats.create(**request, stream=True)
-        self._answer = stream
-        return stream.text()
-
-    async def _keep(self) -> None:
-        """Add the turn, which has succeeded, to the history."""
-        answer = self._answer
-        assert answer is not None
-        if isinstance(answer, ChatCompletionStream):
-            new = [_said(await answer.completion())]
-        else:
-            new = _plain(answer.messages[len(self._sent) :])
-        self._conversation.messages += [self._asked, *new]
-        self._conversation._busy = False
-        self._ended = True
-
-    def _leave(self) -> None:
-        if self._begun and not self._ended:
-            self._steps = None  # hangs up
-            self._conversation.partial = None if self._answer is None else self._answer.partial
-            self._conversation._busy = False
-        self._ended = True
-
-
-def _plain(messages: Sequence[Any]) -> list[Message]:
-    """Messages as dicts, which can be saved."""
-    return [m.to_dict() if isinstance(m, APIObject) else m for m in messages]
-
-
-async def _question(text: str, images: Iterable[ImageSource]) -> Message:
-    parts = [await image_part(image) for image in images]
-    if not parts:
-        return {"role": "user", "content": text}
-    return {"role": "user", "content": [{"type": "text", "text": text}, *parts]}
-
-
-def _said(completion: ChatCompletion) -> Message:
-    """The answer as a message of the history."""
-    if not completion.choices:
-        msg = "The answer has no choices, so there is nothing to keep."
-        raise OpenAIError(msg)
-    message = completion.choices[0].message.to_dict()
-    if not any(message.get(part) for part in ("tool_calls", "refusal", "audio", "function_call")):
-        message["content"] = message.get("content") or ""  # the API refuses a message without any
-    return message
-
-
-def _turns(messages: Sequence[Message]) -> list[list[Message]]:
-    """The messages by turn, each beginning with a question: calls stay with their results."""
-    turns: list[list[Message]] = []
-    for message in messages:
-        if not turns or message.get("role") == "user":
-            turns.append([])
-        turns[-1].append(message)
-    return turns

@@ -43,7 +43,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("streaming",),
     ("resources",),
     ("vision", "content_parts", "client"),
-    ("conversation",),
+    ("conversation", "conversation_stream", "turns"),
     ("",),  # openai_async itself
     ("batch", "testing"),
     ("cli", "__main__"),
@@ -53,7 +53,7 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 # What is built on the package uses what a user imports.
 PUBLIC = {
     *("", "client", "content_parts", "errors", "jsontext", "options", "vision", "conversation"),
-    *("middleware", "middleware.pacing", "batch", "testing"),
+    *("conversation_stream", "middleware", "middleware.pacing", "batch", "testing"),
 }
 PUBLIC_ROOMS = ("types", "resources", "structured")
 BUILT_ON_TOP = ("batch", "testing", "cli")

@@ -256,6 +256,152 @@ async def test_an_empty_answer_is_kept_as_a_message_that_can_be_sent(
     assert conversation.messages[-1]["content"] == ""
 
 
+async def test_streamed_turns_follow_one_another(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    server.script(Reply("One."), Reply("Two."), Reply("Three."))
+    for question in ("1", "2", "3"):
+        async for _ in conversation.stream(question):
+            pass
+    assert [content for _, content in words(conversation.messages)] == [
+        *("1", "One.", "2", "Two.", "3", "Three."),
+    ]
+
+
+async def test_leaving_the_loop_ends_the_turn_even_if_the_stream_is_held(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    server.script(Failure(stall_after=3))
+    turn = conversation.stream("Hi")
+    async for _ in turn:
+        break
+    async with asyncio.timeout(10):
+        await server.requests[-1].finished()
+    assert server.requests[-1].disconnected
+    await conversation.say("Hello?")
+    with pytest.raises(OpenAIError, match="This turn was left before its end"):
+        await anext(turn)
+    assert len(conversation.messages) == 2
+
+
+async def test_a_turn_that_is_closed_while_another_task_reads_it_fails_there(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    server.script(Failure(stall_after=3))
+    turn = conversation.stream("Hi")
+    first = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in turn:
+            first.set()
+
+    reader = asyncio.create_task(read())
+    await first.wait()
+    await turn.aclose()
+    with pytest.raises(OpenAIError, match="closed before its end"):
+        await reader
+    await conversation.say("Hello?")
+    assert conversation.messages[0]["content"] == "Hello?"
+
+
+async def test_a_turn_has_one_reader(server: LocalServer, conversation: Conversation) -> None:
+    server.script(Failure(stall_after=3))
+    async with conversation.stream("Hi") as turn:
+        text = await anext(turn)
+        assert text
+        reader = asyncio.ensure_future(_read(turn))
+        await asyncio.sleep(0)
+        with pytest.raises(OpenAIError, match="Another task is reading this turn"):
+            await anext(turn)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+
+
+async def _read(turn: AsyncIterator[str]) -> list[str]:
+    return [text async for text in turn]
+
+
+async def test_a_turn_that_was_refused_does_not_end_the_one_under_way(
+    conversation: Conversation,
+) -> None:
+    first = conversation.stream("Hi")
+    await anext(first)
+    second = conversation.stream("And?")
+    with pytest.raises(OpenAIError, match="in the middle of a turn"):
+        await anext(second)
+    del second
+    conversation.stream("Never begun")
+    with pytest.raises(OpenAIError, match="in the middle of a turn"):
+        await conversation.say("And?")
+    async for _ in first:
+        pass
+    assert len(conversation.messages) == 2
+    assert [text async for text in first] == []  # it has ended
+
+
+async def test_the_next_turn_forgets_what_the_last_one_left(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    server.script(Failure(cut_after=3))
+    with pytest.raises(StreamInterruptedError):
+        async for _ in conversation.stream("Hi"):
+            pass
+    assert conversation.partial is not None
+    await conversation.say("Hi")
+    assert conversation.partial is None
+
+
+async def test_a_refused_request_leaves_no_partial(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    server.script(Failure(status=400))
+    with pytest.raises(APIError):
+        await anext(conversation.stream("Hi"))
+    assert conversation.partial is None
+
+
+async def test_a_refusal_is_kept_as_one(raw: RawServer, raw_client: AsyncClient) -> None:
+    conversation = Conversation(raw_client, model="m")
+    message = {"role": "assistant", "content": None, "refusal": "I cannot."}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    raw.answer = lambda exchange: exchange.whole(json.dumps({"choices": [choice]}).encode())
+    await conversation.say("Hi")
+    assert conversation.messages[-1] == message
+
+
+async def test_calls_that_the_conversation_cannot_answer_are_not_kept(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    server.script(Reply(tool_calls=[{"name": "rain", "arguments": {}}]))
+    with pytest.raises(OpenAIError, match="calls tools that the conversation cannot call"):
+        await conversation.say("Weather?", extra_body={"tools": [RAIN]})
+    assert conversation.messages == []
+
+
+@pytest.mark.parametrize(
+    ("params", "error"),
+    [
+        ({"stream": True}, "stream"),
+        ({"tools": []}, "tools"),
+        ({"temprature": 1}, "temprature"),
+    ],
+)
+@pytest.mark.parametrize("how", ["say", "stream"])
+async def test_a_parameter_that_a_turn_does_not_have_is_refused_before_it_begins(
+    server: LocalServer, conversation: Conversation, params: Any, error: str, how: str
+) -> None:
+    with pytest.raises(TypeError, match=f"{how}.*{error}"):
+        await getattr(conversation, how)("Hi", **params)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("budget", ["10", True, -1.5])
+def test_a_budget_that_is_no_number_is_refused(client: AsyncClient, budget: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="pass a positive number"):
+        Conversation(client, model="m", max_tokens=budget)
+
+
 # --- saving ---
 
 
@@ -312,3 +458,116 @@ async def test_calls_and_their_results_are_part_of_the_history(
     assert conversation.messages[2]["content"] == "It rains in Oslo."
     again = Conversation.from_json(client, conversation.to_json(), tools=[rain])
     assert again.messages == conversation.messages
+
+
+RAIN = {"type": "function", "function": {"name": "rain", "parameters": {"type": "object"}}}
+
+
+def test_tools_are_functions(client: AsyncClient) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"tools\[1\] is a dict: pass a function"):
+        Conversation(client, model="m", tools=[rain, RAIN])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("how", ["say", "stream"])
+async def test_an_empty_answer_after_calls_is_kept_as_a_message_that_can_be_sent(
+    raw: RawServer, raw_client: AsyncClient, how: str
+) -> None:
+    conversation = Conversation(raw_client, model="m", tools=[rain])
+    call = {"id": "1", "type": "function", "index": 0}
+    call["function"] = {"name": "rain", "arguments": '{"city": "Oslo"}'}
+    first = {"role": "assistant", "content": None, "tool_calls": [call]}
+    answers = iter([(first, "tool_calls"), ({"role": "assistant", "content": None}, "stop")])
+
+    async def answer(exchange: Any) -> None:
+        message, reason = next(answers)
+        choice = {"index": 0, "finish_reason": reason}
+        if how == "say":
+            body = {"choices": [{**choice, "message": message}]}
+            await exchange.whole(json.dumps(body).encode())
+        else:
+            await exchange.stream({"choices": [{**choice, "delta": message}]}, DONE)
+
+    raw.answer = answer
+    if how == "say":
+        await conversation.say("Weather?")
+    else:
+        async for _ in conversation.stream("Weather?"):
+            pass
+    assert conversation.messages[-1] == {"role": "assistant", "content": ""}
+    assert len(conversation.messages) == 4
+
+
+async def test_partial_has_the_text_of_all_rounds(server: LocalServer, client: AsyncClient) -> None:
+    conversation = Conversation(client, model="gpt-4o-mini", tools=[rain])
+    calls = [{"name": "rain", "arguments": {"city": "Oslo"}}]
+    server.script(Reply("Thinking aloud. ", tool_calls=calls), Failure(status=400))
+    shown = []
+    with pytest.raises(APIError):
+        async for text in conversation.stream("Weather?"):
+            shown.append(text)
+    assert conversation.messages == []
+    assert conversation.partial is not None
+    assert conversation.partial.text == "".join(shown) == "Thinking aloud. "
+
+
+async def test_partial_joins_the_round_that_broke_off_to_those_before(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    conversation = Conversation(
+        client.with_options(max_retries=0), model="gpt-4o-mini", tools=[rain]
+    )
+    calls = [{"name": "rain", "arguments": {"city": "Oslo"}}]
+    server.script(Reply("Thinking aloud. ", tool_calls=calls), Failure(cut_after=3))
+    shown = []
+    with pytest.raises(StreamInterruptedError):
+        async for text in conversation.stream("Weather?"):
+            shown.append(text)
+    assert conversation.partial is not None
+    assert conversation.partial.text == "".join(shown)
+    assert len(conversation.partial.text) > len("Thinking aloud. ")
+
+
+async def test_cancelling_a_turn_while_a_tool_runs_keeps_what_was_said_before(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    running, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        running.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    conversation = Conversation(client, model="gpt-4o-mini", tools=[slow])
+    server.script(Reply("One moment. ", tool_calls=[{"name": "slow", "arguments": {}}]))
+    reader = asyncio.create_task(_read(conversation.stream("Go")))
+    await running.wait()
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    assert cancelled.is_set()
+    assert conversation.partial is not None
+    assert conversation.partial.text == "One moment. "
+    await conversation.say("Hello?")
+
+
+async def test_closing_a_turn_ends_its_tools(server: LocalServer, client: AsyncClient) -> None:
+    running, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        running.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    conversation = Conversation(client, model="gpt-4o-mini", tools=[slow])
+    server.script(Reply(tool_calls=[{"name": "slow", "arguments": {}}]))
+    turn = conversation.stream("Go")
+    reader = asyncio.create_task(_read(turn))
+    await running.wait()
+    await turn.aclose()
+    assert cancelled.is_set()
+    with pytest.raises(OpenAIError, match="left before its end"):
+        await reader

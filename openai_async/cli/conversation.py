@@ -95,14 +95,17 @@ async def _take_turn(talk: Talk, prompt: str, options: ChatOptions, output: Outp
         # The loop has not run since the last answer: let it notice which connections were closed.
         await asyncio.sleep(0)
         completion = await ask(conversation.client, messages, options, output, said.append)
-        answer = completion.text
     except asyncio.CancelledError:  # how `asyncio.Runner` reports the first Ctrl-C
         write_note("Stopped. Press Ctrl-C again to leave.")
         output.line()
         if not said:
             return
-        answer = "".join(said) + INTERRUPTION_MARK
+        message = {"role": "assistant", "content": "".join(said) + INTERRUPTION_MARK}
     else:
         output.line()
-    conversation.messages += [asked, {"role": "assistant", "content": answer}]
+        if not completion.choices:
+            return
+        # With what vendors want back, such as the model's reasoning.
+        message = {**completion.choices[0].message.to_dict(), "content": completion.text}
+    conversation.messages += [asked, message]
     talk.pictures.clear()

@@ -35,7 +35,34 @@ def read_messages(messages: object) -> list[Message]:
     if not messages:
         msg = "Invalid 'messages': empty list. Expected at least one message."
         raise invalid(msg, "messages", "empty_array")
-    return [_message(message, place) for place, message in enumerate(messages)]
+    read = [_message(message, place) for place, message in enumerate(messages)]
+    _check_calls(messages)
+    return read
+
+
+def _check_calls(messages: list[dict[str, Any]]) -> None:
+    """Each call of a tool is answered by the messages right behind it, as the API demands."""
+    missing: list[object] = []
+    for place, message in enumerate([*messages, {"role": "end"}]):
+        role, called = message["role"], message.get("tool_calls")
+        if role == "tool":
+            if message["tool_call_id"] not in missing:
+                msg = (
+                    "Invalid parameter: messages with role 'tool' must be a response to a "
+                    "preceding message with 'tool_calls'."
+                )
+                raise invalid(msg, f"messages.[{place}].role", None)
+            missing.remove(message["tool_call_id"])
+            continue
+        if missing:
+            msg = (
+                "An assistant message with 'tool_calls' must be followed by tool messages "
+                "responding to each 'tool_call_id'. The following tool_call_ids did not have "
+                f"response messages: {', '.join(map(str, missing))}"
+            )
+            raise invalid(msg, f"messages.[{place}].role", None)
+        if role == "assistant" and isinstance(called, list):
+            missing = [call.get("id") for call in called if isinstance(call, dict)]
 
 
 def _message(message: object, place: int) -> Message:

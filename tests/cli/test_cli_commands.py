@@ -20,7 +20,7 @@ TALK = {
     "system": "Be brief.",
     "messages": [
         {"role": "user", "content": "Grüße"},
-        {"role": "assistant", "content": "Hello 🦦"},
+        {"role": "assistant", "content": "Hello 🦦", "refusal": None},
     ],
 }
 

@@ -266,11 +266,42 @@ async def test_after_a_tool_result_the_answer_is_text(
 ) -> None:
     messages = [
         {"role": "user", "content": "Use get_weather for Paris"},
-        {"role": "assistant", "content": None},
+        {"role": "assistant", "content": None, "tool_calls": [a_call("call_1")]},
         {"role": "tool", "tool_call_id": "call_1", "content": "Sunny."},
     ]
     _, answer = await chat(server, http, tools=[WEATHER], messages=messages)
     assert "Sunny." in content(answer)
+
+
+def a_call(call_id: str) -> dict[str, Any]:
+    function = {"name": "get_weather", "arguments": "{}"}
+    return {"id": call_id, "type": "function", "function": function}
+
+
+CALLS = {"role": "assistant", "content": None, "tool_calls": [a_call("1"), a_call("2")]}
+RESULT = {"role": "tool", "tool_call_id": "1", "content": "Sunny."}
+
+
+@pytest.mark.parametrize(
+    ("messages", "complaint"),
+    [
+        ([CALLS], "did not have response messages: 1, 2"),
+        ([CALLS, RESULT], "did not have response messages: 2"),
+        ([CALLS, RESULT, {"role": "user", "content": "Hi"}], "response messages: 2"),
+        ([RESULT], "must be a response to a preceding message with 'tool_calls'"),
+        ([CALLS, RESULT, RESULT], "must be a response to a preceding message"),
+    ],
+)
+async def test_a_call_without_its_result_is_refused(
+    server: LocalServer,
+    http: aiohttp.ClientSession,
+    messages: list[dict[str, Any]],
+    complaint: str,
+) -> None:
+    asked = [{"role": "user", "content": "Weather?"}, *messages]
+    status, answer = await chat(server, http, tools=[WEATHER], messages=asked)
+    assert status == 400
+    assert complaint in answer["error"]["message"]
 
 
 async def test_json_formats_are_answered_with_json(

@@ -130,10 +130,15 @@ async def test_calls_have_ids_of_their_own(
 async def test_after_several_results_the_answer_quotes_them_all(
     server: LocalServer, http: aiohttp.ClientSession
 ) -> None:
+    calls = [
+        {"id": call_id, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for call_id in "012"
+    ]
     messages = [
         {"role": "user", "content": BOTH},
+        {"role": "assistant", "content": None, "tool_calls": calls[:1]},
         {"role": "tool", "tool_call_id": "0", "content": "An older one."},
-        {"role": "assistant", "content": None},
+        {"role": "assistant", "content": None, "tool_calls": calls[1:]},
         {"role": "tool", "tool_call_id": "1", "content": "Sunny."},
         {"role": "tool", "tool_call_id": "2", "content": "Noon."},
     ]
