@@ -28,7 +28,7 @@ async def test_the_functions_of_the_page_are_called(
     assert [name for name, _ in called] == [
         *("weather", "weather", "weather", "stock", "approve", "free_days")
     ]
-    assert called[3][1].startswith("There is nothing like that: ")
+    assert called[3][1].startswith("Not found: ")
     assert " 2" in called[5][1]
     assert " 7" in called[5][1]
 

@@ -51,7 +51,7 @@ class Caller:
         name = call.function.name
         tool = self.tools.get(name)
         if not isinstance(tool, Tool):
-            text = f"There is no tool {name!r}. There are: {', '.join(self.tools)}."
+            text = f"There is no tool {name!r}. Available tools: {', '.join(self.tools)}."
             return await self._failed(call, LookupError(text), text)
         if misfit is not None:
             return await self._failed(call, misfit, misfit.message)

@@ -454,7 +454,8 @@ async def odd() -> object:
         ),
         (
             call("treble", number=4),
-            "There is no tool 'treble'. There are: double, failing, failing_in_a_thread, odd.",
+            "There is no tool 'treble'. "
+            "Available tools: double, failing, failing_in_a_thread, odd.",
             LookupError,
         ),
     ],
