@@ -1,4 +1,4 @@
-"""A conversation with a model: its history, kept to a budget of tokens.
+"""A conversation with a model: its history, sent within a token budget.
 
 conversation = Conversation(client, model="gpt-4o", system="Be brief.")
 reply = await conversation.say("What is in this picture?", images=["cat.png"])
@@ -40,8 +40,8 @@ def count_messages(messages: Sequence[Message]) -> float:
 class Conversation:
     """A conversation with a model, turn by turn.
 
-    A turn, which is a question and all that follows until the answer, is added to the history when
-    it has succeeded. One that fails, is cancelled or is left early leaves the history as it was.
+    A turn is a question and everything up to its answer. It is added to the history once it has
+    succeeded. One that fails, is cancelled or is left early leaves the history as it was.
 
     Attributes:
         messages: the history in the API's format, without the system message. It may be changed.
@@ -56,7 +56,7 @@ class Conversation:
         max_tokens: how many tokens of messages to send: if there are more, the oldest turns are
             left out, but remain in `messages`. The newest is always sent. `None` means no limit.
         count_tokens: counts the tokens of messages; an estimate by default.
-        max_rounds: how often a turn may call tools.
+        max_rounds: how many requests a turn with tools may send; see `run_tools`.
         params: other parameters of each request, such as `temperature`.
 
     Example::
@@ -105,12 +105,12 @@ class Conversation:
         images: Iterable[ImageSource] = (),
         **params: Unpack[ChatCompletionOptions],
     ) -> ChatCompletion:
-        """Take a turn, and return the answer.
+        """Send a question, and return the answer.
 
         Args:
-            text: what to say.
-            images: pictures to show, in any form that `image_part` takes.
-            params: parameters for this turn alone.
+            text: the question.
+            images: pictures to send with it, in any form that `image_part` takes.
+            params: parameters for this turn only.
 
         Raises:
             InvalidArgumentError: a picture cannot be read.
@@ -139,10 +139,10 @@ class Conversation:
         images: Iterable[ImageSource] = (),
         **params: Unpack[ChatCompletionOptions],
     ) -> ConversationStream:
-        """Take a turn, and iterate over the text of the answer as it is written.
+        """Send a question, and iterate over the text of the answer as it is written.
 
-        The turn is in the history once the loop has run to its end. Leaving it earlier hangs up;
-        what had arrived is in `.partial`.
+        The turn is in the history once the loop has run to its end. Leaving the loop earlier hangs
+        up; what had arrived is in `.partial`.
 
         Raises: as for `say`.
         """
@@ -227,8 +227,8 @@ class Conversation:
         Args:
             client: sends the requests.
             text: what `to_json` returned.
-            arguments: as for a new conversation; tools and limits are not saved. A `model` or
-                `system` replaces the saved one.
+            arguments: as for a new conversation. Tools, limits and parameters are not saved; a
+                `model` or `system` replaces the saved one.
 
         Raises:
             InvalidArgumentError: `text` is not a saved conversation.
