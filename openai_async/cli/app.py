@@ -64,7 +64,7 @@ def demo(
     ] = Path(),
     json: Json = False,
 ) -> None:
-    """Show everything in a few seconds, with a built-in server."""
+    """Show what the package can do, in a few seconds, with a built-in server."""
     from .demo import run_demo
     from .running import run as run_loop
 
@@ -83,20 +83,20 @@ def chat(
     prompt: Annotated[
         str | None,
         Parameter(
-            help="What to ask. Text from a pipe is added after it. With neither: a conversation."
+            help="The question. Text from a pipe is added after it. Without both: a conversation."
         ),
     ] = None,
     /,
     *,
     image: Annotated[
         list[str] | None,
-        Parameter(negative="", help="A picture to show: a path or URL. Can be repeated."),
+        Parameter(negative="", help="A picture to send: a path or URL. Can be repeated."),
     ] = None,
     system: Annotated[str | None, Parameter(help="Instructions for the model.")] = None,
     schema: Annotated[
         Path | None,
         Parameter(
-            help="A file with a JSON Schema for the answer, which is then checked to be JSON."
+            help="A file with a JSON Schema for the answer. An answer that is not JSON is an error."
         ),
     ] = None,
     stream: Annotated[
@@ -108,7 +108,7 @@ def chat(
         int | None,
         Parameter(
             validator=validators.Number(gte=1),
-            help="The longest answer, in tokens, including reasoning.",
+            help="At most this many tokens in the answer, including reasoning.",
         ),
     ] = None,
     max_tokens: Annotated[
@@ -170,7 +170,7 @@ def image(
         Parameter(help="Width x height in pixels, like 1536x1024; the model decides if omitted."),
     ] = None,
     quality: Annotated[
-        str | None, Parameter(help="One of the model's, such as low, medium or high.")
+        str | None, Parameter(help="As the model names it: low, medium or high, for example.")
     ] = None,
     style: Annotated[
         Literal["vivid", "natural"] | None, Parameter(help="For dall-e-3 only.")
@@ -207,7 +207,7 @@ def batch(
         Path | None,
         Parameter(
             name="input",
-            help="JSONL, as for the OpenAI Batch API; may be gzipped.",
+            help="A JSONL file, as for the OpenAI Batch API; may be gzipped.",
         ),
     ] = None,
     /,
@@ -241,7 +241,7 @@ def serve(
     ] = 8000,
     tokens_per_second: Annotated[
         float | None,
-        Parameter(validator=validators.Number(gt=0), help="The pace of streamed answers."),
+        Parameter(validator=validators.Number(gt=0), help="How fast answers are streamed."),
     ] = None,
     rpm: Annotated[
         int | None,

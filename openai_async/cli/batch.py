@@ -21,11 +21,11 @@ from .options import Connection, check, connect
 from .output import Output, OutputError, write_error, write_note
 from .running import event_loop
 
-# Erases the progress bar, so that what follows takes its place; the bar continues below.
+# Erases the progress bar, so that what follows takes its place; the bar is drawn again below it.
 CLEAR = "\r\x1b[J"
 # The default of a client. A run is limited by its concurrency, not by connections.
 CONNECTIONS = 1000
-RESUME = "Start the same command again to resume."
+RESUME = "Run the same command again to resume."
 
 
 def batch(
@@ -94,7 +94,7 @@ async def _run(
     except asyncio.CancelledError:
         if not interrupts.at_once:  # without signal handlers, as on Windows
             raise
-        write_note(f"Ended. {RESUME}")
+        write_note(f"Stopped. {RESUME}")
         return interrupts.exit_code
     _show(result, output)
     if result.stopped is not None:
@@ -185,7 +185,7 @@ class Interrupts:
             task.cancel()
             return
         self.stop.set()
-        text = "Finishing requests in flight. Ctrl-C again ends at once."
+        text = "Finishing the requests in flight. Press Ctrl-C again to stop at once."
         if sys.stderr.isatty():
             _show_transient(f"{CLEAR}note: {text}\n")
             return

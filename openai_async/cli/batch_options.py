@@ -41,9 +41,7 @@ class BatchOptions:
     ] = None
     retry_failed: Annotated[
         bool,
-        Parameter(
-            negative="", show_default=False, help="Send requests again whose result is an error."
-        ),
+        Parameter(negative="", show_default=False, help="Send the requests that failed again."),
     ] = False
     skip_bad_lines: Annotated[
         bool,
@@ -69,15 +67,15 @@ class BatchOptions:
         Literal["local", "ray"], Parameter(help="One process, or many on a Ray cluster.")
     ] = "local"
     workers: Annotated[
-        int | None, Parameter(validator=_AT_LEAST_ONE, help="Ray: how many processes.")
+        int | None, Parameter(validator=_AT_LEAST_ONE, help="For Ray: how many processes.")
     ] = None
     columns: Annotated[
         str | None,
-        Parameter(help="Ray, Parquet input: which columns hold what, as prompt=text,model=gpt-4o."),
+        Parameter(help="For Ray and Parquet: what is in which column, as prompt=text,model=name."),
     ] = None
 
 
-@Parameter(name="*", group=Group("Prompts in place of requests", sort_key=1))
+@Parameter(name="*", group=Group("Prompts instead of requests", sort_key=1))
 @frozen(kw_only=True)
 class PromptOptions:
     """How to make requests from prompts."""
@@ -87,17 +85,17 @@ class PromptOptions:
         Parameter(help="Prompts: one per line, or in a column of a CSV, TSV or Parquet file."),
     ] = None
     model: Annotated[str | None, Parameter(help="The model to ask.")] = None
-    column: Annotated[str | None, Parameter(help="Which column has the prompts.")] = None
+    column: Annotated[str | None, Parameter(help="The column with the prompts.")] = None
     id_column: Annotated[
         str | None,
-        Parameter(help="Which column has the custom_id; else prompt-1, prompt-2, ..."),
+        Parameter(help="The column with the custom_id; otherwise prompt-1, prompt-2, ..."),
     ] = None
     system: Annotated[str | None, Parameter(help="Instructions for the model.")] = None
     max_completion_tokens: Annotated[
         int | None,
         Parameter(
             validator=_AT_LEAST_ONE,
-            help="The longest answer, in tokens, including reasoning.",
+            help="At most this many tokens in the answer, including reasoning.",
         ),
     ] = None
     max_tokens: Annotated[
@@ -127,15 +125,15 @@ def check_usage(
     if source is None and prompts.from_prompts is None:
         msg = "There is no input: name a JSONL file of requests, or pass --from-prompts."
     elif source is not None and prompts.from_prompts is not None:
-        msg = "There are two inputs: pass a file of requests or --from-prompts."
+        msg = "There are two inputs: pass a file of requests or --from-prompts, not both."
     elif prompts.from_prompts is None and (unused := _first_given(prompts)):
-        msg = f"{unused} is for --from-prompts: in a file of requests, each line has its own."
+        msg = f"{unused} is only for --from-prompts: in a file of requests, each line has its own."
     elif prompts.from_prompts is not None and prompts.model is None:
-        msg = "--from-prompts needs a --model to ask."
+        msg = "--from-prompts needs --model: pass the model to ask."
     elif (problem := _unusable_path(source, output, options, prompts.from_prompts)) is not None:
         msg = problem
     elif options.engine == "local" and (options.workers or options.columns):
-        msg = "--workers and --columns are for --engine ray."
+        msg = "--workers and --columns are only for --engine ray."
     elif options.engine == "local" and source is not None and source.suffix == ".parquet":
         msg = f"{source} is Parquet: pass it with --from-prompts, or to --engine ray."
     else:
@@ -162,10 +160,10 @@ def _unusable_path(
     if prompts is None:
         return None
     if not output.name:
-        return f"{output} has no file name: name a file, so that the requests go beside it."
+        return f"{output} has no file name: name a file; the requests go beside it."
     requests = requests_path(output)
     if _same_file(requests, prompts):
-        return f"The requests are written to {requests}, where the prompts are: rename one of them."
+        return f"The requests would replace the prompts in {requests}: rename one of the files."
     return _path_problem(requests)
 
 

@@ -65,7 +65,7 @@ async def ask(
     """Ask, and show the answer; `on_text` is called with each piece of streamed text.
 
     Raises:
-        CommandError: the answer should be JSON by a schema, and is not, or is incomplete.
+        CommandError: a schema was passed, and the answer is incomplete or not JSON.
     """
     params = _params(messages, options)
     as_written = options.response_format is None or output.as_json
@@ -125,7 +125,7 @@ async def _stream(
 async def _whole(
     client: AsyncClient, params: ChatCompletionParams, *, stream: bool
 ) -> ChatCompletion:
-    """The whole answer. A stream may take as long as it likes, as long as something comes."""
+    """The whole answer. A stream may take as long as it likes, if it never pauses for too long."""
     if not stream:
         return await client.chat.completions.create(**params)
     async with client.chat.completions.create(**params, stream=True) as chunks:

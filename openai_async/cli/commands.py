@@ -19,7 +19,7 @@ from .saved import load, save
 
 @define(kw_only=True)
 class Talk:
-    """What commands change: the conversation, and the pictures to show with the next question."""
+    """What commands change: the conversation, and the pictures to send with the next question."""
 
     conversation: Conversation
     runner: asyncio.Runner
@@ -31,11 +31,11 @@ class Command:
     usage: str
     help: str
     run: Callable[[Talk, str], str]
-    """Carries it out with what follows its name; returns what to tell the user."""
+    """Runs the command with what follows its name; returns what to tell the user."""
 
 
 def carry_out(line: str, talk: Talk) -> str:
-    """Carry out a line that begins with a slash; returns what to tell the user.
+    """Run a line that begins with a slash; returns what to tell the user.
 
     Raises:
         CommandError, OpenAIError: it failed, and nothing has changed.
@@ -43,7 +43,7 @@ def carry_out(line: str, talk: Talk) -> str:
     name, *rest = line.split(maxsplit=1)
     if (command := COMMANDS.get(name.lower())) is None:
         msg = (
-            f"There is no command {name[:40]}: /help lists them. "
+            f"There is no command {name[:40]}: /help lists the commands. "
             "To send a line that begins with a slash, begin it with two."
         )
         raise CommandError(msg)
@@ -70,7 +70,7 @@ def _path(argument: str, usage: str) -> Path:
         msg = f"The name of the file is missing: {usage}"
         raise CommandError(msg)
     if "\0" in argument:
-        msg = "The name of a file cannot have a null character."
+        msg = "The name of a file cannot contain a null character."
         raise CommandError(msg)
     return Path(_expanded(argument))
 
@@ -98,11 +98,11 @@ def _image(talk: Talk, argument: str) -> str:
             msg = "The picture is missing: /image PATH_OR_URL"
             raise CommandError(msg)
         talk.pictures.clear()
-        return "No picture will be shown."
+        return "No picture will be sent."
     talk.pictures += talk.runner.run(picture_parts([_expanded(argument)]))
     count = len(talk.pictures)
     what = "The picture" if count == 1 else f"{count} pictures"
-    return f"{what} will be shown with the next question."
+    return f"{what} will be sent with the next question."
 
 
 def _model(talk: Talk, argument: str) -> str:
@@ -114,7 +114,7 @@ def _model(talk: Talk, argument: str) -> str:
 def _help(talk: Talk, argument: str) -> str:
     rows = [(command.usage, command.help) for command in COMMANDS.values()]
     rows += [
-        ("/exit", "Leave, as Ctrl-D does."),
+        ("/exit", "Leave; Ctrl-D does the same."),
         ("//...", "Send a line that begins with a slash."),
     ]
     width = max(len(usage) for usage, _ in rows) + 2
@@ -123,12 +123,12 @@ def _help(talk: Talk, argument: str) -> str:
 
 COMMANDS = {
     "/save": Command("/save FILE", "Save the conversation.", _save),
-    "/load": Command("/load FILE", "Continue a saved conversation, and leave this one.", _load),
+    "/load": Command("/load FILE", "Replace this conversation with a saved one.", _load),
     "/image": Command(
         "/image PATH_OR_URL",
-        "Show a picture with the next question; /image alone removes it.",
+        "Send a picture with the next question; /image alone removes it.",
         _image,
     ),
-    "/model": Command("/model NAME", "Ask another model from now on.", _model),
+    "/model": Command("/model NAME", "Switch to another model.", _model),
     "/help": Command("/help", "List the commands.", _help),
 }

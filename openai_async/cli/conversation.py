@@ -62,7 +62,7 @@ def _converse(talk: Talk, options: ChatOptions, output: Output) -> int:
                 prompt = text[1:] if text.startswith("//") else line
                 talk.runner.run(_take_turn(talk, prompt, options, output))
         except (OpenAIError, CommandError) as error:
-            # The question is dropped, so that the next answer is not to this one.
+            # The question is dropped, so that the next answer is not about it.
             report(error, as_json=False)
     return 0
 

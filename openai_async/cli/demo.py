@@ -38,7 +38,7 @@ async def run_demo(directory: Path, output: Output) -> None:
             if output.as_json:
                 output.json(_as_json(step.name, result, milliseconds))
             rows.append(_row(step.name, result, milliseconds))
-    output.heading(f"{len(STEPS) + 1}. Look back", "response.meta, response.usage")
+    output.heading(f"{len(STEPS) + 1}. Summary", "response.meta, response.usage")
     output.table(COLUMNS, rows, numbers=COLUMNS[2:], piped_header=True)
     output.line()
     output.line("Next, with a real model:", "bold")

@@ -100,7 +100,7 @@ def _display_name(kind: str) -> str:
 
 
 def check_output_path(path: Path) -> None:
-    """Fail before the picture is paid for."""
+    """Refuse a path that cannot be written, before the picture costs money."""
     if path.is_dir():
         msg = f"{str(path)!r} is a directory: name the file to write."
     elif not path.parent.is_dir():

@@ -32,9 +32,7 @@ def _note_if_waiting() -> None:
     """When started by another program, standard input may be a pipe that is never closed."""
     with suppress(OSError, ValueError):  # read even what select() does not support
         if not select.select([sys.stdin.fileno()], [], [], SILENCE_BEFORE_NOTE)[0]:
-            write_note(
-                "Waiting for the end of standard input, too: add < /dev/null to leave it out."
-            )
+            write_note("Waiting for standard input to end: add < /dev/null to ignore it.")
 
 
 def _read_piped() -> str:
@@ -44,7 +42,7 @@ def _read_piped() -> str:
     while piece := os.read(sys.stdin.fileno(), PIPE_CAPACITY):
         data += piece
         if len(data) > MAX_PIPED:
-            msg = f"Standard input holds more than {MAX_PIPED // 2**20} MiB: no model takes that."
+            msg = f"Standard input has more than {MAX_PIPED // 2**20} MiB: no model takes that."
             raise UsageError(msg)
     try:
         return data.decode("utf-8-sig").rstrip("\n")

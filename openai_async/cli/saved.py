@@ -19,7 +19,7 @@ def save(conversation: Conversation, path: Path) -> None:
         try:
             load(conversation.client, path)
         except CommandError as error:
-            msg = f"{error} It is not replaced: name another file."
+            msg = f"{error} It was not replaced: name another file."
             raise CommandError(msg) from error
     try:
         _write(path.resolve(), conversation.to_json().encode())  # a symbolic link stays one
@@ -57,7 +57,7 @@ def load(client: AsyncClient, path: Path) -> Conversation:
 
 
 def _write(target: Path, data: bytes) -> None:
-    """Write all of it beside the target first, which is then replaced."""
+    """Write all of it to a file beside the target, then replace the target."""
     # The name is shortened, so that even the longest file name leaves room for the suffix.
     temporary = target.with_name(f".{target.name[:50]}.{os.getpid()}")
     try:

@@ -29,7 +29,7 @@ _MAX_DEPTH = 50  # levels: more than strict mode takes
 
 
 def read_schema(path: Path) -> ResponseFormatJSONSchema:
-    """A bare JSON Schema, or the API's object of `name`, `schema` and `strict`.
+    """The response format for a file with a JSON Schema, or the API's object around one.
 
     Raises:
         UsageError: the file cannot be read, or is not a schema.

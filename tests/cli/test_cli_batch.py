@@ -230,9 +230,12 @@ async def test_bad_lines_can_be_skipped(server: LocalServer, source: Path, targe
         (["in", "-o", "out", "--from-prompts", "p.txt"], "There are two inputs"),
         (["in"], "--output"),
         (["in", "-o", "in"], "Input and output are the same file"),
-        (["-o", "out", "--from-prompts", "p.txt"], "--from-prompts needs a --model"),
-        (["in", "-o", "out", "--id-column", "id"], "--id-column is for --from-prompts"),
-        (["in", "-o", "out", "--workers", "2"], "--workers and --columns are for --engine ray"),
+        (["-o", "out", "--from-prompts", "p.txt"], "--from-prompts needs --model"),
+        (["in", "-o", "out", "--id-column", "id"], "--id-column is only for --from-prompts"),
+        (
+            ["in", "-o", "out", "--workers", "2"],
+            "--workers and --columns are only for --engine ray",
+        ),
         (["in", "-o", "out", "--engine", "ray", "--columns", "id"], "prompt=text,model=gpt-4o"),
         (["in.parquet", "-o", "out"], "in.parquet is Parquet: pass it with --from-prompts"),
         (["in", "-o", "out", "--concurrency", "0"], "--concurrency"),
@@ -296,7 +299,7 @@ def test_prompts_are_not_written_over(name: str, tmp_path: Path) -> None:
         if target == prompts:
             assert "Input and output are the same file" in line
         else:
-            assert f"The requests are written to {linked}, where the prompts are" in line
+            assert f"The requests would replace the prompts in {linked}" in line
         assert prompts.read_text() == "One?\n"
 
 
@@ -335,7 +338,7 @@ async def noted(process: asyncio.subprocess.Process) -> None:
     """Wait until the process has said that it has seen a signal."""
     assert process.stderr is not None
     async with asyncio.timeout(20):
-        await process.stderr.readuntil(b"Ctrl-C again ends at once.\n")
+        await process.stderr.readuntil(b"Ctrl-C again to stop at once.\n")
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -354,7 +357,7 @@ async def test_the_first_ctrl_c_finishes_what_is_in_flight(
     assert exit_code == expected
     assert "not done" in stdout
     assert "stopped: it was interrupted." in stdout
-    assert stderr.endswith("note: Start the same command again to resume.\n")
+    assert stderr.endswith("note: Run the same command again to resume.\n")
     # Every request sent has its result: none was sent in vain.
     sent = len(server.requests)
     assert 3 <= len(results(target)) == sent < 100
@@ -378,7 +381,7 @@ async def test_the_second_ctrl_c_ends_at_once(
     process.send_signal(signal.SIGINT)
     exit_code, _, stderr = await outcome(process)
     assert exit_code == 130
-    assert stderr.endswith("note: Ended. Start the same command again to resume.\n")
+    assert stderr.endswith("note: Stopped. Run the same command again to resume.\n")
     # Results that had arrived are kept; the others are missing.
     assert results(target).keys() == {"q0", "q1"}
     async with asyncio.timeout(20):

@@ -69,7 +69,8 @@ async def test_help_lists_the_commands(chat: Chat) -> None:
 @pytest.mark.parametrize("line", ["/sav x.json", "/etc/passwd is what?", "/", "  /nothing"])
 async def test_an_unknown_command_is_explained_and_not_sent(chat: Chat, line: str) -> None:
     name = line.split()[0]
-    await chat.enter(line, f"There is no command {name}: /help lists them.", "begin it with two.")
+    unknown = f"There is no command {name}: /help lists the commands."
+    await chat.enter(line, unknown, "begin it with two.")
     assert chat.server.requests == []
 
 
@@ -93,8 +94,8 @@ async def test_model_asks_another_model_from_now_on(chat: Chat) -> None:
 
 async def test_pictures_are_shown_with_the_next_question_alone(chat: Chat) -> None:
     chat.server.script(Reply("A cat."), Reply("A cat still."))
-    await chat.enter(f"/image {CAT}", "The picture will be shown with the next question.")
-    await chat.enter("/image https://example.com/a.png", "2 pictures will be shown")
+    await chat.enter(f"/image {CAT}", "The picture will be sent with the next question.")
+    await chat.enter("/image https://example.com/a.png", "2 pictures will be sent")
     assert chat.server.requests == []
     await chat.enter("What is this?", "A cat.")
     kinds = [part["type"] for part in chat.sent()["messages"][-1]["content"]]
@@ -115,11 +116,11 @@ async def test_pictures_of_a_question_that_failed_are_shown_with_the_next_unless
     chat: Chat,
 ) -> None:
     chat.server.script(Failure(400, message="Not this."), Failure(400, message="Nor that."))
-    await chat.enter(f"/image {CAT}", "will be shown")
+    await chat.enter(f"/image {CAT}", "will be sent")
     await chat.enter("One", "Not this.")
     await chat.enter("Two", "Nor that.")
     assert len(chat.sent()["messages"][-1]["content"]) == 2
-    await chat.enter("/image", "No picture will be shown.")
+    await chat.enter("/image", "No picture will be sent.")
     await chat.enter("Three", "You asked")
     assert chat.sent()["messages"][-1]["content"] == "Three"
 
@@ -140,7 +141,7 @@ async def test_names_of_files_are_written_as_in_a_shell_or_as_they_are(
 ) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / name).write_bytes(CAT.read_bytes())
-    await chat.enter(f"/image {written}", "The picture will be shown")
+    await chat.enter(f"/image {written}", "The picture will be sent")
 
 
 def test_a_picture_of_the_command_line_is_read_before_the_first_question() -> None:
@@ -214,7 +215,7 @@ async def test_only_a_saved_conversation_is_replaced(chat: Chat, tmp_path: Path)
     (tmp_path / "diary.txt").write_text("Dear diary")
     await chat.enter(
         "/save diary.txt",
-        "'diary.txt' is not a saved conversation. It is not replaced: name another file.",
+        "'diary.txt' is not a saved conversation. It was not replaced: name another file.",
     )
     assert (tmp_path / "diary.txt").read_text() == "Dear diary"
     await chat.enter("/save talk.json", "Saved 0 messages")
