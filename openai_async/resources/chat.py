@@ -169,8 +169,8 @@ class Completions(Resource):
             response_format: the type; without one, only tools are parsed.
             stream: return a `ParsedChatCompletionStream`, which reads the value while it is
                 written.
-            strict: hold the model to the schema exactly. `False` allows dicts with free keys,
-                tuples of different items, and fields that may be left out.
+            strict: hold the model to the schema exactly. `False` allows dicts with arbitrary keys,
+                tuples of items of different types, and fields that may be left out.
             converter: a cattrs converter that reads the value, in place of
                 `structured.make_converter()`.
             reask: how many times to ask again, with the error, if the answer does not fit. Each

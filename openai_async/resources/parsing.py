@@ -134,7 +134,7 @@ def _body(params: Mapping[str, Any], *, stream: bool | None = None) -> bytes:
 
 def complaint(error: APIResponseValidationError, completion: ChatCompletion) -> list[Any]:
     """The answer that does not fit, and what is wrong with it."""
-    text = f"{error.message} Answer again, with JSON that fits the schema."
+    text = f"{error.message} Answer again, with JSON that matches the schema."
     complaint = {"role": "user", "content": text}
     message = completion.choices[0].message if completion.choices else None
     if message is not None and message.tool_calls:  # the API wants a reply to each of them

@@ -178,6 +178,6 @@ class _Items(_Reading):
             return self._expected.items.decode(text)
         except MisfitError as misfit:
             index = self._count - 1
-            msg = f"Element {index} of {self._expected.name} does not fit: {misfit}."
+            msg = f"Element {index} of {self._expected.name} does not match: {misfit}."
             path = joined(f"[{index}]", misfit.path)
             raise misfit_error(msg, path, self._stream.partial) from misfit

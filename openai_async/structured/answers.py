@@ -143,7 +143,7 @@ def decoded(expected: ResponseFormat[T], text: str) -> T:
     try:
         return expected.decoder.decode(text)
     except MisfitError as misfit:
-        msg = f"The answer does not fit {expected.name}: {misfit}."
+        msg = f"The answer does not match {expected.name}: {misfit}."
         if not text.strip():
             msg = f"The answer has no text, so there is no {expected.name} in it."
         raise _error(msg, misfit.path, text) from misfit
@@ -164,7 +164,7 @@ def decoded_arguments(tools: Tools, name: str, text: str) -> Any:
         path, why = "", f"they are not JSON: {quoted(text)}"
         if isinstance(misfit, MisfitError):
             path, why = misfit.path, str(misfit)
-        msg = f"The arguments for the tool {name} do not fit: {why}."
+        msg = f"The arguments for the tool {name} do not match its parameters: {why}."
         raise _error(msg, path, text) from misfit
 
 

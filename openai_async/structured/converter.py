@@ -200,7 +200,7 @@ def _list_hook(kind: Any, converter: cattrs.Converter) -> Hook:
 
 
 def _dict_hook(kind: Any, converter: cattrs.Converter) -> Hook:
-    """Reads a dict with free keys, which are text in JSON, whatever their type is here."""
+    """Reads a dict with arbitrary keys, which are text in JSON, whatever their type is here."""
     key_kind, value_kind = get_args(kind) or (str, object)
     read_key, read_value = _reader(key_kind, converter), _reader(value_kind, converter)
     numbers = unwrapped(key_kind) in (int, float)

@@ -25,10 +25,10 @@ _KNOWN = frozenset(
 )
 # These change what fits, so they cannot be left out.
 _REFUSED = {
-    "prefixItems": "is a tuple of different items",
-    "patternProperties": "is a dict with free keys",
-    "allOf": "has to fit several schemas at once",
-    "not": "has a schema that it must not fit",
+    "prefixItems": "is a tuple of items of different types",
+    "patternProperties": "is a dict with arbitrary keys",
+    "allOf": "has to match several schemas at once",
+    "not": "has a schema that it must not match",
 }
 
 

@@ -43,7 +43,7 @@ _ITEM_LIMITS = {"min_length": "minItems", "max_length": "maxItems"}
 def free_keys(path: str) -> InvalidArgumentError:
     """The error for a dict with keys that are not known beforehand."""
     return InvalidArgumentError(
-        f"{path} is a dict with free keys, which strict mode cannot describe: use a list of "
+        f"{path} is a dict with arbitrary keys, which strict mode cannot describe: use a list of "
         "objects with a key and a value, or pass strict=False."
     )
 

@@ -234,8 +234,8 @@ class _Walk:
         if not self.strict:
             return {"type": "array", "prefixItems": schemas, **size}
         msg = (
-            f"{path} is a tuple of different items, which strict mode cannot describe: use a "
-            "NamedTuple or another class, or pass strict=False."
+            f"{path} is a tuple of items of different types, which strict mode cannot describe: "
+            "use a NamedTuple or another class, or pass strict=False."
         )
         raise InvalidArgumentError(msg)
 

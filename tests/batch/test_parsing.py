@@ -26,7 +26,7 @@ class Animal:
 
 CAT = '{"name": "cat", "legs": 4}'
 WRONG = '{"name": "cat", "legs": "four"}'
-COMPLAINT = "The answer does not fit Animal: legs: expected int, got 'four'."
+COMPLAINT = "The answer does not match Animal: legs: expected int, got 'four'."
 
 
 def line(custom_id: str, **body: Any) -> dict[str, Any]:
@@ -154,7 +154,7 @@ async def test_it_is_asked_for_again_with_the_complaint(
 def test_mistakes_are_raised_by_the_call_itself(client_of_nothing: AsyncClient) -> None:
     for options, message in (
         ({"parse": bytes}, "bytes has type bytes, which has no JSON schema"),
-        ({"parse": dict[str, int]}, "dict with free keys"),
+        ({"parse": dict[str, int]}, "dict with arbitrary keys"),
         ({"parse": {"type": "json_object"}}, "which is not a type"),
         ({"parse": Animal, "reask": -1}, "reask is -1"),
         ({"reask": True}, "reask is True"),

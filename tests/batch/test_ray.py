@@ -278,7 +278,7 @@ async def test_answers_are_parsed_in_the_workers(
     assert fits.parsed is None  # the value stays in the worker
     assert misfit.error is not None
     assert misfit.error.code == "misfit"
-    assert misfit.error.message == "The answer does not fit Animal: legs: it is missing."
+    assert misfit.error.message == "The answer does not match Animal: legs: it is missing."
     sent = server.requests[0].json["response_format"]
     assert sent == response_format(Animal).param
 

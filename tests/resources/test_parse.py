@@ -153,7 +153,7 @@ async def test_an_answer_that_was_cut_off_is_an_error(
         (
             '{"explanation": "add"}',
             "output",
-            "The answer does not fit Step: output: it is missing.",
+            "The answer does not match Step: output: it is missing.",
         ),
         ('{"explanation": 1, "output": 4}', "explanation", "explanation: expected str, got 1"),
         ("Sure! The output is 4.", "", "it is not JSON: 'Sure! The output is 4.'"),
@@ -227,8 +227,8 @@ async def test_the_complaint_is_sent_back_with_the_answer(
     assert second[1]["content"] == wrong
     assert second[2] == {
         "role": "user",
-        "content": "The answer does not fit Step: output: expected int, got 'four'. "
-        "Answer again, with JSON that fits the schema.",
+        "content": "The answer does not match Step: output: expected int, got 'four'. "
+        "Answer again, with JSON that matches the schema.",
     }
     # An answer without content is not a valid message.
     assert third[:3] == second
@@ -299,8 +299,9 @@ async def test_arguments_that_do_not_fit_have_a_path(
     with pytest.raises(APIResponseValidationError) as caught:
         await ask(client, None, tools=[weather])
     assert caught.value.path == "tool_calls[0].function.arguments.city"
-    assert "The arguments for the tool weather do not fit: city: expected str, got 1" in str(
-        caught.value
+    assert (
+        "The arguments for the tool weather do not match its parameters: city: expected str, got 1"
+        in str(caught.value)
     )
 
 
@@ -314,7 +315,7 @@ async def test_arguments_that_do_not_fit_have_a_path(
         ({"response_format": "Step"}, "Step is 'Step', which is not a type"),
         ({"response_format": Step("", 1)}, "which is not a type: pass the class itself"),
         ({"response_format": bytes}, "bytes has type bytes, which has no JSON schema"),
-        ({"response_format": dict[str, int]}, "dict with free keys"),
+        ({"response_format": dict[str, int]}, "dict with arbitrary keys"),
         ({"response_format": Step, "reask": -1}, "reask is -1: pass how many times"),
         ({"response_format": Step, "reask": True}, "reask is True"),
         ({"response_format": Step, "reask": 1, "n": 2}, "reask needs a single answer"),

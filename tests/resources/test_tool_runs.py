@@ -439,17 +439,19 @@ async def odd() -> object:
         (call("odd"), "The tool odd failed: TypeError.", TypeError),
         (
             call("double", number="four"),
-            "The arguments for the tool double do not fit: number: expected int, got 'four'.",
+            "The arguments for the tool double do not match its parameters: "
+            "number: expected int, got 'four'.",
             APIResponseValidationError,
         ),
         (
             call("double"),
-            "The arguments for the tool double do not fit: number: it is missing.",
+            "The arguments for the tool double do not match its parameters: number: it is missing.",
             APIResponseValidationError,
         ),
         (
             {"name": "double", "arguments": '{"number": 4'},
-            "The arguments for the tool double do not fit: it is not JSON: '{\"number\": 4'.",
+            "The arguments for the tool double do not match its parameters: "
+            "it is not JSON: '{\"number\": 4'.",
             APIResponseValidationError,
         ),
         (
@@ -510,7 +512,7 @@ async def test_arguments_that_are_no_object_are_told_in_a_few_words(
     server.script(calling(wrong, call("double", number=4)), Reply("Sorry."))
     await run(client, double)
     said, right = told(server)
-    assert said.startswith("The arguments for the tool double do not fit: ")
+    assert said.startswith("The arguments for the tool double do not match its parameters: ")
     assert len(said) < 300
     assert right == "8"
 

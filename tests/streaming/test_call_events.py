@@ -169,7 +169,9 @@ async def test_arguments_that_are_not_json_fail_where_they_are_parsed(
     events = await read(raw, raw_client, sent, chunk(finish="tool_calls"), DONE)
     (done,) = (e for e in events if isinstance(e, FunctionToolCallArgumentsDoneEvent))
     assert done.arguments == '{"a": oops}'
-    with pytest.raises(APIResponseValidationError, match="for the tool f do not fit: they are not"):
+    with pytest.raises(
+        APIResponseValidationError, match="for the tool f do not match its parameters: they are not"
+    ):
         _ = done.parsed_arguments
 
 

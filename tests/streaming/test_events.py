@@ -324,7 +324,7 @@ async def test_content_that_does_not_fit_its_type_fails_where_it_is_parsed(
         model="m", messages=[{"role": "user", "content": "Hi"}], response_format=list[int]
     ) as stream:
         (done,) = [event async for event in stream if event.type == "content.done"]
-        with pytest.raises(APIResponseValidationError, match="does not fit") as caught:
+        with pytest.raises(APIResponseValidationError, match="does not match") as caught:
             _ = done.parsed
         assert caught.value.path == "[0]"
 

@@ -242,7 +242,7 @@ async def test_an_element_that_does_not_fit_has_its_place(
         await anext(items)
     assert caught.value.path == "[1].explanation"
     assert caught.value.message == (
-        "Element 1 of list[Step] does not fit: explanation: expected str, got 1."
+        "Element 1 of list[Step] does not match: explanation: expected str, got 1."
     )
     assert caught.value.completion is not None
 

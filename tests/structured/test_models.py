@@ -148,8 +148,8 @@ def test_what_strict_mode_cannot_say_is_refused_in_a_model_too() -> None:
         anything: list[Any]
 
     for model, message in (
-        (Free, r"^Free\.scores is a dict with free keys"),
-        (Loose, r"^Loose\.pair is a tuple of different items"),
+        (Free, r"^Free\.scores is a dict with arbitrary keys"),
+        (Loose, r"^Loose\.pair is a tuple of items of different types"),
         (Anything, r"^Anything\.anything\[\] may be anything"),
     ):
         with pytest.raises(InvalidArgumentError, match=message):

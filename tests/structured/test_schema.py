@@ -485,16 +485,20 @@ class Outer:
 @pytest.mark.parametrize(
     ("kind", "message", "otherwise"),
     [
-        (dict[str, int], "dict[str, int] is a dict with free keys", Dict),
-        (Mapping[str, int], "Mapping[str, int] is a dict with free keys", Dict),
-        (dict, "dict is a dict with free keys", {"type": "object", "additionalProperties": {}}),
+        (dict[str, int], "dict[str, int] is a dict with arbitrary keys", Dict),
+        (Mapping[str, int], "Mapping[str, int] is a dict with arbitrary keys", Dict),
+        (
+            dict,
+            "dict is a dict with arbitrary keys",
+            {"type": "object", "additionalProperties": {}},
+        ),
         (Any, "Any may be anything", {}),
         (object, "object may be anything", {}),
         (list, "list[] may be anything", arr({})),
         (tuple, "tuple[] may be anything", arr({})),
         (
             tuple[int, str],
-            "tuple[int, str] is a tuple of different items",
+            "tuple[int, str] is a tuple of items of different types",
             {"type": "array", "prefixItems": [INT, STR], "minItems": 2, "maxItems": 2},
         ),
     ],
@@ -509,7 +513,9 @@ def test_strict_mode_refuses_what_it_cannot_say(kind: Any, message: str, otherwi
 
 
 def test_a_refusal_has_the_path_of_the_field() -> None:
-    with pytest.raises(InvalidArgumentError, match=r"^Holder\.scores is a dict with free keys"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"^Holder\.scores is a dict with arbitrary keys"
+    ):
         schema_of(Outer)
     scores = schema_of(Outer, strict=False)["$defs"]["Holder"]["properties"]["scores"]
     assert scores == Dict

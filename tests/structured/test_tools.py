@@ -309,7 +309,7 @@ async def async_generator() -> AsyncIterator[int]:
         (keywords, r"keywords has the parameter \*\*numbers: 'int', which a model cannot pass"),
         (without, "The parameter number of the tool without has no annotation: add one, as in"),
         (unknown, "An annotation of the tool unknown cannot be evaluated: name 'Elsewhere'"),
-        (free, "free.values is a dict with free keys"),
+        (free, "free.values is a dict with arbitrary keys"),
         (generator, "The tool generator is a generator: pass a function that returns its result"),
         (async_generator, "The tool async_generator is a generator"),
         (Account.transfer, "is a method without its object: pass object.transfer"),
