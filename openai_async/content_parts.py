@@ -37,15 +37,16 @@ async def audio_part(source: AudioSource, format: str | None = None) -> ContentP
     Args:
         source: a path; the bytes of a WAV or MP3 file; an open binary file or anything else with a
             `read()`, sync or async.
-        format: the format that the server is told; by default, the one detected from the bytes.
-            Pass it for other formats, if the server takes them: "flac", "ogg", "pcm16" ...
+        format: the name of the format to send; by default, the one detected from the bytes. Pass it
+            for other formats, if the server accepts them: "flac", "ogg", "pcm16" ...
 
     Raises:
-        InvalidArgumentError: there is no such file, or it is in another format.
+        InvalidArgumentError: the recording cannot be read, is empty or too large, or is in another
+            format.
 
     Example::
 
-        content = [{"type": "text", "text": "What is said?"}, await audio_part("talk.mp3")]
+        content = [{"type": "text", "text": "What is said here?"}, await audio_part("talk.mp3")]
     """
     if format is not None and (not isinstance(format, str) or not format.strip()):
         msg = f'format is {format!r}: pass the name of a format, like "wav".'
@@ -53,7 +54,7 @@ async def audio_part(source: AudioSource, format: str | None = None) -> ContentP
     data, what, _ = await _read(source, "recording")
     kind: Any = format or audio_format(data)
     if format is None and kind not in _AUDIBLE:
-        msg = f"{what} not a WAV or MP3 file: convert it, or pass format=... if you know better."
+        msg = f"{what} not a WAV or MP3 file: convert it, or pass the name of its format."
         if kind is not None:
             msg = (
                 f"{what} {kind.upper()}, not WAV or MP3: convert it, or pass "
@@ -74,11 +75,11 @@ async def file_part(source: FileSource, filename: str | None = None) -> ContentP
         filename: the name that the model sees; by default, that of the path or the open file.
 
     Raises:
-        InvalidArgumentError: there is no such file, or it is empty.
+        InvalidArgumentError: the document cannot be read, is empty or too large.
 
     Example::
 
-        content = [{"type": "text", "text": "Sum it up."}, await file_part("report.pdf")]
+        content = [{"type": "text", "text": "Summarize this."}, await file_part("report.pdf")]
     """
     if filename is not None and (not isinstance(filename, str) or not filename.strip()):
         msg = f'filename is {filename!r}: pass a name, like "report.pdf".'

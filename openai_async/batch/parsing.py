@@ -1,7 +1,7 @@
 """The answers of a batch as values of a Python type: `parse=` of `run_requests` and `run_batch`.
 
-An answer that does not fit is a failed result, like any other: it may be asked for again here, and
-by a later run with `retry_failed`.
+An answer that does not fit is a failed result, like any other. It may be asked for again here
+(`reask`), and by a later run with `retry_failed`.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _together(before: BatchResult | None, result: BatchResult) -> BatchResult:
 
 
 def _failed(result: BatchResult, error: OpenAIError) -> BatchResult:
-    """The result as a failed one, which keeps the answer that cannot be used."""
+    """The result as a failed one, which keeps the answer."""
     code = MISFIT
     if isinstance(error, LengthFinishReasonError):
         code = "length"

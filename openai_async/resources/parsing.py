@@ -111,7 +111,7 @@ def parse(
     """See `Completions.parse`."""
     check_reask(reask)
     if reask and (stream or sent_number(params, "n", 1) > 1):
-        msg = "reask needs a single answer, not streamed: leave out stream and n, or reask."
+        msg = "reask needs a single answer that is not streamed: leave out stream and n, or reask."
         raise InvalidArgumentError(msg)
     call = checked("parse", client, endpoint, params, kind, strict=strict, converter=converter)
     if stream:
@@ -124,7 +124,7 @@ def parse(
 def check_reask(reask: object) -> None:
     """Raise InvalidArgumentError unless it is a whole number, 0 or greater."""
     if not is_whole(reask, 0):
-        msg = f"reask is {reask!r}: pass how many times to ask again, 0 for never."
+        msg = f"reask is {reask!r}: pass how many times to ask again, or 0."
         raise InvalidArgumentError(msg)
 
 
@@ -133,7 +133,7 @@ def _body(params: Mapping[str, Any], *, stream: bool | None = None) -> bytes:
 
 
 def complaint(error: APIResponseValidationError, completion: ChatCompletion) -> list[Any]:
-    """The answer that does not fit, and what is wrong with it."""
+    """The messages that ask again: the answer that does not fit, and what is wrong with it."""
     text = f"{error.message} Answer again, with JSON that matches the schema."
     complaint = {"role": "user", "content": text}
     message = completion.choices[0].message if completion.choices else None

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 else:
     usage_estimate = LazyModule("openai_async.streaming.usage_estimate")
 
-# Written at the end of the body: cutting it off gives the body that the caller asked for.
+# Written at the end of the body: without it, the body is what the caller asked for.
 _QUESTION = b',"stream_options":{"include_usage":true}}'
-# A body of up to this many bytes counts as text: looking for pictures in it takes time.
+# A body of up to this many bytes counts as text: searching it for pictures would take time.
 _SMALL_BODY = 16 * 1024
 # At least this many refusals are remembered, the latest ones.
 MAX_REFUSALS = 256
@@ -113,7 +113,7 @@ def _place(client: BaseClient, params: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _refuses(error: APIError) -> bool:
-    """Whether an error may be due to our asking for the usage."""
+    """Whether an error may be caused by our request for the usage."""
     text = _QUOTED.sub("", f"{error.message} {error.body}")
     if error.status_code not in (401, 403, 408, 409, 429) and any(map(text.__contains__, _NAMES)):
         return True

@@ -4,8 +4,8 @@
     async for step in run_tools(...): ...      # every step, while it happens
 
 Both run the same loop, an async generator (`ToolRun._steps`): it owns the tasks of the calls, and
-waits for them however it ends. Nobody tells a generator that the `async for` over it was left, so
-that loop has an iterator of its own, which cancels the calls and hangs up when it is dropped.
+waits for them however it ends. A generator does not notice when the `async for` over it is left, so
+that loop gets an iterator of its own, which cancels the calls and hangs up when it is dropped.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ T = TypeVar("T")
 class ToolRun(Generic[T]):
     """A conversation with the model and the tools that it calls. Await it, or iterate over it.
 
-    Nothing is sent before that. A run is gone through once; afterwards, `await run` returns the
-    completion again.
+    Nothing is sent before that. A run can be awaited or iterated over only once; afterwards,
+    `await run` returns the completion again.
 
     Leaving the loop early, by `break` or an exception, hangs up and cancels the calls at once, but
     does not wait until they have ended; `async with run:` and `await run.aclose()` do.
 
     Attributes:
-        messages: the conversation so far, to be sent on: those of the request, then each answer
-            together with the results of its calls, and the last answer.
+        messages: the conversation so far: the messages of the request, then each answer with the
+            results of its calls, and the last answer. Pass it to the next request.
         completions: every answer so far, with its `usage` and `meta`.
     """
 
@@ -109,7 +109,7 @@ class ToolRun(Generic[T]):
 
     @property
     def partial(self) -> ChatCompletion | None:
-        """What has arrived of the answer that is being streamed, or was when the run failed."""
+        """What has arrived of the streamed answer, also after the run failed during it."""
         return None if self._stream is None else self._stream.partial
 
     # --- the loop ---
@@ -179,7 +179,7 @@ class ToolRun(Generic[T]):
             check_complete(completion)
         used = set()
         for index, call in enumerate(calls or ()):
-            # Results are told apart by these ids, which some servers leave out, or repeat.
+            # The results are matched by these ids, which some servers leave out or repeat.
             if not call.id or call.id in used:
                 call.id = f"call_{len(self.completions)}_{index}"
             used.add(call.id)
@@ -199,7 +199,7 @@ class ToolRun(Generic[T]):
     def _exceeded(self, answer: ParsedChatCompletion[T]) -> ToolRoundsExceededError:
         msg = (
             f"After {self._max_rounds} requests the model still calls tools: raise max_rounds, or "
-            "go on with error.messages."
+            "continue with error.messages."
         )
         error = ToolRoundsExceededError(msg)
         error.completion, error.messages = answer, self.messages
@@ -209,7 +209,7 @@ class ToolRun(Generic[T]):
 
     def _check_open(self) -> None:
         if self._left:
-            msg = "This run was left before its end: start a new one with its messages."
+            msg = "This run was stopped before its end: start a new one with its messages."
             raise OpenAIError(msg)
 
     def _leave(self) -> None:
@@ -259,7 +259,7 @@ def run_tools(
         msg = "run_tools needs tools: pass tools=[function, ...]."
         raise InvalidArgumentError(msg)
     if sent_number(made.params, "n", 1) != 1:
-        msg = "run_tools goes on with one answer: leave out n."
+        msg = "run_tools needs a single answer: leave out n."
         raise InvalidArgumentError(msg)
     check_whole("max_rounds", max_rounds)
     if tool_timeout is not None and not (is_number(tool_timeout) and tool_timeout > 0):
@@ -277,7 +277,7 @@ def _calls_in(
 
 
 def _free(choice: Any) -> Any:
-    """A `tool_choice` after the first answer: one that forces a call would force one for ever."""
+    """The `tool_choice` after the first answer: it must not force a call each time."""
     if isinstance(choice, Mapping):
         allowed = choice.get("allowed_tools")
         if choice.get("type") == "allowed_tools" and isinstance(allowed, Mapping):

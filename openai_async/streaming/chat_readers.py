@@ -17,7 +17,7 @@ from .reader import Reader, Source
 
 
 class ChunkWithTexts(dict[str, Any]):
-    """A chunk whose text and reasoning are not just what is in a delta."""
+    """A chunk whose text and reasoning cannot be read from its delta alone."""
 
     __slots__ = ("texts",)
 

@@ -35,7 +35,7 @@ from .reader import Reader
 _chunk_twin: Any = without_hooks(ChunkEvent)
 
 
-# The arguments as plain JSON, for want of tools with types.
+# The arguments as plain JSON, for requests without tools that have types.
 _ARGUMENTS: DecodeArguments = partial(decoded_arguments, {})
 
 
@@ -214,7 +214,7 @@ class ChatCompletionEventStream(Generic[T]):
     async def get_final_completion(self) -> ParsedChatCompletion[T]:
         """The whole answer, parsed; reads the rest of the stream, without making its events.
 
-        Raises: as `ParsedChatCompletionStream.completion`.
+        Raises: the same errors as `ParsedChatCompletionStream.completion`.
         """
         completion = await self._stream.completion()
         self._ready.clear()

@@ -25,8 +25,8 @@ from .raw import Connect
 T = TypeVar("T")
 U = TypeVar("U")
 
-# A new snapshot when the text has grown by this share: together they then parse at most 17 times
-# the length of the text, where one for each token would parse its square.
+# There is a new snapshot when the text has grown by this share. All of them together then parse at
+# most 17 times the length of the text; one for each token would parse its square.
 GROWTH = 1 / 16
 
 
@@ -52,7 +52,7 @@ class ParsedChatCompletionStream(ChatCompletionStream, Generic[T]):
     def snapshots(self) -> AsyncIterator[Any]:
         """The JSON of choice 0 so far, as dicts and lists, while it is written, and at the end.
 
-        A new one comes when the text has grown by a sixteenth, not for each token, and at the end.
+        There is a new one when the text has grown by a sixteenth, rather than for each token.
 
         Raises:
             the errors of `completion()`, after the last snapshot.

@@ -1,7 +1,7 @@
 """An estimate of the tokens that a stream has used, where the server has not reported them.
 
-From the length of what was sent and received, at four bytes a token, as in pacing. That is exact
-enough to add up the cost of streams that were left early.
+It is made from the length of what was sent and received, at four bytes a token, as in pacing. That
+is close enough to add up the cost of streams that were left early.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class EstimatedUsage(CompletionUsage):
 
 
 def prompt_size(body: bytes) -> int:
-    """The length of a request as text: each picture counts as the bytes of a text with as
-    many tokens, whatever its own size, and so do audio and each file.
+    """The length of a request as text. Each picture, recording or file counts as a text with as
+    many tokens as a picture of unknown size has, however long it is.
     """
     size = len(body)
     for start in _BASE64:

@@ -2,8 +2,8 @@
 
     from openai_async.structured import Schema, make_converter, schema_of
 
-`client.chat.completions.parse` is built on it; use these names for types that need a hint, and to
-parse answers from elsewhere.
+`client.chat.completions.parse` is built on it. Use these names for types that have no schema of
+their own, and to parse answers from elsewhere.
 """
 
 from __future__ import annotations

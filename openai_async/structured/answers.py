@@ -76,10 +76,11 @@ def with_values(
     tools: Tools,
     misfits: Misfits | None = None,
 ) -> ParsedChatCompletion[T]:
-    """`parsed`, without asking whether the answer is complete.
+    """`parsed`, without checking that the answer is complete.
 
     Args:
-        misfits: takes the calls of choice 0 whose arguments do not fit, which else is an error.
+        misfits: collects the calls of choice 0 whose arguments do not fit. Without it, such a call
+            raises the error.
     """
     if not completion.choices and expected is not None:
         raise misfit_error(f"There are no choices, so there is no {expected.name}.", "", completion)
@@ -150,7 +151,7 @@ def decoded(expected: ResponseFormat[T], text: str) -> T:
 
 
 def decoded_arguments(tools: Tools, name: str, text: str) -> Any:
-    """The arguments of a call, by the signature of the tool, or else as they are in JSON.
+    """The arguments of a call as the tool's types, or as they are in JSON for a tool without types.
 
     Raises:
         APIResponseValidationError: they do not fit.
@@ -176,7 +177,7 @@ def _error(message: str, path: str, text: str) -> APIResponseValidationError:
 
 @contextmanager
 def _completed(completion: ChatCompletion, place: str) -> Iterator[None]:
-    """Add the completion to an error, and to its path the place in the completion."""
+    """Add the completion to an error, and put the place in the completion before its path."""
     try:
         yield
     except APIResponseValidationError as error:

@@ -32,7 +32,7 @@ def make_converter() -> cattrs.Converter:
     """The converter that reads answers, to add hooks to.
 
     It is strict: a string is not a number. NamedTuples, Structs and pydantic models are read from
-    objects, and unions by which member fits.
+    objects; a union is read as the member that fits.
 
     Example::
 
@@ -40,7 +40,7 @@ def make_converter() -> cattrs.Converter:
         converter.register_structure_hook(Money, lambda value, _: Money.parse(value))
         await client.chat.completions.parse(..., response_format=Bill, converter=converter)
     """
-    # A type without a hook, which has its schema from `Annotated`, is called with the JSON value.
+    # A type without a hook, whose schema comes from `Annotated`, is called with the JSON value.
     converter = cattrs.Converter(structure_fallback_factory=lambda cls: lambda value, _: cls(value))
     # cattrs also uses these for subclasses, such as enums of strings.
     for scalar in SCALARS:
@@ -172,7 +172,7 @@ def _reader(kind: Any, converter: cattrs.Converter) -> Callable[[Any], Any]:
 
 
 def _list_hook(kind: Any, converter: cattrs.Converter) -> Hook:
-    """Reads an array. cattrs would also split a string, and count a set's items as one."""
+    """Reads an array. cattrs would also accept a string, as a list of its characters."""
     cls, arguments = class_of(kind), get_args(kind)
     fixed = get_origin(kind) is tuple and arguments[-1:] != (...,)
     make = cls if cls in (tuple, set, frozenset) else list
@@ -200,7 +200,7 @@ def _list_hook(kind: Any, converter: cattrs.Converter) -> Hook:
 
 
 def _dict_hook(kind: Any, converter: cattrs.Converter) -> Hook:
-    """Reads a dict with arbitrary keys, which are text in JSON, whatever their type is here."""
+    """Reads a dict with arbitrary keys. In JSON they are text, whatever their type is here."""
     key_kind, value_kind = get_args(kind) or (str, object)
     read_key, read_value = _reader(key_kind, converter), _reader(value_kind, converter)
     numbers = unwrapped(key_kind) in (int, float)
@@ -229,7 +229,7 @@ def _is_class(kind: Any) -> bool:
 
 
 def _class_hook(kind: Any, converter: cattrs.Converter) -> Hook:
-    """Reads an object of a class, whoever made the class, by the fields of its schema."""
+    """Reads an object as any kind of class, by the fields of its schema."""
     cls, tag = class_of(kind), tag_of(kind)
     fields = [(field, _reader(field.type, converter)) for field in fields_of(kind) or ()]
 
@@ -263,8 +263,8 @@ def _noted(error: Exception, note: str) -> Exception:
 def _union_hook(kind: Any, converter: cattrs.Converter) -> Hook:
     """Reads a value as the member of a union that it fits best.
 
-    In strict mode an object has exactly the keys of one member; several may have the same keys, and
-    then differ in a constant, say, so that only one of them fits.
+    In strict mode an object has exactly the keys of one member. If several members have the same
+    keys, they may differ in a constant, so that only one of them fits.
     """
     members = [
         (m, unwrapped(m), _keys(unwrapped(m)), _reader(m, converter)) for m in get_args(kind)
@@ -273,8 +273,8 @@ def _union_hook(kind: Any, converter: cattrs.Converter) -> Hook:
 
     def structure(value: Any, _: Any) -> Any:
         given = frozenset(value) if type(value) is dict else None
-        # The members that fit at first sight come first; sorting keeps the order. Text may
-        # also fit other members than `str`.
+        # The members that look like the value come first; otherwise sorting keeps the order. Text
+        # may also fit members other than `str`.
         plain = type(value) if type(value) is not str else None
         tried = sorted(
             members, key=lambda m: m[1] is not plain and (given is None or m[2] != given)
@@ -313,7 +313,7 @@ def _constants(kind: Any) -> dict[str, frozenset[tuple[type, Any]]]:
 
 
 def _has_constants(value: Any, constants: Mapping[str, frozenset[tuple[type, Any]]]) -> bool:
-    """Whether no constant of an object is another one; those that are missing may be left out."""
+    """Whether the constants that an object has are allowed ones; they may also be missing."""
     for key, allowed in constants.items():
         given = value.get(key, _MISSING)
         if given is _MISSING:

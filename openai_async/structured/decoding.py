@@ -53,7 +53,7 @@ class Decoder(Generic[T]):
     Args:
         kind: the type.
         converter: a cattrs converter to use in place of ours.
-        wrapped: whether the value is inside an object; by default, unless it is one itself.
+        wrapped: whether the value is inside an object; by default, if it is not an object itself.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Decoder(Generic[T]):
             MisfitError: it does not fit the type.
         """
         if self._converter is None:
-            # One for each decoder: a converter never forgets the types it has met.
+            # One for each decoder: a converter keeps every type it has met for ever.
             self._converter = make_converter()
         try:
             return self._converter.structure(value, self._kind)  # type: ignore[no-any-return]
@@ -127,7 +127,7 @@ def in_code_block(text: str) -> str | None:
 
 
 def in_open_code_block(text: str) -> str | None:
-    """What is in a code block so far, which may not be at its end."""
+    """What is in a code block so far, which may still be growing."""
     start = _fence(text)
     first_line_end = text.find("\n", start)
     if start < 0 or first_line_end < 0:
@@ -191,5 +191,5 @@ def _words(error: BaseException) -> str:
 
 
 def joined(path: str, step: str) -> str:
-    """The path of a part: `items` and `[0]` are `items[0]`, with `price` `items[0].price`."""
+    """The path of a part: `items` and `[0]` make `items[0]`; with `price`, `items[0].price`."""
     return path + step if not path or not step or step[0] == "[" else f"{path}.{step}"

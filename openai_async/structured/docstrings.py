@@ -26,7 +26,7 @@ class Described:
 
 
 def described(thing: Any) -> Described:
-    """What the docstring of a function, or those of a class, say.
+    """What the docstrings of a function or a class say.
 
     The fields of a class include those it inherits.
     """
@@ -62,8 +62,8 @@ def _read(thing: Any) -> Described:
 
 
 def _is_in_source(cls: type) -> bool:
-    """Whether the text of a class can be found. Without this, all of its module would be parsed for
-    each class that is made at run time."""
+    """Whether the source of a class can be found. Without this check, its whole module would be
+    parsed for each class that is made at run time."""
     try:
         lines = getlines(getsourcefile(cls) or "")
     except TypeError:  # a class of a module without a file

@@ -17,8 +17,8 @@ class Elements:
     """Cuts the elements out of an array that arrives in pieces.
 
     The array is the whole text, or the value of the object around it (`{"value": [...`), or one of
-    the two in a code block of Markdown. Each character is looked at once, so the work is linear in
-    the length of the text.
+    the two in a code block of Markdown. Each character is read once, so the time grows in
+    proportion to the length of the text.
     """
 
     __slots__ = ("_depth", "_escaped", "_head", "_in_string", "_pieces", "ended")
@@ -66,7 +66,7 @@ class Elements:
         self._head += text
         begins = _BEGINS.search(self._head)
         if begins is None:
-            if len(self._head) > _HEAD:  # only its end matters, and that is not a beginning
+            if len(self._head) > _HEAD:  # only its end matters; the NUL says it is not the start
                 self._head = "\0" + self._head[-_HEAD:]
             return ""
         rest, self._head, self._depth = self._head[begins.end() :], "", 1

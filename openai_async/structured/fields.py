@@ -1,6 +1,6 @@
-"""The fields of a class, whoever made it: attrs, dataclass, TypedDict, NamedTuple or Struct.
+"""The fields of a class of any kind: attrs, dataclass, TypedDict, NamedTuple or Struct.
 
-The schema and the decoder both read a class through `fields_of`, and so agree on its JSON.
+The schema and the decoder both read a class through `fields_of`, so that they agree on its JSON.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _hints(cls: type) -> dict[str, Any]:
     except (NameError, AttributeError, SyntaxError, TypeError) as error:
         msg = (
             f"An annotation of {cls.__name__} cannot be evaluated: {error}. Import the name at run "
-            "time, and define at module level the classes that refer to each other."
+            "time, and define classes that refer to each other at module level."
         )
         raise InvalidArgumentError(msg) from error
     # attrs also has fields with `field(type=...)` in place of an annotation.

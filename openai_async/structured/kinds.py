@@ -1,4 +1,4 @@
-"""What kind of type a type is: an object, a list, an alias; and its name."""
+"""Tells what a type is (an object, a list, an alias), and what its name is."""
 
 from __future__ import annotations
 

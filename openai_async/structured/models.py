@@ -1,7 +1,7 @@
 """Classes that make their own JSON Schema and read their own JSON, as pydantic's models do.
 
-They are recognized by their methods: nothing is imported. Their schemas are brought under the same
-rules as all others.
+They are recognized by their methods: nothing is imported. Their schemas are changed to follow the
+same rules as all others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _KNOWN = frozenset(
         *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     }
 )
-# These change what fits, so they cannot be left out.
+# These change which values are valid, so they cannot be left out.
 _REFUSED = {
     "prefixItems": "is a tuple of items of different types",
     "patternProperties": "is a dict with arbitrary keys",

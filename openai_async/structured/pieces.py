@@ -28,7 +28,7 @@ PLAIN: dict[Any, dict[str, Any]] = {
     uuid.UUID: {"type": "string", "format": "uuid"},
     decimal.Decimal: {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"},
 }
-# What a `msgspec.Meta` says, in the words of JSON Schema; only what strict mode knows.
+# The limits of a `msgspec.Meta` as JSON Schema keywords; only those that strict mode knows.
 _LIMITS = {
     "ge": "minimum",
     "gt": "exclusiveMinimum",

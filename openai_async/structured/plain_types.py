@@ -21,8 +21,8 @@ from .models import is_model
 def is_plain(kind: Any) -> bool:
     """Whether msgspec reads a type, and everything in it, as the converter would.
 
-    Not so for NamedTuples (it reads arrays), attrs classes with converters (it does not run
-    them), unions (it knows a few), and subclasses of plain types.
+    It does not for NamedTuples (it reads arrays), attrs classes with converters (it does not run
+    them), unions (it knows only some), and subclasses of plain types.
     """
     return _is_plain(kind, set())
 

@@ -1,4 +1,4 @@
-"""A Python type as the `response_format` of a request, and the answer as its value."""
+"""A Python type as the `response_format` of a request, and the answer as a value of that type."""
 
 from __future__ import annotations
 
@@ -75,5 +75,5 @@ def _made_again(kind: Any, strict: bool, converter: BaseConverter | None) -> Res
     return response_format(kind, strict=strict, converter=converter)
 
 
-# Bounded, since programs also make types at run time, which would never be freed.
+# Bounded, since types that a program makes at run time would otherwise never be freed.
 _cached = lru_cache(maxsize=256)(_made)

@@ -1,4 +1,4 @@
-"""What a tool has returned, as the text that the model gets."""
+"""The result of a tool, as the text that is sent to the model."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
     schema = schema_of(list[Item])
 
-A walk over the type, without the type's own schema generators, so that attrs classes, dataclasses,
-TypedDicts, NamedTuples and Structs come out alike, nested in each other. A class with a
-`model_json_schema` (pydantic's) makes its own: see `models.py`.
+It walks over the type itself, so that attrs classes, dataclasses, TypedDicts, NamedTuples and
+Structs get the same schemas and can be nested in each other. A class with a `model_json_schema`
+(pydantic's) makes its own: see `models.py`.
 
 The rules of strict mode: https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
 """
@@ -102,7 +102,7 @@ class _Walk:
         if is_alias(kind):
             return self._alias(kind, path)
         if isinstance(kind, TypeVar):
-            msg = f"{path} has the type variable {kind}: fill it in, as in Page[Item]."
+            msg = f"{path} has the type variable {kind}: give it a type, as in Page[Item]."
             raise InvalidArgumentError(msg)
         if (kind is None or isinstance(kind, type)) and kind in PLAIN:
             return dict(PLAIN[kind])

@@ -53,7 +53,7 @@ class Tool(Generic[P, R]):
         name: what the model calls it.
         description: what the model is told about it.
         param: its entry in the `tools` of a request.
-        is_async: whether calling it returns an awaitable, as far as one can see without calling.
+        is_async: whether it is known, without calling it, to return an awaitable.
     """
 
     function: Callable[P, R]
@@ -89,14 +89,16 @@ def tool(
     strict: bool = True,
     converter: BaseConverter | None = None,
 ) -> Tool[P, R]:
-    """A function as a tool, where its signature and docstring do not say everything.
+    """A function as a tool, with a name, a description or parameters that differ from its own.
 
     Args:
+        function: the function, plain or async, or any other callable.
         name: in place of the function's own.
         description: in place of its docstring.
-        parameters: a JSON Schema in place of the signature, as other protocols have one. The
+        parameters: a JSON Schema in place of the signature, such as one from an MCP server. The
             function gets the arguments as they are in JSON.
-        strict: whether the model is held to the schema exactly; `False` allows dicts and defaults.
+        strict: whether the model has to follow the schema exactly. With `False`, dicts are allowed,
+            and the model may leave out parameters that have a default.
         converter: a cattrs converter for the arguments.
 
     Raises:
@@ -111,7 +113,7 @@ def tool(
 
 
 def as_tool(value: Any) -> Tool[..., Any] | Mapping[str, Any]:
-    """An item of `tools`: functions become a `Tool`, dicts stay as they are."""
+    """An item of `tools`: a function becomes a `Tool`, a dict stays as it is."""
     if isinstance(value, Tool | Mapping):
         return value
     if type(value) is types.MethodType:
@@ -126,7 +128,7 @@ def as_tool(value: Any) -> Tool[..., Any] | Mapping[str, Any]:
 
 
 def as_tools(values: Any) -> list[Tool[..., Any] | Mapping[str, Any]]:
-    """The `tools` of a request, in which functions and tools may stand beside dicts."""
+    """The `tools` of a request, in which functions, `Tool`s and dicts may be mixed."""
     if isinstance(values, Mapping | str) or not isinstance(values, Sequence):
         msg = f"tools has type {type(values).__name__}: pass a list of functions, or of dicts."
         raise InvalidArgumentError(msg)
@@ -156,13 +158,13 @@ def sent_tools(values: Any) -> Any:
     return [item.param if isinstance(item, Tool) else item for item in as_tools(values)]
 
 
-# --- what a function says of itself ---------------------------------------------------------------
+# --- the definition of a function -----------------------------------------------------------------
 
 _Definition = tuple[str, str, Mapping[str, Any], bool, Decoder[dict[str, Any]]]
 """The fields of a `Tool` after its function."""
 
 # Made once for each function, and dropped with it: they hold its types, but not the function.
-# Methods apart, whose functions have a `self` more.
+# Methods are kept apart: called as a function, the same function has one more parameter, `self`.
 _functions: WeakKeyDictionary[Any, _Definition] = WeakKeyDictionary()
 _methods: WeakKeyDictionary[Any, _Definition] = WeakKeyDictionary()
 
@@ -217,7 +219,7 @@ def _called(function: Any) -> Any:
 
 
 def _source(function: Any) -> Any:
-    """The function that was written, below its decorators; or the class."""
+    """The function as it was written, without its decorators; or the class."""
     return inspect.unwrap(_called(function))
 
 
@@ -237,9 +239,7 @@ def _parameters(
         if key in fixed:
             continue
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            msg = (
-                f"The tool {name} has the parameter {parameter}, which a model cannot pass by name."
-            )
+            msg = f"The tool {name} has the parameter {parameter}, which cannot be passed by name."
             raise InvalidArgumentError(msg)
         hint = hints.get(key, parameter.annotation)
         if hint is parameter.empty or isinstance(hint, str):
@@ -276,5 +276,5 @@ def _without_annotation(key: str, name: str, *, is_first: bool) -> InvalidArgume
         msg = f"The tool {name} is a method without its object: pass object.{name}."
     else:
         msg = f"The parameter {key} of the tool {name} has no annotation: add one, as in {key}: str"
-        msg += ", or pass functools.partial(...) with a value for it."
+        msg += ", or fix its value with functools.partial(...)."
     return InvalidArgumentError(msg)

@@ -1,4 +1,4 @@
-"""The tools and the response format of a chat request, checked as OpenAI does it."""
+"""The tools and the response format of a chat request, checked as OpenAI checks them."""
 
 import re
 from collections.abc import Mapping

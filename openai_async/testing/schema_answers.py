@@ -18,7 +18,7 @@ from .number_answers import number_answer
 from .schema_parts import as_list, as_mapping, bound, merge, required, resolve, type_of
 from .string_answers import string_answer
 
-# A value without end, since its schema requires itself, is cut off after this many levels.
+# A value that never ends, since its schema requires itself, is cut off after this many levels.
 _MAX_HEIGHT = 64
 # How many levels a value may have beyond the fewest it needs: two or three turns of a recursion.
 _MORE_LEVELS = 8
@@ -125,7 +125,7 @@ class _Writer:
         return None
 
     def _joined(self, schema: Mapping[str, Any], keyword: str, parts: list[object]) -> object:
-        """The parts, with what stands beside them, such as more properties."""
+        """The parts merged with the keywords beside them, such as more properties."""
         beside = {
             name: value
             for name, value in schema.items()
@@ -163,7 +163,7 @@ class _Writer:
         return made
 
     def _takes_optional(self, schema: object, levels: int) -> bool:
-        """Every other time, and not the first: the first answer is the smallest object."""
+        """Every second time, but not the first: the first answer is the smallest object."""
         turn = self.seed + self._turn((id(schema), "optional"))
         return turn % 2 == 1 and not self._hurry() and self._fits(schema, levels - 1)
 
@@ -191,7 +191,7 @@ class _Writer:
         count = min(count, bound(schema, "maxItems", count, _MAX_ITEMS))
         unique = schema.get("uniqueItems") is True
         made: list[Any] = []
-        # What must differ gets more attempts; if it cannot, the list is shorter.
+        # Elements that must differ get more attempts; if there are too few, the list is shorter.
         for _ in range(4 * count if unique else count):
             if len(made) == count:
                 break
@@ -202,7 +202,7 @@ class _Writer:
         return made
 
     def _string(self, schema: Mapping[str, Any]) -> str:
-        # Words and formats (such as addresses) are counted apart, so Ada's is ada@example.com.
+        # Words and formats are counted separately, so Ada's address is ada@example.com.
         turn = self._turn("format" if "format" in schema else "string")
         return string_answer(schema, self.words, turn, self.seed)
 

@@ -34,7 +34,7 @@ def spoken_format(body: Mapping[str, Any], *, stream: bool) -> str | None:
     if not isinstance(audio, dict):
         msg = "Missing required parameter: 'audio', since 'modalities' has 'audio'."
         raise invalid(msg, "audio", "missing_required_parameter")
-    # OpenAI streams pcm16 only; the others of its formats would take an encoder.
+    # OpenAI streams pcm16 only; its other formats would need an encoder.
     formats = ("pcm16",) if stream else ("wav", "pcm16")
     try:
         name = checks.choice(audio, "format", formats)

@@ -1,7 +1,7 @@
 """Which JSON Schemas OpenAI refuses with `strict: true`, and in what words. No I/O.
 
-The rules are those of OpenAI's guide (Structured model outputs, Supported schemas), and where it is
-silent, what the API has been seen to do: in 2026 it accepts `default` (which Azure refuses),
+The rules are those of OpenAI's guide (Structured model outputs, Supported schemas). Where it says
+nothing, they follow what the API does: in 2026 it accepts `default` (which Azure refuses),
 `minLength` and `maxLength`. What is not known to be refused is accepted.
 """
 
@@ -14,7 +14,7 @@ _MAX_NESTING = 10
 _MAX_PROPERTIES = 5000
 _MAX_ENUM_VALUES = 1000
 _MAX_TEXT = 120_000
-# The texts of one enum are limited if it is a long one.
+# The total length of an enum's values is limited if it has more than this many.
 _LONG_ENUM, _MAX_LONG_ENUM_TEXT = 250, 15_000
 
 # Tuples, not sets: the JSON that is looked up in them may not be hashable.

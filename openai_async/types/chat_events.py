@@ -1,7 +1,7 @@
 """The events of `client.chat.completions.stream(...)`: what arrives, and what it adds up to.
 
-A type checker knows the class of an event by its `type`. An event is made for every piece of an
-answer, so it holds only what is new; what came before is put together when `snapshot` is read.
+Type checkers narrow an event by its `type`. An event is made for every piece of an answer, so it
+holds only what is new; what came before is put together when `snapshot` is read.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ChunkEvent:
 
     @property
     def snapshot(self) -> ChatCompletion:
-        """The completion so far. Read later, it includes what has been received by then."""
+        """The completion so far. If you read it later, it includes what has arrived since."""
         return self._so_far.completion()
 
 

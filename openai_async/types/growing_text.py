@@ -8,8 +8,8 @@ from typing import Any
 class TextSoFar:
     """A text that is still growing, and what it was after each of its pieces.
 
-    `pieces` only grows. Whoever reads every snapshot in turn pays for copying the text, not for
-    joining all of its pieces again.
+    `pieces` only grows. Reading every snapshot in turn costs a copy of the text each time, but does
+    not join all of its pieces again.
     """
 
     __slots__ = ("_count", "_text", "choice_index", "is_json", "pieces")

@@ -67,7 +67,7 @@ class ParsedChatCompletion(ChatCompletion, Generic[T]):
 
 
 def as_parsed(kind: type[Parsed], value: APIObject) -> Parsed:
-    """A response object as one of its parsed subclass, which shares its JSON."""
+    """A response object as an object of its parsed subclass, which shares its JSON."""
     made = object.__new__(kind)
     # Its objects are not hashable, and mypy thinks the same of the classes.
     values_of, copied, new = _copying(kind, type(value))  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ DETAILS = ("reasoning_details", "thinking_blocks")
 FIELDS = frozenset({*TEXTS, *DETAILS})
 """All fields with nothing but reasoning. It may also be among the parts of `content`."""
 
-# The keys of a part that hold its text: a summary stands where the full text is kept secret. What
+# The keys of a part that hold its text: a summary, if the vendor keeps the full text secret. What
 # is encrypted (`data`) can only be sent back.
 _PART_TEXTS = ("thinking", "text", "summary", "reasoning", "content")
 # The types of content parts with reasoning: Mistral's and Anthropic's; others'.
@@ -28,7 +28,7 @@ _MAX_DEPTH = 8
 def reasoning_field(holder: dict[str, Any]) -> str | None:
     """The field of a message or delta that has its reasoning: of several copies, the first.
 
-    In a stream, the field of the first piece of reasoning is read until the end (`Assembly`).
+    In a stream, the field that has the first piece is read until the end (see `Assembly`).
     """
     for field, value in holder.items():
         if not value or (field not in FIELDS and (field != "content" or type(value) is str)):
@@ -92,9 +92,9 @@ _OPEN, _CLOSE = "<think>", "</think>"
 class ThinkTags:
     """Splits a text that begins with `<think>...</think>` into reasoning and answer, in pieces.
 
-    Only such a block at the very beginning is reasoning: in any other place, an answer may be about
-    these tags. What may be the start of a tag is held back until the next piece. White space
-    around the tags is dropped.
+    Only such a block at the very beginning is reasoning: anywhere else, an answer may mention these
+    tags. What may be the start of a tag is held back until the next piece. White space around the
+    tags is dropped.
     """
 
     __slots__ = ("_held", "_where")

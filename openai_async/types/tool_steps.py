@@ -1,4 +1,4 @@
-"""The steps of `chat.completions.run_tools`, as its iteration gives them.
+"""The steps that `async for` over `chat.completions.run_tools` yields.
 
 async for step in client.chat.completions.run_tools(...):
     if step.type == "content.delta":
@@ -27,7 +27,7 @@ class ContentDeltaStep:
 
 @frozen(kw_only=True)
 class ToolCallStep:
-    """The model calls a function. The function is started when the next step is asked for."""
+    """The model calls a function. The function starts when the loop asks for the next step."""
 
     type: Literal["tool_call"] = "tool_call"
     call: ParsedFunctionToolCall
@@ -41,7 +41,7 @@ class ToolResultStep:
     type: Literal["tool_result"] = "tool_result"
     call: ParsedFunctionToolCall
     content: str
-    """What the model is told."""
+    """The text that is sent to the model."""
     value: object = None
     """What the function returned."""
     error: Exception | None = field(default=None)
@@ -62,4 +62,4 @@ ToolStep: TypeAlias = ContentDeltaStep | ToolCallStep | ToolResultStep | Complet
 OnToolError: TypeAlias = Callable[
     [ParsedFunctionToolCall, Exception], str | Awaitable[str | None] | None
 ]
-"""Is told a call and its exception; returns what the model is told, or `None` for the default."""
+"""Gets a call and its exception; returns the text for the model, or `None` for the default."""

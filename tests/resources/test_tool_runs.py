@@ -732,7 +732,7 @@ async def test_leaving_the_loop_during_text_hangs_up(
     request = await server.received()
     await request.finished()
     assert request.disconnected
-    with pytest.raises(OpenAIError, match="left before its end"):
+    with pytest.raises(OpenAIError, match="stopped before its end"):
         await talk
 
 
@@ -747,7 +747,7 @@ async def test_closing_hangs_up_while_the_iterator_is_still_there(
     request = await server.received()
     await request.finished()
     assert request.disconnected
-    with pytest.raises(OpenAIError, match="left before its end"):
+    with pytest.raises(OpenAIError, match="stopped before its end"):
         await anext(steps)
 
 
@@ -778,7 +778,7 @@ async def test_a_run_closed_by_another_task_says_so(
     task = asyncio.create_task(steps_of(talk))
     await waiting.begun.wait()
     await talk.aclose()
-    with pytest.raises(OpenAIError, match="left before its end"):
+    with pytest.raises(OpenAIError, match="stopped before its end"):
         await task
     assert waiting.ended == ["cancelled"]
 
@@ -813,7 +813,7 @@ async def test_a_run_is_gone_through_once(client: AsyncClient, server: LocalServ
     assert not task.done()  # the others have not disturbed it
     task.cancel()
     await asyncio.wait([task])
-    with pytest.raises(OpenAIError, match="left before its end"):
+    with pytest.raises(OpenAIError, match="stopped before its end"):
         await talk
 
 

@@ -532,7 +532,7 @@ class Unevaluated(TypedDict):
         (complex, "^complex has type complex, which has no JSON schema"),
         (
             list[T],  # type: ignore[valid-type]
-            r"^list\[T\]\[\] has the type variable ~T: fill it in",
+            r"^list\[T\]\[\] has the type variable ~T: give it a type",
         ),
         (Page, r"^Page\.items\[\] has the type variable ~T"),
         (Literal[b"x"], r"^Literal\[b'x'\] has the value b'x': use text, numbers"),

@@ -304,9 +304,9 @@ async def async_generator() -> AsyncIterator[int]:
 @pytest.mark.parametrize(
     ("function", "said"),
     [
-        (positional, "positional has the parameter number: 'int', which a model cannot pass"),
-        (variable, r"variable has the parameter \*numbers: 'int', which a model cannot pass"),
-        (keywords, r"keywords has the parameter \*\*numbers: 'int', which a model cannot pass"),
+        (positional, "positional has the parameter number: 'int', which cannot be passed"),
+        (variable, r"variable has the parameter \*numbers: 'int', which cannot be passed"),
+        (keywords, r"keywords has the parameter \*\*numbers: 'int', which cannot be passed"),
         (without, "The parameter number of the tool without has no annotation: add one, as in"),
         (unknown, "An annotation of the tool unknown cannot be evaluated: name 'Elsewhere'"),
         (free, "free.values is a dict with arbitrary keys"),
