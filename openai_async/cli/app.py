@@ -83,7 +83,7 @@ def chat(
     prompt: Annotated[
         str | None,
         Parameter(
-            help="The question. Text from a pipe is added after it. Without both: a conversation."
+            help="The question. Text from a pipe is added after it. With neither: a conversation."
         ),
     ] = None,
     /,
@@ -226,7 +226,7 @@ def batch(
 ) -> int:
     """Send a file of requests; run it again to resume.
 
-    Ctrl-C waits for the requests in flight; a second one ends at once.
+    Ctrl-C waits for the requests in flight; a second Ctrl-C stops at once.
     """
     from .batch import batch as run_batch
 

@@ -41,7 +41,7 @@ class BatchOptions:
     ] = None
     retry_failed: Annotated[
         bool,
-        Parameter(negative="", show_default=False, help="Send the requests that failed again."),
+        Parameter(negative="", show_default=False, help="Resend the requests that failed."),
     ] = False
     skip_bad_lines: Annotated[
         bool,
@@ -71,7 +71,9 @@ class BatchOptions:
     ] = None
     columns: Annotated[
         str | None,
-        Parameter(help="For Ray and Parquet: what is in which column, as prompt=text,model=name."),
+        Parameter(
+            help="For Ray with Parquet input: the columns to use, as prompt=text,model=name."
+        ),
     ] = None
 
 
