@@ -8,7 +8,7 @@ async for text in conversation.stream("And how old is it?"): ...
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from .client import AsyncClient
 from .conversation_stream import ConversationStream
@@ -25,9 +25,12 @@ from .types.chat_params import ChatCompletionOptions
 
 if TYPE_CHECKING:
     from .types.chat_option_params import ToolFunction
+    from .types.parsed_chats import ParsedChatCompletion
     from .types.tool_steps import ToolStep
 
 __all__ = ("Conversation",)
+
+T = TypeVar("T")
 
 _OPTIONS = frozenset(ChatCompletionOptions.__annotations__)
 
@@ -98,11 +101,42 @@ class Conversation:
 
     # --- turns ---
 
+    @overload
     async def say(
         self,
         text: str,
         *,
         images: Iterable[ImageSource] = (),
+        response_format: type[T],
+        **params: Unpack[ChatCompletionOptions],
+    ) -> ParsedChatCompletion[T]: ...
+
+    @overload
+    async def say(
+        self,
+        text: str,
+        *,
+        images: Iterable[ImageSource] = (),
+        response_format: None = None,
+        **params: Unpack[ChatCompletionOptions],
+    ) -> ChatCompletion: ...
+
+    @overload  # for unions and the like, which are not a `type`
+    async def say(
+        self,
+        text: str,
+        *,
+        images: Iterable[ImageSource] = (),
+        response_format: object,
+        **params: Unpack[ChatCompletionOptions],
+    ) -> ParsedChatCompletion[Any]: ...
+
+    async def say(
+        self,
+        text: str,
+        *,
+        images: Iterable[ImageSource] = (),
+        response_format: object = None,
         **params: Unpack[ChatCompletionOptions],
     ) -> ChatCompletion:
         """Send a question, and return the answer.
@@ -110,10 +144,13 @@ class Conversation:
         Args:
             text: the question.
             images: pictures to send with it, in any form that `image_part` takes.
+            response_format: a type for the answer's `.parsed`, as in `chat.completions.parse`.
             params: parameters for this turn only.
 
         Raises:
-            InvalidArgumentError: a picture cannot be read.
+            InvalidArgumentError: a picture cannot be read, or the type has no schema.
+            LengthFinishReasonError, ContentFilterFinishReasonError, APIResponseValidationError: as
+                in `chat.completions.parse`.
             APIError: see `openai_async.errors`.
         """
         check_known("say", params, _OPTIONS)
@@ -123,8 +160,10 @@ class Conversation:
             chats = self.client.chat.completions
             completion: ChatCompletion
             if self.tools:
-                turn.answer = run = chats.run_tools(**request)
+                turn.answer = run = chats.run_tools(**request, response_format=response_format)
                 completion = await run
+            elif response_format is not None:
+                completion = await chats.parse(**request, response_format=response_format)
             else:
                 completion = await chats.create(**request)
             self._keep(turn, completion)
@@ -187,7 +226,7 @@ class Conversation:
 
     def _check(self, turn: Turn) -> None:
         if self._turn is not turn:
-            msg = "This turn was left before its end: begin another one."
+            msg = "This turn was stopped before its end: begin another one."
             raise OpenAIError(msg)
 
     def _end(self, turn: Turn) -> None:

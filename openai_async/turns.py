@@ -28,7 +28,7 @@ class Turn:
 
     def __init__(self) -> None:
         self.sent: list[Message] = []
-        self.answer: ChatCompletionStream | ToolRun[None] | None = None
+        self.answer: ChatCompletionStream | ToolRun[Any] | None = None
         self.kept = False
 
     def new_messages(self, completion: ChatCompletion) -> list[Message]:

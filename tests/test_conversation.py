@@ -89,6 +89,26 @@ async def test_a_turn_may_have_parameters_of_its_own(
     assert server.requests[-1].json["seed"] == 1
 
 
+@pytest.mark.parametrize("tools", [False, True])
+async def test_an_answer_may_be_a_value_of_a_type(
+    server: LocalServer, client: AsyncClient, tools: bool
+) -> None:
+    conversation = Conversation(client, model="gpt-4o-mini", tools=[rain] if tools else [])
+    server.script(Reply('{"value": [1, 2]}'))
+    reply = await conversation.say("Count to two.", response_format=list[int])
+    assert reply.parsed == [1, 2]
+    assert words(conversation.messages)[1] == ("assistant", '{"value": [1, 2]}')
+
+
+async def test_a_dict_is_no_type_for_an_answer(
+    server: LocalServer, conversation: Conversation
+) -> None:
+    with pytest.raises(InvalidArgumentError, match="pass a type"):
+        await conversation.say("Hi", response_format={"type": "json_object"})
+    assert server.requests == []
+    await conversation.say("Hi", extra_body={"response_format": {"type": "json_object"}})
+
+
 # --- the budget ---
 
 
@@ -279,7 +299,7 @@ async def test_leaving_the_loop_ends_the_turn_even_if_the_stream_is_held(
         await server.requests[-1].finished()
     assert server.requests[-1].disconnected
     await conversation.say("Hello?")
-    with pytest.raises(OpenAIError, match="This turn was left before its end"):
+    with pytest.raises(OpenAIError, match="This turn was stopped before its end"):
         await anext(turn)
     assert len(conversation.messages) == 2
 
@@ -569,5 +589,5 @@ async def test_closing_a_turn_ends_its_tools(server: LocalServer, client: AsyncC
     await running.wait()
     await turn.aclose()
     assert cancelled.is_set()
-    with pytest.raises(OpenAIError, match="left before its end"):
+    with pytest.raises(OpenAIError, match="stopped before its end"):
         await reader

@@ -20,6 +20,7 @@ from openai_async import (
     AsyncStream,
     ChatCompletionEventStream,
     ChatCompletionStream,
+    Conversation,
     ParsedChatCompletionStream,
     Timeout,
     ToolRun,
@@ -435,3 +436,11 @@ async def tools(client: AsyncClient) -> None:
 
 def options(client: AsyncClient) -> None:
     assert_type(client.with_options(timeout=5, max_retries=1), AsyncClient)
+
+
+async def talks(client: AsyncClient) -> None:
+    talk = Conversation(client, model="m")
+    assert_type(await talk.say("Hi"), ChatCompletion)
+    assert_type((await talk.say("Count.", response_format=list[int])).parsed, list[int] | None)
+    async for text in talk.stream("Hi"):
+        assert_type(text, str)
