@@ -100,12 +100,8 @@ class GrowingChoice(Generic[T]):
         """The text that grows in this field of the deltas."""
         return self._content if field == "content" else self._reasoning
 
-    def grow(self, piece: ChunkChoice, events: list[Event[T]], *, alone: bool) -> None:
-        """Append the events for a piece that has been added to the assembly.
-
-        Args:
-            alone: the chunk has no other pieces.
-        """
+    def grow(self, piece: ChunkChoice, events: list[Event[T]]) -> None:
+        """Append the events for a piece that has been added to the assembly."""
         choice = self.assembled
         # Once there is some, no other field is read: some servers send it in two fields.
         reasoning = self._reasoning.so_far.pieces or reasoning_pieces(choice) or self._parts
@@ -121,7 +117,7 @@ class GrowingChoice(Generic[T]):
             self._reasoning.close(events)
             events.append(event)
         if calls := choice.calls:
-            self._grow_calls(calls.changed if alone else calls, events)
+            self._grow_calls(calls.take_changed(), events)
         if piece.logprobs is not None:
             self._grow_tokens("content", piece.logprobs.content, events)
             self._grow_tokens("refusal", piece.logprobs.refusal, events)

@@ -101,7 +101,7 @@ class Events(Generic[T]):
             choice = self._choice(index_of(piece._raw or {}) or 0)
             if choice is not None:
                 before = len(events)
-                choice.grow(piece, events, alone=len(pieces) == 1)
+                choice.grow(piece, events)
                 if len(events) > before:
                     continued.append(choice)
                 if choice.assembled.finish_reason is not None and choice not in ending:

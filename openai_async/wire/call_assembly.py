@@ -23,19 +23,24 @@ class Calls(Items):
 
     Attributes:
         unreadable: items that are not calls; kept, so that nothing is lost silently.
-        changed: the calls to which the latest `add` has added.
     """
 
-    __slots__ = ("changed", "unreadable")
+    __slots__ = ("_by_index", "_changed", "unreadable")
 
     def __init__(self) -> None:
         super().__init__()
         self.unreadable: list[Any] = []
-        self.changed: list[Fields] = []
+        self._by_index: dict[int, list[Fields]] = {}
+        self._changed: dict[int, Fields] = {}
+        """By their identity, so that it never holds more than there are."""
+
+    def take_changed(self) -> list[Fields]:
+        """The calls that have changed since the last time."""
+        changed, self._changed = self._changed, {}
+        return [*changed.values()]
 
     def add(self, pieces: Any, depth: int = 0) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take in the `tool_calls` of a delta: a list of pieces, or one piece by itself."""
-        self.changed = []
         for piece in pieces if type(pieces) is list else [pieces]:
             if type(piece) is dict and piece:
                 self._add_piece(as_call(piece))
@@ -59,7 +64,7 @@ class Calls(Items):
         if type(new.get("arguments")) is not str or not isinstance(function, Fields):
             return False
         merge_function(function, new)
-        self.changed = [call]
+        self._changed[id(call)] = call
         return True
 
     def _add_piece(self, piece: dict[str, Any]) -> None:
@@ -70,7 +75,8 @@ class Calls(Items):
         if call is None or _opens_another(call, piece):
             call = Fields(index=len(self) if index is None else index)
             self.append(call)
-        self.changed.append(call)
+            self._by_index.setdefault(call["index"], []).append(call)
+        self._changed[id(call)] = call
         for key, value in piece.items():
             if key in _FUNCTIONS and type(value) is dict:
                 if not isinstance(call.get(key), Fields):
@@ -85,14 +91,16 @@ class Calls(Items):
     def _find(self, index: int | None, call_id: Any) -> Fields | None:
         """The call that a piece may belong to: by its index, else by its id, else the last one."""
         if index is not None:
-            same = [call for call in self if call["index"] == index]
+            same = self._by_index.get(index, [])
         elif call_id:
             return next((call for call in self if call.get("id") == call_id), None)
         else:
             same = self
-        named = [call for call in same if call_id and call.get("id") == call_id]
-        found = named or same
-        return found[-1] if found else None
+        if call_id:
+            for call in reversed(same):
+                if call.get("id") == call_id:
+                    return call
+        return same[-1] if same else None
 
     def new_in(self, calls: Any) -> list[Any]:
         """The new parts of whole calls, which may have arrived before in part."""

@@ -18,8 +18,10 @@ from openai_async.streaming.chat import ChatAnswer, ChatCompletionStream
 from openai_async.streaming.events import Events
 from openai_async.streaming.receiver import Receiver
 from openai_async.types.base import ResponseMeta
+from openai_async.types.chat_chunk import ChatCompletionChunk
 from openai_async.types.growing_text import TextSoFar
 from openai_async.wire.assembly import Assembly
+from openai_async.wire.merging import Fields
 
 from ..raw_server import DONE, RawServer, chunk, sse
 from .events import FINISH, Event, ask, call
@@ -158,3 +160,48 @@ async def test_what_events_were_made_from_is_freed_with_them(
         assert kept[1]() is None
     finally:
         gc.enable()
+
+
+def calls_of_two_choices(count: int) -> list[dict[str, Any]]:
+    """Each chunk begins a call in both choices and goes on with the one before."""
+    chunks = []
+    for number in range(count):
+        pieces = [call(number, '{"a', "f", f"c{number}")]
+        if number:
+            pieces.append(call(number - 1, '": 1}'))
+        parts: list[Any] = [chunk(None, index=n, tool_calls=pieces)["choices"] for n in (0, 1)]
+        chunks.append({**chunk(), "choices": [*parts[0], *parts[1]]})
+    return chunks
+
+
+def test_the_work_for_calls_of_several_choices_grows_with_the_stream_too() -> None:
+    def work(count: int) -> int:
+        values = calls_of_two_choices(count)
+        chunks = [ChatCompletionChunk.from_dict(value) for value in values]
+        events = Events(False, None, lambda name, text: text)
+        return steps(lambda: [events.of(*pair) for pair in zip(values, chunks, strict=True)])
+
+    work(10)  # makes what is made once
+    assert work(1_000) <= 10.1 * work(100)
+
+
+def test_the_call_that_a_piece_belongs_to_is_found_without_a_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at = 0
+
+    class Counted(Fields):
+        def __getitem__(self, key: str) -> Any:
+            nonlocal looked_at
+            looked_at += 1
+            return super().__getitem__(key)
+
+    def work(count: int) -> int:
+        nonlocal looked_at
+        assembly, looked_at = Assembly(single=False), 0
+        for value in calls_of_two_choices(count):
+            assembly.add(value)
+        return looked_at
+
+    monkeypatch.setattr("openai_async.wire.call_assembly.Fields", Counted)
+    assert 0 < work(1_000) <= 10.1 * work(100)
