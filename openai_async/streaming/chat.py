@@ -17,7 +17,14 @@ from ..wire.assembly import Assembly, only_opens
 from ..wire.codec import unreadable
 from .answer import Answer, Received
 from .base import AsyncStream
-from .chat_readers import ChunkWithTexts, ThinkTagReader, reasoning_of, text_of
+from .chat_readers import (
+    ChunkWithTexts,
+    ThinkTagReader,
+    ThinkTagsOption,
+    reasoning_of,
+    tags_for,
+    text_of,
+)
 from .raw import Connect
 from .reader import Reader
 
@@ -135,21 +142,30 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
         return Reader(self, self._structure)
 
-    def text(self, *, think_tags: bool = False) -> AsyncIterator[str]:
+    def text(self, *, think_tags: ThinkTagsOption = False) -> AsyncIterator[str]:
         """Only the text of choice 0, piece by piece: `async for text in stream.text()`.
 
-        With `think_tags`, a block `<think>...</think>` at the beginning is left out.
+        Args:
+            think_tags: leave out a block `<think>...</think>` at the beginning. `"opened"` if the
+                prompt ends with `<think>`, so that the text begins inside the block; then a text
+                without `</think>` is nothing but reasoning.
         """
-        return ThinkTagReader(self, reasoning=False) if think_tags else Reader(self, text_of)
+        if think_tags:
+            return ThinkTagReader(self, tags_for(think_tags), 1)
+        return Reader(self, text_of)
 
-    def reasoning(self, *, think_tags: bool = False) -> AsyncIterator[str]:
+    def reasoning(self, *, think_tags: ThinkTagsOption = False) -> AsyncIterator[str]:
         """Only the reasoning of choice 0, piece by piece, whatever the vendor calls it.
 
         It reads the whole stream, as `text()` does: for both, read `chunk.reasoning` and
-        `chunk.text` of each chunk. With `think_tags`, a block `<think>...</think>` at the beginning
-        of the text counts as reasoning too.
+        `chunk.text` of each chunk.
+
+        Args:
+            think_tags: what `text(think_tags=...)` leaves out counts as reasoning too.
         """
-        return ThinkTagReader(self, reasoning=True) if think_tags else Reader(self, reasoning_of)
+        if think_tags:
+            return ThinkTagReader(self, tags_for(think_tags), 0)
+        return Reader(self, reasoning_of)
 
     async def completion(self) -> ChatCompletion:
         """The whole answer, assembled from all chunks; reads the rest of the stream.

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
+from ..errors import InvalidArgumentError
 from ..types.normalize import content_text
 from ..types.reasoning import ThinkTags, reasoning_text
 from ..wire.merging import index_of
 from .answer import Received
 from .reader import Reader, Source
+
+ThinkTagsOption: TypeAlias = bool | Literal["opened"]
+"""How `<think>...</think>` is split off: `"opened"` if the prompt has the `<think>`."""
 
 
 class ChunkWithTexts(dict[str, Any]):
@@ -62,19 +66,35 @@ def _joined(chunk: dict[str, Any], read: Callable[[dict[str, Any]], str | None])
     return text
 
 
+def tags_for(option: ThinkTagsOption) -> ThinkTags:
+    """What splits the text of a stream.
+
+    Raises:
+        InvalidArgumentError: there is no such option.
+    """
+    if option not in (True, "opened"):
+        msg = f'think_tags is {option!r}: pass True, "opened" or False.'
+        raise InvalidArgumentError(msg)
+    return ThinkTags(opened=option == "opened")
+
+
 def _split(tags: ThinkTags, part: int, chunk: Received) -> str | None:
     split = tags.split(text_of(chunk) or "")[part]
     return ((reasoning_of(chunk) or "") + split if part == 0 else split) or None
 
 
 class ThinkTagReader(Reader[str]):
-    """Reads the text or the reasoning of a model whose server leaves `<think>` in the text."""
+    """Reads a part of the text of a model whose server leaves `<think>` in it.
+
+    Args:
+        part: 0 for the reasoning, 1 for the rest.
+    """
 
     __slots__ = ("_part", "_tags")
 
-    def __init__(self, stream: Source, *, reasoning: bool) -> None:
-        self._part = 0 if reasoning else 1
-        self._tags = ThinkTags()
+    def __init__(self, stream: Source, tags: ThinkTags, part: int) -> None:
+        self._part = part
+        self._tags = tags
         # Not a method: with a reference to itself, the reader would outlive its loop.
         super().__init__(stream, partial(_split, self._tags, self._part))
 

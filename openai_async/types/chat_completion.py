@@ -57,13 +57,16 @@ class ChatCompletionMessage(APIObject):
         """
         return ChatCompletionMessage.from_dict(without_reasoning(self.to_dict()))
 
-    def split_think_tags(self) -> tuple[str, str]:
+    def split_think_tags(self, *, opened: bool = False) -> tuple[str, str]:
         """The reasoning and the text, for a server that leaves reasoning in the text.
 
         In addition to `.reasoning`, a block `<think>...</think>` at the beginning of the content
         counts as reasoning.
+
+        Args:
+            opened: the prompt ends with `<think>`, so that the content begins inside the block.
         """
-        reasoning, text = ThinkTags().split(self.content or "", last=True)
+        reasoning, text = ThinkTags(opened=opened).split(self.content or "", last=True)
         return (self.reasoning or "") + reasoning, text
 
     def _repr_markdown_(self) -> str:

@@ -92,56 +92,84 @@ _OPEN, _CLOSE = "<think>", "</think>"
 class ThinkTags:
     """Splits a text that begins with `<think>...</think>` into reasoning and answer, in pieces.
 
-    Only such a block at the very beginning is reasoning: anywhere else, an answer may mention these
-    tags. What may be the start of a tag is held back until the next piece. White space around the
-    tags is dropped.
+    Only such a block at the very beginning is reasoning: in any other place, an answer may be about
+    these tags. What may be the start of a tag is held back until the next piece. White space
+    around the tags is dropped.
+
+    Args:
+        opened: the text begins inside the block, with or without another `<think>`.
     """
 
-    __slots__ = ("_held", "_where")
+    __slots__ = ("_held", "_opened", "_space", "_where")
 
-    def __init__(self) -> None:
-        self._held = ""
+    def __init__(self, *, opened: bool = False) -> None:
+        self._opened = opened
         self._where = "before"
+        self._held = ""
+        """What may be the start of a tag."""
+        self._space: list[str] = []
+        """The white space before that, in pieces, of which there may be many."""
 
     def split(self, text: str, *, last: bool = False) -> tuple[str, str]:
         """The reasoning and the answer in the next piece of the text."""
         text, self._held = self._held + text, ""
-        reasoning = answer = ""
+        reasoning = ""
         if self._where == "before":
-            start = text.lstrip()
-            if start.startswith(_OPEN):
-                self._where, text = "opened", start[len(_OPEN) :]
-            elif not last and _OPEN.startswith(start):
-                self._held = text
-                return "", ""
-            else:
-                self._where = "answer"
+            text = self._begin(text, last)
         if self._where == "opened":  # after <think>
             text = text.lstrip()
             if text:
                 self._where = "inside"
         if self._where == "inside":
-            reasoning, found, text = text.partition(_CLOSE)
-            if found:
-                self._where = "closed"
-                reasoning = reasoning.rstrip()
-            elif not last:
-                keep = _ends_with_start(reasoning)
-                reasoning, self._held = reasoning[:keep], reasoning[keep:]
+            reasoning, text = self._think(text, last)
         if self._where == "closed":  # after </think>
             text = text.lstrip()
             if text:
                 self._where = "answer"
-        if self._where == "answer":
-            answer = text
-        return reasoning, answer
+        return reasoning, text
+
+    def _begin(self, text: str, last: bool) -> str:
+        """What follows `<think>`, or the text itself; "" until it is clear which."""
+        start = text.lstrip()
+        if start.startswith(_OPEN):
+            self._opened, start = True, start[len(_OPEN) :]
+        elif not last and _OPEN.startswith(start):
+            self._space.append(text[: len(text) - len(start)])
+            self._held = start
+            return ""
+        elif not self._opened:
+            self._where = "answer"
+            return self._spaces() + text
+        self._where = "opened"
+        self._space.clear()
+        return start
+
+    def _think(self, text: str, last: bool) -> tuple[str, str]:
+        """The reasoning, and what follows `</think>`."""
+        thought, found, rest = text.partition(_CLOSE)
+        if not found and last:
+            return self._spaces() + thought, ""
+        if not found:
+            end = _start_of_close(thought)
+            thought, self._held = thought[:end], thought[end:]
+        kept = thought.rstrip()
+        reasoning = self._spaces() + kept if kept else ""
+        if found:
+            self._where = "closed"
+            self._space.clear()
+        else:
+            self._space.append(thought[len(kept) :])
+        return reasoning, rest
+
+    def _spaces(self) -> str:
+        spaces = "".join(self._space)
+        self._space.clear()
+        return spaces
 
 
-def _ends_with_start(text: str) -> int:
-    """Where the end of `text` that may be white space and the start of `</think>` begins."""
-    end = len(text)
-    for size in range(min(len(_CLOSE) - 1, end), 0, -1):
-        if _CLOSE.startswith(text[end - size :]):
-            end -= size
-            break
-    return len(text[:end].rstrip())
+def _start_of_close(text: str) -> int:
+    """Where the end of `text` that may be the start of `</think>` begins."""
+    for size in range(min(len(_CLOSE) - 1, len(text)), 0, -1):
+        if _CLOSE.startswith(text[-size:]):
+            return len(text) - size
+    return len(text)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openai_async import AsyncClient, StreamInterruptedError
+from openai_async import AsyncClient, InvalidArgumentError, StreamInterruptedError
 from openai_async.types.chat import ChatCompletion, ChatCompletionMessage
+from openai_async.types.reasoning import ThinkTags
 
 from ..raw_server import DONE, RawServer, chunk, sse
 from .test_stream import ask
@@ -229,10 +230,10 @@ async def test_parts_that_are_not_text_stay_when_reasoning_is_taken_out() -> Non
 THINKING = "<think>\nLet me see.\n</think>\n\nIt is </think> blue."
 
 
-async def think_tags(parts: list[str]) -> tuple[str, str]:
+async def think_tags(parts: list[str], option: Literal[True, "opened"] = True) -> tuple[str, str]:
     data = [stream_bytes(*({"content": part} for part in parts))]
-    reasoning = [text async for text in stream_of(data, 1).reasoning(think_tags=True)]
-    answer = [text async for text in stream_of(data, 1).text(think_tags=True)]
+    reasoning = [text async for text in stream_of(data, 1).reasoning(think_tags=option)]
+    answer = [text async for text in stream_of(data, 1).text(think_tags=option)]
     assert "" not in reasoning + answer
     return "".join(reasoning), "".join(answer)
 
@@ -258,6 +259,7 @@ PIECES = st.lists(
 def test_a_stream_is_split_as_the_whole_message_is(parts: list[str]) -> None:
     message = ChatCompletionMessage.from_dict({"content": "".join(parts)})
     assert asyncio.run(think_tags(parts)) == message.split_think_tags()
+    assert asyncio.run(think_tags(parts, "opened")) == message.split_think_tags(opened=True)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +280,69 @@ async def test_only_a_block_at_the_beginning_is_reasoning(
 ) -> None:
     message = ChatCompletionMessage.from_dict({"content": content})
     assert message.split_think_tags() == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("Let me see.\n</think>\n\nIt is </think> blue.", ("Let me see.", "It is </think> blue.")),
+        ("\n<think>\na</think>b", ("a", "b")),
+        ("<th</think>b", ("<th", "b")),
+        ("</think>b", ("", "b")),
+        ("cut off", ("cut off", "")),
+        ("<thin", ("<thin", "")),
+        (" ", ("", "")),
+        (None, ("", "")),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 100])
+async def test_a_text_may_begin_inside_the_block(
+    content: str | None, expected: tuple[str, str], size: int
+) -> None:
+    """The template of DeepSeek-R1 has the `<think>`, and vLLM without a parser sends the rest."""
+    message = ChatCompletionMessage.from_dict({"content": content})
+    assert message.split_think_tags(opened=True) == expected
+    text = content or ""
+    parts = [text[at : at + size] for at in range(0, len(text), size)]
+    assert await think_tags(parts, "opened") == expected
+
+
+def test_other_values_for_think_tags_are_refused() -> None:
+    stream: Any = stream_of([], 1)
+    for method in (stream.text, stream.reasoning):
+        with pytest.raises(InvalidArgumentError, match="think_tags is 'open': pass True"):
+            method(think_tags="open")
+
+
+@pytest.mark.parametrize("begin", ["", "<think>a", "<think>a</think>"])
+def test_white_space_is_looked_at_once(begin: str) -> None:
+    """Models write long runs of it, which belong to the text only if more follows."""
+    looked_at = 0
+
+    class Counted(str):
+        def __add__(self, other: str) -> str:
+            nonlocal looked_at
+            looked_at += len(self) + len(other)
+            return Counted(super().__add__(other))
+
+        def __radd__(self, other: str) -> str:
+            nonlocal looked_at
+            looked_at += len(self) + len(other)
+            return Counted(other + str(self))
+
+    tags = ThinkTags()
+    tags.split(begin)
+    for _ in range(1_000):
+        tags.split(Counted(" \n"))
+    assert looked_at <= 2 * 1_000
+    assert (
+        tags.split("b")
+        == {
+            "": ("", " \n" * 1_000 + "b"),
+            "<think>a": (" \n" * 1_000 + "b", ""),
+            "<think>a</think>": ("", "b"),
+        }[begin]
+    )
 
 
 async def test_reasoning_in_a_field_comes_before_that_in_tags() -> None:
