@@ -70,11 +70,12 @@ class GrowingChoice(Generic[T]):
         choice: ChoiceAssembly,
         decode: Callable[[str], T] | None,
         decode_arguments: DecodeArguments,
+        read_json: Callable[[str], Any] | None,
     ) -> None:
         self.assembled = choice
         self._index = index
         self._decode_arguments = decode_arguments
-        text = TextSoFar([], index, is_json=decode is not None)
+        text = TextSoFar([], index, read_json)
         self._content = GrowingText(_content_delta, partial(_content_done, decode), text)
         self._refusal = GrowingText(_refusal_delta, _refusal_done, TextSoFar([], index))
         self._reasoning = GrowingText(_reasoning_delta, _reasoning_done, TextSoFar([], index))

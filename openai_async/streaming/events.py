@@ -15,11 +15,12 @@ from functools import partial
 from typing import Any, Generic, Self
 
 from ..errors import APIError
-from ..structured.answers import decoded_arguments
+from ..structured.answers import decoded_arguments, value_so_far
 from ..types.base import ResponseMeta
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_completion import ChatCompletion
 from ..types.chat_events import ChunkEvent, T
+from ..types.growing_text import partial_json
 from ..types.parsed_chats import ParsedChatCompletion
 from ..types.structuring import structurer, without_hooks
 from ..types.values import MalformedError
@@ -40,13 +41,24 @@ _ARGUMENTS: DecodeArguments = partial(decoded_arguments, {})
 
 
 class Events(Generic[T]):
-    """Takes in chunks one by one; returns their events, the next one last."""
+    """Takes in chunks one by one; returns their events, the next one last.
+
+    Args:
+        single: one choice was requested.
+        decode: turns a whole text into its value.
+        decode_arguments: turns the arguments of a call into theirs.
+        read_json: turns a text so far into its value so far.
+    """
 
     def __init__(
-        self, single: bool, decode: Callable[[str], T] | None, decode_arguments: DecodeArguments
+        self,
+        single: bool,
+        decode: Callable[[str], T] | None,
+        decode_arguments: DecodeArguments,
+        read_json: Callable[[str], Any] | None = None,
     ) -> None:
         self._assembly = Assembly(single=single)
-        self._decoders = decode, decode_arguments
+        self._decoders = decode, decode_arguments, read_json
         self._choices: dict[int, GrowingChoice[T]] = {}
         self._ending: list[GrowingChoice[T]] = []
         """Choices that end here, unless the next chunk continues them."""
@@ -169,7 +181,10 @@ class ChatCompletionEventStream(Generic[T]):
         decode_arguments: DecodeArguments = _ARGUMENTS,
     ) -> None:
         self._stream = stream
-        self._events = Events(stream._n == 1, decode, decode_arguments)
+        read_json: Callable[[str], Any] | None = None if decode is None else partial_json
+        if stream._expected is not None:
+            read_json = partial(value_so_far, stream._expected)
+        self._events = Events(stream._n == 1, decode, decode_arguments, read_json)
         self._ready: list[Event[T]] = []
         """The events of the latest chunk that have not been requested yet, the next one last."""
         self._read_whole = False

@@ -12,10 +12,9 @@ from typing import Any, Generic, Self, TypeVar
 
 from ..errors import InvalidArgumentError
 from ..structured.answers import Tools, misfit_error, parsed
-from ..structured.decoding import MisfitError, in_open_code_block, joined
+from ..structured.decoding import MisfitError, joined
 from ..structured.elements import Elements
 from ..structured.response_formats import ResponseFormat
-from ..types.growing_text import partial_json
 from ..types.parsed_chats import ParsedChatCompletion
 from ..types.values import MalformedError
 from .chat import ChatCompletionStream
@@ -60,7 +59,7 @@ class ParsedChatCompletionStream(ChatCompletionStream, Generic[T]):
         return _Snapshots(self, self._must_expect("snapshots"))
 
     def items(self: ParsedChatCompletionStream[list[U]]) -> AsyncIterator[U]:
-        """Each element of a list, as soon as it is complete.
+        """Each element of the list in choice 0, as soon as it is complete.
 
         Raises:
             InvalidArgumentError: the type is not a list.
@@ -137,11 +136,9 @@ class _Snapshots(_Reading):
     def _parsed(self) -> Any:
         text = "".join(self._pieces)
         self._pieces = [text]
-        value = partial_json(text)
-        if value is None and (inner := in_open_code_block(text)) is not None:
-            value = partial_json(inner)
         # If it is not JSON, `completion()` says so at the end.
-        return None if value == {} else self._expected.decoder.inside(value)
+        value = self._expected.decoder.so_far(text)
+        return None if value == {} else value
 
 
 class _Items(_Reading):

@@ -150,6 +150,11 @@ def decoded(expected: ResponseFormat[T], text: str) -> T:
         raise _error(msg, misfit.path, text) from misfit
 
 
+def value_so_far(expected: ResponseFormat[Any], text: str) -> Any:
+    """The value of the text of an answer that is still being written, as dicts and lists."""
+    return expected.decoder.so_far(text)
+
+
 def decoded_arguments(tools: Tools, name: str, text: str) -> Any:
     """The arguments of a call as the tool's types, or as they are in JSON for a tool without types.
 

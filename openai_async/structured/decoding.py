@@ -19,7 +19,7 @@ import cattrs
 import msgspec
 
 from ..jsontext import loads
-from ..types.growing_text import utf8
+from ..types.growing_text import partial_json, utf8
 from ..types.values import quoted
 from .converter import make_converter
 from .kinds import is_object
@@ -90,6 +90,15 @@ class Decoder(Generic[T]):
             except ValueError:
                 raise MisfitError("", [f"it is not JSON: {quoted(text)}"]) from error
         return self.structure(self.inside(value))
+
+    def so_far(self, text: str) -> Any:
+        """The value of text that may end anywhere, as dicts and lists; `None` if there is none."""
+        value = partial_json(text)
+        if value is None and (inner := in_open_code_block(text)) is not None:
+            value = partial_json(inner)
+        if self._wrapped and value == {}:
+            return None  # the object around it
+        return self.inside(value)
 
     def inside(self, value: Any) -> Any:
         """The value inside the object around it, if there is one.

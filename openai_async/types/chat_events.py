@@ -94,10 +94,11 @@ class ContentDeltaEvent(_TextDeltaEvent):
 
     @property
     def parsed(self) -> object:
-        """With `response_format=T`: the JSON so far, as dicts and lists; the last string may be
+        """With `response_format=T`: the value so far, as dicts and lists; the last string may be
         unfinished. `None` if there is none yet.
         """
-        return partial_json(self.snapshot) if self._text.is_json else None
+        read = self._text.read_json
+        return None if read is None else read(self.snapshot)
 
 
 @frozen(kw_only=True, weakref_slot=False)

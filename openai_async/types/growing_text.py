@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -10,14 +11,21 @@ class TextSoFar:
 
     `pieces` only grows. Reading every snapshot in turn costs a copy of the text each time, but does
     not join all of its pieces again.
+
+    `read_json` reads the value of the text so far, if it is JSON.
     """
 
-    __slots__ = ("_count", "_text", "choice_index", "is_json", "pieces")
+    __slots__ = ("_count", "_text", "choice_index", "pieces", "read_json")
 
-    def __init__(self, pieces: list[Any], choice_index: int, *, is_json: bool = False) -> None:
+    def __init__(
+        self,
+        pieces: list[Any],
+        choice_index: int,
+        read_json: Callable[[str], Any] | None = None,
+    ) -> None:
         self.pieces = pieces
         self.choice_index = choice_index
-        self.is_json = is_json
+        self.read_json = read_json
         self._count = 0
         self._text = ""
 

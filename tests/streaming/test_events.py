@@ -294,6 +294,28 @@ async def test_with_a_type_the_content_and_the_completion_are_parsed(
     assert sent["json_schema"]["name"] == "list_int"
 
 
+@pytest.mark.parametrize(
+    ("kind", "texts", "expected"),
+    [
+        (list[int], ['{"val', 'ue": ', "[1, 2", "]}"], [None, None, [1, 2], [1, 2]]),
+        (str, ['{"value": "He', 'llo"}'], ["He", "Hello"]),
+        (int, ["4", "2"], [4, 42]),  # a server that ignores the schema
+        (list[int], ["Here:\n```json\n", '{"value": [1', "]}\n```"], [None, [1], [1]]),
+    ],
+    ids=["list", "str", "bare", "code block"],
+)
+async def test_the_value_so_far_is_what_is_inside_the_object_around_it(
+    raw: RawServer, raw_client: AsyncClient, kind: Any, texts: list[str], expected: list[Any]
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(*map(chunk, texts), FINISH, DONE)
+    async with raw_client.chat.completions.stream(
+        model="m", messages=[{"role": "user", "content": "Hi"}], response_format=kind
+    ) as stream:
+        deltas = [event async for event in stream if event.type == "content.delta"]
+    assert [event.parsed for event in deltas] == expected
+    assert [event.parsed for event in pickle.loads(pickle.dumps(deltas))] == expected
+
+
 async def test_the_arguments_of_a_function_are_parsed_by_its_signature(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:

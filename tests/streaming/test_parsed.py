@@ -329,3 +329,76 @@ async def test_the_work_for_elements_is_linear() -> None:
     found = [element for token in tokens for element in elements.feed(Counted(token))]
     assert len(found) == 30_001
     assert looked_at <= sum(map(len, tokens))
+
+
+# --- several choices ----------------------------------------------------------------------------
+
+CHOICES = [
+    chunk("[1, ", index=1),
+    chunk("[7", index=0),
+    chunk("2]", index=1),
+    chunk(", 8]", index=0),
+    chunk(finish="stop", index=1),
+    chunk(finish="stop", index=0),
+]
+
+
+async def test_each_of_several_choices_has_its_value(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(*CHOICES, DONE)
+    completion = await asked(raw_client, list[int], n=2).completion()
+    assert [choice.message.parsed for choice in completion.choices] == [[7, 8], [1, 2]]
+    assert completion.parsed == [7, 8]
+
+
+async def test_snapshots_and_items_are_those_of_choice_0(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(*CHOICES, DONE)
+    stream = asked(raw_client, list[int], n=2)
+    assert [item async for item in stream.items()] == [7, 8]
+    assert [choice.message.parsed for choice in (await stream.completion()).choices] == [
+        [7, 8],
+        [1, 2],
+    ]
+    stream = asked(raw_client, list[int], n=2)
+    assert [snapshot async for snapshot in stream.snapshots()][-1] == [7, 8]
+
+
+async def test_a_choice_that_does_not_fit_is_told_by_its_place(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    wrong = [chunk('["one"]', index=1), chunk("[7]"), *CHOICES[-2:]]
+    raw.answer = lambda exchange: exchange.stream(*wrong, DONE)
+    items = asked(raw_client, list[int], n=2).items()
+    assert await anext(items) == 7
+    with pytest.raises(APIResponseValidationError) as caught:
+        await anext(items)
+    assert caught.value.path == "choices[1][0]"
+    assert caught.value.completion is not None
+    assert caught.value.completion.text == "[7]"
+
+
+async def test_a_choice_that_has_not_arrived_is_an_interruption(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(chunk("[7]"))
+    with pytest.raises(StreamInterruptedError, match="1 of 2 choices have begun") as caught:
+        await asked(raw_client, list[int], n=2).completion()
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "[7]"
+
+
+async def test_events_have_the_value_of_each_choice(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(*CHOICES, DONE)
+    async with raw_client.chat.completions.stream(
+        model="gpt-4o", messages=HI, response_format=list[int], n=2
+    ) as stream:
+        events = [event async for event in stream]
+    deltas = [(e.choice_index, e.parsed) for e in events if e.type == "content.delta"]
+    assert deltas == [(1, [1]), (0, [7]), (1, [1, 2]), (0, [7, 8])]
+    done = [(e.choice_index, e.parsed) for e in events if e.type == "content.done"]
+    assert done == [(1, [1, 2]), (0, [7, 8])]
