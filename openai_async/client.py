@@ -157,7 +157,7 @@ class AsyncClient(RawRequests):
         self._retries: ByAccount[Retry, RetryPolicy] | None = None
         self._pacings: ByAccount[Pacing, RateLimit] | None = None
         self._pacing: Pacing | None = None
-        self._usage_refused = {}  # shared with copies
+        self._usage_standings = {}  # shared with copies
         self._configure(
             {
                 "api_key": api_key,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..http.multipart import Multipart
     from ..streaming.binary import BinaryContent
     from ..streaming.raw import Connect
+    from .usage_refusals import Place, Standing
 
 ACCEPT = "application/json"
 USER_AGENT = f"openai_async/{__version__}"
@@ -57,8 +58,8 @@ class BaseClient:
     base_url: URL
     timeout: Timeout
     max_retries: int
-    _usage_refused: dict[tuple[str, str], None]
-    """The servers and models that refuse to be asked for usage: see `stream_usage`."""
+    _usage_standings: dict[Place, Standing]
+    """Which servers and models take the question for the usage."""
     _urls: Urls
     _prepared: Prepared
     _json_prepared: Prepared

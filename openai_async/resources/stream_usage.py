@@ -3,12 +3,11 @@
 OpenAI reports the usage of a stream only with `stream_options={"include_usage": True}`. Most
 servers know that parameter, but some refuse it: Mistral with 422, older Azure API versions with
 400. The request is then sent again without it, at once, and that server is not asked again for that
-model: a gateway may accept it for some models only.
+model (`usage_refusals`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from ..errors import APIError
 from ..http.request import Request, Response
 from .endpoint import Endpoint
 from .params import is_sent, sent_number, sent_value
+from .usage_refusals import UsageRefusals, may_refuse
 
 if TYPE_CHECKING:
     from ..streaming import usage_estimate
@@ -29,19 +29,6 @@ else:
 _QUESTION = b',"stream_options":{"include_usage":true}}'
 # A body of up to this many bytes counts as text: searching it for pictures would take time.
 _SMALL_BODY = 16 * 1024
-# At least this many refusals are remembered, the latest ones.
-MAX_REFUSALS = 256
-
-# The question itself, in an error that quotes the request.
-_QUOTED = re.compile(r"""["']?stream_options["']?\s*:\s*\{[^}]*\}""")
-
-_NAMES = ("stream_options", "include_usage")
-# What servers say about a parameter that they do not know, if they do not name it.
-_UNKNOWN = re.compile(
-    r"extra[ _](forbidden|inputs|fields)|additional propert"
-    r"|(unknown|unrecogni[sz]ed|unexpected) (\w+ )?(field|param|arg|propert|key|option|input)",
-    re.IGNORECASE,
-)
 
 
 def stream_arguments(
@@ -80,41 +67,34 @@ def asking_connector(
         return made
 
     async def connect(on_open: Callable[[Response], Awaitable[None]]) -> Response:
-        refused = client._usage_refused
-        if refused and _place(client, params) in refused:
-            return await client._send(request(body, on_open))
+        refusals = UsageRefusals(client._usage_standings)
+        place = str(client.base_url), str(sent_value(params, "model"))
+        standing = refusals[place]
+        if not standing.asks:
+            response = await client._send(request(body, on_open))
+            refusals.succeeded(place, standing)
+            return response
         asked = request(body[:-1] + _QUESTION, on_open)
         try:
-            return await client._send(asked)
+            response = await client._send(asked)
         except APIError as error:
-            if not _refuses(error):
+            if not may_refuse(error, standing):
                 raise
             attempts = error.attempts
+        else:
+            refusals.taken(place, standing)
+            return response
         plain = request(body, on_open)
         plain.started = asked.started
         try:
             response = await client._send(plain)
         except APIError as error:
+            # This is raised, not the first one: it is about what the caller has asked for.
             error.attempts += attempts
+            refusals.doubted(place, standing)
             raise
         response.attempts += attempts
-        # Not before this succeeds: the error may quote the whole request, but mean another part.
-        if len(refused) >= MAX_REFUSALS:
-            oldest, *_ = refused
-            refused.pop(oldest, None)  # unless another thread has
-        refused[_place(client, params)] = None
+        refusals.refused(place)
         return response
 
     return connect
-
-
-def _place(client: BaseClient, params: Mapping[str, Any]) -> tuple[str, str]:
-    return str(client.base_url), str(sent_value(params, "model"))
-
-
-def _refuses(error: APIError) -> bool:
-    """Whether an error may be caused by our request for the usage."""
-    text = _QUOTED.sub("", f"{error.message} {error.body}")
-    if error.status_code not in (401, 403, 408, 409, 429) and any(map(text.__contains__, _NAMES)):
-        return True
-    return error.status_code in (400, 422) and _UNKNOWN.search(text) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import pickle
 from typing import Any
@@ -21,7 +22,7 @@ from openai_async import (
     Send,
     StreamInterruptedError,
 )
-from openai_async.resources.stream_usage import MAX_REFUSALS
+from openai_async.resources.usage_refusals import MAX_DOUBTS, MAX_PLACES
 from openai_async.testing import LocalServer
 from openai_async.types.chat import CompletionUsage
 
@@ -74,6 +75,8 @@ NEW_API: dict[str, object] = {
 GATEWAY: dict[str, object] = {
     "detail": [{"type": "extra_forbidden", "msg": "Extra inputs are not permitted"}]
 }
+UNKNOWN_FIELD = 'unknown field "stream_options"'
+VLLM = "{'type': 'extra_forbidden', 'loc': ('body', 'stream_options'), 'input': {}}"
 REFUSALS = [
     ("422 Unprocessable", MISTRAL),
     ("400 Bad Request", AZURE),
@@ -82,13 +85,30 @@ REFUSALS = [
     ("422 Unprocessable", GATEWAY),
     ("400 Bad Request", {"error": "unknown field in request"}),
     ("501 Not Implemented", {"error": {"message": "stream_options is not implemented"}}),
+    # continuedev/continue 12936, BerriAI/litellm 11696 and 9916, higress-group/higress 3041
+    ("400 Bad Request", {"error_code": "BAD_REQUEST", "message": f"json: {UNKNOWN_FIELD}"}),
+    ("400 Bad Request", {"error": {"code": "Invalid input", "message": json.dumps(MISTRAL)}}),
+    ("400 Bad Request", {"message": "extraneous key [include_usage] is not permitted"}),
+    ("400 Bad Request", {"object": "error", "message": f"[{VLLM}]", "param": None, "code": 400}),
+]
+# What does not say what it is about.
+OPAQUE = [
+    ("400 Bad Request", {"error_code": "BAD_REQUEST", "message": "extra inputs"}),
+    ("400 Bad Request", {"error": {"message": "Bad Request", "param": None, "code": 400}}),
+    ("400 Bad Request", {"message": "The user's model provider refused the request."}),
+    ("422 Unprocessable", {}),
+    ("400 Bad Request", "invalid request"),
+    ("400 Bad Request", b"<html><head><title>400 Bad Request</title></head></html>"),
+    ("400 Bad Request", b""),
 ]
 
 
 def refusing(status: str, error: object) -> Any:
+    text = error if isinstance(error, bytes) else msgspec.json.encode(error)
+
     async def refuse(exchange: Exchange) -> None:
         if "stream_options" in body(exchange):
-            await exchange.whole(msgspec.json.encode(error), status=status)
+            await exchange.whole(text, status=status)
         else:
             await exchange.stream(chunk("Hi"), chunk(finish="stop"), DONE)
 
@@ -210,7 +230,7 @@ async def test_usage_that_only_we_have_asked_for_is_not_waited_for(
 # --- where it does not --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("status", "error"), REFUSALS)
+@pytest.mark.parametrize(("status", "error"), REFUSALS + OPAQUE)
 async def test_a_server_that_refuses_is_asked_once_without_using_up_a_retry(
     raw: RawServer, raw_client: AsyncClient, waits: list[float], status: str, error: object
 ) -> None:
@@ -260,9 +280,9 @@ async def test_not_too_many_refusals_are_remembered(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     raw.answer = refusing("422 No", MISTRAL)
-    for n in range(MAX_REFUSALS + 5):
+    for n in range(MAX_PLACES + 5):
         await ask(raw_client, extra_body={"model": f"m{n}"}).completion()
-    assert len(raw_client._usage_refused) == MAX_REFUSALS
+    assert len(raw_client._usage_standings) == MAX_PLACES
 
 
 @pytest.mark.parametrize("status", ["422 No", "503 Busy"])
@@ -298,6 +318,120 @@ async def test_other_failures_are_reported_at_once(
     with pytest.raises(APIStatusError):
         await ask(raw_client)
     assert len(raw.exchanges) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "Unsupported value: 'stream' does not support true with this model."},
+        {"message": "The prompt is too long.", "param": "messages"},
+        {"message": "max_completion_tokens: 5 > 4"},
+        {"message": "messages must alternate between user and assistant"},
+        {"message": "no such model"},
+    ],
+    ids=lambda error: error["message"].split()[0],
+)
+async def test_an_error_about_another_parameter_is_no_refusal(
+    raw: RawServer, raw_client: AsyncClient, error: dict[str, str]
+) -> None:
+    answer = msgspec.json.encode({"error": error})
+    raw.answer = lambda exchange: exchange.whole(answer, status="400 Bad Request")
+    with pytest.raises(BadRequestError):
+        await ask(raw_client)
+    assert asked(raw) == [True]
+
+
+def replying(raw: RawServer, *replies: str) -> None:
+    """Answer one request after another: "ok", or a failure with this message."""
+    left = iter(replies)
+
+    async def reply(exchange: Exchange) -> None:
+        if (message := next(left)) == "ok":
+            await exchange.stream(chunk("Hi", finish="stop"), DONE)
+        else:
+            text = msgspec.json.encode({"error": {"message": message}})
+            await exchange.whole(text, status="400 Bad Request")
+
+    raw.answer = reply
+
+
+async def test_a_server_that_has_taken_the_question_does_not_get_its_errors_twice(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    replying(raw, "ok", "Bad Request", "Extra inputs are not permitted", "ok")
+    await ask(raw_client).completion()
+    for _ in range(2):
+        with pytest.raises(BadRequestError) as caught:
+            await ask(raw_client)
+        assert caught.value.attempts == 1
+    await ask(raw_client).completion()
+    assert asked(raw) == [True] * 4
+
+
+async def test_a_refusal_by_name_counts_even_then(raw: RawServer, raw_client: AsyncClient) -> None:
+    """A gateway may pass the next request on to another server."""
+    replying(raw, "ok", "Unknown parameter: 'stream_options'.", "ok", "ok")
+    for _ in range(3):
+        assert await texts(ask(raw_client)) == ["Hi"]
+    assert asked(raw) == [True, True, False, False]
+
+
+async def test_if_the_second_request_fails_too_its_error_is_raised(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    """It is about what the caller has asked for."""
+    replying(raw, "first", "second")
+    with pytest.raises(BadRequestError, match="second") as caught:
+        await ask(raw_client)
+    assert caught.value.attempts == 2
+    assert asked(raw) == [True, False]
+
+
+async def test_errors_about_something_else_are_not_asked_for_twice_again_and_again(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    replying(raw, "bad", "bad", "bad", "bad", "ok", "ok", "bad", "ok")
+    for _ in range(3):
+        with pytest.raises(BadRequestError):
+            await ask(raw_client)
+    assert asked(raw) == [True, False, False, False]
+    await ask(raw_client).completion()  # a request has succeeded: the next may ask
+    await ask(raw_client).completion()
+    with pytest.raises(BadRequestError):
+        await ask(raw_client)
+    await ask(raw_client).completion()
+    assert asked(raw)[4:] == [False, True, True, True]
+
+
+async def test_a_server_that_refuses_in_bad_requests_only_is_in_the_end_not_asked(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    """Each costs a request; here every other one is bad for a reason of its own."""
+    replying(raw, *["bad", "bad", "ok"] * MAX_DOUBTS, *["bad", "ok"] * 5)
+    for _ in range(MAX_DOUBTS + 5):
+        with pytest.raises(BadRequestError):
+            await ask(raw_client)
+        await ask(raw_client).completion()
+    assert asked(raw) == [True, False, False] * MAX_DOUBTS + [False] * 10
+
+
+async def test_requests_that_fail_at_the_same_time_are_one_doubt(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    both = asyncio.Barrier(2 * MAX_DOUBTS)
+
+    async def fail(exchange: Exchange) -> None:
+        async with both:
+            await exchange.whole(b"{}", status="400 Bad Request")
+
+    raw.answer = fail
+    streams = [ask(raw_client) for _ in range(2 * MAX_DOUBTS)]
+    failures = await asyncio.gather(*streams, return_exceptions=True)
+    assert all(isinstance(failure, BadRequestError) for failure in failures)
+    replying(raw, "ok", "ok")
+    await ask(raw_client).completion()
+    await ask(raw_client).completion()
+    assert asked(raw)[-2:] == [False, True]
 
 
 async def test_a_caller_whose_own_question_is_refused_gets_the_error(
