@@ -97,23 +97,23 @@ def _called_in_thread(tool: Tool[..., Any], arguments: dict[str, Any]) -> Any:
         raise RuntimeError(msg) from error
 
 
-class Calls:
-    """The calls that are running."""
+class Running:
+    """What a run is waiting for: the calls, or a request that is not streamed."""
 
     def __init__(self) -> None:
-        self._running: set[asyncio.Task[ToolResultStep]] = set()
-        self._ended: asyncio.Queue[asyncio.Task[ToolResultStep]] = asyncio.Queue()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._ended: asyncio.Queue[asyncio.Task[Any]] = asyncio.Queue()
 
-    def start(self, answer: Coroutine[Any, Any, ToolResultStep]) -> None:
-        task = asyncio.create_task(answer)
+    def start(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._ended.put_nowait)
 
     def __len__(self) -> int:
         return len(self._running)
 
-    async def ended(self) -> asyncio.Task[ToolResultStep]:
-        """The next call that has ended."""
+    async def ended(self) -> asyncio.Task[Any]:
+        """The next task that has ended."""
         task = await self._ended.get()
         self._running.discard(task)
         return task

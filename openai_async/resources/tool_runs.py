@@ -32,7 +32,7 @@ from .messages import sendable
 from .params import json_body, sent_number
 from .parsing import Parsing, checked
 from .stream_usage import stream_arguments
-from .tool_calls import Caller, Calls
+from .tool_calls import Caller, Running
 
 if TYPE_CHECKING:
     from ..types.chat_params import ChatCompletionMessageParam
@@ -66,7 +66,7 @@ class ToolRun(Generic[T]):
         self._expected: ResponseFormat[T] | None = parsing.expected
         self._caller = caller
         self._max_rounds = max_rounds
-        self._calls = Calls()
+        self._running = Running()
         self._stream: ChatCompletionStream | None = None
         self._begun = self._ended = self._left = self._busy = False
 
@@ -85,9 +85,9 @@ class ToolRun(Generic[T]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Hang up, cancel the calls, and wait until they have ended."""
+        """Hang up, cancel the calls, and wait until they have ended; also from another task."""
         self._leave()
-        await self._calls.stop()
+        await self._running.stop()
 
     def __repr__(self) -> str:
         state = "ended" if self._ended else "left" if self._left else "running"
@@ -134,13 +134,10 @@ class ToolRun(Generic[T]):
                     raise self._exceeded(answer)
                 for index, call in ours.items():
                     yield ToolCallStep(call=call)
-                    self._calls.start(self._caller.answer(call, misfits.get(index)))
+                    self._running.start(self._caller.answer(call, misfits.get(index)))
                 results = {}
-                while self._calls:
-                    task = await self._calls.ended()
-                    if task.cancelled():
-                        self._check_open()
-                    step = task.result()
+                while self._running:
+                    step: ToolResultStep = await self._next_ended()
                     results[step.call.id] = step
                     yield step
                 self._take_in(answer, [results[call.id] for call in ours.values()])
@@ -152,13 +149,21 @@ class ToolRun(Generic[T]):
             yield CompletionStep(completion=answer)
         finally:
             self._left = not self._ended
-            await self._calls.stop()
+            await self._running.stop()
 
-    def _asked(self) -> Any:
+    async def _asked(self) -> ChatCompletion:
         params = self._next_params()
-        return self._client._call(
-            self._endpoint, params, json_body(params, params.get("extra_body"))
-        )
+        body = json_body(params, params.get("extra_body"))
+        # A task, so that `aclose` can cancel it.
+        self._running.start(self._client._call(self._endpoint, params, body))
+        return await self._next_ended()  # type: ignore[no-any-return]
+
+    async def _next_ended(self) -> Any:
+        """The result of the next task that has ended."""
+        task = await self._running.ended()
+        if task.cancelled():
+            self._check_open()
+        return task.result()
 
     def _streamed(self) -> ChatCompletionStream:
         params = self._next_params()
@@ -217,7 +222,7 @@ class ToolRun(Generic[T]):
         self._left = not self._ended
         if self._stream is not None:
             self._stream._leave()
-        self._calls.cancel()
+        self._running.cancel()
 
 
 class _Steps(Generic[T]):

@@ -79,6 +79,10 @@ async def steps_of(run: ToolRun[Any]) -> list[ToolStep[Any]]:
     return [step async for step in run]
 
 
+async def awaited(run: ToolRun[Any]) -> object:
+    return await run
+
+
 def finish(client: AsyncClient, *tools: Any, stream: bool, **options: Any) -> Callable[[], Any]:
     """Both ways to go through a run."""
     made = run(client, *tools, **options)
@@ -781,6 +785,33 @@ async def test_a_run_closed_by_another_task_says_so(
     with pytest.raises(OpenAIError, match="stopped before its end"):
         await task
     assert waiting.ended == ["cancelled"]
+
+
+async def test_closing_aborts_a_request_that_is_not_streamed(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    server.script(Failure(stall_after=2))
+    talk = run(client, double)
+    task = asyncio.create_task(awaited(talk))
+    request = await server.received()
+    await talk.aclose()
+    await request.finished()
+    assert request.disconnected
+    with pytest.raises(OpenAIError, match="left before its end"):
+        await task
+
+
+async def test_cancelling_ends_a_request_that_is_not_streamed(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    server.script(Failure(stall_after=2))
+    task = asyncio.create_task(awaited(run(client, double)))
+    request = await server.received()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await request.finished()
+    assert request.disconnected
 
 
 @both
