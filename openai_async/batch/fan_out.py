@@ -56,10 +56,11 @@ def run_requests(
             (`5 * concurrency` with `ordered`).
         concurrency: how many are in flight at once, 1 or more.
         ordered: yield in the order of `requests`, whatever finishes first.
-        parse: the type that the answers to chat requests are read as, into `result.parsed`; see
-            `chat.completions.parse`. A request without a `response_format` gets that of the type.
-            An answer that does not fit becomes a result with an `error`. For more options, pass
-            what `openai_async.structured.response_format` returns.
+        parse: the type that the answers are read as, into `result.parsed`; see
+            `chat.completions.parse`. Then all must be chat requests. One without a
+            `response_format` gets that of the type. An answer that does not fit becomes a result
+            with an `error`. For more options, pass what
+            `openai_async.structured.response_format` returns.
         reask: how many times to ask again, with the error, if an answer does not fit.
 
     Raises:

@@ -23,7 +23,8 @@ from .output.journal import FileJournal
 from .output.output_file import check_output_name
 from .output.parts import PartsJournal
 from .report import BatchReport
-from .run import MIN_FAILURES, BatchRun, run_in_thread_uncancelled
+from .run import MIN_FAILURES, BatchRun
+from .threads import run_in_thread_uncancelled
 
 
 async def run_batch(
@@ -63,9 +64,10 @@ async def run_batch(
         workers: for ray: how many processes; one for each CPU if omitted.
         columns: for ray with Parquet input: which columns hold what.
         stop: set it to end the run early: nothing more is sent, and requests in flight finish.
-        parse: the type that answers to chat requests must fit, as for `run_requests`. One that does
-            not becomes a line with its response and an `error` with the code "misfit" ("length" or
-            "content_filter" if it was cut off), and `retry_failed` sends its request again.
+        parse: the type that the answers must fit, as for `run_requests`. One that does not becomes
+            a line with its response and an `error` with the code "misfit" ("length" or
+            "content_filter" if it was cut off), and `retry_failed` sends its request again. Lines
+            that are not chat requests are invalid then.
         reask: how many times to ask again, with the error, if an answer does not fit.
 
     Returns:
@@ -90,13 +92,14 @@ async def run_batch(
     if parts is None:
         check_output_name(target)
     journal = FileJournal(target) if parts is None else PartsJournal(target, format=parts)
+    parsing = parsing_of(parse, reask)
     sender = make_engine(
         engine,
         client,
         concurrency=concurrency,
         workers=workers,
         columns=columns,
-        parsing=parsing_of(parse, reask),
+        parsing=parsing,
     )
     run = BatchRun(
         source=source,
@@ -104,6 +107,7 @@ async def run_batch(
         engine=sender,
         max_failures=max(concurrency, MIN_FAILURES),
         stop=stop or asyncio.Event(),
+        problem_with=None if parsing is None else parsing.problem_with,
     )
     try:
         return await run.carry_out(progress, retry_failed, skip_bad_lines)

@@ -15,6 +15,7 @@ from ..errors import (
     APIError,
     APIResponseValidationError,
     ContentFilterFinishReasonError,
+    InvalidArgumentError,
     LengthFinishReasonError,
     OpenAIError,
 )
@@ -32,7 +33,7 @@ _CHAT_PATHS = (CHAT_URL, CHAT_URL.removeprefix("/v1"))
 
 @frozen
 class Parsing:
-    """How the answers to chat requests are parsed; other requests are sent as they are.
+    """How the answers to chat requests are parsed; other requests are refused.
 
     Attributes:
         expected: the type.
@@ -52,10 +53,23 @@ class Parsing:
         check_reask(reask)
         return None if parse is None else cls(response_format(parse), reask)
 
+    def problem_with(self, request: BatchRequest) -> str | None:
+        """Why the answer to a request cannot be parsed, in one sentence, if it cannot."""
+        if request.url in _CHAT_PATHS:
+            return None
+        return (
+            f"custom_id {request.custom_id[:80]!r} has the url {request.url[:80]!r}, but parse= "
+            f"needs {CHAT_URL!r}: leave it out, or run these requests apart."
+        )
+
     async def send(self, client: AsyncClient, request: BatchRequest) -> BatchResult:
-        """Like `send_request`, but ask again, with the error, while the answer does not fit."""
-        if request.url not in _CHAT_PATHS:
-            return await send_request(client, request)
+        """Like `send_request`, but ask again, with the error, while the answer does not fit.
+
+        Raises:
+            InvalidArgumentError: it is not a chat request; it was not sent.
+        """
+        if (problem := self.problem_with(request)) is not None:
+            raise InvalidArgumentError(problem)
         body: dict[str, Any] = {"response_format": self.expected.param, **request.body}
         left, before = self.reask, None
         while True:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from attrs import define, field
 
@@ -28,7 +29,7 @@ from ..middleware import is_retryable
 from .engines import Engine
 from .ids import IdSet
 from .input.lines import Line
-from .input.validation import BadLine, check_input, describe, requests_of
+from .input.validation import BadLine, ProblemWith, check_input, describe, requests_of
 from .output.errors import OutputError
 from .output.journal import Journal
 from .output.writer import Writer
@@ -37,6 +38,7 @@ from .report import BatchReport, BatchStoppedError, Tally
 from .requests import BatchRequest
 from .results import BAD_LINE, BatchError, BatchResult
 from .retries import is_unreachable
+from .threads import run_in_thread_uncancelled
 
 # The run gives up after as many retryable failures in a row, with no good answer among them, as
 # requests are in flight at once, but not after fewer than this.
@@ -55,6 +57,8 @@ class BatchRun:
     max_failures: int
     """After how many retryable failures in a row the run gives up."""
     stop: asyncio.Event
+    problem_with: ProblemWith | None = None
+    """What else is wrong with a line of the input."""
     started: float = field(factory=time.monotonic)
     tally: Tally = field(factory=Tally)
     total: int = 0
@@ -85,7 +89,9 @@ class BatchRun:
         """Read the input once, before anything is sent or written."""
         try:
             with self.reading():
-                found = await asyncio.to_thread(partial(check_input, self.source, read=self.lines))
+                found = await asyncio.to_thread(
+                    check_input, self.source, read=self.lines, problem_with=self.problem_with
+                )
         except InvalidArgumentError:
             if self.stopping():  # before the first line, so that it seemed to be empty
                 return
@@ -193,14 +199,18 @@ class BatchRun:
                 self.journal.append(results)
                 results.clear()
 
-        deque(requests_of(self.source, IdSet(), on_bad=skip, read=self.engine.read), maxlen=0)
+        deque(self.all_requests(on_bad=skip, read=self.engine.read), maxlen=0)
         self.journal.append(results)
+
+    def all_requests(self, **how: Any) -> Iterator[BatchRequest]:
+        """The requests of the input; see `requests_of`."""
+        return requests_of(self.source, IdSet(), problem_with=self.problem_with, **how)
 
     def remaining(self) -> Iterator[BatchRequest]:
         """The requests without a result. Iterated in a thread of the engine."""
         done = self.journal.done or ()  # none in a first run, which then makes no digest of each id
         on_bad = (lambda line: None) if self.bad else None
-        for request in requests_of(self.source, IdSet(), on_bad=on_bad, read=self.lines):
+        for request in self.all_requests(on_bad=on_bad, read=self.lines):
             if request.custom_id in done:
                 self.resumed += 1
             else:
@@ -281,18 +291,3 @@ class BatchRun:
         """Count a result and write it to the output."""
         self.tally.add(result)
         await writer.put(result)
-
-
-async def run_in_thread_uncancelled(work: Callable[[], object]) -> None:
-    """Run blocking work in a thread; a cancellation is only raised once the work is done.
-
-    Otherwise the thread would go on using files that the cancelled run is closing.
-    """
-    task = asyncio.create_task(asyncio.to_thread(work))
-    try:
-        await asyncio.shield(task)
-    finally:
-        while not task.done():
-            with suppress(asyncio.CancelledError):  # the first one is raised when the work is done
-                await asyncio.wait([task])
-        task.exception()  # retrieved, in case a cancellation is raised instead

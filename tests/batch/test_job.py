@@ -26,7 +26,7 @@ from openai_async import (
 )
 from openai_async.batch import BatchReport, BatchStoppedError, OutputError, run_batch
 from openai_async.batch.input.lines import Line
-from openai_async.batch.run import run_in_thread_uncancelled
+from openai_async.batch.threads import run_in_thread_uncancelled
 from openai_async.testing import Failure, LocalServer, Reply, ServerLimits
 
 ROOT = Path(__file__).parents[2]

@@ -78,19 +78,48 @@ async def test_a_response_format_may_be_made_beforehand(
     assert result.parsed == {"a": 1}
 
 
-async def test_other_requests_are_sent_as_they_are(
+EMBED = {
+    "custom_id": "e",
+    "method": "POST",
+    "url": "/v1/embeddings",
+    "body": {"model": "text-embedding-3-small", "input": "Hi"},
+}
+NOT_CHAT = (
+    "custom_id 'e' has the url '/v1/embeddings', but parse= needs '/v1/chat/completions': leave it "
+    "out, or run these requests apart."
+)
+
+
+async def test_requests_that_are_not_chat_are_not_sent(
     server: LocalServer, client: AsyncClient
 ) -> None:
-    embed = {
-        "custom_id": "e",
-        "method": "POST",
-        "url": "/v1/embeddings",
-        "body": {"model": "text-embedding-3-small", "input": "Hi"},
-    }
-    (result,) = await run(client, [embed], Animal)
-    assert result.error is None
-    assert result.parsed is None
-    assert "response_format" not in server.requests[0].json
+    server.script(Reply(CAT))
+    results = run_requests(client, [line("a"), EMBED], parse=Animal, concurrency=1)
+    assert (await anext(results)).parsed == Animal("cat", 4)
+    with pytest.raises(InvalidArgumentError) as caught:
+        await anext(results)
+    assert str(caught.value) == f"request 2: {NOT_CHAT}"
+    assert len(server.requests) == 1
+
+
+async def test_with_such_a_line_in_a_file_nothing_is_sent(
+    server: LocalServer, client: AsyncClient, tmp_path: Path
+) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in (line("a"), EMBED)))
+    with pytest.raises(InvalidArgumentError) as caught:
+        await run_batch(client, source, output, parse=Animal)
+    assert f"  line 2: {NOT_CHAT}\n" in str(caught.value)
+    assert server.requests == []
+    assert not output.exists()
+
+    server.script(Reply(CAT))
+    report = await run_batch(client, source, output, parse=Animal, skip_bad_lines=True)
+    assert (report.completed, report.skipped) == (1, 1)
+    assert [request.path for request in server.requests] == ["/v1/chat/completions"]
+    bad = msgspec.json.decode(output.read_bytes().splitlines()[0])
+    assert bad["custom_id"] == "e"
+    assert bad["error"]["message"] == f"line 2: {NOT_CHAT}"
 
 
 async def test_what_does_not_fit_is_a_failed_result(

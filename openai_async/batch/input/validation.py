@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from gc import get_referents
 from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
 from attrs import Factory, define, frozen
 
@@ -22,6 +23,9 @@ from .lines import Line, parse_json, read_lines
 from .quick import quick_id, quick_request
 from .repeated_ids import RepeatedIds
 from .wrong_format import describe_wrong_format
+
+ProblemWith: TypeAlias = Callable[[BatchRequest], str | None]
+"""What is wrong with a valid request in this run, as one short sentence."""
 
 # How many bad lines are kept to be reported. A file with more repeats one mistake.
 MAX_BAD_LINES = 1000
@@ -111,12 +115,14 @@ def check_input(
     path: Path,
     *,
     read: Callable[[Path], Iterable[Line]] = read_lines,
+    problem_with: ProblemWith | None = None,
 ) -> InputCheck:
     """Read the whole input, and return what is in it.
 
     Args:
         path: a JSONL file of requests, or what `read` reads.
         read: returns the lines of `path`; called a second time if ids are repeated.
+        problem_with: what else is wrong with a request.
 
     Raises:
         InvalidArgumentError: the file cannot be read, or not twice, or is empty.
@@ -125,21 +131,29 @@ def check_input(
         msg = f"{path} is a pipe, which cannot be read twice: write it to a file first."
         raise InvalidArgumentError(msg)
     ids = RepeatedIds()
-    check = _check(path, read(path), ids)
+    check = _check(path, read(path), ids, problem_with)
     if ids.any_likely():  # finding the lines takes more memory and another pass
-        check = _check(path, read(path), IdSet())
+        check = _check(path, read(path), IdSet(), problem_with)
     if not check.requests and not check.bad_count:
         msg = f"{path} is empty: write one request on each line."
         raise InvalidArgumentError(msg)
     return check
 
 
-def _check(path: Path, lines: Iterable[Line], seen: IdSet | RepeatedIds) -> InputCheck:
+def _check(
+    path: Path,
+    lines: Iterable[Line],
+    seen: IdSet | RepeatedIds,
+    problem_with: ProblemWith | None,
+) -> InputCheck:
     check = InputCheck()
     lines = iter(lines)
     first = next(lines, None)
     for line in lines if first is None else chain([first], lines):
-        outcome = quick_id(line.data) or _parse(line)
+        outcome: str | BatchRequest | BadLine | None = None
+        if problem_with is None:
+            outcome = quick_id(line.data)
+        outcome = outcome or _outcome(line, problem_with)
         custom_id = outcome if isinstance(outcome, str) else outcome.custom_id
         if custom_id is not None and not seen.add(custom_id):
             outcome = _repeating(line, outcome, custom_id)
@@ -184,11 +198,12 @@ def requests_of(
     *,
     on_bad: Callable[[BadLine], None] | None,
     read: Callable[[Path], Iterable[Line]] = read_lines,
+    problem_with: ProblemWith | None = None,
 ) -> Iterator[BatchRequest]:
     """The requests of a validated input that are not done, in the order of the file.
 
     Args:
-        path, read: as for `check_input`.
+        path, read, problem_with: as for `check_input`.
         done: ids of requests to leave out. Not changed.
         on_bad: called with each bad line, done or not. `None`: the check has found none. Then ids
             are not compared again, which saves 34 MB per million.
@@ -197,7 +212,7 @@ def requests_of(
         InvalidArgumentError: the file cannot be read, or has a bad line and there is no `on_bad`.
     """
     left_out = done or ()  # if nothing is done yet, no digest of each id is made
-    for outcome in _parsed(read(path), None if on_bad is None else IdSet()):
+    for outcome in _parsed(read(path), None if on_bad is None else IdSet(), problem_with):
         if isinstance(outcome, BatchRequest):
             if outcome.custom_id not in left_out:
                 yield outcome
@@ -208,10 +223,12 @@ def requests_of(
             on_bad(outcome)
 
 
-def _parsed(lines: Iterable[Line], seen: IdSet | None) -> Iterator[BatchRequest | BadLine]:
+def _parsed(
+    lines: Iterable[Line], seen: IdSet | None, problem_with: ProblemWith | None
+) -> Iterator[BatchRequest | BadLine]:
     """Each line parsed. Of lines with the same id, bad or not, only the first is valid."""
     for line in lines:
-        outcome = quick_request(line.data) or _parse(line)
+        outcome = _outcome(line, problem_with)
         if seen is None or outcome.custom_id is None or seen.add(outcome.custom_id):
             yield outcome
         else:
@@ -224,6 +241,16 @@ def _repeating(line: Line, outcome: object, custom_id: str) -> BadLine:
         return BadLine(number=line.number, custom_id=None, problem=outcome.problem)
     problem = f"custom_id {custom_id[:80]!r} repeats that of an earlier line."
     return BadLine(number=line.number, custom_id=None, problem=problem)
+
+
+def _outcome(line: Line, problem_with: ProblemWith | None) -> BatchRequest | BadLine:
+    """The request in a line, or what is wrong with it."""
+    outcome = quick_request(line.data) or _parse(line)
+    if problem_with is not None and isinstance(outcome, BatchRequest):
+        problem = problem_with(outcome)
+        if problem is not None:
+            return BadLine(number=line.number, custom_id=outcome.custom_id, problem=problem)
+    return outcome
 
 
 def _parse(line: Line) -> BatchRequest | BadLine:
