@@ -31,7 +31,7 @@ from PIL import Image
 
 from openai_async import AsyncClient
 from openai_async.streaming.base import TRANSITIONS
-from openai_async.testing import Failure, LocalServer
+from openai_async.testing import DEFAULT_MODELS, Failure, LocalServer
 
 from .raw_server import RawServer, chunk
 
@@ -328,6 +328,17 @@ def test_the_changelog_has_the_sections_of_keep_a_changelog() -> None:
     for version in text.split("\n## ")[1:]:
         found = re.findall(r"^### (.+)$", version, re.MULTILINE)
         assert found == [kind for kind in kinds if kind in found]
+
+
+def test_the_local_server_lists_the_models_that_the_docs_use() -> None:
+    named = {
+        model
+        for page in PAGES
+        for _, code in blocks(page, "python")
+        for model in re.findall(r'model="([^"]+)"', code)
+    }
+    assert "gpt-audio" in named
+    assert named - {*DEFAULT_MODELS} == set()
 
 
 def test_the_docs_show_the_states_of_a_stream() -> None:

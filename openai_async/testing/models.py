@@ -29,6 +29,7 @@ _BUILT_IN = (
     ("gpt-6.2-sol", _IN_2026, "system"),
     ("gpt-6.1-terra", _IN_2026, "system"),
     ("gpt-6-luna", _IN_2026, "system"),
+    ("gpt-audio", 1756339200, "system"),
     ("dall-e-2", 1698798177, "system"),
     ("dall-e-3", 1698785189, "system"),
     ("gpt-image-1", 1745517030, "system"),
