@@ -10,6 +10,7 @@ that is open, one that was asked in vain is not asked again before another reque
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import TypeAlias
 
@@ -108,7 +109,17 @@ def may_refuse(error: APIError, standing: Standing) -> bool:
         return True
     if standing.takes or error.status_code not in (400, 422):
         return False
-    return _UNKNOWN.search(text) is not None or not (error.param or _names_another().search(text))
+    if _UNKNOWN.search(text) is not None:
+        return True
+    return not (error.param or _is_openais(error.body) or _names_another().search(text))
+
+
+def _is_openais(body: object) -> bool:
+    """Whether an error is in OpenAI's own format, and so would name what it is about."""
+    error = body.get("error") if isinstance(body, Mapping) else None
+    if not isinstance(error, Mapping) or error.get("type") != "invalid_request_error":
+        return False
+    return "param" in error and "code" in error
 
 
 @cache

@@ -72,6 +72,8 @@ class Calls(Items):
         call = self._find(index, piece.get("id") or None)
         if call is None and self and _continues(piece) and not _is_whole(_function(self[-1])):
             call = self[-1]  # Nebius and Cerebras number pieces, deepseek may misnumber
+        if call is not None and _comes_again(call, piece):
+            return
         if call is None or _opens_another(call, piece):
             call = Fields(index=len(self) if index is None else index)
             self.append(call)
@@ -135,7 +137,7 @@ def merge_function(held: Fields, piece: dict[str, Any]) -> None:
 
 def _merge_name(held: Fields, name: Any) -> None:
     """The name may arrive whole, repeated, growing, or in pieces before the arguments."""
-    known = held.get("name")
+    known, name = held.get("name"), _known(name)
     if not known or type(name) is not str or type(known) is not str:
         held["name"] = known or name
     elif name.startswith(known):
@@ -144,28 +146,56 @@ def _merge_name(held: Fields, name: Any) -> None:
         held["name"] = known + name
 
 
+def _follows_whole(call: Fields, piece: dict[str, Any]) -> bool:
+    """Whether `call` is whole, and a piece with its id and name is a whole call too."""
+    function, held = _function(piece), _function(call)
+    arguments = function.get("arguments")
+    return (
+        type(arguments) is str
+        and bool(piece.get("id") and function.get("name"))
+        and (piece.get("id"), function.get("name")) == (call.get("id"), held.get("name"))
+        and held.get("arguments") != ["{}"]  # no arguments yet
+        and _is_whole({"arguments": [arguments]})
+        and _is_whole(held)
+    )
+
+
+def _comes_again(call: Fields, piece: dict[str, Any]) -> bool:
+    """Whether a piece is all of `call` once more."""
+    return (
+        _follows_whole(call, piece)
+        and "".join(call["function"]["arguments"]) == piece["function"]["arguments"]
+    )
+
+
 def _opens_another(call: Fields, piece: dict[str, Any]) -> bool:
     """Whether a piece that would be added to `call` is in fact the first piece of another call.
 
     It is if it has a name and either an id that differs from that of `call` or, without ids, a
-    different name or more arguments when those of `call` are already complete.
+    different name or more arguments when those of `call` are already complete. With the same id, it
+    is if both are whole calls.
     """
     function, held = _function(piece), _function(call)
-    name, known = function.get("name"), held.get("name")
+    name, known = _known(function.get("name")), held.get("name")
     if not name or not known:
         return False
     ours, theirs = call.get("id"), piece.get("id")
     if ours and theirs:
         # The input of a custom tool is free text, so its end cannot be recognized.
         ended = "custom" in call or not _has_arguments(held) or _is_whole(held)
-        return bool(ours != theirs and ended)
+        return bool(ours != theirs and ended) or _follows_whole(call, piece)
     adds = any(function.get(key) not in (None, "") for key in _ARGUMENTS)
     return (name != known or adds) and _is_whole(held)
 
 
+def _known(name: Any) -> Any:
+    """The name in a piece, which some servers write as a word where there is none."""
+    return None if name == "null" else name
+
+
 def _continues(piece: dict[str, Any]) -> bool:
     """Whether a piece only continues a call: it has neither an id nor a name."""
-    return not piece.get("id") and not _function(piece).get("name")
+    return not piece.get("id") and not _known(_function(piece).get("name"))
 
 
 def _new_part(held: Calls, whole: Any) -> Any:

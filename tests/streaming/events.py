@@ -85,7 +85,7 @@ def call(
 def is_call(
     held: ChatCompletionMessageToolCall,
 ) -> TypeGuard[ChatCompletionMessageFunctionToolCall]:
-    return held.type == "function"
+    return isinstance(held, ChatCompletionMessageFunctionToolCall)
 
 
 def told(events: Iterable[Event], *, chunks: bool = False) -> list[tuple[object, ...]]:

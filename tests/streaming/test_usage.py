@@ -328,11 +328,12 @@ async def test_other_failures_are_reported_at_once(
         {"message": "max_completion_tokens: 5 > 4"},
         {"message": "messages must alternate between user and assistant"},
         {"message": "no such model"},
+        {"message": "OpenAI: no.", "type": "invalid_request_error", "param": None, "code": None},
     ],
     ids=lambda error: error["message"].split()[0],
 )
 async def test_an_error_about_another_parameter_is_no_refusal(
-    raw: RawServer, raw_client: AsyncClient, error: dict[str, str]
+    raw: RawServer, raw_client: AsyncClient, error: dict[str, Any]
 ) -> None:
     answer = msgspec.json.encode({"error": error})
     raw.answer = lambda exchange: exchange.whole(answer, status="400 Bad Request")
