@@ -797,7 +797,7 @@ async def test_closing_aborts_a_request_that_is_not_streamed(
     await talk.aclose()
     await request.finished()
     assert request.disconnected
-    with pytest.raises(OpenAIError, match="left before its end"):
+    with pytest.raises(OpenAIError, match="stopped before its end"):
         await task
 
 
