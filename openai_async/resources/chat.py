@@ -302,7 +302,7 @@ class Completions(Resource):
         their results, until it is done. Await the last answer, or iterate over all steps.
 
         The functions that one answer calls run at the same time: async ones on the event loop,
-        plain ones in threads (`asyncio.to_thread`), so that they may block. The run ends with an
+        plain ones each in a thread of its own, so that they may block. The run ends with an
         answer that calls no function; or a tool that was given as a dict, or a custom tool: those
         calls are yours to answer, in `run.messages`.
 

@@ -9,18 +9,24 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from itertools import count
+from typing import Any, TypeVar
 
 from attrs import frozen
 
-from ..errors import APIResponseValidationError
+from ..errors import APIResponseValidationError, OpenAIError
 from ..structured.answers import Tools
 from ..structured.results import result_text
 from ..structured.tools import Tool
+from ..types.chat_tool_calls import ChatCompletionMessageToolCall
 from ..types.parsed_chats import ParsedFunctionToolCall
 from ..types.tool_steps import OnToolError, ToolResultStep
+from .tool_threads import in_own_thread
+
+R = TypeVar("R")
 
 log = logging.getLogger("openai_async")
 
@@ -60,16 +66,27 @@ class Caller:
             async with limit:
                 value = await _called(tool, call.parsed_arguments)
             content = result_text(value)
-        except Exception as error:
+        except (Exception, BaseExceptionGroup) as error:
+            _check_group(error)
             text = f"The tool {name} failed: {type(error).__name__}."
-            if isinstance(error, TimeoutError) and limit.expired():
+            if isinstance(error, TimeoutError | BaseExceptionGroup) and limit.expired():
                 text = f"The tool {name} did not finish within {self.timeout:g} s."
             return await self._failed(call, error, text)
         return ToolResultStep(call=call, content=content, value=value)
 
-    async def _failed(
-        self, call: ParsedFunctionToolCall, error: Exception, text: str
+    async def cancelled(
+        self, call: ParsedFunctionToolCall, error: asyncio.CancelledError
     ) -> ToolResultStep:
+        """The result of a call that was cancelled, but not by the run."""
+        text = f"The tool {call.function.name} failed: {type(error).__name__}."
+        return await self._failed(call, error, text)
+
+    async def _failed(
+        self, call: ParsedFunctionToolCall, error: BaseException, text: str
+    ) -> ToolResultStep:
+        if not isinstance(error, Exception):  # hooks expect one
+            cause, error = error, OpenAIError(f"The tool ended with {type(error).__name__}.")
+            error.__cause__ = cause
         if self.on_error is None:
             log.warning("A tool call failed. %s", text, exc_info=error)
         else:
@@ -85,16 +102,32 @@ async def _called(tool: Tool[..., Any], arguments: dict[str, Any]) -> Any:
     if tool.is_async:
         value = tool(**arguments)
     else:
-        value = await asyncio.to_thread(_called_in_thread, tool, arguments)
+        value = await in_own_thread(partial(tool, **arguments))
     return await value if inspect.isawaitable(value) else value
 
 
-def _called_in_thread(tool: Tool[..., Any], arguments: dict[str, Any]) -> Any:
-    try:
-        return tool(**arguments)
-    except StopIteration as error:  # which a future cannot hold: it would never be done
-        msg = "the tool raised StopIteration"
-        raise RuntimeError(msg) from error
+def _check_group(error: BaseException) -> None:
+    """Raise what ends more than the call, out of a group of exceptions."""
+    if isinstance(error, Exception) or not isinstance(error, BaseExceptionGroup):
+        return
+    ends: BaseException | None = error.subgroup((KeyboardInterrupt, SystemExit))
+    while isinstance(ends, BaseExceptionGroup):
+        ends = ends.exceptions[0]
+    if ends is not None:
+        raise ends
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
+
+
+def tell_apart(calls: Sequence[ChatCompletionMessageToolCall], prefix: str) -> None:
+    """Give calls an id of their own, which some servers leave out, or repeat."""
+    sent, seen = {call.id for call in calls}, set[str]()
+    free = (made for n in count() if (made := f"{prefix}_{n}") not in sent)
+    for call in calls:
+        if not call.id or call.id in seen:
+            call.id = next(free)
+        seen.add(call.id)
 
 
 class Running:
@@ -102,12 +135,14 @@ class Running:
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
+        self._cancelled: set[asyncio.Task[Any]] = set()
         self._ended: asyncio.Queue[asyncio.Task[Any]] = asyncio.Queue()
 
-    def start(self, work: Coroutine[Any, Any, Any]) -> None:
+    def start(self, work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._ended.put_nowait)
+        return task
 
     def __len__(self) -> int:
         return len(self._running)
@@ -119,8 +154,12 @@ class Running:
         return task
 
     def cancel(self) -> None:
-        """Cancel what is running, without waiting. May be called from any thread."""
-        for task in self._running:
+        """Cancel what is running, without waiting. May be called from any thread.
+
+        Each task is cancelled once: a second time would interrupt its cleanup.
+        """
+        for task in self._running - self._cancelled:
+            self._cancelled.add(task)
             loop = task.get_loop()
             if asyncio._get_running_loop() is loop:
                 task.cancel()
@@ -141,5 +180,6 @@ class Running:
             except asyncio.CancelledError as error:
                 cancelled = error
         self._running.clear()
+        self._cancelled.clear()
         if cancelled is not None:
             raise cancelled

@@ -10,6 +10,7 @@ that loop gets an iterator of its own, which cancels the calls and hangs up when
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -32,7 +33,7 @@ from .messages import sendable
 from .params import json_body, sent_number
 from .parsing import Parsing, checked
 from .stream_usage import stream_arguments
-from .tool_calls import Caller, Running
+from .tool_calls import Caller, Running, tell_apart
 
 if TYPE_CHECKING:
     from ..types.chat_params import ChatCompletionMessageParam
@@ -132,12 +133,14 @@ class ToolRun(Generic[T]):
                     break
                 if number == self._max_rounds:
                     raise self._exceeded(answer)
+                called = {}
                 for index, call in ours.items():
                     yield ToolCallStep(call=call)
-                    self._running.start(self._caller.answer(call, misfits.get(index)))
+                    answered = self._caller.answer(call, misfits.get(index))
+                    called[self._running.start(answered)] = call
                 results = {}
                 while self._running:
-                    step: ToolResultStep = await self._next_ended()
+                    step = await self._next_result(called)
                     results[step.call.id] = step
                     yield step
                 self._take_in(answer, [results[call.id] for call in ours.values()])
@@ -151,19 +154,30 @@ class ToolRun(Generic[T]):
             self._left = not self._ended
             await self._running.stop()
 
+    async def _next_result(
+        self, called: Mapping[asyncio.Task[ToolResultStep], ParsedFunctionToolCall]
+    ) -> ToolResultStep:
+        """The result of the next call that has ended."""
+        task: asyncio.Task[ToolResultStep] = await self._running.ended()
+        try:
+            return task.result()
+        except asyncio.CancelledError as error:
+            self._check_open()
+            own = asyncio.current_task()
+            if own is not None and own.cancelling():
+                raise
+            # Nobody wants to end the run: the tool awaited something that others have cancelled.
+            return await self._caller.cancelled(called[task], error)
+
     async def _asked(self) -> ChatCompletion:
         params = self._next_params()
         body = json_body(params, params.get("extra_body"))
         # A task, so that `aclose` can cancel it.
         self._running.start(self._client._call(self._endpoint, params, body))
-        return await self._next_ended()  # type: ignore[no-any-return]
-
-    async def _next_ended(self) -> Any:
-        """The result of the next task that has ended."""
         task = await self._running.ended()
         if task.cancelled():
             self._check_open()
-        return task.result()
+        return task.result()  # type: ignore[no-any-return]
 
     def _streamed(self) -> ChatCompletionStream:
         params = self._next_params()
@@ -182,12 +196,7 @@ class ToolRun(Generic[T]):
         calls = completion.choices[0].message.tool_calls if completion.choices else None
         if calls or self._expected is not None:
             check_complete(completion)
-        used = set()
-        for index, call in enumerate(calls or ()):
-            # The results are matched by these ids, which some servers leave out or repeat.
-            if not call.id or call.id in used:
-                call.id = f"call_{len(self.completions)}_{index}"
-            used.add(call.id)
+        tell_apart(calls or (), f"call_{len(self.completions)}")
         misfits: Misfits = {}
         answer = with_values(completion, self._expected, self._caller.tools, misfits)
         self.completions.append(answer)

@@ -366,7 +366,9 @@ async def test_a_plain_function_may_return_a_coroutine(
 
 
 @both
-@pytest.mark.parametrize("ids", [("same", "same"), ("", ""), ("x", "")], ids=str)
+@pytest.mark.parametrize(
+    "ids", [("same", "same"), ("", ""), ("x", ""), ("", "call_0_0"), ("call_0_0", "")], ids=str
+)
 async def test_each_result_belongs_to_its_call_whatever_ids_a_server_sends(
     raw: RawServer, raw_client: AsyncClient, stream: bool, ids: tuple[str, str]
 ) -> None:
@@ -815,20 +817,99 @@ async def test_cancelling_ends_a_request_that_is_not_streamed(
 
 
 @both
-async def test_a_tool_that_cancels_itself_cancels_the_run_and_the_other_calls(
+async def test_a_cancellation_that_nobody_asked_for_is_a_failed_call(
     client: AsyncClient, server: LocalServer, stream: bool
 ) -> None:
-    """https://github.com/google/adk-python/pull/7180: the others went on, after the end."""
+    """In a TaskGroup it would end the caller without a word; the tool awaits what others cancel."""
+    shared = asyncio.get_running_loop().create_future()
+    shared.cancel()
+
+    async def cached() -> None:
+        await shared
+
+    async def cancelling() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    heard: list[Exception] = []
+    server.script(
+        calling(call("cached"), call("cancelling"), call("double", number=4)), Reply(":)")
+    )
+    await finish(
+        client,
+        *(cached, cancelling, double),
+        stream=stream,
+        on_tool_error=lambda _, error: heard.append(error),
+    )()
+    failed = "The tool {} failed: CancelledError."
+    assert told(server) == [failed.format("cached"), failed.format("cancelling"), "8"]
+    for error in heard:
+        assert isinstance(error, OpenAIError)
+        assert isinstance(error.__cause__, asyncio.CancelledError)
+    assert len(heard) == 2
+
+
+async def test_a_cancellation_of_the_run_itself_is_one_even_if_a_tool_was_cancelled_first(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    """As at the end of `asyncio.run`, which cancels all tasks."""
+    waiting = Waiting()
+    server.script(calling(call("wait")))
+    task = asyncio.ensure_future(run(client, waiting.wait))
+    await waiting.begun.wait()
+    for one in asyncio.all_tasks() - {asyncio.current_task()}:
+        if "answer" in repr(one.get_coro()):
+            one.cancel()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(server.requests) == 1
+
+
+def group(*errors: BaseException) -> BaseExceptionGroup:
+    return BaseExceptionGroup("several", [ValueError(), BaseExceptionGroup("inner", errors)])
+
+
+@both
+async def test_a_group_of_exceptions_that_are_no_errors_is_a_failed_call(
+    client: AsyncClient, server: LocalServer, stream: bool
+) -> None:
+    heard: list[Exception] = []
+
+    async def grouping() -> None:
+        raise group(asyncio.CancelledError())
+
+    server.script(calling(call("grouping")), Reply("Sorry."))
+    hook = lambda _, error: heard.append(error)  # noqa: E731
+    await finish(client, grouping, stream=stream, on_tool_error=hook)()
+    assert told(server) == ["The tool grouping failed: BaseExceptionGroup."]
+    assert isinstance(heard[0], OpenAIError)
+    assert isinstance(heard[0].__cause__, BaseExceptionGroup)
+
+
+async def test_a_tool_may_wrap_its_cancellation_in_a_group(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    """It is a cancellation all the same, and a call that took too long."""
     waiting = Waiting()
 
-    async def cancelled() -> None:
-        await waiting.begun.wait()
-        raise asyncio.CancelledError
+    async def grouping() -> None:
+        try:
+            await waiting.wait()
+        except asyncio.CancelledError as error:
+            raise group(error) from None
 
-    server.script(calling(call("wait"), call("cancelled")))
+    server.script(calling(call("grouping")), Reply("Sorry."), calling(call("grouping")))
+    await run(client, grouping, tool_timeout=5, on_tool_error=lambda *_: None)
+    assert told(server) == ["The tool grouping did not finish within 5 s."]
+    waiting.begun.clear()
+    task = asyncio.ensure_future(run(client, grouping, on_tool_error=lambda *_: None))
+    await waiting.begun.wait()
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await finish(client, waiting.wait, cancelled, stream=stream)()
-    assert waiting.ended == ["cancelled"]
+        await task
 
 
 async def test_a_run_is_gone_through_once(client: AsyncClient, server: LocalServer) -> None:
