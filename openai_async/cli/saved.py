@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 
 from .. import AsyncClient, Conversation, InvalidArgumentError
 from .errors import CommandError
@@ -15,13 +17,10 @@ def save(conversation: Conversation, path: Path) -> None:
     Raises:
         CommandError: it cannot be written, or must not be.
     """
-    if path.exists():
-        try:
-            load(conversation.client, path)
-        except CommandError as error:
-            msg = f"{error} It was not replaced: name another file."
-            raise CommandError(msg) from error
     try:
+        with suppress(FileNotFoundError):
+            path.stat()  # unlike `exists()`, it says why a file cannot be looked at
+            _check_replaceable(conversation.client, path)
         _write(path.resolve(), conversation.to_json().encode())  # a symbolic link stays one
     except OSError as error:
         msg = f"Cannot write {str(path)!r}: {error.strerror or error}."
@@ -35,11 +34,11 @@ def load(client: AsyncClient, path: Path) -> Conversation:
         CommandError: it cannot be read, or is not a saved conversation.
     """
     name = repr(str(path))
-    if path.exists() and not path.is_file():  # reading a pipe or device might never end
-        msg = f"{name} is not a file."
-        raise CommandError(msg)
     other = f"{name} is not a saved conversation."
     try:
+        if not S_ISREG(path.stat().st_mode):  # reading a pipe or device might never end
+            msg = f"{name} is not a file."
+            raise CommandError(msg)
         conversation = Conversation.from_json(client, path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         msg = f"There is no file {name}."
@@ -54,6 +53,14 @@ def load(client: AsyncClient, path: Path) -> Conversation:
     if not all(isinstance(text, str) for text in texts):
         raise CommandError(other)
     return conversation
+
+
+def _check_replaceable(client: AsyncClient, path: Path) -> None:
+    try:
+        load(client, path)
+    except CommandError as error:
+        msg = f"{error} It was not replaced: name another file."
+        raise CommandError(msg) from error
 
 
 def _write(target: Path, data: bytes) -> None:

@@ -1,6 +1,7 @@
 """The commands within a conversation: /save, /load, /image, /model and /help."""
 
 import asyncio
+import errno
 import json
 import os
 from collections.abc import AsyncIterator
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from openai_async import Conversation
+from openai_async import AsyncClient, Conversation
+from openai_async.cli.errors import CommandError
+from openai_async.cli.saved import save
 from openai_async.testing import Failure, LocalServer, Reply
 
 from .cli_process import REPOSITORY, Terminal, environment
@@ -228,6 +231,44 @@ async def test_a_file_that_cannot_be_written_is_explained(chat: Chat, tmp_path: 
     await chat.enter("/save no/talk.json", "Cannot write 'no/talk.json': No such file")
     await chat.enter("/save", "The name of the file is missing: /save FILE")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_path_that_cannot_be_looked_at_is_explained(chat: Chat, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    for path, reason in (
+        ("loop", "Too many levels of symbolic links."),
+        ("file/talk.json", "Not a directory."),
+        ("x" * 300, "File name too long."),
+    ):
+        await chat.enter(f"/load {path}", f"Cannot read '{path}': {reason}\r")
+        await chat.enter(f"/save {path}", f"Cannot write '{path}': {reason}\r")
+    assert (tmp_path / "loop").is_symlink()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into any directory")
+async def test_a_directory_that_may_not_be_looked_into_is_explained(
+    chat: Chat, tmp_path: Path
+) -> None:
+    (tmp_path / "closed").mkdir(mode=0o600)
+    for command, what in (("load", "read"), ("save", "write")):
+        message = f"Cannot {what} 'closed/talk.json': Permission denied.\r"
+        await chat.enter(f"/{command} closed/talk.json", message)
+
+
+async def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(
+    client: AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "talk.json"
+    path.write_text(json.dumps(TALK))
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(CommandError, match="talk.json': No space left on device"):
+        save(Conversation(client, model="gpt-4o"), path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert json.loads(path.read_text()) == TALK
 
 
 async def test_a_link_to_a_saved_conversation_stays_a_link(chat: Chat, tmp_path: Path) -> None:
