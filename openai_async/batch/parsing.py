@@ -82,9 +82,10 @@ class Parsing:
             except (LengthFinishReasonError, ContentFilterFinishReasonError) as stopped:
                 return _failed(result, stopped)
             except APIResponseValidationError as misfit:
-                if not left or misfit.completion is None:
+                asked = body.get("messages")
+                if not left or misfit.completion is None or not isinstance(asked, list | tuple):
                     return _failed(result, misfit)
-                messages = [*body["messages"], *complaint(misfit, misfit.completion)]
+                messages = [*asked, *complaint(misfit, misfit.completion)]
                 body, before, left = {**body, "messages": messages}, result, left - 1
 
     def _parsed(self, result: BatchResult) -> BatchResult:

@@ -15,6 +15,8 @@ from openai_async.batch import BatchResult, run_batch, run_requests
 from openai_async.structured import response_format
 from openai_async.testing import Failure, LocalServer, Reply
 
+from ..raw_server import RawServer
+
 pytestmark = pytest.mark.virtual_time
 
 
@@ -178,6 +180,21 @@ async def test_it_is_asked_for_again_with_the_complaint(
     assert [message["role"] for message in messages] == ["user", "assistant", "user"]
     assert messages[2]["content"].startswith(COMPLAINT)
     assert server.requests[1].json["response_format"] == response_format(Animal).param
+
+
+@pytest.mark.parametrize("messages", [{}, {"messages": None}, {"messages": 3}], ids=str)
+async def test_what_a_server_answers_without_messages_is_not_asked_for_again(
+    raw: RawServer, raw_client: AsyncClient, messages: dict[str, Any]
+) -> None:
+    """Some servers take a `prompt_id`, say, in their place; the other requests go on."""
+    choice = {"message": {"role": "assistant", "content": WRONG}}
+    raw.answer = lambda exchange: exchange.whole(msgspec.json.encode({"choices": [choice]}))
+    odd = {**line("odd"), "body": {"model": "gpt-4o", **messages}}
+    failed, other = await run(raw_client, [odd, line("other")], Animal, reask=1)
+    for result in (failed, other):
+        assert result.error is not None
+        assert (result.error.code, result.error.message) == ("misfit", COMPLAINT)
+    assert (failed.attempts, other.attempts) == (1, 2)
 
 
 def test_mistakes_are_raised_by_the_call_itself(client_of_nothing: AsyncClient) -> None:
