@@ -163,10 +163,7 @@ class ToolRun(Generic[T]):
             return task.result()
         except asyncio.CancelledError as error:
             self._check_open()
-            own = asyncio.current_task()
-            if own is not None and own.cancelling():
-                raise
-            # Nobody wants to end the run: the tool awaited something that others have cancelled.
+            # The run goes on, so this was not for it: the tool awaited what others have cancelled.
             return await self._caller.cancelled(called[task], error)
 
     async def _asked(self) -> ChatCompletion:

@@ -905,11 +905,47 @@ async def test_a_tool_may_wrap_its_cancellation_in_a_group(
     await run(client, grouping, tool_timeout=5, on_tool_error=lambda *_: None)
     assert told(server) == ["The tool grouping did not finish within 5 s."]
     waiting.begun.clear()
-    task = asyncio.ensure_future(run(client, grouping, on_tool_error=lambda *_: None))
+    heard: list[Exception] = []
+    hook = lambda _, error: heard.append(error)  # noqa: E731
+    task = asyncio.ensure_future(run(client, grouping, on_tool_error=hook))
     await waiting.begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert heard == []
+
+
+async def test_a_run_dropped_in_another_thread_cancels_the_tools_in_their_own(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    """The garbage collector runs anywhere. In debug mode, asyncio refuses other threads."""
+    asyncio.get_running_loop().set_debug(True)
+    waiting = Waiting()
+    server.script(calling(call("wait"), call("double", number=4)))
+    held = [aiter(run(client, waiting.wait, double))]
+    while (await anext(held[0])).type != "tool_result":
+        pass
+    await asyncio.to_thread(held.clear)
+    await asyncio.wait_for(waiting.cleaning.wait(), 1)
+
+
+def test_a_run_may_be_dropped_after_the_loop_was_closed() -> None:
+    held: list[Any] = []
+
+    async def main() -> None:
+        async with (
+            LocalServer() as server,
+            AsyncClient(base_url=server.url, api_key="local") as client,
+        ):
+            server.script(calling(call("wait"), call("double", number=4)))
+            held.append(aiter(run(client, Waiting().wait, double)))
+            while (await anext(held[0])).type != "tool_result":
+                pass
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()  # without cancelling what still runs
+    held.clear()
 
 
 async def test_a_run_is_gone_through_once(client: AsyncClient, server: LocalServer) -> None:
@@ -927,6 +963,21 @@ async def test_a_run_is_gone_through_once(client: AsyncClient, server: LocalServ
     await asyncio.wait([task])
     with pytest.raises(OpenAIError, match="stopped before its end"):
         await talk
+
+
+@both
+async def test_a_run_that_has_ended_was_not_left(
+    client: AsyncClient, server: LocalServer, stream: bool
+) -> None:
+    server.script(Reply("Hello."))
+    talk = run(client, double)
+    await (steps_of(talk) if stream else talk)
+    with pytest.raises(OpenAIError, match="already begun"):
+        await steps_of(talk)
+    await talk.aclose()
+    assert (await talk).text == "Hello."
+    with pytest.raises(OpenAIError, match="already begun"):
+        await steps_of(talk)
 
 
 async def test_an_iterator_that_was_not_used_leaves_nothing(
