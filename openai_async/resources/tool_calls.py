@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from attrs import frozen
 
@@ -22,7 +22,7 @@ from ..structured.answers import Tools
 from ..structured.results import result_text
 from ..structured.tools import Tool
 from ..types.chat_tool_calls import ChatCompletionMessageToolCall
-from ..types.parsed_chats import ParsedFunctionToolCall
+from ..types.parsed_chats import ParsedFunctionToolCall, ParsedToolCall
 from ..types.tool_steps import OnToolError, ToolResultStep
 from .tool_threads import in_own_thread
 
@@ -39,7 +39,7 @@ class Caller:
     timeout: float | None
     on_error: OnToolError | None
 
-    def is_ours(self, call: object) -> bool:
+    def is_ours(self, call: ParsedToolCall) -> TypeGuard[ParsedFunctionToolCall]:
         """Whether we answer a call: not if it is of a custom tool, or one given as a dict."""
         if not isinstance(call, ParsedFunctionToolCall):
             return False

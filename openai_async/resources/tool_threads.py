@@ -23,7 +23,7 @@ async def in_own_thread(function: Callable[[], R]) -> R:
     """What a function returns that is called in a new thread, in the context of the caller."""
     context = contextvars.copy_context()
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_THREADS, partial(context.run, _without_stop, function))
+    return await loop.run_in_executor(_THREADS, lambda: context.run(_without_stop, function))
 
 
 class _Threads(Executor):

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import attrs
 from attrs import define, field, setters
 
 from .base import APIObject, note_change
 from .chat_completion import ChatCompletion, ChatCompletionMessage, Choice
-from .chat_tool_calls import ChatCompletionMessageFunctionToolCall
+from .chat_tool_calls import (
+    ChatCompletionMessageCustomToolCall,
+    ChatCompletionMessageFunctionToolCall,
+)
 
 T = TypeVar("T")
 Parsed = TypeVar("Parsed", bound=APIObject)
@@ -26,6 +29,10 @@ class ParsedFunctionToolCall(ChatCompletionMessageFunctionToolCall):
     """A dict of arguments, each of its annotated type; `None` for a tool given as a dict."""
 
 
+ParsedToolCall: TypeAlias = ParsedFunctionToolCall | ChatCompletionMessageCustomToolCall
+"""Its `type` says which: a custom tool has an `input` in place of arguments."""
+
+
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class ParsedChatCompletionMessage(ChatCompletionMessage, Generic[T]):
     """The model's message, and its content as a value."""
@@ -34,7 +41,7 @@ class ParsedChatCompletionMessage(ChatCompletionMessage, Generic[T]):
     """`None` if the model refused (see `.refusal`) or called tools instead."""
 
     if TYPE_CHECKING:
-        tool_calls: list[ParsedFunctionToolCall] | None = None  # type: ignore[assignment]
+        tool_calls: list[ParsedToolCall] | None = None  # type: ignore[assignment]
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
@@ -53,7 +60,7 @@ class ParsedChatCompletion(ChatCompletion, Generic[T]):
         choices: list[ParsedChoice[T]] = field()  # type: ignore[assignment]
 
         @property
-        def tool_calls(self) -> list[ParsedFunctionToolCall]: ...  # type: ignore[override]
+        def tool_calls(self) -> list[ParsedToolCall]: ...  # type: ignore[override]
 
     @property
     def message(self) -> ParsedChatCompletionMessage[T]:

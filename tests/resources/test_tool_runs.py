@@ -143,7 +143,9 @@ async def test_each_answer_is_kept_with_its_usage(client: AsyncClient, server: L
     talk = run(client, double)
     await talk
     assert [one.usage.total_tokens for one in talk.completions if one.usage] == [7, 7]
-    assert talk.completions[0].choices[0].message.tool_calls[0].parsed_arguments == {"number": 4}  # type: ignore[index]
+    (made,) = talk.completions[0].tool_calls
+    assert made.type == "function"
+    assert made.parsed_arguments == {"number": 4}
 
 
 @both

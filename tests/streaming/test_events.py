@@ -335,6 +335,7 @@ async def test_the_arguments_of_a_function_are_parsed_by_its_signature(
         assert done.parsed_arguments == {"day": date(2030, 1, 31)}
         final = await stream.get_final_completion()
     (parsed,) = final.choices[0].message.tool_calls or []
+    assert parsed.type == "function"
     assert parsed.parsed_arguments == {"day": date(2030, 1, 31)}
 
 

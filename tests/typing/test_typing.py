@@ -55,7 +55,11 @@ from openai_async.types.image_events import ImageEditStreamEvent, ImageGenStream
 from openai_async.types.images import Image, ImagesResponse
 from openai_async.types.models import Model, ModelDeleted, ModelList
 from openai_async.types.moderations import Moderation
-from openai_async.types.parsed_chats import ParsedChatCompletion, ParsedFunctionToolCall
+from openai_async.types.parsed_chats import (
+    ParsedChatCompletion,
+    ParsedFunctionToolCall,
+    ParsedToolCall,
+)
 from openai_async.types.tool_steps import CompletionStep
 from openai_async.types.uploads import UploadPart
 
@@ -258,6 +262,13 @@ async def parsed(client: AsyncClient) -> None:
     assert_type(one, ParsedChatCompletion[Path])
     assert_type(one.parsed, Path | None)
     assert_type(one.choices[0].message.parsed, Path | None)
+    for call in one.tool_calls:
+        print(call.parsed_arguments)  # type: ignore[union-attr]
+        if call.type == "custom":
+            assert_type(call.custom.input, str)
+        else:
+            assert_type(call, ParsedFunctionToolCall)
+    assert_type(one.message.tool_calls, list[ParsedToolCall] | None)
     many = await chats.parse(model="m", messages=hi, response_format=list[Path], reask=2)
     assert_type(many.parsed, list[Path] | None)
     stream = chats.parse(model="m", messages=hi, response_format=list[Path], stream=True)

@@ -78,6 +78,7 @@ __all__ = [
     "ParsedChatCompletionMessage",
     "ParsedChoice",
     "ParsedFunctionToolCall",
+    "ParsedToolCall",
     "PromptTokensDetails",
     "TopLogprob",
 ]
