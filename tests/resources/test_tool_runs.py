@@ -1078,3 +1078,34 @@ async def test_wrong_arguments_are_refused_at_once(
 async def test_stream_is_no_argument(client: AsyncClient) -> None:
     with pytest.raises(TypeError, match=r"^run_tools\(\) got an unexpected keyword argument"):
         run(client, double, stream=True)
+
+
+@pytest.mark.parametrize("how", ["break", "async with"])
+async def test_leaving_a_run_lets_its_tools_clean_up(
+    client: AsyncClient, server: LocalServer, how: str
+) -> None:
+    cleaned, clean = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            clean.set()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            cleaned.set()
+
+    server.script(calling(call("slow"), call("double", number=1)))
+    talk = run(client, slow, double)
+    if how == "break":
+        async for step in talk:
+            if step.type == "tool_result":
+                break
+        await clean.wait()
+        await talk.aclose()
+    else:
+        async with talk:
+            async for step in talk:
+                if step.type == "tool_result":
+                    break
+    assert cleaned.is_set()
