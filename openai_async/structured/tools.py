@@ -14,6 +14,7 @@ import functools
 import inspect
 import types
 import typing
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
@@ -25,7 +26,6 @@ from typing import (
     TypedDict,
     TypeVar,
 )
-from weakref import WeakKeyDictionary
 
 from attrs import field, frozen
 
@@ -116,14 +116,16 @@ def as_tool(value: Any) -> Tool[..., Any] | Mapping[str, Any]:
     """An item of `tools`: a function becomes a `Tool`, a dict stays as it is."""
     if isinstance(value, Tool | Mapping):
         return value
-    if type(value) is types.MethodType:
-        made, key = _methods, value.__func__
-    elif type(value) is types.FunctionType:
-        made, key = _functions, value
-    else:
+    is_method = isinstance(value, types.MethodType)
+    function = value.__func__ if is_method else value
+    if not isinstance(function, types.FunctionType):
         return tool(value)
-    if (definition := made.get(key)) is None:
-        definition = made[key] = _definition(value)
+    kept: _Kept | None = vars(function).get(_ATTRIBUTE)
+    if kept is None or kept.function() is not function:
+        kept = _Kept(weakref.ref(function))
+        setattr(function, _ATTRIBUTE, kept)
+    if (definition := kept.definitions.get(is_method)) is None:
+        definition = kept.definitions[is_method] = _definition(value)
     return Tool(value, *definition)
 
 
@@ -163,10 +165,25 @@ def sent_tools(values: Any) -> Any:
 _Definition = tuple[str, str, Mapping[str, Any], bool, Decoder[dict[str, Any]]]
 """The fields of a `Tool` after its function."""
 
-# Made once for each function, and dropped with it: they hold its types, but not the function.
-# Methods are kept apart: called as a function, the same function has one more parameter, `self`.
-_functions: WeakKeyDictionary[Any, _Definition] = WeakKeyDictionary()
-_methods: WeakKeyDictionary[Any, _Definition] = WeakKeyDictionary()
+_ATTRIBUTE = "__openai_async_tool__"
+
+
+@frozen(eq=False)
+class _Kept:
+    """The definition of a function, made once and kept in an attribute of it.
+
+    In a WeakKeyDictionary, a function whose types refer to it would never be freed.
+
+    Attributes:
+        function: the function. Another one may have its attributes: `functools.wraps` copies them.
+        definitions: as a function, and as a method (`True`), which has no `self`.
+    """
+
+    function: weakref.ref[types.FunctionType]
+    definitions: dict[bool, _Definition] = field(factory=dict)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # for cloudpickle, which takes a function apart
+        return types.NoneType, ()
 
 
 def _definition(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import pickle
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ import pytest
 
 from openai_async import InvalidArgumentError, Tool, tool
 from openai_async.structured import make_converter
-from openai_async.structured import tools as module
 from openai_async.structured.decoding import MisfitError
 from openai_async.structured.tools import as_tool, as_tools
 
@@ -420,13 +420,49 @@ def test_functions_and_objects_are_not_kept_alive() -> None:
             as_tool(each)
         kept.extend((weakref.ref(account), weakref.ref(balance)))
 
-    gc.collect()
-    before = len(module._functions)
     for _ in range(300):
         make()
     gc.collect()
     assert [ref() for ref in kept] == [None] * 600
-    assert len(module._functions) == before
+
+
+def test_functions_whose_types_hold_them_are_not_kept_alive() -> None:
+    kept: list[weakref.ref[Any]] = []
+
+    def make() -> None:
+        @attrs.define
+        class Order:
+            number: int
+
+        def cancel(order: Order) -> str:
+            return str(order.number)
+
+        cancel.__annotations__["order"] = Order
+        Order.cancel = cancel  # type: ignore[attr-defined]
+        as_tool(cancel)
+        as_tool(Order(1).cancel)  # type: ignore[attr-defined]
+        kept.extend((weakref.ref(Order), weakref.ref(cancel)))
+
+    for _ in range(10):
+        make()
+    gc.collect()
+    assert [ref() for ref in kept] == [None] * 20
+
+
+def test_what_is_kept_of_a_function_is_not_that_of_its_copies() -> None:
+    async def rain(city: str) -> str:
+        return city
+
+    as_tool(rain)
+
+    @functools.wraps(rain)
+    def logged(city: str) -> str:
+        return f"Asked for {city}."
+
+    made = as_tool(logged)
+    assert isinstance(made, Tool)
+    assert not made.is_async
+    pickle.dumps(vars(rain))  # as cloudpickle does
 
 
 async def test_an_awaitable_result_is_not_lost_by_a_tool() -> None:
