@@ -8,11 +8,12 @@ from typing import Any
 from attrs import frozen
 
 from .. import AsyncClient, image_part
-from ..jsontext import shown, strict_loads
+from ..jsontext import shown
 from ..types.chat import ChatCompletion
 from ..types.chat_option_params import ResponseFormatJSONSchema
 from ..types.chat_params import ChatCompletionParams
 from .errors import CommandError
+from .json_answer import checked_json
 from .options import Connection, connect
 from .output import Output, write_note
 
@@ -65,7 +66,7 @@ async def ask(
     """Ask, and show the answer; `on_text` is called with each piece of streamed text.
 
     Raises:
-        CommandError: a schema was passed, and the answer is incomplete or not JSON.
+        CommandError: a schema was passed, and the answer is incomplete or does not match it.
     """
     params = _params(messages, options)
     as_written = options.response_format is None or output.as_json
@@ -80,8 +81,10 @@ async def ask(
             output.answer().text(completion.text + "\n")
     flaw = _flaw(completion)
     if options.response_format is not None:
-        _check_json(completion.text, flaw)
-        output.document(completion.text)
+        if flaw is not None:
+            raise CommandError(flaw)
+        schema = options.response_format["json_schema"].get("schema", {})
+        output.document(checked_json(completion.text, schema))
     elif flaw is not None and not output.as_json:
         write_note(flaw)
     return completion
@@ -146,13 +149,3 @@ def _flaw(completion: ChatCompletion) -> str | None:
     if not completion.text:
         return f"The answer has no text (finish_reason {shown(choice.finish_reason)})."
     return None
-
-
-def _check_json(text: str, flaw: str | None) -> None:
-    if flaw is not None:
-        raise CommandError(flaw)
-    try:
-        strict_loads(text)
-    except ValueError as error:
-        msg = f"The answer is not JSON: {shown(text)}."
-        raise CommandError(msg) from error

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openai_async.testing import Failure, LocalServer, Reply
+from openai_async.testing import Failure, LocalServer, RecordedRequest, Reply
 
 from .cli_process import Terminal, environment
 from .cli_thread import run_beside, run_cli
@@ -35,9 +35,15 @@ async def ask(server: LocalServer, *arguments: str) -> tuple[int, str, str]:
     return await run_beside("chat", "--base-url", server.url, "Where?", *arguments)
 
 
+def fitting(request: RecordedRequest) -> Reply:
+    schema = request.json["response_format"]["json_schema"]["schema"]
+    keys = dict.fromkeys(schema.get("required", []))
+    return Reply("[]" if schema["type"] == "array" else json.dumps(keys))
+
+
 async def sent(path: str) -> Any:
     async with LocalServer() as server:
-        server.script(Reply("{}"))
+        server.script(fitting)
         assert (await ask(server, "--schema", path))[0] == 0
         return server.requests[0].json["response_format"]
 
@@ -174,6 +180,43 @@ async def test_the_values_are_printed_as_the_model_wrote_them(schema: str, way: 
     assert outcome == (0, '{"name": "Malmö", "inhabitants": 1.50e3}\n', "")
 
 
+async def test_json_in_a_code_block_is_found(schema: str) -> None:
+    async with LocalServer() as server:
+        server.script(Reply('Here it is:\n```json\n{"name":"Malmö","inhabitants":3}\n```\nBye.'))
+        outcome = await ask(server, "--schema", schema)
+    assert outcome == (0, '{"name": "Malmö", "inhabitants": 3}\n', "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer", "message"),
+    [
+        ({}, '{"name":"Oslo"}', "it has no 'inhabitants'."),
+        ({}, "{}", "it has no 'name', 'inhabitants'."),
+        ({}, "[]", "it is [], not of type object."),
+        ({"type": "integer"}, "1.5", "it is 1.5, not of type integer."),
+        ({"type": "integer"}, "1.0", None),
+        ({"type": "number"}, "1", None),
+        ({"type": "number"}, "true", "it is true, not of type number."),
+        ({"type": ["string", "null"]}, "3", "it is 3, not of type string or null."),
+        ({"type": ["string", "null"]}, "null", None),
+        ({"type": ["object", "array"]}, "[]", None),
+    ],
+)
+async def test_an_answer_has_the_type_and_the_keys_that_the_schema_requires(
+    tmp_path: Path, changes: dict[str, Any], answer: str, message: str | None
+) -> None:
+    """A server without a strict mode ignores the schema."""
+    path = write(tmp_path / "x.json", {**CITY, **changes})
+    async with LocalServer() as server:
+        server.script(Reply(answer))
+        code, stdout, stderr = await ask(server, "--schema", path)
+    if message is None:
+        assert (code, stdout, stderr) == (0, f"{answer}\n", "")
+    else:
+        error = f"error: The answer does not fit the schema: {message}\n"
+        assert (code, stdout, stderr) == (1, "", error)
+
+
 async def test_a_terminal_shows_it_indented(schema: str) -> None:
     async with LocalServer() as server:
         server.script(Reply('{"name":"Malmö","inhabitants":3}'))
@@ -233,7 +276,7 @@ async def test_with_json_the_chunks_or_the_completion_are_printed_and_the_answer
 
 async def test_a_conversation_forgets_an_answer_that_is_not_json_and_goes_on(schema: str) -> None:
     async with LocalServer() as server:
-        server.script(Reply("It is Oslo."), Reply('{"name":"Oslo"}'))
+        server.script(Reply("It is Oslo."), Reply('{"name":"Oslo","inhabitants":5}'))
         env = environment(OPENAI_API_KEY="local", OPENAI_BASE_URL=server.url)
         with Terminal("chat", "--schema", schema, env=env) as terminal:
             await asyncio.to_thread(terminal.expect, "> ")
