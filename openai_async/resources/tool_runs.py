@@ -69,7 +69,7 @@ class ToolRun(Generic[T]):
         self._max_rounds = max_rounds
         self._running = Running()
         self._stream: ChatCompletionStream | None = None
-        self._begun = self._ended = self._left = self._busy = False
+        self._begun = self._ended = self._left = False
 
     # --- reading ---
 
@@ -237,6 +237,7 @@ class _Steps(Generic[T]):
     def __init__(self, run: ToolRun[T]) -> None:
         self._run = run
         self._steps: AsyncGenerator[ToolStep[T], None] | None = None
+        self._waiting = False
 
     def __aiter__(self) -> Self:
         return self
@@ -246,7 +247,14 @@ class _Steps(Generic[T]):
             self._steps = self._run._begin(stream=True)
         else:
             self._run._check_open()
-        return await anext(self._steps)
+        if self._waiting:
+            msg = "Another task is waiting for the next step of this run: iterate in one task."
+            raise OpenAIError(msg)
+        self._waiting = True
+        try:
+            return await anext(self._steps)
+        finally:
+            self._waiting = False
 
     def __del__(self) -> None:
         if self._steps is not None:  # if not, another loop may be running

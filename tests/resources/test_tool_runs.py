@@ -950,6 +950,22 @@ def test_a_run_may_be_dropped_after_the_loop_was_closed() -> None:
     held.clear()
 
 
+async def test_only_one_task_may_wait_for_the_next_step(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    waiting = Waiting()
+    server.script(calling(call("wait")))
+    steps = aiter(run(client, waiting.wait))
+    await anext(steps)
+    first = asyncio.ensure_future(anext(steps))
+    await waiting.begun.wait()
+    with pytest.raises(OpenAIError, match="iterate in one task"):
+        await anext(steps)
+    assert not first.done()
+    first.cancel()
+    await asyncio.wait([first])
+
+
 async def test_a_run_is_gone_through_once(client: AsyncClient, server: LocalServer) -> None:
     waiting = Waiting()
     server.script(calling(call("wait")))
