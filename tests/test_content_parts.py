@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import mimetypes
 import os
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +201,65 @@ async def test_a_file_that_is_too_large_is_refused(
     for source in (path, path.read_bytes(), io.BytesIO(path.read_bytes())):
         with pytest.raises(InvalidArgumentError, match="larger than 1 MiB"):
             await part(source)
+
+
+@pytest.mark.parametrize("part", [audio_part, file_part])
+async def test_no_more_is_read_of_a_path_than_the_limit(
+    part: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path may be a device without an end, such as /dev/zero."""
+    monkeypatch.setattr("openai_async.images.reading.MAX_IMAGE_SIZE", 2**20)
+    reader, writer = os.pipe()
+    enough = threading.Event()
+    waiting: list[bool] = []
+
+    def write() -> None:
+        with suppress(BrokenPipeError):
+            for _ in range(2**20 // 2**14 + 1):
+                os.write(writer, bytes(2**14))
+        waiting.append(not enough.wait(10))  # for ever, to one who reads to the end
+        os.close(writer)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        with pytest.raises(InvalidArgumentError, match="larger than 1 MiB"):
+            await part(f"/dev/fd/{reader}")
+    finally:
+        enough.set()
+        os.close(reader)
+        thread.join()
+    assert waiting == [False]
+
+
+@pytest.mark.parametrize("size", [1, 3 * 2**17, 3 * 2**17 + 1, 2**20])
+async def test_large_files_are_encoded_in_pieces_between_which_the_loop_runs(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    encode = base64.b64encode
+
+    def encoded(data: bytes) -> bytes:
+        assert threading.current_thread() is not threading.main_thread()
+        sizes.append(len(data))
+        return encode(data)
+
+    monkeypatch.setattr(base64, "b64encode", encoded)
+    data = PDF + os.urandom(size - 1)
+    url = (await file_part(data))["file"]["file_data"]
+    assert url == "data:application/pdf;base64," + encode(data).decode()
+    assert max(sizes) <= 2**19
+
+
+async def test_the_tables_of_media_types_are_not_read_on_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def guess(name: str) -> tuple[str, None]:
+        assert threading.current_thread() is not threading.main_thread()
+        return "text/x", None
+
+    monkeypatch.setattr(mimetypes, "guess_type", guess)
+    assert shown(await file_part(b"a,b", filename="a.x"))[1] == "data:text/x;base64"
 
 
 async def test_parts_go_into_a_message(server: LocalServer, client: AsyncClient) -> None:
