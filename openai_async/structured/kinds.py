@@ -36,6 +36,23 @@ def item_of(kind: Any) -> Any:
     return arguments[0] if class_of(kind) in LISTS and arguments else None
 
 
+def unhashable_in(kind: Any, above: tuple[Any, ...] = ()) -> Any:
+    """The part of a type whose values a set cannot hold; `None` if there is none.
+
+    Args:
+        above: what the type is a part of, perhaps of itself.
+    """
+    kind = unwrapped(kind)
+    cls = class_of(kind)
+    if cls in UNIONS or cls is tuple:
+        parts = get_args(kind) if kind not in above else ()
+        found = (unhashable_in(part, (*above, kind)) for part in parts)
+        return next(filter(None, found), None)
+    config = getattr(cls, "__struct_config__", None)  # of a Struct, whose `__hash__` fails
+    is_hashable = config is None or config.frozen or not config.eq
+    return None if is_hashable and getattr(cls, "__hash__", None) is not None else kind
+
+
 def name_of(kind: Any) -> str:
     """A type's name as people write it: `Item`, `list[Item]`."""
     if get_origin(kind) is typing.Annotated:

@@ -32,6 +32,7 @@ from .kinds import (
     is_alias,
     is_object,
     name_of,
+    unhashable_in,
     unwrapped,
 )
 from .models import ModelSchema, is_model, place_definitions, schema_made_by
@@ -216,6 +217,8 @@ class _Walk:
             return self._tuple(arguments, path)
         if cls in LISTS or cls is tuple:
             item = arguments[0] if arguments else Any
+            if cls in (set, frozenset) and (part := unhashable_in(item)) is not None:
+                raise InvalidArgumentError(_without_hash(part, path))
             return {"type": "array", "items": self.schema(item, f"{path}[]")}
         if cls in MAPPINGS:
             if self.strict:
@@ -238,6 +241,11 @@ class _Walk:
             "use a NamedTuple or another class, or pass strict=False."
         )
         raise InvalidArgumentError(msg)
+
+
+def _without_hash(part: Any, path: str) -> str:
+    name = name_of(part)
+    return f"{path} is a set of {name}, which is not hashable: use a list, or a frozen class."
 
 
 def _without_schema(kind: Any, path: str) -> str:

@@ -548,6 +548,10 @@ class Unevaluated(TypedDict):
             list[Annotated[int, []]],
             r"^list\[int\]\[\] has \[\] in Annotated, which is not hashable",
         ),
+        (set[Point], r"^set\[Point\] is a set of Point, which is not hashable: use a list"),
+        (frozenset[tuple[int, list[str]]], r"is a set of list\[str\], which is not hashable"),
+        (set[int | OfTypedDict], "is a set of OfTypedDict, which is not hashable"),
+        (set[OfStruct], "is a set of OfStruct, which is not hashable"),
         ("Point", "^Point is 'Point', which is not a type: pass the class itself"),
         (Point(1, 2), r"which is not a type: pass the class itself"),
     ],
@@ -557,6 +561,24 @@ def test_a_type_without_a_schema_is_refused_by_any_mode(kind: Any, message: str)
     for strict in (True, False):
         with pytest.raises(InvalidArgumentError, match=message):
             schema_of(kind, strict=strict)
+
+
+@attrs.frozen
+class Frozen:
+    x: int
+
+
+class FrozenStruct(msgspec.Struct, frozen=True):
+    x: int
+
+
+class Same(msgspec.Struct, eq=False):
+    x: int
+
+
+@pytest.mark.parametrize("kind", [Frozen, FrozenStruct, Same, str | Frozen])
+def test_a_set_may_have_what_is_hashable(kind: Any) -> None:
+    assert schema_of(set[kind])["properties"]["value"]["items"] != {}
 
 
 def test_the_schema_is_a_new_one_each_time() -> None:
@@ -574,6 +596,7 @@ import attrs
 type Names = list[str]
 type Pair[T] = tuple[T, T]
 type Json = str | list[Json]
+type Tree = int | tuple[Tree, ...]
 
 @attrs.define
 class Page[T]:
@@ -595,3 +618,6 @@ def test_the_type_statement_and_classes_with_type_parameters(
     names = {"anyOf": [arr(STR), NULL]}
     assert schema_of(made["Page"][int]) == obj({"items": arr(INT), "pair": pair, "names": names})
     assert schema_of(made["Json"])["$defs"] == {"Json": {"anyOf": [STR, arr(ref("Json"))]}}
+    tree = {"anyOf": [INT, arr(ref("Tree"))]}
+    set_of: Any = set
+    assert schema_of(set_of[made["Tree"]])["$defs"] == {"Tree": tree}
