@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 # How many things that do not fit an error lists: a model may get each of a thousand items wrong.
 MAX_PROBLEMS = 8
+MAX_PATH = 120
 
 
 class MisfitError(ValueError):
@@ -166,7 +167,7 @@ def _quick(kind: Any, wrapped: bool) -> Callable[[str], Any]:
 
 def _misfit(error: Exception) -> MisfitError:
     found = [*islice(_problems(error, ""), MAX_PROBLEMS + 1)] or [("", _words(error))]
-    lines = [f"{path}: {what}" if path else what for path, what in found[:MAX_PROBLEMS]]
+    lines = [f"{_short(path)}: {what}" if path else what for path, what in found[:MAX_PROBLEMS]]
     if len(found) > MAX_PROBLEMS:
         lines.append("and more")
     return MisfitError(found[0][0], lines)
@@ -193,6 +194,12 @@ def _problems(error: BaseException, path: str) -> Iterator[tuple[str, str]]:
         yield path, "it is missing"
     else:
         yield path, _words(error)
+
+
+def _short(path: str) -> str:
+    """A path for a message, which goes back to the model: of one that is long, both ends."""
+    half = MAX_PATH // 2
+    return path if len(path) <= MAX_PATH else f"{path[:half]}...{path[-half:]}"
 
 
 def _words(error: BaseException) -> str:

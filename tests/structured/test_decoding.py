@@ -271,6 +271,21 @@ def test_a_misfit_has_the_path_and_says_what_is_wrong(
     assert caught.value.path == path
 
 
+def test_a_long_path_is_shortened_in_the_message_alone() -> None:
+    """The message goes back to the model, by `reask`."""
+    value: dict[str, Any] = {"value": "no", "children": []}
+    for _ in range(200):
+        value = {"value": 1, "children": [value]}
+    with pytest.raises(MisfitError) as caught:
+        Decoder[Node](Node).decode(json.dumps(value))
+    assert caught.value.path == "children[0]." * 200 + "value"
+    said = str(caught.value)
+    assert len(said) < 200
+    assert said.startswith("children[0].children[0].")
+    assert said.endswith(".children[0].value: expected int, got 'no'")
+    assert "..." in said
+
+
 def test_only_the_first_of_many_problems_are_listed() -> None:
     with pytest.raises(MisfitError) as caught:
         Decoder(list[int]).decode(str(["a"] * 10_000).replace("'", '"'))
@@ -537,6 +552,38 @@ def test_members_that_differ_in_a_constant_are_each_read_once() -> None:
         made, depth = made.nodes[0], depth + 1
     assert depth == 60
     assert type(made) is Branch
+
+
+@attrs.define
+class One:
+    kind: Literal["one"]
+    price: Money
+    inner: list[One | Two]
+
+
+@attrs.define
+class Two:
+    kind: Literal["two"]
+    price: Money
+    inner: list[One | Two]
+
+
+def test_members_none_of_which_has_the_constant_are_read_once_too() -> None:
+    read = 0
+
+    def count(value: object, _: object) -> Money:
+        nonlocal read
+        read += 1
+        raise ValueError
+
+    value: dict[str, Any] = {"kind": "three", "price": "1.50", "inner": []}
+    for _ in range(9):  # 2^10 steps if each level were read as both
+        value = {"kind": "three", "price": "1.50", "inner": [value]}
+    converter = make_converter()
+    converter.register_structure_hook(Money, count)
+    with pytest.raises(MisfitError):
+        Decoder[Any](One | Two, converter).decode(json.dumps({"value": value}))
+    assert read == 10
 
 
 def test_fences_without_end_are_a_misfit() -> None:
