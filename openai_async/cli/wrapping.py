@@ -61,11 +61,12 @@ class WordWrapper:
         """What to write for the next piece of text."""
         # The last column stays empty: terminals differ on where the cursor is once that is full.
         room = self._width() - 1
-        if room <= 0:
-            return text
         if room != self._room:
             self._room = room
             self._before = 0  # the terminal may have moved the word, so it cannot be erased
+        if room <= 0:
+            gap, self._gap = self._gap, ""
+            return gap + text
         return "".join(map(self._written, _TOKENS.findall(text)))
 
     def _written(self, token: str) -> str:

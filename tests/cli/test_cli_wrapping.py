@@ -171,6 +171,16 @@ def test_a_word_that_the_terminal_has_moved_is_not_erased() -> None:
     assert wrapper.feed("ish fox") == "ish\nfox"
 
 
+def test_a_space_is_not_lost_where_the_width_becomes_unknown() -> None:
+    width = 21
+    wrapper = WordWrapper(lambda: width)
+    assert wrapper.feed("The quick ") == "The quick"
+    width = 0
+    assert wrapper.feed("brown ") == " brown "
+    width = 21
+    assert wrapper.feed("fox jumps") == "fox jumps"
+
+
 @pytest.mark.parametrize("width", [0, 1])
 def test_nothing_is_wrapped_where_the_width_is_unknown(width: int) -> None:
     text = "The quick brown fox jumps over\n  the lazy dog "
