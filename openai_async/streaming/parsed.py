@@ -166,7 +166,7 @@ class _Items(_Reading):
     async def _end(self) -> None:
         self._ended = True
         parsed = (await self._stream.completion()).parsed
-        self._rest.extend(list(parsed or ())[self._count + len(self._found) :])
+        self._rest.extend(list(parsed or ())[self._count :])
 
     def _item(self, text: str) -> Any:
         assert self._expected.items is not None

@@ -230,6 +230,15 @@ async def test_calls_that_are_numbered_from_1_keep_their_numbers(
     assert told(events)[-1] == ("call.done", 1, "f", '{"a": 1}')
 
 
+async def test_a_call_with_a_number_that_is_taken_gets_the_next_free_one(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    numbers = [1, 0, 0]
+    sent = [call(n, "{}", "f", f"c{place}") for place, n in enumerate(numbers)]
+    events = await read(raw, raw_client, chunk(None, finish="tool_calls", tool_calls=sent), DONE)
+    assert [event[1] for event in told(events) if event[0] == "call.done"] == [1, 0, 2]
+
+
 async def test_tool_arguments_are_decoded_by_name(raw: RawServer, raw_client: AsyncClient) -> None:
     sent = chunk(None, tool_calls=[call(0, '{"a": 1}', "f", "c1")])
     raw.answer = lambda exchange: exchange.stream(sent, chunk(finish="tool_calls"), DONE)

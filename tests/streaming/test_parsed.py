@@ -314,6 +314,24 @@ async def test_the_work_for_snapshots_is_linear(monkeypatch: pytest.MonkeyPatch)
     assert sum(parsed) <= 18 * length
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_an_escaped_character_may_be_split_from_its_backslash(size: int) -> None:
+    texts = [r'"a\"], [b"', r'"\\"', r'"\\\""', r'{"c": "\u005d\n"}']
+    array = f"[{', '.join(texts)}]"
+    elements = Elements()
+    cut = [array[at : at + size] for at in range(0, len(array), size)]
+    assert [element for piece in cut for element in elements.feed(piece)] == texts
+
+
+def test_words_before_an_array_are_not_kept() -> None:
+    """Each piece would be looked at together with all before it."""
+    elements = Elements()
+    for _ in range(1000):
+        assert elements.feed("Let me think about it. ") == []
+    assert len(elements._head) < 100
+    assert elements.feed("\n```json\n[1, 2]") == ["1", "2"]
+
+
 async def test_the_work_for_elements_is_linear() -> None:
     elements = Elements()
     looked_at = 0

@@ -241,6 +241,20 @@ async def test_a_server_that_refuses_is_asked_once_without_using_up_a_retry(
     assert waits == []
 
 
+async def test_the_time_of_a_call_counts_from_its_first_request(raw: RawServer) -> None:
+    raw.answer = refusing("422 No", MISTRAL)
+    started: list[float] = []
+
+    async def spy(request: Request, send: Send) -> Response:
+        started.append(request.started)
+        return await send(request)
+
+    async with AsyncClient(base_url=raw.url, api_key="k", middlewares=[spy]) as client:
+        await ask(client).completion()
+    first, second = started
+    assert first == second
+
+
 async def test_the_request_is_sent_again_as_it_was(raw: RawServer, raw_client: AsyncClient) -> None:
     raw.answer = refusing("422 No", MISTRAL)
     messages = [{"role": "user", "content": "Hi"}]
@@ -554,6 +568,18 @@ async def test_a_picture_counts_as_one_whatever_its_bytes(
     stream = create(model="m", messages=[message], stream=True)
     await stream.completion()
     assert stream.usage.prompt_tokens == pytest.approx(2 * 765 + 1000, abs=100)
+
+
+async def test_a_data_url_where_bare_base64_belongs_does_not_count_twice(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda e: e.stream(chunk("Hi", finish="stop"), DONE)
+    create: Any = raw_client.chat.completions.create
+    data = "data:audio/wav;base64," + "A" * 1_000_000
+    audio = {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
+    stream = create(model="m", messages=[{"role": "user", "content": [audio]}], stream=True)
+    await stream.completion()
+    assert stream.usage.prompt_tokens >= 0
 
 
 async def test_a_stream_that_is_not_open_has_used_nothing(raw_client: AsyncClient) -> None:
