@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Generic, Self, TypeVar
 
 from ..errors import InvalidArgumentError
+from ..structured.answer_text import BeforeJSON
 from ..structured.answers import Tools, misfit_error, parsed
 from ..structured.decoding import MisfitError, joined
 from ..structured.elements import Elements
@@ -86,12 +87,20 @@ class _Reading:
         self._stream = stream
         self._expected = expected
         self._texts = stream.text()
+        self._before = BeforeJSON()
         self._ended = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def _read(self) -> str:
+        """The new text, from where the JSON may begin; waits for some; "" at the end."""
+        while text := await self._received():
+            if text := self._before.after(text):
+                return text
+        return self._before.after("", last=True)
+
+    async def _received(self) -> str:
         """The text of all events that have been read; waits for the first; "" at the end."""
         text = await anext(self._texts, "")
         ready = self._stream._ready

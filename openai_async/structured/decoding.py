@@ -9,7 +9,6 @@ types, and text that does not fit, go through a cattrs converter, whose error sa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -21,6 +20,7 @@ import msgspec
 from ..jsontext import loads
 from ..types.growing_text import partial_json, utf8
 from ..types.values import quoted
+from .answer_text import json_in
 from .converter import make_converter
 from .kinds import is_object
 from .models import is_model
@@ -83,20 +83,12 @@ class Decoder(Generic[T]):
                 return self._quick(text)  # type: ignore[no-any-return]
             except Exception:  # from a validator too; what is wrong is found below
                 pass
-        try:
-            value = loads(utf8(text))
-        except ValueError as error:
-            try:
-                value = loads(utf8(in_code_block(text) or ""))
-            except ValueError:
-                raise MisfitError("", [f"it is not JSON: {quoted(text)}"]) from error
-        return self.structure(self.inside(value))
+        return self.structure(self.inside(_loads(text)))
 
     def so_far(self, text: str) -> Any:
         """The value of text that may end anywhere, as dicts and lists; `None` if there is none."""
-        value = partial_json(text)
-        if value is None and (inner := in_open_code_block(text)) is not None:
-            value = partial_json(inner)
+        values = (partial_json(part) for part in json_in(text, growing=True))
+        value = next((value for value in values if value is not None), None)
         if self._wrapped and value == {}:
             return None  # the object around it
         return self.inside(value)
@@ -125,34 +117,15 @@ class Decoder(Generic[T]):
             raise _misfit(error) from error
 
 
-def in_code_block(text: str) -> str | None:
-    """What is in a code block of Markdown, as models without a strict mode like to write JSON."""
-    start, end = _fence(text), text.rfind("```")
-    first_line, _, rest = text[start:end].partition("\n")
-    if start < 0 or not rest:
-        return None
-    language = first_line.strip("` \t\r")
-    # A longer fence, for text with fences in it, leaves a backtick.
-    return rest.rstrip("`") if not language or language.isalnum() else None
-
-
-def in_open_code_block(text: str) -> str | None:
-    """What is in a code block so far, which may still be growing."""
-    start = _fence(text)
-    first_line_end = text.find("\n", start)
-    if start < 0 or first_line_end < 0:
-        return None
-    end = text.rfind("```")
-    return text[first_line_end + 1 : end if end > first_line_end else None].rstrip("`")
-
-
-def _fence(text: str) -> int:
-    """Where a code block begins: one that says it is JSON, else the first."""
-    says_json = _JSON_FENCE.search(text)
-    return says_json.start() if says_json is not None else text.find("```")
-
-
-_JSON_FENCE = re.compile(r"^```+json[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
+def _loads(text: str) -> Any:
+    """The JSON in an answer, parsed."""
+    first: ValueError | None = None
+    for part in json_in(text):
+        try:
+            return loads(utf8(part))
+        except ValueError as error:
+            first = first or error
+    raise MisfitError("", [f"it is not JSON: {quoted(text)}"]) from first
 
 
 def _quick(kind: Any, wrapped: bool) -> Callable[[str], Any]:

@@ -205,6 +205,17 @@ async def test_a_type_for_the_last_answer(
     assert completion.parsed == Weather("Bern", 8.0)
 
 
+@both
+async def test_the_last_answer_may_begin_with_reasoning(
+    client: AsyncClient, server: LocalServer, stream: bool
+) -> None:
+    text = '<think>\nIt is cold.\n</think>\n\n{"city": "Bern", "degrees": 8}'
+    server.script(calling(call("double", number=4)), Reply(text))
+    completion = await finish(client, double, stream=stream, response_format=Weather)()
+    assert completion.parsed == Weather("Bern", 8.0)
+    assert completion.text == text
+
+
 async def test_a_last_answer_that_does_not_fit_is_an_error(
     client: AsyncClient, server: LocalServer
 ) -> None:

@@ -316,6 +316,22 @@ async def test_the_value_so_far_is_what_is_inside_the_object_around_it(
     assert [event.parsed for event in pickle.loads(pickle.dumps(deltas))] == expected
 
 
+async def test_with_a_type_what_is_before_the_json_is_not_part_of_the_value(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    texts = ["<think>```json\n[3", "]\n```</think>", "\n```json\n[1", ", 2]", "\n```"]
+    raw.answer = lambda exchange: exchange.stream(*map(chunk, texts), FINISH, DONE)
+    async with raw_client.chat.completions.stream(
+        model="m", messages=[{"role": "user", "content": "Hi"}], response_format=list[int]
+    ) as stream:
+        events = [event async for event in stream]
+    deltas = [event.parsed for event in events if event.type == "content.delta"]
+    assert deltas == [None, None, [1], [1, 2], [1, 2]]
+    (done,) = (event for event in events if event.type == "content.done")
+    assert done.content == "".join(texts)
+    assert done.parsed == [1, 2]
+
+
 async def test_the_arguments_of_a_function_are_parsed_by_its_signature(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:

@@ -79,6 +79,10 @@ async def test_the_elements_of_a_list_come_one_by_one(
         '{"value": [1, 2]}',
         "[1, 2]",
         "```\n[1, 2]\n```",
+        "```json\n[1, 2]",
+        "\ufeff[1, 2]",
+        "<think>\n[3]?\n</think>\n\n[1, 2]",
+        '<think>```json\n[3]\n```</think>```json\n{"value": [1, 2]}\n```',
     ],
 )
 async def test_elements_agree_with_the_whole_value(raw: RawServer, text: str, size: int) -> None:
@@ -266,6 +270,52 @@ async def test_snapshots_of_a_plain_value_and_of_a_class(
     assert all("Hello world".startswith(text) for text in texts)
     steps = [s async for s in asked(client, Step).snapshots()]
     assert steps[-1] == {"explanation": "add", "output": 4}
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "before", ["\ufeff", "\n" * 50, "<think>\n```json\n[3]\n```\n</think>\n\n", "<think></think>"]
+)
+async def test_snapshots_begin_after_what_is_before_the_json(
+    raw: RawServer, before: str, size: int
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(*pieces(before + "[1, 2]", size), STOP, DONE)
+    async with AsyncClient(base_url=raw.url, api_key="x") as client:
+        stream = asked(client, list[int])
+        shown = [snapshot async for snapshot in stream.snapshots()]
+        assert shown[-1] == (await stream.completion()).parsed == [1, 2]
+        assert all([1, 2][: len(snapshot)] == snapshot for snapshot in shown)
+        found = [item async for item in asked(client, list[int]).items()]
+        assert found == [1, 2]
+
+
+async def test_an_element_after_reasoning_is_there_before_the_next(raw: RawServer) -> None:
+    go_on = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        for event in pieces("<think>Two?</think>[1, "):
+            await exchange.part(event)
+        await go_on.wait()
+        await exchange.part(b"".join([*pieces("2]"), sse(STOP), DONE]))
+        await exchange.end()
+
+    raw.answer = answer
+    async with AsyncClient(base_url=raw.url, api_key="k") as client:
+        items = asked(client, list[int]).items()
+        assert await anext(items) == 1
+        go_on.set()
+        assert [item async for item in items] == [2]
+
+
+async def test_reasoning_that_does_not_end_is_no_answer(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Reply("<think>Is it [1, 2]?"), times=2)
+    for method in ("items", "snapshots"):
+        with pytest.raises(APIResponseValidationError, match="it is not JSON: '<think>Is it"):
+            async for _ in getattr(asked(client, list[int]), method)():
+                pytest.fail("there is nothing to show")
 
 
 def test_items_needs_a_list_and_both_need_a_type() -> None:

@@ -304,10 +304,39 @@ def test_only_the_first_of_many_problems_are_listed() -> None:
         '```json\n{"value": [1, 2]}\n```',
         "```\n[1, 2]\n```\n",
         "Here is the JSON:\n\n```json\n[1,\n2]\n```\nTell me if you need more.",
+        '\ufeff{"value": [1, 2]}',
     ],
 )
 def test_a_list_may_be_bare_or_in_a_code_block(text: str) -> None:
     assert Decoder(list[int]).decode(text) == [1, 2]
+
+
+@pytest.mark.parametrize("text", ["```json\n[1, 2]", "Sure:\n```\n[1, 2]\n", "```json\n[1, 2]\n``"])
+def test_a_code_block_need_not_end_if_the_json_is_complete(text: str) -> None:
+    assert Decoder(list[int]).decode(text) == [1, 2]
+    with pytest.raises(MisfitError, match="it is not JSON"):
+        Decoder(list[int]).decode(text.replace("]", ""))
+
+
+@pytest.mark.parametrize("answer", ["[1, 2]", '\n\n{"value": [1, 2]}', "```json\n[1, 2]\n```"])
+@pytest.mark.parametrize("thought", ["", "\n\n", "[3]?", "\n```json\n[3]\n```\nNo.\n"])
+def test_reasoning_may_be_before_it(thought: str, answer: str) -> None:
+    assert Decoder(list[int]).decode(f"<think>{thought}</think>{answer}") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<think>[1, 2]", "Well. <think>No.</think>[1, 2]", "<think>[1, 2]</think>", "</think>[1]"],
+)
+def test_only_one_whole_block_of_reasoning_at_the_beginning_is_left_out(text: str) -> None:
+    with pytest.raises(MisfitError, match="it is not JSON"):
+        Decoder(list[int]).decode(text)
+
+
+def test_tags_in_the_values_stay() -> None:
+    name = "<think>a</think>"
+    assert Decoder(PlainItem).decode(f'{{"name": "{name}"}}') == PlainItem(name)
+    assert Decoder(PlainItem).decode(f'{name}{{"name": "{name}"}}') == PlainItem(name)
 
 
 def test_a_code_block_may_have_one_in_its_text() -> None:
