@@ -45,6 +45,13 @@ def check_whole(name: str, value: object) -> None:
         raise InvalidArgumentError(msg)
 
 
+def check_bool(name: str, value: object) -> None:
+    """Raise `InvalidArgumentError` unless it is `True` or `False`."""
+    if not isinstance(value, bool):
+        msg = f"{name} is {value!r}: pass True or False."
+        raise InvalidArgumentError(msg)
+
+
 def _is_seconds(value: object) -> bool:
     return is_number(value) and 0 < value <= _MAX_SECONDS
 
@@ -169,9 +176,7 @@ class RateLimit:
 
     @adaptive.validator  # pyright: ignore[reportAttributeAccessIssue]
     def _check_adaptive(self, attribute: Attribute[bool], value: object) -> None:
-        if not isinstance(value, bool):
-            msg = f"adaptive is {value!r}: pass True or False."
-            raise InvalidArgumentError(msg)
+        check_bool("adaptive", value)
 
     @estimate_tokens.validator  # pyright: ignore[reportFunctionMemberAccess, reportOptionalMemberAccess]
     def _check_estimate(self, attribute: Attribute[Any], value: object) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 import cattrs
 import msgspec
 
+from ..errors import InvalidArgumentError
 from ..jsontext import loads
 from ..types.growing_text import partial_json, utf8
 from ..types.values import quoted
@@ -55,6 +56,9 @@ class Decoder(Generic[T]):
         kind: the type.
         converter: a cattrs converter to use in place of ours.
         wrapped: whether the value is inside an object; by default, if it is not an object itself.
+
+    Raises:
+        InvalidArgumentError: the converter is not one.
     """
 
     def __init__(
@@ -64,6 +68,9 @@ class Decoder(Generic[T]):
         *,
         wrapped: bool | None = None,
     ) -> None:
+        if converter is not None and not _can_structure(converter):
+            msg = f"converter is {converter!r}: pass a cattrs converter, like make_converter()."
+            raise InvalidArgumentError(msg)
         self._kind = kind
         self._converter = converter
         self._wrapped = not is_object(kind) if wrapped is None else wrapped
@@ -115,6 +122,11 @@ class Decoder(Generic[T]):
             return self._converter.structure(value, self._kind)  # type: ignore[no-any-return]
         except Exception as error:  # anything, since classes and hooks of the user run here
             raise _misfit(error) from error
+
+
+def _can_structure(converter: object) -> bool:
+    # A class has the method too, but is not a converter.
+    return callable(getattr(converter, "structure", None)) and not isinstance(converter, type)
 
 
 def _loads(text: str) -> Any:

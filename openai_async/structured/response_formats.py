@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from attrs import field, frozen
 
+from ..options import check_bool
 from .decoding import Decoder
 from .kinds import identifier, item_of, name_of
 from .schema import schema_of
@@ -51,6 +52,7 @@ def response_format(
     Raises:
         InvalidArgumentError: the type has no schema, or strict mode cannot describe it.
     """
+    check_bool("strict", strict)
     if isinstance(kind, ResponseFormat):
         return kind
     try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import operator
 from typing import Any
 
+from msgspec import to_builtins
 from msgspec.json import Encoder
 
 
@@ -12,6 +14,8 @@ def result_text(value: object) -> str:
     """Text as it is, `None` as "", and all else as JSON.
 
     Attrs classes, dataclasses, TypedDicts, NamedTuples, Structs and pydantic models are objects.
+    `NaN` and `Infinity`, which JSON does not have, are written as Python's `json` writes them: the
+    model reads text.
 
     Raises:
         TypeError, ValueError: it cannot be written as JSON.
@@ -21,7 +25,12 @@ def result_text(value: object) -> str:
     if isinstance(value, str):
         # A file name or a web page may have lone surrogates, with which no request can be sent.
         return str.__str__(value).encode("utf-8", "replace").decode()
-    return _encode(_with_names(value)).decode()
+    plain = _with_names(value)
+    text = _encode(plain).decode()
+    if "null" in text:  # perhaps a NaN: msgspec writes it like None
+        held = to_builtins(plain, enc_hook=_plain, str_keys=True)
+        text = json.dumps(held, ensure_ascii=False, separators=(",", ":"))
+    return text
 
 
 def _with_names(value: Any) -> Any:

@@ -21,6 +21,7 @@ import msgspec
 from attrs import frozen
 
 from ..errors import InvalidArgumentError
+from ..options import check_bool
 from .docstrings import described as documented
 from .fields import class_of, fields_of, tag_of
 from .kinds import (
@@ -65,6 +66,7 @@ def schema_of(kind: Any, *, strict: bool = True) -> dict[str, Any]:
     Raises:
         InvalidArgumentError: the type has no schema. The message has the path of the field.
     """
+    check_bool("strict", strict)
     walk = _Walk(strict)
     if is_object(kind):
         walk.refs[unwrapped(kind)] = "#"

@@ -30,6 +30,7 @@ from typing import (
 from attrs import field, frozen
 
 from ..errors import InvalidArgumentError
+from ..options import check_bool
 from .decoding import Decoder
 from .docstrings import Described, described
 from .fields import fields_of
@@ -67,7 +68,8 @@ class Tool(Generic[P, R]):
     def __name__(self) -> str:  # as functions have
         return self.name
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    # Positional-only, since the function may have a parameter of the same name.
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
 
     def arguments(self, text: str) -> dict[str, Any]:
@@ -195,6 +197,7 @@ def _definition(
     converter: BaseConverter | None = None,
 ) -> _Definition:
     """See `tool`."""
+    check_bool("strict", strict)
     if not callable(function):
         msg = f"tools has {function!r}: pass functions, tool(function), or dicts."
         raise InvalidArgumentError(msg)

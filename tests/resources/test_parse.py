@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import attrs
 import pytest
+from cattrs import Converter
 
 from openai_async import (
     APIResponseValidationError,
@@ -316,6 +317,10 @@ async def test_arguments_that_do_not_fit_have_a_path(
         ({"response_format": Step("", 1)}, "which is not a type: pass the class itself"),
         ({"response_format": bytes}, "bytes has type bytes, which has no JSON schema"),
         ({"response_format": dict[str, int]}, "dict with arbitrary keys"),
+        ({"response_format": Step, "strict": "no"}, "strict is 'no': pass True or False"),
+        ({"response_format": Step, "strict": 1}, "strict is 1: pass True or False"),
+        ({"response_format": Step, "converter": "x"}, "converter is 'x': pass a cattrs converter"),
+        ({"response_format": Step, "converter": Converter}, "pass a cattrs converter"),
         ({"response_format": Step, "reask": -1}, "reask is -1: pass how many times"),
         ({"response_format": Step, "reask": True}, "reask is True"),
         ({"response_format": Step, "reask": 1, "n": 2}, "reask needs a single answer"),

@@ -324,6 +324,19 @@ def test_what_cannot_be_a_tool_says_why(function: Any, said: str) -> None:
         tool(function)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"strict": "no"}, "strict is 'no': pass True or False"),
+        ({"strict": None, "parameters": {"type": "object"}}, "strict is None: pass True or False"),
+        ({"converter": "x"}, "converter is 'x': pass a cattrs converter"),
+    ],
+)
+def test_wrong_options_are_refused(options: Any, said: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=said):
+        tool(weather, **options)
+
+
 @pytest.mark.parametrize("name", ["a.b", "ä", "a b", "x" * 65])
 def test_a_name_has_the_characters_that_the_api_allows(name: str) -> None:
     with pytest.raises(InvalidArgumentError, match="letters, digits, underscores and hyphens"):
