@@ -17,7 +17,7 @@ from typing import Any, TypeGuard, TypeVar
 
 from attrs import frozen
 
-from ..errors import APIResponseValidationError, OpenAIError
+from ..errors import APIResponseValidationError, InvalidArgumentError, OpenAIError
 from ..structured.answers import Tools
 from ..structured.results import result_text
 from ..structured.tools import Tool
@@ -94,8 +94,20 @@ class Caller:
             if inspect.isawaitable(told):
                 told = await told
             if told is not None:
-                text = told
+                text = _as_text(told)
         return ToolResultStep(call=call, content=text, error=error)
+
+
+def _as_text(told: object) -> str:
+    """What `on_error` returned, as the result of a tool is sent."""
+    try:
+        return result_text(told)
+    except (TypeError, ValueError, RecursionError) as error:
+        kind = type(told).__name__
+        msg = (
+            f"on_tool_error returned {kind}, which cannot be written as JSON: return text or None."
+        )
+        raise InvalidArgumentError(msg) from error
 
 
 async def _called(tool: Tool[..., Any], arguments: dict[str, Any]) -> Any:

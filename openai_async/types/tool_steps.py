@@ -62,4 +62,5 @@ ToolStep: TypeAlias = ContentDeltaStep | ToolCallStep | ToolResultStep | Complet
 OnToolError: TypeAlias = Callable[
     [ParsedFunctionToolCall, Exception], str | Awaitable[str | None] | None
 ]
-"""Gets a call and its exception; returns the text for the model, or `None` for the default."""
+"""Gets a call and its exception; returns the text for the model, or `None` for the default.
+Anything else is written as the result of a tool would be."""

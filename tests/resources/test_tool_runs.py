@@ -536,6 +536,22 @@ async def test_arguments_that_are_no_object_are_told_in_a_few_words(
     assert right == "8"
 
 
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_a_tool_may_have_an_argument_called_self(
+    client: AsyncClient, server: LocalServer, threaded: bool
+) -> None:
+    async def greet(text: str, self: str) -> str:
+        return f"{text} {self}"
+
+    def greet_in_a_thread(text: str, self: str) -> str:
+        return f"{text} {self}"
+
+    function = greet_in_a_thread if threaded else greet
+    server.script(calling(call(function.__name__, text="Hi", self="me")), Reply("Done."))
+    await run(client, function)
+    assert told(server) == ["Hi me"]
+
+
 async def test_without_a_hook_the_exception_is_logged(
     client: AsyncClient, server: LocalServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -555,6 +571,28 @@ async def test_a_hook_may_say_something_else(client: AsyncClient, server: LocalS
     server.script(calling(call("failing")), Reply("Sorry."))
     await run(client, failing, on_tool_error=hook)
     assert told(server) == ["failing: try later"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"), [(5, "5"), ({"try": "later"}, '{"try":"later"}'), ("\ud800", "?")]
+)
+async def test_what_a_hook_returns_is_written_as_a_result_is(
+    client: AsyncClient, server: LocalServer, answer: Any, text: str
+) -> None:
+    server.script(calling(call("failing")), Reply("Sorry."))
+    await run(client, failing, on_tool_error=lambda *_: answer)
+    assert told(server) == [text]
+
+
+async def test_a_hook_that_returns_what_cannot_be_written_is_named(
+    client: AsyncClient, server: LocalServer
+) -> None:
+    server.script(calling(call("failing")))
+    wrong: Any = object()
+    said = "on_tool_error returned object, which cannot be written as JSON: return text or None"
+    with pytest.raises(InvalidArgumentError, match=said):
+        await run(client, failing, on_tool_error=lambda *_: wrong)
+    assert len(server.requests) == 1
 
 
 @both

@@ -37,6 +37,15 @@ class Model(pydantic.BaseModel):
     when: date
 
 
+@attrs.define
+class Loss:
+    value: float
+
+
+class ModelLoss(pydantic.BaseModel):
+    value: float
+
+
 class Text(str):
     __slots__ = ()
 
@@ -77,6 +86,14 @@ Pair = namedtuple("Pair", "a b")
         (np.int64(5), "5"),
         ({"a": np.float32(0.5)}, '{"a":0.5}'),
         ("\ud800", "?"),
+        (float("nan"), "NaN"),
+        ([float("-inf"), None, Decimal("NaN")], '[-Infinity,null,"NaN"]'),
+        (
+            {1: np.float64("nan"), "é": Point(1, np.float32("inf"))},
+            '{"1":NaN,"é":{"x":1,"y":Infinity}}',
+        ),
+        (Loss(float("nan")), '{"value":NaN}'),
+        (ModelLoss(value=float("nan")), '{"value":NaN}'),
     ],
     ids=repr,
 )
