@@ -19,7 +19,7 @@ from .middleware.pacing.token_estimate import estimate_tokens
 from .options import is_number
 from .resources.endpoint import check_known
 from .streaming.chat import ChatCompletionStream
-from .turns import Message, Turn, by_turn, plain, question
+from .turns import Message, Turn, by_turn, counted, plain, question
 from .types.chat_completion import ChatCompletion
 from .types.chat_params import ChatCompletionOptions
 
@@ -242,10 +242,10 @@ class Conversation:
         system = [] if self.system is None else [{"role": "system", "content": self.system}]
         turns = by_turn([*plain(self.messages), asked])
         if self.max_tokens is not None:
-            left = self.max_tokens - self._count_tokens(system)
+            left = self.max_tokens - counted(self._count_tokens, system)
             kept = 0
             for turn in reversed(turns):
-                left -= self._count_tokens(turn)
+                left -= counted(self._count_tokens, turn)
                 if left < 0 and kept:
                     break
                 kept += 1

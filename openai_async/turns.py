@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from .errors import OpenAIError
+from .errors import InvalidArgumentError, OpenAIError
 from .images.reading import ImageSource
 from .resources.tool_runs import ToolRun
 from .streaming.chat import ChatCompletionStream
@@ -86,11 +87,43 @@ def plain(messages: Sequence[Any]) -> list[Message]:
 
 
 async def question(text: str, images: Iterable[ImageSource]) -> Message:
-    """The user's message."""
+    """The user's message.
+
+    Raises:
+        InvalidArgumentError: a picture cannot be read, or is not in a list.
+    """
+    # Text, bytes and open files are iterable too, but what they yield are not pictures.
+    one = isinstance(images, str | bytes | bytearray | memoryview) or hasattr(images, "read")
+    if one or not isinstance(images, Iterable):
+        kind = type(images).__name__
+        msg = f'images has type {kind}: pass a list of pictures, as in images=["cat.png"].'
+        raise InvalidArgumentError(msg)
     parts = [await image_part(image) for image in images]
     if not parts:
         return {"role": "user", "content": text}
     return {"role": "user", "content": [{"type": "text", "text": text}, *parts]}
+
+
+def counted(
+    count_tokens: Callable[[Sequence[Message]], float], messages: Sequence[Message]
+) -> float:
+    """The tokens of messages.
+
+    Raises:
+        InvalidArgumentError: the function did not return a number.
+    """
+    count = count_tokens(messages)
+    try:
+        usable = count >= 0
+    except TypeError:
+        usable = False
+    if not usable:
+        told = f"a {type(count).__name__}" if inspect.isawaitable(count) else repr(count)
+        if inspect.iscoroutine(count):
+            count.close()  # or Python would warn that it was never awaited
+        msg = f"count_tokens returned {told}: pass a plain function that returns a number."
+        raise InvalidArgumentError(msg)
+    return count
 
 
 def by_turn(messages: Sequence[Message]) -> list[list[Message]]:

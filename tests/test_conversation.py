@@ -1,9 +1,11 @@
 """`Conversation`: what is kept, what is sent, and what a turn that fails leaves behind."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -169,6 +171,30 @@ def test_a_budget_of_nothing_is_refused(client: AsyncClient) -> None:
         Conversation(client, model="gpt-4o-mini", max_tokens=0)
 
 
+async def async_count(messages: Sequence[Any]) -> float:
+    return len(messages)
+
+
+@pytest.mark.parametrize(
+    ("count", "returned"),
+    [
+        (lambda messages: str(len(messages)), "'0'"),
+        (async_count, "a coroutine"),
+        (lambda messages: -1, "-1"),
+        (lambda messages: None, "None"),
+    ],
+    ids=["text", "async", "negative", "nothing"],
+)
+async def test_a_count_that_is_not_a_number_is_refused(
+    server: LocalServer, client: AsyncClient, count: Any, returned: str
+) -> None:
+    conversation = Conversation(client, model="gpt-4o-mini", max_tokens=9, count_tokens=count)
+    said = f"count_tokens returned {returned}: pass a plain function that returns a number"
+    with pytest.raises(InvalidArgumentError, match=said):
+        await conversation.say("Hi")
+    assert server.requests == []
+
+
 # --- turns that do not succeed ---
 
 
@@ -251,6 +277,22 @@ async def test_a_picture_that_cannot_be_read_ends_the_turn_before_anything_is_se
         await conversation.say("What is this?", images=["no-such-file.png"])
     assert server.requests == []
     await conversation.say("Hi")
+
+
+@pytest.mark.parametrize(
+    "images",
+    ["cat.png", b"GIF89a", Path("cat.png"), io.BytesIO(b"GIF89a"), None],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_picture_that_is_not_in_a_list_is_refused(
+    server: LocalServer, conversation: Conversation, images: Any
+) -> None:
+    said = rf'images has type {type(images).__name__}: pass a list of pictures, as in images=\["cat'
+    with pytest.raises(InvalidArgumentError, match=said):
+        await conversation.say("What is this?", images=images)
+    with pytest.raises(InvalidArgumentError, match=said):
+        await anext(conversation.stream("What is this?", images=images))
+    assert server.requests == []
 
 
 async def test_a_turn_without_an_answer_ends_and_the_next_can_begin(
