@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
+from typing_extensions import TypeForm
+
 from .client import AsyncClient
 from .conversation_stream import ConversationStream
 from .errors import InvalidArgumentError, OpenAIError
@@ -92,7 +94,8 @@ class Conversation:
         self.system = system
         self.tools = tools
         self.max_tokens = max_tokens
-        self.messages: list[Message] = []
+        # Of any type for checkers: messages of the API are TypedDicts, those of users plain dicts.
+        self.messages: list[Any] = []
         self.partial: ChatCompletion | None = None
         self._count_tokens = count_tokens
         self._max_rounds = max_rounds
@@ -107,7 +110,7 @@ class Conversation:
         text: str,
         *,
         images: Iterable[ImageSource] = (),
-        response_format: type[T],
+        response_format: TypeForm[T],
         **params: Unpack[ChatCompletionOptions],
     ) -> ParsedChatCompletion[T]: ...
 
@@ -121,7 +124,7 @@ class Conversation:
         **params: Unpack[ChatCompletionOptions],
     ) -> ChatCompletion: ...
 
-    @overload  # for unions and the like, which are not a `type`
+    @overload  # for types that are only known at run time
     async def say(
         self,
         text: str,

@@ -13,7 +13,9 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+
+from typing_extensions import TypeForm
 
 from ..client import AsyncClient
 from ..errors import InvalidArgumentError
@@ -24,11 +26,61 @@ from .retries import batch_client
 from .workers import Workers
 
 if TYPE_CHECKING:
+    from ..structured import ResponseFormat
     from .parsing import Parsing
 
+T = TypeVar("T")
 Source: TypeAlias = (
     Iterable[BatchRequest | Mapping[str, Any]] | AsyncIterable[BatchRequest | Mapping[str, Any]]
 )
+
+
+@overload
+def run_requests(
+    client: AsyncClient,
+    requests: Source,
+    *,
+    concurrency: int = 256,
+    ordered: bool = False,
+    parse: None = None,
+    reask: int = 0,
+) -> AsyncGenerator[BatchResult[None], None]: ...
+
+
+@overload
+def run_requests(
+    client: AsyncClient,
+    requests: Source,
+    *,
+    concurrency: int = 256,
+    ordered: bool = False,
+    parse: ResponseFormat[T],
+    reask: int = 0,
+) -> AsyncGenerator[BatchResult[T], None]: ...
+
+
+@overload
+def run_requests(
+    client: AsyncClient,
+    requests: Source,
+    *,
+    concurrency: int = 256,
+    ordered: bool = False,
+    parse: TypeForm[T],
+    reask: int = 0,
+) -> AsyncGenerator[BatchResult[T], None]: ...
+
+
+@overload  # for types that are only known at run time
+def run_requests(
+    client: AsyncClient,
+    requests: Source,
+    *,
+    concurrency: int = 256,
+    ordered: bool = False,
+    parse: object,
+    reask: int = 0,
+) -> AsyncGenerator[BatchResult, None]: ...
 
 
 def run_requests(

@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/batch/request-output
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from attrs import define, field, frozen
 
@@ -14,6 +14,15 @@ from ..errors import APIError, APIResponseValidationError, InvalidArgumentError
 from ..jsontext import loads
 from ..middleware import RETRYABLE_STATUSES
 from ..types.chat import ChatCompletion
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 BAD_LINE = "bad_line"
 """The error code in the output for a line of the input that is not a valid request."""
@@ -97,7 +106,7 @@ class BatchError:
 
 
 @define(kw_only=True)
-class BatchResult:
+class BatchResult(Generic[T]):
     """The result of the request with the same `custom_id`: either a good answer or an `error`.
 
     Attributes:
@@ -122,7 +131,7 @@ class BatchResult:
     tokens: int = field(default=0, eq=False)
     rejections: int = field(default=0, eq=False)
     exception: APIError | None = field(default=None, eq=False, repr=False)
-    parsed: Any = field(default=None, eq=False, repr=False)
+    parsed: T | None = field(default=None, eq=False, repr=False)
 
     @property
     def failed(self) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
+from typing_extensions import TypeForm
+
 from .._submodules import LazyModule
 from ..errors import InvalidArgumentError
 from ..options import RequestOptions
@@ -104,7 +106,7 @@ class Completions(Resource):
     def parse(
         self,
         *,
-        response_format: type[T],
+        response_format: TypeForm[T],
         stream: Literal[True],
         strict: bool = True,
         converter: BaseConverter | None = None,
@@ -115,7 +117,7 @@ class Completions(Resource):
     def parse(
         self,
         *,
-        response_format: type[T],
+        response_format: TypeForm[T],
         stream: Literal[False] | None = None,
         strict: bool = True,
         converter: BaseConverter | None = None,
@@ -123,7 +125,7 @@ class Completions(Resource):
         **params: Unpack[ChatCompletionParseParams],
     ) -> Coroutine[Any, Any, parsed_types.ParsedChatCompletion[T]]: ...
 
-    # For unions and the like, which are not a `type`, and for tools alone.
+    # For types that are only known at run time, and for tools alone.
 
     @overload
     def parse(
@@ -202,18 +204,18 @@ class Completions(Resource):
 
     @overload
     def stream(
+        self, **params: Unpack[ChatCompletionParams]
+    ) -> events.ChatCompletionEventStream[None]: ...
+
+    @overload
+    def stream(
         self,
         *,
-        response_format: type[T],
+        response_format: TypeForm[T],
         strict: bool = True,
         converter: BaseConverter | None = None,
         **params: Unpack[ChatCompletionParseParams],
     ) -> events.ChatCompletionEventStream[T]: ...
-
-    @overload
-    def stream(
-        self, **params: Unpack[ChatCompletionParams]
-    ) -> events.ChatCompletionEventStream[None]: ...
 
     def stream(
         self,
@@ -265,7 +267,7 @@ class Completions(Resource):
     def run_tools(
         self,
         *,
-        response_format: type[T],
+        response_format: TypeForm[T],
         max_rounds: int = 10,
         on_tool_error: tool_steps.OnToolError | None = None,
         tool_timeout: float | None = None,

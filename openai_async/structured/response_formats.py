@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from attrs import field, frozen
+from typing_extensions import TypeForm
 
 from ..options import check_bool
 from .decoding import Decoder
@@ -38,6 +39,24 @@ class ResponseFormat(Generic[T]):
     def __reduce__(self) -> tuple[Any, ...]:
         # A decoder of msgspec cannot be pickled; the type can, if it has a name in a module.
         return _made_again, self._made_from
+
+
+@overload
+def response_format(
+    kind: ResponseFormat[T], *, strict: bool = True, converter: BaseConverter | None = None
+) -> ResponseFormat[T]: ...
+
+
+@overload
+def response_format(
+    kind: TypeForm[T], *, strict: bool = True, converter: BaseConverter | None = None
+) -> ResponseFormat[T]: ...
+
+
+@overload  # for types that are only known at run time
+def response_format(
+    kind: object, *, strict: bool = True, converter: BaseConverter | None = None
+) -> ResponseFormat[Any]: ...
 
 
 def response_format(

@@ -32,7 +32,7 @@ from openai_async.jsontext import loads
 from openai_async.structured import Schema, make_converter
 from openai_async.structured.decoding import Decoder, MisfitError
 from openai_async.structured.plain_types import is_plain
-from openai_async.structured.response_formats import response_format
+from openai_async.structured.response_formats import ResponseFormat, response_format
 
 T = TypeVar("T")
 
@@ -527,7 +527,7 @@ def test_msgspec_does_not_read_what_it_would_read_otherwise(kind: Any) -> None:
 def test_calls_and_types_made_at_run_time_leave_nothing_behind() -> None:
     def use(number: int) -> None:
         kind: Any = TypedDict(f"Made{number}", {"x": int, "y": list[str]})  # type: ignore[misc]
-        expected = response_format(kind)
+        expected: ResponseFormat[Any] = response_format(kind)
         assert expected.decoder.decode('{"x": 1, "y": []}') == {"x": 1, "y": []}
         with pytest.raises(MisfitError):
             expected.decoder.decode('{"x": "1"}')

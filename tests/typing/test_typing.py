@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import IO, Any, assert_type
+from typing import IO, Any, Literal, assert_type
 
 import attrs
 import PIL.Image
@@ -29,7 +29,9 @@ from openai_async import (
     image_part,
     tool,
 )
+from openai_async.batch import BatchRequest, BatchResult, run_requests
 from openai_async.streaming.binary import BinaryContent
+from openai_async.structured import ResponseFormat, response_format
 from openai_async.types.batches import Batch, BatchPage
 from openai_async.types.chat import (
     ChatCompletion,
@@ -276,9 +278,16 @@ async def parsed(client: AsyncClient) -> None:
     async for item in stream.items():
         assert_type(item, Path)
     assert_type((await stream.completion()).parsed, list[Path] | None)
-    # A union is not a `type`.
-    either = await chats.parse(model="m", messages=hi, response_format=Path | None)
-    assert_type(either, ParsedChatCompletion[Any])
+    either = await chats.parse(model="m", messages=hi, response_format=Path | int)
+    assert_type(either, ParsedChatCompletion[Path | int])
+    word = await chats.parse(model="m", messages=hi, response_format=Literal["a", "b"])
+    assert_type(word, ParsedChatCompletion[Literal["a", "b"]])
+    words = chats.parse(model="m", messages=hi, response_format=list[Path | int], stream=True)
+    assert_type(words, ParsedChatCompletionStream[list[Path | int]])
+    some = chats.run_tools(model="m", messages=hi, tools=[], response_format=Path | None)
+    assert_type(some, ToolRun[Path | None])
+    calls = await chats.parse(model="m", messages=hi, tools=[])
+    assert_type(calls, ParsedChatCompletion[Any])
     chats.parse(model="m", messages=hi, response_format=Path, stream=True, reask=1)  # type: ignore[call-overload]
     chats.parse(model="m", messages=hi, response_format=Path, temprature=1)  # type: ignore[call-overload]
 
@@ -419,7 +428,7 @@ async def tools(client: AsyncClient) -> None:
     assert_type(answered.completions[0].parsed, Answer | None)
     await client.chat.completions.create(model="m", messages=answered.messages)
     either = run_tools(model="m", messages=hi, tools=[lookup], response_format=Answer | int)
-    assert_type(either, ToolRun[Any])
+    assert_type(either, ToolRun[Answer | int])
     async with answered as entered:
         async for step in entered:
             if step.type == "content.delta":
@@ -453,5 +462,31 @@ async def talks(client: AsyncClient) -> None:
     talk = Conversation(client, model="m")
     assert_type(await talk.say("Hi"), ChatCompletion)
     assert_type((await talk.say("Count.", response_format=list[int])).parsed, list[int] | None)
+    assert_type((await talk.say("One?", response_format=bool | None)).parsed, bool | None)
     async for text in talk.stream("Hi"):
         assert_type(text, str)
+    # Its history goes where a run's does, and takes plain dicts.
+    history: list[ChatCompletionMessageParam] = talk.messages
+    asked = {"role": "user", "content": "Hi"}
+    talk.messages.append(asked)
+    talk.messages += [asked, *history]
+    talk.messages = [{"role": "user", "content": "Hi"}]
+    assert_type(talk.partial, ChatCompletion | None)
+
+
+async def batches_with_types(client: AsyncClient) -> None:
+    lines: list[BatchRequest] = []
+    async for plain in run_requests(client, lines):
+        assert_type(plain.parsed, None)
+    async for one in run_requests(client, lines, parse=Answer, reask=1):
+        assert_type(one, BatchResult[Answer])
+        assert_type(one.parsed, Answer | None)
+    async for either in run_requests(client, lines, parse=Answer | Literal["none"]):
+        assert_type(either.parsed, Answer | Literal["none"] | None)
+    async for loose in run_requests(client, lines, parse=response_format(Answer, strict=False)):
+        assert_type(loose.parsed, Answer | None)
+
+
+def results(kept: list[BatchResult], kind: Any) -> None:
+    assert_type(kept[0].parsed, Any | None)  # a result of any type
+    assert_type(response_format(kind), ResponseFormat[Any])
