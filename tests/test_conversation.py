@@ -255,6 +255,7 @@ async def test_a_cancelled_turn_leaves_the_history_as_it_was(
     with pytest.raises(asyncio.CancelledError):
         await turn
     assert conversation.messages == []
+    assert conversation.partial is None  # the answer would have arrived as a whole
     await conversation.say("Hello?")
 
 
@@ -612,6 +613,26 @@ async def test_cancelling_a_turn_while_a_tool_runs_keeps_what_was_said_before(
     assert conversation.partial is not None
     assert conversation.partial.text == "One moment. "
     await conversation.say("Hello?")
+
+
+async def test_cancelling_say_while_a_tool_runs_keeps_what_was_said_before(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    running = asyncio.Event()
+
+    async def slow() -> None:
+        running.set()
+        await asyncio.Event().wait()
+
+    conversation = Conversation(client, model="gpt-4o-mini", tools=[slow])
+    server.script(Reply("One moment. ", tool_calls=[{"name": "slow", "arguments": {}}]))
+    turn = asyncio.create_task(conversation.say("Go"))
+    await running.wait()
+    turn.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await turn
+    assert conversation.partial is not None
+    assert conversation.partial.text == "One moment. "
 
 
 async def test_closing_a_turn_ends_its_tools(server: LocalServer, client: AsyncClient) -> None:

@@ -77,6 +77,21 @@ async def test_a_list_at_the_top_is_wrapped_and_unwrapped(
     assert server.requests[0].json["response_format"]["json_schema"]["name"] == "list_Step"
 
 
+async def test_a_missing_field_takes_its_default_in_strict_mode_too(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    @attrs.define
+    class Tea:
+        kind: str
+        cups: int = 1
+
+    server.script(Reply('{"kind": "green"}'))
+    assert (await ask(client, Tea)).parsed == Tea("green", 1)
+    sent = server.requests[0].json["response_format"]["json_schema"]
+    assert sent["strict"] is True
+    assert sent["schema"]["required"] == ["kind", "cups"]
+
+
 async def test_without_strict_the_schema_is_a_hint(
     server: LocalServer, client: AsyncClient
 ) -> None:

@@ -175,6 +175,17 @@ async def test_arguments_that_are_not_json_fail_where_they_are_parsed(
         _ = done.parsed_arguments
 
 
+async def test_a_call_that_the_token_limit_cuts_off_is_done_with_what_was_written(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    sent = chunk(None, tool_calls=[call(0, '{"city": "Ro', "f", "c1")])
+    events = await read(raw, raw_client, sent, chunk(finish="length"), DONE)
+    (done,) = (e for e in events if isinstance(e, FunctionToolCallArgumentsDoneEvent))
+    assert done.arguments == '{"city": "Ro'
+    with pytest.raises(APIResponseValidationError, match="for the tool f do not match"):
+        _ = done.parsed_arguments
+
+
 async def test_custom_tools_are_in_the_chunks_and_the_completion_only(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
