@@ -213,7 +213,7 @@ async def test_an_answer_has_the_type_and_the_keys_that_the_schema_requires(
     if message is None:
         assert (code, stdout, stderr) == (0, f"{answer}\n", "")
     else:
-        error = f"error: The answer does not fit the schema: {message}\n"
+        error = f"error: The answer does not match the schema: {message}\n"
         assert (code, stdout, stderr) == (1, "", error)
 
 
