@@ -110,6 +110,16 @@ class Conversation:
         text: str,
         *,
         images: Iterable[ImageSource] = (),
+        response_format: type[T],
+        **params: Unpack[ChatCompletionOptions],
+    ) -> ParsedChatCompletion[T]: ...
+
+    @overload
+    async def say(
+        self,
+        text: str,
+        *,
+        images: Iterable[ImageSource] = (),
         response_format: TypeForm[T],
         **params: Unpack[ChatCompletionOptions],
     ) -> ParsedChatCompletion[T]: ...

@@ -66,6 +66,18 @@ def run_requests(
     *,
     concurrency: int = 256,
     ordered: bool = False,
+    parse: type[T],
+    reask: int = 0,
+) -> AsyncGenerator[BatchResult[T], None]: ...
+
+
+@overload
+def run_requests(
+    client: AsyncClient,
+    requests: Source,
+    *,
+    concurrency: int = 256,
+    ordered: bool = False,
     parse: TypeForm[T],
     reask: int = 0,
 ) -> AsyncGenerator[BatchResult[T], None]: ...

@@ -102,6 +102,20 @@ class Completions(Resource):
 
     # --- answers as values of a type ---
 
+    # Classes have overloads of their own, before those of unions and other types: these work in
+    # older type checkers too, and accept aliases that are local to a function.
+
+    @overload
+    def parse(
+        self,
+        *,
+        response_format: type[T],
+        stream: Literal[True],
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> parsed_streams.ParsedChatCompletionStream[T]: ...
+
     @overload
     def parse(
         self,
@@ -112,6 +126,18 @@ class Completions(Resource):
         converter: BaseConverter | None = None,
         **params: Unpack[ChatCompletionParseParams],
     ) -> parsed_streams.ParsedChatCompletionStream[T]: ...
+
+    @overload
+    def parse(
+        self,
+        *,
+        response_format: type[T],
+        stream: Literal[False] | None = None,
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        reask: int = 0,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> Coroutine[Any, Any, parsed_types.ParsedChatCompletion[T]]: ...
 
     @overload
     def parse(
@@ -211,6 +237,16 @@ class Completions(Resource):
     def stream(
         self,
         *,
+        response_format: type[T],
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> events.ChatCompletionEventStream[T]: ...
+
+    @overload
+    def stream(
+        self,
+        *,
         response_format: TypeForm[T],
         strict: bool = True,
         converter: BaseConverter | None = None,
@@ -262,6 +298,19 @@ class Completions(Resource):
         tool_timeout: float | None = None,
         **params: Unpack[ChatCompletionParseParams],
     ) -> tool_runs.ToolRun[None]: ...
+
+    @overload
+    def run_tools(
+        self,
+        *,
+        response_format: type[T],
+        max_rounds: int = 10,
+        on_tool_error: tool_steps.OnToolError | None = None,
+        tool_timeout: float | None = None,
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> tool_runs.ToolRun[T]: ...
 
     @overload
     def run_tools(

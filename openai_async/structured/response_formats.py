@@ -49,6 +49,12 @@ def response_format(
 
 @overload
 def response_format(
+    kind: type[T], *, strict: bool = True, converter: BaseConverter | None = None
+) -> ResponseFormat[T]: ...
+
+
+@overload
+def response_format(
     kind: TypeForm[T], *, strict: bool = True, converter: BaseConverter | None = None
 ) -> ResponseFormat[T]: ...
 

@@ -286,6 +286,9 @@ async def parsed(client: AsyncClient) -> None:
     assert_type(words, ParsedChatCompletionStream[list[Path | int]])
     some = chats.run_tools(model="m", messages=hi, tools=[], response_format=Path | None)
     assert_type(some, ToolRun[Path | None])
+    alias = Literal["a", "b"]
+    local = await chats.parse(model="m", messages=hi, response_format=list[alias])
+    assert_type(local.parsed, list[Literal["a", "b"]] | None)
     calls = await chats.parse(model="m", messages=hi, tools=[])
     assert_type(calls, ParsedChatCompletion[Any])
     chats.parse(model="m", messages=hi, response_format=Path, stream=True, reask=1)  # type: ignore[call-overload]
