@@ -85,7 +85,8 @@ class Conversation:
         if max_tokens is not None and not (is_number(max_tokens) and max_tokens > 0):
             msg = f"max_tokens is {max_tokens!r}: pass a positive number, or None for no limit."
             raise InvalidArgumentError(msg)
-        for index, each in enumerate(tools):
+        given: Sequence[object] = tools
+        for index, each in enumerate(given):
             if not callable(each):
                 msg = f"tools[{index}] is a {type(each).__name__}: pass a function."
                 raise InvalidArgumentError(msg)
