@@ -59,7 +59,7 @@ def check(connection: Connection) -> None:
         CommandError: there is no API key.
     """
     if connection.local and connection.base_url is not None:
-        msg = "--local and --base-url are two servers: pass one of them."
+        msg = "--local and --base-url name two servers: pass one of them."
         raise UsageError(msg)
     if not connection.local and connection.api_key is None and "OPENAI_API_KEY" not in os.environ:
         msg = (
