@@ -6,28 +6,29 @@ An answer that does not fit is a failed result, like any other. It may be asked 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import evolve, frozen
 
 from ..client import AsyncClient
 from ..errors import (
-    APIError,
     APIResponseValidationError,
     ContentFilterFinishReasonError,
     InvalidArgumentError,
     LengthFinishReasonError,
-    OpenAIError,
 )
 from ..resources.parsing import check_reask, complaint
 from ..structured import ResponseFormat, parsed, response_format
 from ..types.base import ResponseMeta
 from .requests import CHAT_URL, BatchRequest, unchecked_post
 from .results import BatchError, BatchResult
-from .sending import send_request
+from .sending import forget_frames, send_with_secret
 
 MISFIT = "misfit"
 """The error code of an answer that does not fit the type."""
+ParsingError: TypeAlias = (
+    LengthFinishReasonError | ContentFilterFinishReasonError | APIResponseValidationError
+)
 _CHAT_PATHS = (CHAT_URL, CHAT_URL.removeprefix("/v1"))
 
 
@@ -74,11 +75,12 @@ class Parsing:
         left, before = self.reask, None
         while True:
             request = unchecked_post(request.custom_id, request.url, body)
-            result = _together(before, await send_request(client, request))
+            sent, secret = await send_with_secret(client, request)
+            result = _together(before, sent)
             if result.failed:
                 return result
             try:
-                return self._parsed(result)
+                return self._parsed(result, secret)
             except (LengthFinishReasonError, ContentFilterFinishReasonError) as stopped:
                 return _failed(result, stopped)
             except APIResponseValidationError as misfit:
@@ -88,7 +90,7 @@ class Parsing:
                 messages = [*asked, *complaint(misfit, misfit.completion)]
                 body, before, left = {**body, "messages": messages}, result, left - 1
 
-    def _parsed(self, result: BatchResult) -> BatchResult:
+    def _parsed(self, result: BatchResult, secret: str | None) -> BatchResult:
         completion, response = result.completion, result.response
         assert response is not None
         headers = {} if response.request_id is None else {"x-request-id": response.request_id}
@@ -98,7 +100,7 @@ class Parsing:
             attempts=result.attempts,
             elapsed=result.elapsed,
         )
-        result.parsed = parsed(completion, self.expected, {}).parsed
+        result.parsed = parsed(completion, self.expected, {}, secret).parsed
         return result
 
 
@@ -115,15 +117,12 @@ def _together(before: BatchResult | None, result: BatchResult) -> BatchResult:
     )
 
 
-def _failed(result: BatchResult, error: OpenAIError) -> BatchResult:
+def _failed(result: BatchResult, error: ParsingError) -> BatchResult:
     """The result as a failed one, which keeps the answer."""
     code = MISFIT
     if isinstance(error, LengthFinishReasonError):
         code = "length"
     elif isinstance(error, ContentFilterFinishReasonError):
         code = "content_filter"
-    return evolve(
-        result,
-        error=BatchError(code=code, message=str(error)),
-        exception=error if isinstance(error, APIError) else None,
-    )
+    forget_frames(error)
+    return evolve(result, error=BatchError(code=code, message=str(error)), exception=error)

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from attrs import define, field, frozen
 
-from ..errors import APIError, APIResponseValidationError, InvalidArgumentError
+from ..errors import (
+    APIError,
+    APIResponseValidationError,
+    ContentFilterFinishReasonError,
+    InvalidArgumentError,
+    LengthFinishReasonError,
+)
 from ..jsontext import loads
 from ..middleware import RETRYABLE_STATUSES
 from ..types.chat import ChatCompletion
@@ -117,7 +123,8 @@ class BatchResult(Generic[T]):
         elapsed: seconds from the call to its end, including waits for the rate limit and retries.
         tokens: `usage.total_tokens` of the answer, 0 if it has none.
         rejections: how many of the attempts were answered with 429.
-        exception: what the call has raised, if it failed in this process; not part of the line.
+        exception: what the call, or `parse=`, has raised, if it failed in this process; not part of
+            the line.
         parsed: the answer as a value, with `parse=`; not part of the line. `None` if the model
             refused or called tools instead, and for requests other than chats.
     """
@@ -130,7 +137,9 @@ class BatchResult(Generic[T]):
     elapsed: float = field(default=0.0, eq=False)
     tokens: int = field(default=0, eq=False)
     rejections: int = field(default=0, eq=False)
-    exception: APIError | None = field(default=None, eq=False, repr=False)
+    exception: APIError | LengthFinishReasonError | ContentFilterFinishReasonError | None = field(
+        default=None, eq=False, repr=False
+    )
     parsed: T | None = field(default=None, eq=False, repr=False)
 
     @property

@@ -241,7 +241,7 @@ class BatchRun:
             self.tally.attempts += result.attempts
             self.give_up(error, error.message)
             return
-        if error is None or not is_retryable(error):
+        if not isinstance(error, APIError) or not is_retryable(error):
             self.server_responded = True
             await self.write_failures(writer)
             await self.write(result, writer)
@@ -267,7 +267,7 @@ class BatchRun:
         number = len(self.unwritten_failures)
         last = self.unwritten_failures[-1].exception if number else None
         if (
-            last is not None
+            isinstance(last, APIError)
             and is_unreachable(last)
             and (not self.server_responded or number >= MIN_FAILURES)
         ):

@@ -31,6 +31,16 @@ async def send_request(client: AsyncClient, request: BatchRequest) -> BatchResul
         InvalidArgumentError: the body is not JSON, or the client has no usable key.
         OpenAIError: the client is closed.
     """
+    return (await send_with_secret(client, request))[0]
+
+
+async def send_with_secret(
+    client: AsyncClient, request: BatchRequest
+) -> tuple[BatchResult, str | None]:
+    """Like `send_request`; also the keys that were sent, to be redacted from errors about the text.
+
+    There are none for a failed call, whose errors are redacted already.
+    """
     started = time.perf_counter()
     body = request.body
     if request.method == "GET":
@@ -47,7 +57,7 @@ async def send_request(client: AsyncClient, request: BatchRequest) -> BatchResul
     try:
         response = await client.send(sent)
     except APIError as error:
-        return _failed(request, error, error.status_code, time.perf_counter() - started)
+        return _failed(request, error, error.status_code, time.perf_counter() - started), None
     elapsed = time.perf_counter() - started
     request_id = response.headers.get("x-request-id")
     tokens = _quick_tokens(response.body)
@@ -57,10 +67,10 @@ async def send_request(client: AsyncClient, request: BatchRequest) -> BatchResul
         try:
             value = response.json_object()
         except APIError as error:
-            return _failed(request, error, response.status, elapsed)
+            return _failed(request, error, response.status, elapsed), None
         tokens = _tokens(value)
         answer = BatchResponse(status_code=response.status, request_id=request_id, body=value)
-    return BatchResult(
+    result = BatchResult(
         custom_id=request.custom_id,
         id=_new_id(),
         response=answer,
@@ -69,6 +79,7 @@ async def send_request(client: AsyncClient, request: BatchRequest) -> BatchResul
         tokens=tokens,
         rejections=response.rejections,
     )
+    return result, response.secret
 
 
 def _failed(
@@ -78,7 +89,7 @@ def _failed(
     response = None
     if status is not None and (isinstance(error, APIStatusError) or error.body is not None):
         response = BatchResponse(status_code=status, request_id=error.request_id, body=error.body)
-    _forget_frames(error)
+    forget_frames(error)
     return BatchResult(
         custom_id=request.custom_id,
         id=_new_id(),
@@ -154,7 +165,7 @@ def _new_id() -> str:
             _unused.extend(digits[at : at + 32] for at in range(0, 32 * _IDS, 32))
 
 
-def _forget_frames(error: BaseException | None) -> None:
+def forget_frames(error: BaseException | None) -> None:
     """A result may be kept for long, and the frames of its exception would keep the whole call."""
     while error is not None:
         error.__traceback__ = None

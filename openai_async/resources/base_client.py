@@ -99,6 +99,15 @@ class BaseClient:
         response = await self._send(self._request(endpoint.method, path, body, params))
         return parse(endpoint.result, response.body, response.meta, response.secret)
 
+    async def _answer_with_secret(
+        self, endpoint: Endpoint[R], params: Mapping[str, Any], body: bytes
+    ) -> tuple[R, str | None]:
+        """The answer, and the keys that were sent, to be redacted from errors about its text."""
+        response = await self._send(self._request(endpoint.method, endpoint.path, body, params))
+        return parse(
+            endpoint.result, response.body, response.meta, response.secret
+        ), response.secret
+
     def _connector(
         self, endpoint: Endpoint[Any], params: Mapping[str, Any], body: bytes | Multipart
     ) -> Connect:

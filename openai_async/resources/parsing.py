@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -12,7 +11,7 @@ from ..errors import APIResponseValidationError, InvalidArgumentError
 from ..options import is_whole
 from ..streaming.events import ChatCompletionEventStream
 from ..streaming.parsed import ParsedChatCompletionStream
-from ..structured.answers import Tools, decoded, decoded_arguments, parsed, tools_by_name
+from ..structured.answers import Tools, parsed, tools_by_name
 from ..structured.response_formats import ResponseFormat, response_format
 from ..structured.tools import Tool, as_tools
 from ..types.chat_completion import ChatCompletion
@@ -47,9 +46,10 @@ class Parsing:
         """Ask, and ask again, with the error, while the answer does not fit."""
         params = self.params
         while True:
-            completion = await self.client._call(self.endpoint, params, _body(params))
+            asked = self.client._answer_with_secret(self.endpoint, params, _body(params))
+            completion, secret = await asked
             try:
-                return parsed(completion, self.expected, self.tools)
+                return parsed(completion, self.expected, self.tools, secret)
             except APIResponseValidationError as error:
                 if not reask or not error.completion:
                     raise
@@ -64,11 +64,7 @@ class Parsing:
 
     def events(self) -> ChatCompletionEventStream[Any]:
         """The answer as events."""
-        return ChatCompletionEventStream(
-            self.stream(),
-            decode=None if self.expected is None else partial(decoded, self.expected),
-            decode_arguments=partial(decoded_arguments, self.tools),
-        )
+        return ChatCompletionEventStream(self.stream())
 
 
 def checked(

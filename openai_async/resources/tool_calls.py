@@ -24,6 +24,7 @@ from ..structured.tools import Tool
 from ..types.chat_tool_calls import ChatCompletionMessageToolCall
 from ..types.parsed_chats import ParsedFunctionToolCall, ParsedToolCall
 from ..types.tool_steps import OnToolError, ToolResultStep
+from ..wire.redaction import redacted
 from .tool_threads import in_own_thread
 
 R = TypeVar("R")
@@ -47,17 +48,22 @@ class Caller:
         return name not in self.tools or isinstance(self.tools[name], Tool)
 
     async def answer(
-        self, call: ParsedFunctionToolCall, misfit: APIResponseValidationError | None
+        self,
+        call: ParsedFunctionToolCall,
+        misfit: APIResponseValidationError | None,
+        secret: str | None,
     ) -> ToolResultStep:
         """Call the function. Only what `on_error` raises is raised, and cancellation.
 
         Args:
             misfit: what is wrong with the arguments.
+            secret: the keys that were sent, which the model may repeat as the name of a tool.
         """
         name = call.function.name
         tool = self.tools.get(name)
         if not isinstance(tool, Tool):
-            text = f"There is no tool {name!r}. Available tools: {', '.join(self.tools)}."
+            unknown = redacted(name, secret)
+            text = f"There is no tool {unknown!r}. Available tools: {', '.join(self.tools)}."
             return await self._failed(call, LookupError(text), text)
         if misfit is not None:
             return await self._failed(call, misfit, misfit.message)

@@ -68,6 +68,8 @@ class ToolRun(Generic[T]):
         self._caller = caller
         self._max_rounds = max_rounds
         self._running = Running()
+        self._secret: str | None = None
+        """The keys that were sent for the latest answer."""
         self._stream: ChatCompletionStream | None = None
         self._begun = self._ended = self._left = False
 
@@ -123,7 +125,7 @@ class ToolRun(Generic[T]):
                     async for text in self._stream.text():
                         yield ContentDeltaStep(delta=text)
                     completion = await self._stream.completion()
-                    self._stream = None
+                    self._secret, self._stream = self._stream._secret, None
                 else:
                     completion = await self._asked()
                 self._check_open()
@@ -136,7 +138,7 @@ class ToolRun(Generic[T]):
                 called = {}
                 for index, call in ours.items():
                     yield ToolCallStep(call=call)
-                    answered = self._caller.answer(call, misfits.get(index))
+                    answered = self._caller.answer(call, misfits.get(index), self._secret)
                     called[self._running.start(answered)] = call
                 results = {}
                 while self._running:
@@ -170,11 +172,13 @@ class ToolRun(Generic[T]):
         params = self._next_params()
         body = json_body(params, params.get("extra_body"))
         # A task, so that `aclose` can cancel it.
-        self._running.start(self._client._call(self._endpoint, params, body))
+        self._running.start(self._client._answer_with_secret(self._endpoint, params, body))
         task = await self._running.ended()
         if task.cancelled():
             self._check_open()
-        return task.result()  # type: ignore[no-any-return]
+        completion: ChatCompletion
+        completion, self._secret = task.result()
+        return completion
 
     def _streamed(self) -> ChatCompletionStream:
         params = self._next_params()
@@ -195,7 +199,7 @@ class ToolRun(Generic[T]):
             check_complete(completion)
         tell_apart(calls or (), f"call_{len(self.completions)}")
         misfits: Misfits = {}
-        answer = with_values(completion, self._expected, self._caller.tools, misfits)
+        answer = with_values(completion, self._expected, self._caller.tools, self._secret, misfits)
         self.completions.append(answer)
         return answer, misfits
 

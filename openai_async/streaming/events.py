@@ -11,16 +11,13 @@ A text is done when the next part of its message begins. What is left is done wh
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from typing import Any, Generic, Self
 
 from ..errors import APIError
-from ..structured.answers import decoded_arguments, value_so_far
 from ..types.base import ResponseMeta
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_completion import ChatCompletion
 from ..types.chat_events import ChunkEvent, T
-from ..types.growing_text import partial_json
 from ..types.parsed_chats import ParsedChatCompletion
 from ..types.structuring import structurer, without_hooks
 from ..types.values import MalformedError
@@ -34,10 +31,6 @@ from .parsed import ParsedChatCompletionStream
 from .reader import Reader
 
 _chunk_twin: Any = without_hooks(ChunkEvent)
-
-
-# The arguments as plain JSON, for requests without tools that have types.
-_ARGUMENTS: DecodeArguments = partial(decoded_arguments, {})
 
 
 class Events(Generic[T]):
@@ -58,7 +51,7 @@ class Events(Generic[T]):
         read_json: Callable[[str], Any] | None = None,
     ) -> None:
         self._assembly = Assembly(single=single)
-        self._decoders = decode, decode_arguments, read_json
+        self.decoders = decode, decode_arguments, read_json
         self._choices: dict[int, GrowingChoice[T]] = {}
         self._ending: list[GrowingChoice[T]] = []
         """Choices that end here, unless the next chunk continues them."""
@@ -137,7 +130,7 @@ class Events(Generic[T]):
         index, assembled = found
         choice = self._choices.get(index)
         if choice is None:
-            choice = self._choices[index] = GrowingChoice(index, assembled, *self._decoders)
+            choice = self._choices[index] = GrowingChoice(index, assembled, *self.decoders)
         return choice
 
     def last(self, *, complete: bool) -> list[Event[T]]:
@@ -178,20 +171,18 @@ class ChatCompletionEventStream(Generic[T]):
         stream: ParsedChatCompletionStream[T],
         *,
         decode: Callable[[str], T] | None = None,
-        decode_arguments: DecodeArguments = _ARGUMENTS,
+        decode_arguments: DecodeArguments | None = None,
     ) -> None:
         self._stream = stream
-        read_json: Callable[[str], Any] | None = None if decode is None else partial_json
-        if stream._expected is not None:
-            read_json = partial(value_so_far, stream._expected)
-        self._events = Events(stream._n == 1, decode, decode_arguments, read_json)
+        self._given = decode, decode_arguments
+        self._events: Events[T] = Events(stream._n == 1, *stream._decoders(*self._given))
         self._ready: list[Event[T]] = []
         """The events of the latest chunk that have not been requested yet, the next one last."""
         self._read_whole = False
 
     async def __aenter__(self) -> Self:
         await self._stream
-        self._events.meta = self._stream.meta
+        self._take_opening()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -244,6 +235,11 @@ class ChatCompletionEventStream(Generic[T]):
 
     # --- what a reader needs ---
 
+    def _take_opening(self) -> None:
+        """Take over what the stream knows once it is open."""
+        self._events.meta = self._stream._meta
+        self._events.decoders = self._stream._decoders(*self._given)
+
     async def _more(self) -> None:
         """Wait until an event is ready; `StopAsyncIteration` at the end of a complete answer."""
         while not self._take():
@@ -257,13 +253,14 @@ class ChatCompletionEventStream(Generic[T]):
                 self._ready += self._events.last(complete=False)
                 if not self._ready:
                     raise
-            self._events.meta = self._stream._meta
 
     def _take(self) -> bool:
         """Make the events of the next chunk that has arrived; whether an event is ready."""
         stream = self._stream
         if not stream._ready:
             return bool(self._ready)
+        if self._events.meta is None:
+            self._take_opening()
         value = stream._ready.pop()
         try:
             self._ready += self._events.of(value, stream._structure(value))

@@ -7,23 +7,35 @@ async for value in stream.snapshots(): ... # the JSON so far
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import Any, Generic, Self, TypeVar
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from ..errors import InvalidArgumentError
 from ..structured.answer_text import BeforeJSON
-from ..structured.answers import Tools, misfit_error, parsed
+from ..structured.answers import (
+    Tools,
+    decoded,
+    decoded_arguments,
+    misfit_error,
+    parsed,
+    value_so_far,
+)
 from ..structured.decoding import MisfitError, joined
 from ..structured.elements import Elements
 from ..structured.response_formats import ResponseFormat
+from ..types.growing_text import partial_json
 from ..types.parsed_chats import ParsedChatCompletion
 from ..types.values import MalformedError
+from .call_events import DecodeArguments
 from .chat import ChatCompletionStream
 from .chat_readers import text_of
 from .raw import Connect
 
 T = TypeVar("T")
 U = TypeVar("U")
+Decoders: TypeAlias = tuple[Callable[[str], T] | None, DecodeArguments, Callable[[str], Any] | None]
+"""What reads a text, the arguments of a call, and a text so far."""
 
 # There is a new snapshot when the text has grown by this share. All of them together then parse at
 # most 17 times the length of the text; one for each token would parse its square.
@@ -47,7 +59,8 @@ class ParsedChatCompletionStream(ChatCompletionStream, Generic[T]):
             LengthFinishReasonError, ContentFilterFinishReasonError: it is incomplete.
             APIResponseValidationError: it does not fit.
         """
-        return parsed(await super().completion(), self._expected, self._tools)
+        completion = await super().completion()
+        return parsed(completion, self._expected, self._tools, self._secret)
 
     def snapshots(self) -> AsyncIterator[Any]:
         """The JSON of choice 0 so far, as dicts and lists, while it is written, and at the end.
@@ -72,6 +85,25 @@ class ParsedChatCompletionStream(ChatCompletionStream, Generic[T]):
             msg = f"items() needs a list type, such as list[{expected.name}]: use snapshots()."
             raise InvalidArgumentError(msg)
         return _Items(self, expected)
+
+    def _decoders(
+        self,
+        decode: Callable[[str], T] | None = None,
+        decode_arguments: DecodeArguments | None = None,
+    ) -> Decoders[T]:
+        """The decoders of the type and the tools; those that are given take precedence.
+
+        They are not methods: an event that holds them may outlive the stream, and must not keep it
+        open. Once it is open, no error of theirs shows the API key.
+        """
+        expected, secret = self._expected, self._secret
+        read_json: Callable[[str], Any] | None = None if decode is None else partial_json
+        if expected is not None:
+            decode = decode or partial(decoded, expected, secret=secret)
+            read_json = partial(value_so_far, expected)
+        if decode_arguments is None:
+            decode_arguments = partial(decoded_arguments, self._tools, secret=secret)
+        return decode, decode_arguments, read_json
 
     def _must_expect(self, method: str) -> ResponseFormat[Any]:
         if self._expected is None:
@@ -180,10 +212,11 @@ class _Items(_Reading):
     def _item(self, text: str) -> Any:
         assert self._expected.items is not None
         self._count += 1
+        secret = self._stream._secret
         try:
-            return self._expected.items.decode(text)
+            return self._expected.items.decode(text, secret)
         except MisfitError as misfit:
             index = self._count - 1
             msg = f"Element {index} of {self._expected.name} does not match: {misfit}."
             path = joined(f"[{index}]", misfit.path)
-            raise misfit_error(msg, path, self._stream.partial) from misfit
+            raise misfit_error(msg, path, self._stream.partial, secret) from misfit

@@ -1,10 +1,16 @@
-"""A completion that was asked for as a type: its texts and tool arguments read as values."""
+"""A completion that was asked for as a type: its texts and tool arguments read as values.
+
+`secret` is the API keys that were sent with the request, one per line: a model may repeat them, but
+no error shows them, except in the `completion` that it keeps as it came.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from attrs import define
 
 from ..errors import (
     APIResponseValidationError,
@@ -23,6 +29,7 @@ from ..types.parsed_chats import (
     as_parsed,
 )
 from ..types.values import quoted
+from ..wire.redaction import redacted
 from .decoding import MisfitError, joined
 from .response_formats import ResponseFormat
 from .tools import Tool
@@ -48,7 +55,10 @@ _STOPPED: dict[str, tuple[type[LengthFinishReasonError | ContentFilterFinishReas
 
 
 def parsed(
-    completion: ChatCompletion, expected: ResponseFormat[T] | None, tools: Tools
+    completion: ChatCompletion,
+    expected: ResponseFormat[T] | None,
+    tools: Tools,
+    secret: str | None = None,
 ) -> ParsedChatCompletion[T]:
     """The completion with its values.
 
@@ -58,7 +68,7 @@ def parsed(
     """
     if expected is not None or tools:
         check_complete(completion)
-    return with_values(completion, expected, tools)
+    return with_values(completion, expected, tools, secret)
 
 
 def check_complete(completion: ChatCompletion) -> None:
@@ -74,6 +84,7 @@ def with_values(
     completion: ChatCompletion,
     expected: ResponseFormat[T] | None,
     tools: Tools,
+    secret: str | None,
     misfits: Misfits | None = None,
 ) -> ParsedChatCompletion[T]:
     """`parsed`, without checking that the answer is complete.
@@ -83,71 +94,85 @@ def with_values(
             raises the error.
     """
     if not completion.choices and expected is not None:
-        raise misfit_error(f"There are no choices, so there is no {expected.name}.", "", completion)
+        msg = f"There are no choices, so there is no {expected.name}."
+        raise misfit_error(msg, "", completion, secret)
     result: ParsedChatCompletion[T] = as_parsed(ParsedChatCompletion, completion)
     choices = []
+    reading = _Reading(completion, expected, tools, secret)
     for index, choice in enumerate(completion.choices):
         made: ParsedChoice[T] = as_parsed(ParsedChoice, choice)
         place = f"choices[{index}]" if len(completion.choices) > 1 else ""
-        message = _parsed_message(choice.message, expected, tools, completion, place, misfits)
+        message = reading.message(choice.message, place, misfits)
         object.__setattr__(made, "message", message)  # not a change of the JSON
         choices.append(made)
     object.__setattr__(result, "choices", choices)
     return result
 
 
-def _parsed_message(
-    message: ChatCompletionMessage,
-    expected: ResponseFormat[T] | None,
-    tools: Tools,
-    completion: ChatCompletion,
-    place: str,
-    misfits: Misfits | None,
-) -> ParsedChatCompletionMessage[T]:
-    made: ParsedChatCompletionMessage[T] = as_parsed(ParsedChatCompletionMessage, message)
-    if message.tool_calls:
-        calls = []
-        for index, call in enumerate(message.tool_calls):
-            try:
-                where = joined(place, f"tool_calls[{index}]")
-                calls.append(_parsed_call(call, tools, completion, where))
-            except APIResponseValidationError as misfit:
-                if misfits is None:
-                    raise
-                misfits[index] = misfit
-                calls.append(as_parsed(ParsedFunctionToolCall, call))
-        object.__setattr__(made, "tool_calls", calls)
-    elif expected is not None and not message.refusal:
-        with _completed(completion, place):
-            made.parsed = decoded(expected, message.content or "")
-    return made
+@define
+class _Reading:
+    """Reads the messages of a completion."""
+
+    completion: ChatCompletion
+    expected: ResponseFormat[Any] | None
+    tools: Tools
+    secret: str | None
+
+    def message(
+        self, message: ChatCompletionMessage, place: str, misfits: Misfits | None
+    ) -> ParsedChatCompletionMessage[Any]:
+        made: ParsedChatCompletionMessage[Any] = as_parsed(ParsedChatCompletionMessage, message)
+        if message.tool_calls:
+            calls = []
+            for index, call in enumerate(message.tool_calls):
+                try:
+                    calls.append(self.call(call, joined(place, f"tool_calls[{index}]")))
+                except APIResponseValidationError as misfit:
+                    if misfits is None:
+                        raise
+                    misfits[index] = misfit
+                    calls.append(as_parsed(ParsedFunctionToolCall, call))
+            object.__setattr__(made, "tool_calls", calls)
+        elif self.expected is not None and not message.refusal:
+            with self.placed(place):
+                made.parsed = decoded(self.expected, message.content or "", self.secret)
+        return made
+
+    def call(self, call: Any, place: str) -> Any:
+        if not isinstance(call, ChatCompletionMessageFunctionToolCall):
+            return call
+        made = as_parsed(ParsedFunctionToolCall, call)
+        name, text = call.function.name, call.function.arguments
+        tool = self.tools.get(name)
+        if isinstance(tool, Tool) or (tool is not None and tool["function"].get("strict")):
+            with self.placed(f"{place}.function.arguments"):
+                made.parsed_arguments = decoded_arguments(self.tools, name, text, self.secret)
+        return made
+
+    @contextmanager
+    def placed(self, place: str) -> Iterator[None]:
+        """Add the completion to an error, and put the place in the completion before its path."""
+        try:
+            yield
+        except APIResponseValidationError as error:
+            path = joined(place, error.path or "")
+            cause = error.__cause__
+            raise misfit_error(error.message, path, self.completion, self.secret) from cause
 
 
-def _parsed_call(call: Any, tools: Tools, completion: ChatCompletion, place: str) -> Any:
-    if not isinstance(call, ChatCompletionMessageFunctionToolCall):
-        return call
-    made = as_parsed(ParsedFunctionToolCall, call)
-    tool = tools.get(call.function.name)
-    if isinstance(tool, Tool) or (tool is not None and tool["function"].get("strict")):
-        with _completed(completion, f"{place}.function.arguments"):
-            arguments = decoded_arguments(tools, call.function.name, call.function.arguments)
-            made.parsed_arguments = arguments
-    return made
-
-
-def decoded(expected: ResponseFormat[T], text: str) -> T:
+def decoded(expected: ResponseFormat[T], text: str, secret: str | None = None) -> T:
     """The text of an answer as a value.
 
     Raises:
         APIResponseValidationError: it does not fit.
     """
     try:
-        return expected.decoder.decode(text)
+        return expected.decoder.decode(text, secret)
     except MisfitError as misfit:
         msg = f"The answer does not match {expected.name}: {misfit}."
         if not text.strip():
             msg = f"The answer has no text, so there is no {expected.name} in it."
-        raise _error(msg, misfit.path, text) from misfit
+        raise _error(msg, misfit.path, text, secret) from misfit
 
 
 def value_so_far(expected: ResponseFormat[Any], text: str) -> Any:
@@ -155,7 +180,7 @@ def value_so_far(expected: ResponseFormat[Any], text: str) -> Any:
     return expected.decoder.so_far(text)
 
 
-def decoded_arguments(tools: Tools, name: str, text: str) -> Any:
+def decoded_arguments(tools: Tools, name: str, text: str, secret: str | None = None) -> Any:
     """The arguments of a call as the tool's types, or as they are in JSON for a tool without types.
 
     Raises:
@@ -164,33 +189,26 @@ def decoded_arguments(tools: Tools, name: str, text: str) -> Any:
     tool = tools.get(name)
     try:
         if isinstance(tool, Tool):
-            return tool.arguments(text)
+            return tool.arguments(text, secret)
         return loads(utf8(text)) if text.strip() else {}
     except ValueError as misfit:
-        path, why = "", f"they are not JSON: {quoted(text)}"
+        path, why = "", f"they are not JSON: {quoted(redacted(text, secret))}"
         if isinstance(misfit, MisfitError):
             path, why = misfit.path, str(misfit)
+        name = redacted(name, secret)  # of an unknown tool: the model may write anything
         msg = f"The arguments for the tool {name} do not match its parameters: {why}."
-        raise _error(msg, path, text) from misfit
+        raise _error(msg, path, text, secret) from misfit
 
 
-def _error(message: str, path: str, text: str) -> APIResponseValidationError:
-    error = APIResponseValidationError(message, body=text)
+def _error(message: str, path: str, text: str, secret: str | None) -> APIResponseValidationError:
+    error = APIResponseValidationError(message, body=redacted(text, secret))
     error.path = path
     return error
 
 
-@contextmanager
-def _completed(completion: ChatCompletion, place: str) -> Iterator[None]:
-    """Add the completion to an error, and put the place in the completion before its path."""
-    try:
-        yield
-    except APIResponseValidationError as error:
-        path = joined(place, error.path or "")
-        raise misfit_error(error.message, path, completion) from error.__cause__
-
-
-def misfit_error(message: str, path: str, completion: ChatCompletion) -> APIResponseValidationError:
+def misfit_error(
+    message: str, path: str, completion: ChatCompletion, secret: str | None
+) -> APIResponseValidationError:
     """The error for an answer that does not fit."""
     meta = completion.meta
     error = APIResponseValidationError(
@@ -198,7 +216,7 @@ def misfit_error(message: str, path: str, completion: ChatCompletion) -> APIResp
         status_code=meta.status,
         request_id=meta.request_id,
         headers=meta.headers,
-        body=completion.to_dict(),
+        body=redacted(completion.to_dict(), secret),
         attempts=meta.attempts,
     )
     error.path, error.completion = path, completion

@@ -21,6 +21,7 @@ from ..errors import InvalidArgumentError
 from ..jsontext import loads
 from ..types.growing_text import partial_json, utf8
 from ..types.values import quoted
+from ..wire.redaction import redacted
 from .answer_text import json_in
 from .converter import make_converter
 from .kinds import is_object
@@ -79,8 +80,12 @@ class Decoder(Generic[T]):
             with suppress(TypeError, NameError):  # msgspec does not know everything in it
                 self._quick = _quick(kind, self._wrapped)
 
-    def decode(self, text: str) -> T:
+    def decode(self, text: str, secret: str | None = None) -> T:
         """The value that the text stands for.
+
+        Args:
+            text: JSON, perhaps in a code block of Markdown.
+            secret: API keys, one per line, that no error shows, even if the text repeats them.
 
         Raises:
             MisfitError: it is not JSON, or not of this type.
@@ -90,7 +95,16 @@ class Decoder(Generic[T]):
                 return self._quick(text)  # type: ignore[no-any-return]
             except Exception:  # from a validator too; what is wrong is found below
                 pass
-        return self.structure(self.inside(_loads(text)))
+        value = self.inside(_loads(text, secret))
+        try:
+            return self.structure(value)
+        except MisfitError:
+            safe = redacted(value, secret)
+            if safe == value:
+                raise
+        # Outside the `except`, whose error has the key in it, and so have its causes.
+        self.structure(safe)
+        raise MisfitError("", ["what does not match is the API key"])
 
     def so_far(self, text: str) -> Any:
         """The value of text that may end anywhere, as dicts and lists; `None` if there is none."""
@@ -129,7 +143,7 @@ def _can_structure(converter: object) -> bool:
     return callable(getattr(converter, "structure", None)) and not isinstance(converter, type)
 
 
-def _loads(text: str) -> Any:
+def _loads(text: str, secret: str | None) -> Any:
     """The JSON in an answer, parsed."""
     first: ValueError | None = None
     for part in json_in(text):
@@ -137,7 +151,7 @@ def _loads(text: str) -> Any:
             return loads(utf8(part))
         except ValueError as error:
             first = first or error
-    raise MisfitError("", [f"it is not JSON: {quoted(text)}"]) from first
+    raise MisfitError("", [f"it is not JSON: {quoted(redacted(text, secret))}"]) from first
 
 
 def _quick(kind: Any, wrapped: bool) -> Callable[[str], Any]:

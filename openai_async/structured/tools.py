@@ -72,14 +72,18 @@ class Tool(Generic[P, R]):
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
 
-    def arguments(self, text: str) -> dict[str, Any]:
+    def arguments(self, text: str, secret: str | None = None) -> dict[str, Any]:
         """The arguments that a model wrote as JSON, each of its annotated type.
+
+        Args:
+            text: the JSON.
+            secret: API keys, one per line, that no error shows.
 
         Raises:
             MisfitError: they are not JSON, or do not fit the signature.
         """
         # Models write nothing or null for a function without parameters.
-        return self._decoder.decode("{}" if text.strip() in ("", "null") else text)
+        return self._decoder.decode("{}" if text.strip() in ("", "null") else text, secret)
 
 
 def tool(

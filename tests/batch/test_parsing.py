@@ -10,7 +10,13 @@ import attrs
 import msgspec
 import pytest
 
-from openai_async import APIResponseValidationError, AsyncClient, InvalidArgumentError
+from openai_async import (
+    APIResponseValidationError,
+    AsyncClient,
+    ContentFilterFinishReasonError,
+    InvalidArgumentError,
+    LengthFinishReasonError,
+)
 from openai_async.batch import BatchResult, run_batch, run_requests
 from openai_async.structured import response_format
 from openai_async.testing import Failure, LocalServer, Reply
@@ -142,10 +148,15 @@ async def test_what_does_not_fit_is_a_failed_result(
     assert misfit.exception.status_code == 200
     assert misfit.exception.completion is not None
     assert pickle.loads(pickle.dumps(misfit)) == misfit
-    assert cut.error is not None
-    assert cut.error.code == "length"
-    assert filtered.error is not None
-    assert filtered.error.code == "content_filter"
+    for result, code, kind in (
+        (cut, "length", LengthFinishReasonError),
+        (filtered, "content_filter", ContentFilterFinishReasonError),
+    ):
+        assert result.error is not None
+        assert (result.error.code, result.error.message) == (code, str(result.exception))
+        assert type(result.exception) is kind
+        assert result.exception.completion.choices[0].finish_reason == code
+        assert type(pickle.loads(pickle.dumps(result)).exception) is kind
 
 
 async def test_a_refusal_is_no_value_and_no_error(server: LocalServer, client: AsyncClient) -> None:
