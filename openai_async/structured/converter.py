@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
-import types
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import repeat
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -16,10 +15,10 @@ import msgspec
 
 from ..jsontext import dumps
 from .fields import class_of, fields_of, tag_of
-from .kinds import LISTS, MAPPINGS, UNIONS, aliased, is_alias, name_of, unwrapped
-from .models import is_model, properties_of
+from .kinds import LISTS, MAPPINGS, UNIONS, aliased, is_alias, name_of, unlike, unwrapped
+from .models import is_model
+from .unions import Trials, union_hook
 
-_MISSING: Any = object()
 SCALARS = (str, int, float, bool, type(None))
 FROM_TEXT = (
     *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
@@ -50,6 +49,11 @@ def make_converter() -> cattrs.Converter:
     # cattrs before 26 looks here for enums first, and not among the predicates below.
     choices: dict[Any, Hook] = {}
 
+    trials = Trials()
+
+    def union(kind: Any, converter: cattrs.Converter) -> Hook:
+        return union_hook(kind, [_reader(m, converter) for m in get_args(kind)], trials)
+
     def choose(value: Any, kind: Any) -> Any:
         hook = choices.get(kind)
         if hook is None:
@@ -65,7 +69,7 @@ def make_converter() -> cattrs.Converter:
         (_is_list, _list_hook),
         (lambda kind: class_of(kind) in MAPPINGS, _dict_hook),
         (_is_class, _class_hook),
-        (lambda kind: class_of(kind) in UNIONS, _union_hook),
+        (lambda kind: class_of(kind) in UNIONS, union),
         (is_model, lambda kind, _: _read_model),
     ):
         _register(converter, applies, make_hook)
@@ -94,13 +98,7 @@ def _scalar(value: Any, kind: Any) -> Any:
         return _choice_hook(kind)(value, kind)
     if kind not in SCALARS:  # a subclass, which has its schema from `Annotated`
         return kind(value)
-    raise _unlike(value, kind)
-
-
-def _unlike(value: object, kind: Any) -> ValueError:
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-    return ValueError(f"expected {name_of(kind)}, got {shown}")
+    raise unlike(value, kind)
 
 
 def _is_choice(kind: Any) -> bool:
@@ -122,7 +120,7 @@ def _choice_hook(kind: Any) -> Hook:
             missing = getattr(kind, "_missing_", None)
             if missing is not None and (member := missing(value)) is not None:
                 return member
-        raise _unlike(value, kind)
+        raise unlike(value, kind)
 
     return structure
 
@@ -180,7 +178,7 @@ def _list_hook(kind: Any, converter: cattrs.Converter) -> Hook:
 
     def structure(value: Any, _: Any) -> Any:
         if type(value) is not list:
-            raise _unlike(value, kind)
+            raise unlike(value, kind)
         if fixed and len(value) != len(readers):
             msg = f"expected {len(readers)} items, got {len(value)}"
             raise ValueError(msg)
@@ -207,7 +205,7 @@ def _dict_hook(kind: Any, converter: cattrs.Converter) -> Hook:
 
     def structure(value: Any, _: Any) -> Any:
         if type(value) is not dict:
-            raise _unlike(value, kind)
+            raise unlike(value, kind)
         made, errors = {}, []
         for key, item in value.items():
             try:
@@ -235,9 +233,9 @@ def _class_hook(kind: Any, converter: cattrs.Converter) -> Hook:
 
     def structure(value: Any, _: Any) -> Any:
         if type(value) is not dict:
-            raise _unlike(value, kind)
+            raise unlike(value, kind)
         if tag is not None and value.get(tag[0], tag[1]) != tag[1]:
-            raise _unlike(value[tag[0]], Literal[tag[1]])
+            raise unlike(value[tag[0]], Literal[tag[1]])
         found, errors = {}, []
         for field, read in fields:
             try:
@@ -256,79 +254,7 @@ def _class_hook(kind: Any, converter: cattrs.Converter) -> Hook:
 
 
 def _noted(error: Exception, note: str) -> Exception:
-    error.add_note(note)
+    # The error may have been raised before: see `Trials`.
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
     return error
-
-
-def _union_hook(kind: Any, converter: cattrs.Converter) -> Hook:
-    """Reads a value as the member of a union that it fits best.
-
-    In strict mode an object has exactly the keys of one member. If several members have the same
-    keys, they may differ in a constant, so that only one of them fits.
-    """
-    members = [
-        (m, unwrapped(m), _keys(unwrapped(m)), _reader(m, converter)) for m in get_args(kind)
-    ]
-    constants = {id(m): _constants(m[1]) for m in members}
-
-    def structure(value: Any, _: Any) -> Any:
-        given = frozenset(value) if type(value) is dict else None
-        # The members that look like the value come first; otherwise sorting keeps the order. Text
-        # may also fit members other than `str`.
-        plain = type(value) if type(value) is not str else None
-        tried = sorted(
-            members, key=lambda m: m[1] is not plain and (given is None or m[2] != given)
-        )
-        if given is not None:
-            # Constants are compared first. Reading each member in full would take 2^depth steps
-            # for a tree whose nodes differ in a constant alone.
-            fitting = [m for m in tried if _has_constants(value, constants[id(m)])]
-            tried = fitting or tried[:1]
-        errors = []
-        for member in tried:
-            try:
-                return member[3](value)
-            except Exception as error:
-                errors.append((member, error))
-        same = [error for member, error in errors if given is not None and member[2] == given]
-        if len(same) == 1:
-            raise same[0]
-        others = [error for member, error in errors if member[1] not in (None, types.NoneType)]
-        if len(others) == 1:
-            raise others[0]
-        raise _unlike(value, kind)
-
-    return structure
-
-
-def _constants(kind: Any) -> dict[str, frozenset[tuple[type, Any]]]:
-    """The fields of a class that only have certain values: a tag, or a `Literal`."""
-    found = {}
-    for field in () if is_model(kind) else fields_of(kind) or ():
-        if get_origin(choice := unwrapped(field.type)) is Literal:
-            found[field.key] = frozenset((type(v), v) for v in get_args(choice))
-    if (tag := tag_of(kind)) is not None:
-        found[tag[0]] = frozenset({(type(tag[1]), tag[1])})
-    return found
-
-
-def _has_constants(value: Any, constants: Mapping[str, frozenset[tuple[type, Any]]]) -> bool:
-    """Whether the constants that an object has are allowed ones; they may also be missing."""
-    for key, allowed in constants.items():
-        given = value.get(key, _MISSING)
-        if given is _MISSING:
-            continue
-        if type(given) in (list, dict) or (type(given), given) not in allowed:
-            return False
-    return True
-
-
-def _keys(kind: Any) -> frozenset[str] | None:
-    if is_model(kind):
-        properties = properties_of(kind)
-        return None if properties is None else frozenset(properties)
-    fields = fields_of(kind)
-    if fields is None:
-        return None
-    tag = tag_of(kind)
-    return frozenset(field.key for field in fields) | ({tag[0]} if tag else set())

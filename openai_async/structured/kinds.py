@@ -69,6 +69,13 @@ def name_of(kind: Any) -> str:
     return f"{name}[{', '.join(inner)}]"
 
 
+def unlike(value: object, kind: Any) -> ValueError:
+    """The error for a value that is not of this type."""
+    shown = repr(value)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return ValueError(f"expected {name_of(kind)}, got {shown}")
+
+
 def identifier(kind: Any) -> str:
     """A type's name in the characters that the API allows for names, at most 64."""
     return re.sub(r"[^a-zA-Z0-9]+", "_", name_of(kind)).strip("_")[:64] or "value"

@@ -615,6 +615,59 @@ def test_members_none_of_which_has_the_constant_are_read_once_too() -> None:
     assert read == 10
 
 
+class Tick:
+    """A number that counts how often one is read."""
+
+    read = 0
+
+    def __init__(self, value: object) -> None:
+        Tick.read += 1
+        if not isinstance(value, int):
+            msg = "no number"
+            raise TypeError(msg)
+
+
+Size = Annotated[Tick, Schema({"type": "integer"})]
+
+
+@attrs.define
+class Left:
+    size: Size
+    below: list[Left | Right]
+
+
+@attrs.define
+class Right:
+    below: list[Right | Left]
+    size: Size
+
+
+@pytest.mark.parametrize("wrong_at", [0, 1, 10, 20, None])
+def test_members_with_the_same_keys_read_each_part_once(
+    monkeypatch: pytest.MonkeyPatch, wrong_at: int | None
+) -> None:
+    monkeypatch.setattr(Tick, "read", 0)
+    value: dict[str, Any] = {"size": 1, "below": []}
+    for level in range(20, -1, -1):  # 2^20 steps if each level were read as both
+        value = {"size": "?" if level == wrong_at else 1, "below": [value]}
+    text = json.dumps({"value": value})
+    if wrong_at is None:
+        assert type(Decoder[Any](Left | Right).decode(text)) is Left
+    else:
+        with pytest.raises(MisfitError, match=r"expected Left \| Right, got"):
+            Decoder[Any](Left | Right).decode(text)
+    # Both classes read each node, perhaps once for each of the two unions.
+    assert 22 <= Tick.read <= 4 * 22
+
+
+def test_a_misfit_that_two_members_have_in_common_is_told_once() -> None:
+    value = {"size": 1, "below": [{"size": "?", "below": []}]}
+    with pytest.raises(MisfitError) as caught:
+        Decoder[Any](Left).decode(json.dumps(value))
+    assert str(caught.value).startswith("below[0]: expected Left | Right, got")
+    assert caught.value.path == "below[0]"
+
+
 def test_fences_without_end_are_a_misfit() -> None:
     with pytest.raises(MisfitError, match="it is not JSON"):
         Decoder[Any](list[int]).decode("```json\n" * 3000)
