@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from attrs import Factory, define, frozen
 from .. import Conversation
 from .chat import picture_parts
 from .errors import CommandError
+from .output import terminal_width
 from .saved import load, save
 
 
@@ -117,8 +119,18 @@ def _help(talk: Talk, argument: str) -> str:
         ("/exit", "Leave; Ctrl-D does the same."),
         ("//...", "Send a line that begins with a slash."),
     ]
-    width = max(len(usage) for usage, _ in rows) + 2
-    return "\n".join(f"{usage:<{width}}{text}" for usage, text in rows)
+    indent = max(len(usage) for usage, _ in rows) + 2
+    # In a very narrow window, what does not fit begins at the left.
+    width = max(terminal_width() or 80, indent + 16)
+    return "\n".join(
+        textwrap.fill(
+            text,
+            width,
+            initial_indent=usage.ljust(indent),
+            subsequent_indent=" " * indent,
+        )
+        for usage, text in rows
+    )
 
 
 COMMANDS = {

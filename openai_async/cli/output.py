@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from .wrapping import WordWrapper
 
@@ -58,7 +59,9 @@ class Output:
         if self.as_json:
             return
         if self.terminal and style is not None:
-            self._console.print(_printable(text), style=style, soft_wrap=True)
+            from rich.text import Text
+
+            _print_at_words(self._console, Text(_printable(text), style))
         else:
             self.text(f"{text}\n")
 
@@ -146,7 +149,7 @@ class Answer:
         if output.terminal:
             from .wrapping import WordWrapper
 
-            self._wrapper = WordWrapper(_terminal_width)
+            self._wrapper = WordWrapper(terminal_width)
 
     def text(self, text: str) -> None:
         if not text:
@@ -207,7 +210,15 @@ def _write_labelled(label: str, style: str, message: str) -> None:
     from rich.text import Text
 
     line = Text.assemble((f"{label}:", style), " ", _printable(message))
-    _console(sys.stderr).print(line, soft_wrap=True)
+    _print_at_words(_console(sys.stderr), line)
+
+
+def _print_at_words(console: Console, text: Text) -> None:
+    """Print with lines that end at words; a longer path or URL stays whole, to be copied."""
+    text.overflow = "ignore"  # rather than cut or break such a word
+    for line in text.wrap(console, console.width):
+        line.rstrip()
+        console.print(line, soft_wrap=True)
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -233,7 +244,8 @@ def _dumps(value: Mapping[str, Any]) -> bytes:
     return encode(value)
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
+    """The width in cells; 0 if it is unknown."""
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns
     except OSError:  # the terminal is gone

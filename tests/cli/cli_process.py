@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -81,11 +82,13 @@ async def outcome(process: asyncio.subprocess.Process) -> tuple[int | None, str,
 
 
 class Terminal:
-    """A command on a terminal of 100 x 40 characters."""
+    """A command on a terminal of 40 lines."""
 
-    def __init__(self, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *arguments: str, env: Mapping[str, str] | None = None, columns: int = 100
+    ) -> None:
         self._master, slave = pty.openpty()
-        size = struct.pack("HHHH", 40, 100, 0, 0)
+        size = struct.pack("HHHH", 40, columns, 0, 0)
         fcntl.ioctl(slave, termios.TIOCSWINSZ, size)
         self.process = subprocess.Popen(
             [*COMMAND, *arguments],
@@ -124,6 +127,10 @@ class Terminal:
             assert part is not None, f"{text!r} never came; the screen is {self.screen!r}"
             self.screen += part
         self._seen = place + len(text)
+
+    def plain(self) -> str:
+        """What has been read so far, without styles."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.screen)
 
     def interrupt(self) -> None:
         """Press Ctrl-C as people do: once more if nothing happens.

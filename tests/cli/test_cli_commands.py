@@ -4,9 +4,7 @@ import asyncio
 import errno
 import json
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +13,7 @@ from openai_async.cli.errors import CommandError
 from openai_async.cli.saved import save
 from openai_async.testing import Failure, LocalServer, Reply
 
+from .chat_terminal import Chat
 from .cli_process import REPOSITORY, Terminal, environment
 
 CAT = REPOSITORY / "openai_async" / "cli" / "cat.jpg"
@@ -26,40 +25,6 @@ TALK = {
         {"role": "assistant", "content": "Hello 🦦", "refusal": None},
     ],
 }
-
-
-class Chat:
-    """A conversation on a terminal, with the server beside it."""
-
-    def __init__(self, server: LocalServer, terminal: Terminal) -> None:
-        self.server = server
-        self.terminal = terminal
-
-    async def enter(self, line: str, *expected: str) -> None:
-        """Type a line; what is expected comes before the next prompt."""
-        self.terminal.send(f"{line}\n")
-        for text in (*expected, "\n> "):
-            await asyncio.to_thread(self.terminal.expect, text)
-
-    def sent(self) -> Any:
-        """The last request."""
-        return self.server.requests[-1].json
-
-
-@pytest.fixture
-async def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Chat]:
-    monkeypatch.chdir(tmp_path)
-    async with LocalServer() as server:
-        env = environment(
-            OPENAI_API_KEY="local", OPENAI_BASE_URL=server.url, HOME=str(tmp_path / "home")
-        )
-        with Terminal("chat", "--system", "Be kind.", env=env) as terminal:
-            await asyncio.to_thread(terminal.expect, "`/help` to list commands.")
-            await asyncio.to_thread(terminal.expect, "> ")
-            yield Chat(server, terminal)
-            terminal.send("exit\n")
-            assert await asyncio.to_thread(terminal.exit_code) == 0
-            assert "Traceback" not in terminal.screen
 
 
 async def test_help_lists_the_commands(chat: Chat) -> None:
@@ -241,8 +206,9 @@ async def test_a_path_that_cannot_be_looked_at_is_explained(chat: Chat, tmp_path
         ("file/talk.json", "Not a directory."),
         ("x" * 300, "File name too long."),
     ):
-        await chat.enter(f"/load {path}", f"Cannot read '{path}': {reason}\r")
-        await chat.enter(f"/save {path}", f"Cannot write '{path}': {reason}\r")
+        # The longest of the paths has a line of its own.
+        await chat.enter(f"/load {path}", "Cannot read", f"'{path}':", f"{reason}\r")
+        await chat.enter(f"/save {path}", "Cannot write", f"'{path}':", f"{reason}\r")
     assert (tmp_path / "loop").is_symlink()
 
 
