@@ -36,6 +36,23 @@ class Command:
     """Runs the command with what follows its name; returns what to tell the user."""
 
 
+def leaves(text: str) -> bool:
+    """Whether the text ends the conversation; words after a command do not matter."""
+    word = text.strip()
+    return word in ("exit", "quit") or _name(word) in ("/exit", "/quit")
+
+
+def is_command(text: str) -> bool:
+    """Whether the text is a command, known or not; text of several lines is not."""
+    text = text.lstrip()
+    return text.startswith("/") and not text.startswith("//") and "\n" not in text
+
+
+def is_known(text: str) -> bool:
+    """Whether the text is one of the commands."""
+    return leaves(text) or _name(text) in COMMANDS
+
+
 def carry_out(line: str, talk: Talk) -> str:
     """Run a line that begins with a slash; returns what to tell the user.
 
@@ -43,13 +60,18 @@ def carry_out(line: str, talk: Talk) -> str:
         CommandError, OpenAIError: it failed, and nothing has changed.
     """
     name, *rest = line.split(maxsplit=1)
-    if (command := COMMANDS.get(name.lower())) is None:
+    if (command := COMMANDS.get(_name(line))) is None:
         msg = (
             f"There is no command {name[:40]}: /help lists the commands. "
             "To send a line that begins with a slash, begin it with two."
         )
         raise CommandError(msg)
     return command.run(talk, _unquoted(rest[0].strip()) if rest else "")
+
+
+def _name(text: str) -> str:
+    """The name of the command; empty if there is none."""
+    return text.split(maxsplit=1)[0].lower() if is_command(text) else ""
 
 
 def _unquoted(argument: str) -> str:
@@ -118,6 +140,7 @@ def _help(talk: Talk, argument: str) -> str:
     rows += [
         ("/exit", "Leave; Ctrl-D does the same."),
         ("//...", "Send a line that begins with a slash."),
+        ("...\\", "Continue on the next line; a paste of several lines needs no backslash."),
     ]
     indent = max(len(usage) for usage, _ in rows) + 2
     # In a very narrow window, what does not fit begins at the left.

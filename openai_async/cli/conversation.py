@@ -7,23 +7,20 @@ blocked in `input()` could not be stopped.
 from __future__ import annotations
 
 import asyncio
-import importlib
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import Any
 
 from attrs import evolve
 
 from .. import Conversation, OpenAIError
+from . import keyboard
 from .chat import ChatOptions, ask, picture_parts, system_messages, user_message
-from .commands import Talk, carry_out
+from .commands import Talk, carry_out, is_command, is_known, leaves
 from .errors import CommandError, UsageError, report
 from .options import Connection, check, connect
 from .output import Output, write_note
 from .running import event_loop
 
-EXIT_COMMAND = "exit"
-# The last three are habits from other programs.
-EXIT_COMMANDS = (EXIT_COMMAND, "quit", "/exit", "/quit")
 # Appended to an interrupted answer, for the model to see.
 INTERRUPTION_MARK = " [stopped here by the user]"
 
@@ -34,9 +31,8 @@ def converse(options: ChatOptions, connection: Connection, output: Output) -> in
         msg = "There is no prompt: pass it as an argument or through a pipe."
         raise UsageError(msg)
     check(connection)
-    with suppress(ImportError):  # not on Windows
-        importlib.import_module("readline")  # gives input() its arrow keys
-    leave = f"Type `{EXIT_COMMAND}` or press Ctrl-D to leave, `/help` to list commands."
+    keyboard.prepare()
+    leave = "Type `exit` or press Ctrl-D to leave, `/help` to list commands."
     with event_loop() as runner:
         stack = AsyncExitStack()
         client = runner.run(stack.enter_async_context(connect(connection)))
@@ -51,33 +47,38 @@ def converse(options: ChatOptions, connection: Connection, output: Output) -> in
 
 
 def _converse(talk: Talk, options: ChatOptions, output: Output) -> int:
-    while (line := _next_line(output)) is not None:
-        text = line.lstrip()
-        if not text:
+    while (text := _next_text(output)) is not None:
+        if not text.strip():
             continue
-        try:
-            if text.startswith("/") and not text.startswith("//"):
-                output.line(carry_out(text, talk), "dim")
-            else:
-                prompt = text[1:] if text.startswith("//") else line
-                talk.runner.run(_take_turn(talk, prompt, options, output))
-        except (OpenAIError, CommandError) as error:
-            # The question is dropped, so that the next answer is not about it.
-            report(error, as_json=False)
+        with keyboard.hidden():
+            try:
+                if is_command(text):
+                    output.line(carry_out(text, talk), "dim")
+                else:
+                    talk.runner.run(_take_turn(talk, _prompt(text), options, output))
+            except (OpenAIError, CommandError) as error:
+                # The question is dropped, so that the next answer is not about it.
+                report(error, as_json=False)
     return 0
 
 
-def _next_line(output: Output) -> str | None:
-    """The next line, `None` at the end."""
+def _next_text(output: Output) -> str | None:
+    """What the user says or asks for next; `None` to leave."""
     try:
-        line = input("> ")
+        text = keyboard.read_text(is_known)
     except EOFError:
         output.line()
         return None
     except KeyboardInterrupt:
         output.line()
         raise
-    return None if line.strip() in EXIT_COMMANDS else line
+    return None if leaves(text) else text
+
+
+def _prompt(text: str) -> str:
+    """The text to send: of two slashes that begin a line, one says that it is not a command."""
+    line = text.lstrip()
+    return line[1:] if line.startswith("//") and "\n" not in line else text
 
 
 async def _take_turn(talk: Talk, prompt: str, options: ChatOptions, output: Output) -> None:

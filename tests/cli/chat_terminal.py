@@ -43,3 +43,4 @@ async def conversation(
             terminal.send("exit\n")
             assert await asyncio.to_thread(terminal.exit_code) == 0
             assert "Traceback" not in terminal.screen
+            assert terminal.echoes()

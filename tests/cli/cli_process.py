@@ -24,6 +24,8 @@ REPOSITORY = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-W", "error", "-m", "openai_async")
 # Far more than any command takes; a hang must fail, not wait for CI.
 PATIENCE = 30.0
+# With which readline asks a terminal to mark pastes, and no longer to; neither is shown.
+_PASTE_MODES = re.compile(r"\x1b\[\?2004(?:h|l\r)")
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -125,12 +127,16 @@ class Terminal:
         while (place := self.screen.find(text, self._seen)) < 0:
             part = next(parts, None)
             assert part is not None, f"{text!r} never came; the screen is {self.screen!r}"
-            self.screen += part
+            self._show(part)
         self._seen = place + len(text)
 
     def plain(self) -> str:
         """What has been read so far, without styles."""
         return re.sub(r"\x1b\[[0-9;]*m", "", self.screen)
+
+    def echoes(self) -> bool:
+        """Whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
 
     def interrupt(self) -> None:
         """Press Ctrl-C as people do: once more if nothing happens.
@@ -145,8 +151,12 @@ class Terminal:
 
     def exit_code(self) -> int:
         """Read to the end."""
-        self.screen += "".join(self._parts())
+        for part in self._parts():
+            self._show(part)
         return self.process.wait(PATIENCE)
+
+    def _show(self, part: str) -> None:
+        self.screen = _PASTE_MODES.sub("", self.screen + part)
 
     def _parts(self) -> Iterator[str]:
         deadline = time.monotonic() + PATIENCE

@@ -47,6 +47,11 @@ async def test_a_line_that_begins_with_two_slashes_is_sent_with_one(chat: Chat) 
     assert chat.sent()["messages"][-1] == {"role": "user", "content": "/help me"}
 
 
+async def test_a_question_may_begin_with_a_word_for_leaving(chat: Chat) -> None:
+    await chat.enter("exit codes?", "You asked")
+    assert chat.sent()["messages"][-1]["content"] == "exit codes?"
+
+
 # --- /model ---
 
 

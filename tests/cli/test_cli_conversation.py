@@ -23,7 +23,7 @@ def test_a_conversation_remembers_what_was_said() -> None:
         assert terminal.exit_code() == 0
 
 
-@pytest.mark.parametrize("word", ["exit", "quit", "/exit", "/quit"])
+@pytest.mark.parametrize("word", ["exit", " quit", "/exit", "/quit", "/exit now", "/QUIT"])
 def test_every_word_for_leaving_ends_the_conversation(word: str) -> None:
     with Terminal("chat", "--local") as terminal:
         terminal.expect("> ")
