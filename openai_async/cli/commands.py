@@ -18,6 +18,8 @@ from .errors import CommandError
 from .output import terminal_width
 from .saved import load, save
 
+NO_PICTURE = "No picture will be sent."
+
 
 @define(kw_only=True)
 class Talk:
@@ -108,7 +110,11 @@ def _save(talk: Talk, argument: str) -> str:
 def _load(talk: Talk, argument: str) -> str:
     path = _path(argument, "/load FILE")
     talk.conversation = load(talk.conversation.client, path)
-    return f"Loaded {_size(talk)}. The model is {talk.conversation.model}."
+    loaded = f"Loaded {_size(talk)}. The model is {talk.conversation.model}."
+    if not talk.pictures:
+        return loaded
+    talk.pictures.clear()
+    return f"{loaded} {NO_PICTURE}"
 
 
 def _size(talk: Talk) -> str:
@@ -122,8 +128,13 @@ def _image(talk: Talk, argument: str) -> str:
             msg = "The picture is missing: /image PATH_OR_URL"
             raise CommandError(msg)
         talk.pictures.clear()
-        return "No picture will be sent."
+        return NO_PICTURE
     talk.pictures += talk.runner.run(picture_parts([_expanded(argument)]))
+    return pictures_to_send(talk)
+
+
+def pictures_to_send(talk: Talk) -> str:
+    """Tells the user about the pictures, of which there is at least one."""
     count = len(talk.pictures)
     what = "The picture" if count == 1 else f"{count} pictures"
     return f"{what} will be sent with the next question."

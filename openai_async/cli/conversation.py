@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 from typing import Any
 
 from attrs import evolve
 
-from .. import Conversation, OpenAIError
+from .. import APIStatusError, Conversation, OpenAIError, RateLimitError
 from . import keyboard
 from .chat import ChatOptions, ask, picture_parts, system_messages, user_message
-from .commands import Talk, carry_out, is_command, is_known, leaves
+from .commands import (
+    NO_PICTURE,
+    Talk,
+    carry_out,
+    is_command,
+    is_known,
+    leaves,
+    pictures_to_send,
+)
 from .errors import CommandError, UsageError, report
 from .options import Connection, check, connect
 from .output import Output, write_note
@@ -55,9 +64,8 @@ def _converse(talk: Talk, options: ChatOptions, output: Output) -> int:
                 if is_command(text):
                     output.line(carry_out(text, talk), "dim")
                 else:
-                    talk.runner.run(_take_turn(talk, _prompt(text), options, output))
+                    _ask(talk, _prompt(text), options, output)
             except (OpenAIError, CommandError) as error:
-                # The question is dropped, so that the next answer is not about it.
                 report(error, as_json=False)
     return 0
 
@@ -79,6 +87,29 @@ def _prompt(text: str) -> str:
     """The text to send: of two slashes that begin a line, one says that it is not a command."""
     line = text.lstrip()
     return line[1:] if line.startswith("//") and "\n" not in line else text
+
+
+def _ask(talk: Talk, prompt: str, options: ChatOptions, output: Output) -> None:
+    """Take a turn. A question that fails is dropped, so that the next answer is not about it.
+
+    Its pictures are kept unless the server refused the request: it might be because of them.
+    """
+    try:
+        talk.runner.run(_take_turn(talk, prompt, options, output))
+    except (OpenAIError, CommandError) as error:
+        report(error, as_json=False)
+        if talk.pictures and _is_refusal(error):
+            talk.pictures.clear()
+            write_note(f"{NO_PICTURE} To add it again, use /image.")
+    if talk.pictures:
+        write_note(f"{pictures_to_send(talk)} /image alone removes it.")
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the request would be refused again."""
+    if not isinstance(error, APIStatusError) or isinstance(error, RateLimitError):
+        return False
+    return error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 async def _take_turn(talk: Talk, prompt: str, options: ChatOptions, output: Output) -> None:

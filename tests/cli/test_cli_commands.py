@@ -85,17 +85,39 @@ async def test_a_picture_that_cannot_be_read_is_explained_at_once(chat: Chat) ->
     assert chat.sent()["messages"][-1]["content"] == "Hello"
 
 
-async def test_pictures_of_a_question_that_failed_are_shown_with_the_next_unless_taken_back(
-    chat: Chat,
+@pytest.mark.parametrize("status", [400, 404, 413])
+async def test_pictures_of_a_question_that_was_refused_are_dropped(chat: Chat, status: int) -> None:
+    chat.server.script(Failure(status, message="Not this."))
+    await chat.enter("/image https://example.com/x.png", "will be sent")
+    await chat.enter("One", "Not this.", "No picture will be sent. To add it again, use /image.")
+    await chat.enter("Two", "You asked")
+    assert chat.sent()["messages"][-1]["content"] == "Two"
+
+
+@pytest.mark.parametrize("status", [429, 500])
+async def test_pictures_of_a_question_that_failed_otherwise_are_sent_with_the_next(
+    chat: Chat, status: int
 ) -> None:
-    chat.server.script(Failure(400, message="Not this."), Failure(400, message="Nor that."))
+    failure = Failure(status, message="Not now.", headers={"x-should-retry": "false"})
+    chat.server.script(failure, failure)
     await chat.enter(f"/image {CAT}", "will be sent")
-    await chat.enter("One", "Not this.")
-    await chat.enter("Two", "Nor that.")
+    kept = "The picture will be sent with the next question. /image alone removes it."
+    await chat.enter("One", "Not now.", kept)
+    await chat.enter("Two", "Not now.", kept)
     assert len(chat.sent()["messages"][-1]["content"]) == 2
     await chat.enter("/image", "No picture will be sent.")
     await chat.enter("Three", "You asked")
     assert chat.sent()["messages"][-1]["content"] == "Three"
+
+
+async def test_pictures_are_not_sent_to_a_conversation_that_is_loaded(
+    chat: Chat, tmp_path: Path
+) -> None:
+    (tmp_path / "talk.json").write_text(json.dumps(TALK))
+    await chat.enter(f"/image {CAT}", "will be sent")
+    await chat.enter("/load talk.json", "The model is gpt-4o. No picture will be sent.")
+    await chat.enter("Again", "You asked")
+    assert chat.sent()["messages"][-1]["content"] == "Again"
 
 
 @pytest.mark.parametrize(
