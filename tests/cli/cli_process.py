@@ -25,7 +25,7 @@ COMMAND = (sys.executable, "-W", "error", "-m", "openai_async")
 # Far more than any command takes; a hang must fail, not wait for CI.
 PATIENCE = 30.0
 # With which readline asks a terminal to mark pastes, and no longer to; neither is shown.
-_PASTE_MODES = re.compile(r"\x1b\[\?2004(?:h|l\r)")
+_PASTE_MODES = re.compile(r"\x1b\[\?2004(h|l\r)")
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -103,6 +103,7 @@ class Terminal:
         os.close(slave)
         self.screen = ""
         self._seen = 0
+        self._marks_pastes = False
 
     def __enter__(self) -> Self:
         return self
@@ -120,6 +121,10 @@ class Terminal:
 
     def send(self, text: str) -> None:
         os.write(self._master, text.encode())
+
+    def paste(self, text: str) -> None:
+        """Paste, with marks around the text if the command has asked for them."""
+        self.send(f"\x1b[200~{text}\x1b[201~" if self._marks_pastes else text)
 
     def expect(self, text: str) -> None:
         """Read until `text` follows what was expected before."""
@@ -156,7 +161,10 @@ class Terminal:
         return self.process.wait(PATIENCE)
 
     def _show(self, part: str) -> None:
-        self.screen = _PASTE_MODES.sub("", self.screen + part)
+        self.screen += part
+        for mode in _PASTE_MODES.findall(self.screen):
+            self._marks_pastes = mode == "h"
+        self.screen = _PASTE_MODES.sub("", self.screen)
 
     def _parts(self) -> Iterator[str]:
         deadline = time.monotonic() + PATIENCE

@@ -2,6 +2,7 @@
 
 import asyncio
 import pty
+import readline
 import signal
 import sys
 import termios
@@ -17,6 +18,10 @@ from .chat_terminal import Chat, conversation
 from .cli_process import REPOSITORY
 
 CODE = "def f():\n\treturn 1\n\nprint(f())"
+
+gnu_readline = pytest.mark.skipif(
+    "GNU" not in (readline.__doc__ or ""), reason="libedit does not know where a paste ends"
+)
 
 
 @pytest.fixture
@@ -40,9 +45,26 @@ def questions(chat: Chat) -> list[str]:
 # --- pastes ---
 
 
-async def test_a_marked_paste_is_one_question_once_enter_is_pressed(chat: Chat) -> None:
-    await chat.enter(f"Explain: \x1b[200~{CODE}\n\x1b[201~", "You asked")
-    assert questions(chat) == [f"Explain: {CODE}"]
+@gnu_readline
+async def test_a_paste_is_one_question_once_enter_is_pressed(chat: Chat) -> None:
+    chat.terminal.send("Explain: ")
+    chat.terminal.paste(f"{CODE}\n")
+    await chat.enter("In short.", "You asked")
+    assert questions(chat) == [f"Explain: {CODE}\nIn short."]
+
+
+@gnu_readline
+async def test_a_paste_can_be_taken_back_until_enter_is_pressed(chat: Chat) -> None:
+    chat.terminal.paste(f"{CODE}\n")
+    await chat.enter("\x15Hello", "You asked")  # Ctrl-U deletes what is before the cursor
+    assert questions(chat) == ["Hello"]
+
+
+@gnu_readline
+async def test_a_line_break_at_the_end_of_a_paste_is_not_sent(chat: Chat) -> None:
+    chat.terminal.paste("Hello\n")
+    await chat.enter("", "You asked")
+    assert questions(chat) == ["Hello"]
 
 
 async def test_a_paste_without_marks_is_one_question(any_chat: Chat) -> None:
@@ -57,10 +79,12 @@ async def test_the_next_question_is_another(any_chat: Chat) -> None:
     assert questions(any_chat) == ["One", "Two"]
 
 
+@gnu_readline
 @pytest.mark.parametrize("first", ["// a comment", "/* a comment */", "/exit", "exit"])
 async def test_text_of_several_lines_is_never_a_command(chat: Chat, first: str) -> None:
     text = f"{first}\nint i;"
-    await chat.enter(f"\x1b[200~{text}\x1b[201~", "You asked")
+    chat.terminal.paste(text)
+    await chat.enter("", "You asked")
     assert questions(chat) == [text]
 
 
