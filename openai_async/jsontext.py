@@ -11,7 +11,7 @@ import dataclasses
 import json
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, time
 from enum import Enum
 from gc import get_referents
@@ -45,8 +45,10 @@ def shown(value: object, most: int = 80) -> str:
 # --- reading ---
 
 
-def loads(data: bytes) -> Any:
+def loads(data: bytes, parse_float: Callable[[str], float] | None = None) -> Any:
     """Parse JSON; anything that is not JSON raises ValueError.
+
+    Numbers with a fraction or an exponent are made by `parse_float`.
 
     Unlike a `JSONDecodeError`, that error does not hold the text: it becomes the `__cause__` of
     others, and a server's text may repeat the API key.
@@ -54,15 +56,16 @@ def loads(data: bytes) -> Any:
     What is not quite JSON is parsed again by the standard library, because servers written in
     Python send `NaN` and `Infinity` in logprobs, and lone surrogates where an emoji was split.
     """
+    decode = _decode if parse_float is None else Decoder(float_hook=parse_float).decode
     try:
-        return _decode(data)
+        return decode(data)
     except RecursionError:
         reason = TOO_DEEP
     except ValueError:
         reason = ""
     if not reason:
         try:
-            return json.loads(data, parse_int=_integer)
+            return json.loads(data, parse_int=_integer, parse_float=parse_float)
         except RecursionError:
             reason = TOO_DEEP
         except ValueError as error:

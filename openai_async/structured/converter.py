@@ -17,6 +17,7 @@ from ..jsontext import dumps
 from .fields import class_of, fields_of, tag_of
 from .kinds import LISTS, MAPPINGS, UNIONS, aliased, is_alias, name_of, unlike, unwrapped
 from .models import is_model
+from .numbers import WrittenFloat, read_text_type, with_floats
 from .unions import Trials, union_hook
 
 SCALARS = (str, int, float, bool, type(None))
@@ -38,14 +39,17 @@ def make_converter() -> cattrs.Converter:
         converter = make_converter()
         converter.register_structure_hook(Money, lambda value, _: Money.parse(value))
         await client.chat.completions.parse(..., response_format=Bill, converter=converter)
+
+    If there is a `Decimal` anywhere in the type, the `str` of a float is what the model wrote, with
+    all its digits.
     """
     # A type without a hook, whose schema comes from `Annotated`, is called with the JSON value.
-    converter = cattrs.Converter(structure_fallback_factory=lambda cls: lambda value, _: cls(value))
+    converter = cattrs.Converter(structure_fallback_factory=_made_by_class)
     # cattrs also uses these for subclasses, such as enums of strings.
     for scalar in SCALARS:
         converter.register_structure_hook(scalar, _scalar)
     for kind in FROM_TEXT:
-        converter.register_structure_hook(kind, msgspec.convert)
+        converter.register_structure_hook(kind, read_text_type)
     # cattrs before 26 looks here for enums first, and not among the predicates below.
     choices: dict[Any, Hook] = {}
 
@@ -62,7 +66,7 @@ def make_converter() -> cattrs.Converter:
 
     converter.register_structure_hook(enum.Enum, choose)
     for applies, make_hook in (
-        (lambda kind: kind is object, lambda kind, _: lambda value, _: value),
+        (lambda kind: kind in (Any, object), lambda *_: lambda value, _: with_floats(value)),
         (is_alias, lambda kind, c: lambda value, _: c.structure(value, aliased(kind))),
         (_is_limited, _limited_hook),
         (_is_choice, lambda kind, _: _choice_hook(kind)),
@@ -74,6 +78,10 @@ def make_converter() -> cattrs.Converter:
     ):
         _register(converter, applies, make_hook)
     return converter
+
+
+def _made_by_class(cls: Any) -> Hook:
+    return lambda value, _: cls(with_floats(value))
 
 
 def _register(
@@ -90,14 +98,14 @@ def _register(
 def _scalar(value: Any, kind: Any) -> Any:
     if type(value) is kind:
         return value
-    if kind is float and type(value) is int:
+    if kind is float and type(value) in (int, WrittenFloat):
         return float(value)
-    if kind is int and type(value) is float and value.is_integer():
+    if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(kind, enum.EnumType):
         return _choice_hook(kind)(value, kind)
     if kind not in SCALARS:  # a subclass, which has its schema from `Annotated`
-        return kind(value)
+        return kind(with_floats(value))
     raise unlike(value, kind)
 
 
@@ -112,6 +120,7 @@ def _choice_hook(kind: Any) -> Hook:
     found = {(type(v), v): m for v, m in zip(values, members, strict=True)}
 
     def structure(value: Any, _: Any) -> Any:
+        value = with_floats(value)
         if type(value) not in (list, dict):
             if (type(value), value) in found:
                 return found[type(value), value]
@@ -133,12 +142,13 @@ def _is_limited(kind: Any) -> bool:
 def _limited_hook(kind: Any, converter: cattrs.Converter) -> Hook:
     """Reads a value with limits, `Annotated[int, msgspec.Meta(ge=0)]`, which msgspec checks."""
     limits = tuple(m for m in kind.__metadata__ if isinstance(m, msgspec.Meta))
-    base = unwrapped(kind)
 
     def structure(value: Any, _: Any) -> Any:
         made = converter.structure(value, kind.__origin__)
-        checked = base if base in SCALARS or base in FROM_TEXT else type(value)
-        msgspec.convert(value, Annotated[(checked, *limits)])
+        # The limits of a list or a dict are those of its JSON.
+        checked = made if type(made) in (*SCALARS, *FROM_TEXT) else with_floats(value)
+        if checked is not None:
+            msgspec.convert(checked, Annotated[(type(checked), *limits)])
         return made
 
     return structure
@@ -146,7 +156,7 @@ def _limited_hook(kind: Any, converter: cattrs.Converter) -> Hook:
 
 def _read_model(value: Any, cls: Any) -> Any:
     # From text: a strict model takes a date only from JSON.
-    return cls.model_validate_json(dumps(value))
+    return cls.model_validate_json(dumps(with_floats(value)))
 
 
 # --- values with parts ----------------------------------------------------------------------------

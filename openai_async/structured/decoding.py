@@ -26,6 +26,7 @@ from .answer_text import json_in
 from .converter import make_converter
 from .kinds import is_object
 from .models import is_model
+from .numbers import WrittenFloat, keeps_digits
 from .plain_types import is_plain
 from .schema import WRAPPED
 
@@ -75,6 +76,7 @@ class Decoder(Generic[T]):
         self._kind = kind
         self._converter = converter
         self._wrapped = not is_object(kind) if wrapped is None else wrapped
+        self._keeps_digits: bool | None = None  # found out when it is needed
         self._quick: Callable[[str], Any] | None = None
         if converter is None and (is_plain(kind) or (is_model(kind) and not self._wrapped)):
             with suppress(TypeError, NameError):  # msgspec does not know everything in it
@@ -95,7 +97,7 @@ class Decoder(Generic[T]):
                 return self._quick(text)  # type: ignore[no-any-return]
             except Exception:  # from a validator too; what is wrong is found below
                 pass
-        value = self.inside(_loads(text, secret))
+        value = self.inside(self._loaded(text, secret))
         try:
             return self.structure(value)
         except MisfitError:
@@ -105,6 +107,19 @@ class Decoder(Generic[T]):
         # Outside the `except`, whose error has the key in it, and so have its causes.
         self.structure(safe)
         raise MisfitError("", ["what does not match is the API key"])
+
+    def _loaded(self, text: str, secret: str | None) -> Any:
+        """The JSON in an answer, parsed."""
+        if self._keeps_digits is None:
+            self._keeps_digits = keeps_digits(self._kind)
+        parse_float = WrittenFloat if self._keeps_digits else None
+        first: ValueError | None = None
+        for part in json_in(text):
+            try:
+                return loads(utf8(part), parse_float)
+            except ValueError as error:
+                first = first or error
+        raise MisfitError("", [f"it is not JSON: {quoted(redacted(text, secret))}"]) from first
 
     def so_far(self, text: str) -> Any:
         """The value of text that may end anywhere, as dicts and lists; `None` if there is none."""
@@ -141,17 +156,6 @@ class Decoder(Generic[T]):
 def _can_structure(converter: object) -> bool:
     # A class has the method too, but is not a converter.
     return callable(getattr(converter, "structure", None)) and not isinstance(converter, type)
-
-
-def _loads(text: str, secret: str | None) -> Any:
-    """The JSON in an answer, parsed."""
-    first: ValueError | None = None
-    for part in json_in(text):
-        try:
-            return loads(utf8(part))
-        except ValueError as error:
-            first = first or error
-    raise MisfitError("", [f"it is not JSON: {quoted(redacted(text, secret))}"]) from first
 
 
 def _quick(kind: Any, wrapped: bool) -> Callable[[str], Any]:

@@ -121,7 +121,9 @@ async def test_what_fits_once_the_key_is_removed_is_a_misfit_all_the_same(
 ) -> None:
     kind = Annotated[str, msgspec.Meta(max_length=12)]
     server.script(Reply(json.dumps({"value": KEY})))
-    with pytest.raises(APIResponseValidationError, match="what does not match is the API") as caught:
+    with pytest.raises(
+        APIResponseValidationError, match="what does not match is the API"
+    ) as caught:
         await client.chat.completions.parse(response_format=kind, **HI)
     assert_hidden(caught.value, shown="")
 
