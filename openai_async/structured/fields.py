@@ -6,9 +6,10 @@ The schema and the decoder both read a class through `fields_of`, so that they a
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NotRequired, Required, TypeVar, get_args, get_origin
+from typing import Any, Final, NotRequired, Required, Self, TypeVar, get_args, get_origin
 
 import attrs
 import msgspec
@@ -24,7 +25,7 @@ class Field:
     Attributes:
         key: its name in JSON.
         name: its name as an argument of the class.
-        type: its annotation, with the type arguments of a generic class filled in.
+        type: its annotation, with the type arguments of a generic class and `Self` filled in.
         required: whether the class cannot be made without it.
     """
 
@@ -58,7 +59,8 @@ def fields_of(kind: Any) -> list[Field] | None:
         if attribute not in hints:
             msg = f"{cls.__name__}.{attribute} has no annotation: add one, as in {attribute}: str."
             raise InvalidArgumentError(msg)
-        found.append(Field(key, name, substituted(_bare(hints[attribute]), arguments), required))
+        hint = with_self(substituted(_bare(hints[attribute]), arguments), kind)
+        found.append(Field(key, name, hint, required))
     return found
 
 
@@ -186,3 +188,19 @@ def substituted(kind: Any, arguments: Mapping[Any, Any]) -> Any:
     if not parameters or isinstance(kind, type):
         return kind
     return kind[tuple(arguments.get(parameter, parameter) for parameter in parameters)]
+
+
+def with_self(kind: Any, owner: Any) -> Any:
+    """An annotation with `Self` replaced by the class that it stands in."""
+    if kind is Self:
+        return owner
+    if get_origin(kind) is typing.Annotated:
+        inner = with_self(kind.__origin__, owner)
+        return kind if inner is kind.__origin__ else typing.Annotated[(inner, *kind.__metadata__)]
+    arguments = get_args(kind)
+    filled = tuple(with_self(argument, owner) for argument in arguments)
+    if all(new is old for new, old in zip(filled, arguments, strict=True)):
+        return kind
+    if isinstance(kind, types.UnionType):
+        return typing.Union[filled]  # noqa: UP007 - `X | Y` takes no tuple
+    return get_origin(kind)[filled]

@@ -33,7 +33,7 @@ from ..errors import InvalidArgumentError
 from ..options import check_bool
 from .decoding import Decoder
 from .docstrings import Described, described
-from .fields import fields_of
+from .fields import fields_of, with_self
 from .schema import schema_of
 
 if TYPE_CHECKING:
@@ -268,6 +268,9 @@ def _parameters(
         hint = hints.get(key, parameter.annotation)
         if hint is parameter.empty or isinstance(hint, str):
             raise _without_annotation(key, name, is_first=not found)
+        if with_self(hint, None) is not hint:
+            msg = f"The parameter {key} of the tool {name} has the type Self: write out the class."
+            raise InvalidArgumentError(msg)
         if key in texts:
             hint = Annotated[hint, texts[key]]
         found[key] = hint if parameter.default is parameter.empty else NotRequired[hint]

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import attrs
 import pydantic
@@ -301,12 +301,17 @@ async def async_generator() -> AsyncIterator[int]:
     yield 1
 
 
+class Shelf:
+    def beside(self, other: list[Self]) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("function", "said"),
     [
         (positional, "positional has the parameter number: 'int', which cannot be passed"),
         (variable, r"variable has the parameter \*numbers: 'int', which cannot be passed"),
         (keywords, r"keywords has the parameter \*\*numbers: 'int', which cannot be passed"),
+        (Shelf().beside, "The parameter other of the tool beside has the type Self: write out the"),
         (without, "The parameter number of the tool without has no annotation: add one, as in"),
         (unknown, "An annotation of the tool unknown cannot be evaluated: name 'Elsewhere'"),
         (free, "free.values is a dict with arbitrary keys"),
