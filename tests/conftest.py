@@ -7,6 +7,7 @@ aioresponses stands in for `ClientSession._request` where sockets do not matter;
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -36,6 +37,12 @@ settings.register_profile(
     "thorough", settings.get_profile("suite"), derandomize=False, max_examples=2000
 )
 settings.load_profile("suite")
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported and collected stays: no `gc.collect()` of a test need scan it."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
