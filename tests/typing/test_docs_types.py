@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from . import checkers
 from .docs_code import write_modules
 
 
-def test_mypy_accepts_the_code_of_the_docs(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+def test_mypy_accepts_the_code_of_the_docs(tmp_path: Path) -> None:
     pages = write_modules(tmp_path)
     assert len(pages) > 10
-    assert checkers.mypy(pytestconfig, *pages) == ""
+    assert checkers.mypy(*pages) == ""
 
 
 def test_basedpyright_accepts_the_code_of_the_docs(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from typing import IO, Any, Literal, assert_type
 
 import attrs
 import PIL.Image
-import pytest
 
 from openai_async import (
     AsyncClient,
@@ -68,8 +67,8 @@ from openai_async.types.uploads import UploadPart
 from . import checkers
 
 
-def test_mypy_agrees(pytestconfig: pytest.Config) -> None:
-    assert checkers.mypy(pytestconfig, __file__) == ""
+def test_mypy_agrees() -> None:
+    assert checkers.mypy(__file__) == ""
 
 
 async def plain(client: AsyncClient) -> None:
