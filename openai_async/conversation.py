@@ -16,12 +16,12 @@ from .client import AsyncClient
 from .conversation_stream import ConversationStream
 from .errors import InvalidArgumentError, OpenAIError
 from .images.reading import ImageSource
-from .jsontext import dumps, strict_loads
+from .jsontext import dumps
 from .middleware.pacing.token_estimate import estimate_tokens
 from .options import is_number
 from .resources.endpoint import check_known
 from .streaming.chat import ChatCompletionStream
-from .turns import Message, Turn, by_turn, counted, plain, question
+from .turns import Message, Turn, by_turn, counted, plain, question, read_saved
 from .types.chat_completion import ChatCompletion
 from .types.chat_params import ChatCompletionOptions
 
@@ -85,7 +85,7 @@ class Conversation:
         if max_tokens is not None and not (is_number(max_tokens) and max_tokens > 0):
             msg = f"max_tokens is {max_tokens!r}: pass a positive number, or None for no limit."
             raise InvalidArgumentError(msg)
-        given: Sequence[object] = tools
+        given: list[object] = [*tools]
         for index, each in enumerate(given):
             if not callable(each):
                 msg = f"tools[{index}] is a {type(each).__name__}: pass a function."
@@ -284,17 +284,12 @@ class Conversation:
                 `model` or `system` replaces the saved one.
 
         Raises:
-            InvalidArgumentError: `text` is not a saved conversation.
+            InvalidArgumentError: `text` is not a saved conversation; the message says why.
         """
-        try:
-            saved = strict_loads(text)
-            messages = [dict(message) for message in saved["messages"]]
-            known = {"model": saved["model"], "system": saved["system"]}
-        except (ValueError, TypeError, KeyError) as error:
-            msg = "This is not a saved conversation: pass what to_json() returned."
-            raise InvalidArgumentError(msg) from error
-        conversation = cls(client, **{**known, **arguments})
-        conversation.messages = list(messages)
+        model, system, messages = read_saved(text)
+        given: dict[str, Any] = {"model": model, "system": system, **arguments}
+        conversation = cls(client, **given)
+        conversation.messages = messages
         return conversation
 
     def __repr__(self) -> str:

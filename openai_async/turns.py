@@ -8,6 +8,7 @@ from typing import Any
 
 from .errors import InvalidArgumentError, OpenAIError
 from .images.reading import ImageSource
+from .jsontext import shown, strict_loads
 from .resources.tool_runs import ToolRun
 from .streaming.chat import ChatCompletionStream
 from .types.base import APIObject
@@ -134,3 +135,39 @@ def by_turn(messages: Sequence[Message]) -> list[list[Message]]:
             turns.append([])
         turns[-1].append(message)
     return turns
+
+
+def read_saved(text: str) -> tuple[str, str | None, list[Message]]:
+    """The model, the system message and the history in what `Conversation.to_json` returned.
+
+    Raises:
+        InvalidArgumentError: it is something else; the message says where.
+    """
+    try:
+        saved = strict_loads(text)
+    except ValueError as error:
+        raise _not_saved(f"it is not JSON: {error}") from error
+    if not isinstance(saved, dict):
+        raise _not_saved(f"it is {shown(saved)}, not an object")
+    for key, kinds, what in (
+        ("model", str, "text"),
+        ("system", str | None, "text or null"),
+        ("messages", list, "a list"),
+    ):
+        if key not in saved:
+            raise _not_saved(f'it has no "{key}"')
+        if not isinstance(saved[key], kinds):
+            raise _not_saved(f'"{key}" is {shown(saved[key])}, not {what}')
+    for index, message in enumerate(saved["messages"]):
+        place = f"messages[{index}]"
+        if not isinstance(message, dict):
+            raise _not_saved(f"{place} is {shown(message)}, not an object")
+        if not isinstance(message.get("role"), str):
+            raise _not_saved(f'{place} has no "role" that is text')
+    return saved["model"], saved["system"], saved["messages"]
+
+
+def _not_saved(problem: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"This is not a saved conversation, as {problem}. Pass what to_json() returned."
+    )

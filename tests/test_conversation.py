@@ -480,12 +480,42 @@ async def test_a_saved_conversation_goes_on_where_it_stopped(
     assert again.model == "gpt-4o-mini"
 
 
+SAVED: dict[str, Any] = {"model": "m", "system": None, "messages": []}
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"model": "m", "system": null, "messages": [1]}', "null"]
+    ("text", "why"),
+    [
+        ("", "it is not JSON: input data was truncated"),
+        ("NaN", "it is not JSON: invalid character (byte 0)"),
+        ("null", "it is null, not an object"),
+        ("[1]", "it is [1], not an object"),
+        ("{}", 'it has no "model"'),
+        (json.dumps({"model": "m", "messages": []}), 'it has no "system"'),
+        (json.dumps({"model": "m", "system": "s"}), 'it has no "messages"'),
+        (json.dumps({**SAVED, "model": None}), '"model" is null, not text'),
+        (json.dumps({**SAVED, "system": ["s"]}), '"system" is ["s"], not text or null'),
+        (json.dumps({**SAVED, "messages": "Hi"}), "\"messages\" is 'Hi', not a list"),
+        (json.dumps({**SAVED, "messages": {}}), '"messages" is {}, not a list'),
+        (json.dumps({**SAVED, "messages": [1]}), "messages[0] is 1, not an object"),
+        (
+            json.dumps({**SAVED, "messages": [{"role": "user"}, {"content": "Hi"}]}),
+            'messages[1] has no "role" that is text',
+        ),
+        (
+            json.dumps({**SAVED, "messages": [{"role": 5, "content": "Hi"}]}),
+            'messages[0] has no "role" that is text',
+        ),
+    ],
 )
-def test_text_that_is_not_a_saved_conversation_is_refused(client: AsyncClient, text: str) -> None:
-    with pytest.raises(InvalidArgumentError, match="not a saved conversation"):
+def test_text_that_is_not_a_saved_conversation_says_why(
+    client: AsyncClient, text: str, why: str
+) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
         Conversation.from_json(client, text)
+    assert str(caught.value) == (
+        f"This is not a saved conversation, as {why}. Pass what to_json() returned."
+    )
 
 
 async def test_a_saved_conversation_has_three_fields(conversation: Conversation) -> None:

@@ -34,12 +34,11 @@ def load(client: AsyncClient, path: Path) -> Conversation:
         CommandError: it cannot be read, or is not a saved conversation.
     """
     name = repr(str(path))
-    other = f"{name} is not a saved conversation."
     try:
         if not S_ISREG(path.stat().st_mode):  # reading a pipe or device might never end
             msg = f"{name} is not a file."
             raise CommandError(msg)
-        conversation = Conversation.from_json(client, path.read_text(encoding="utf-8"))
+        return Conversation.from_json(client, path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         msg = f"There is no file {name}."
         raise CommandError(msg) from error
@@ -47,12 +46,8 @@ def load(client: AsyncClient, path: Path) -> Conversation:
         msg = f"Cannot read {name}: {error.strerror or error}."
         raise CommandError(msg) from error
     except (InvalidArgumentError, UnicodeDecodeError) as error:
-        raise CommandError(other) from error
-    roles = [message.get("role") for message in conversation.messages]
-    texts = [conversation.model, conversation.system or "", *roles]
-    if not all(isinstance(text, str) for text in texts):
-        raise CommandError(other)
-    return conversation
+        msg = f"{name} is not a saved conversation."
+        raise CommandError(msg) from error
 
 
 def _check_replaceable(client: AsyncClient, path: Path) -> None:
