@@ -149,7 +149,9 @@ class Terminal:
         CPython's readline looks for signals, then waits for a key: one that comes in between is
         seen with the next (`readline_until_enter_or_signal`).
         """
+        deadline = time.monotonic() + PATIENCE
         while self.process.poll() is None:
+            assert time.monotonic() < deadline, f"it goes on; the screen is {self.screen!r}"
             self.process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(1)
