@@ -8,28 +8,22 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..jsontext import shown, strict_loads
+from ..structured.strict_schemas import response_format_problem
 from ..types.chat_option_params import JSONSchema, ResponseFormatJSONSchema
 from .errors import UsageError
+from .output import write_note
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _TYPES = frozenset(("object", "array", "string", "number", "integer", "boolean", "null"))
 # One of these makes an object a schema, rather than an example of the answer.
 _KEYWORDS = ("type", "properties", "items", "$ref", "anyOf", "oneOf", "allOf", "enum", "const")
-# What strict mode takes (https://platform.openai.com/docs/guides/structured-outputs).
-_NAMED_SCHEMAS = ("properties", "$defs", "definitions")
-_STRICT_KEYWORDS = frozenset(
-    (
-        *("type", "required", "additionalProperties", "items", "anyOf", "$ref", "enum", "const"),
-        *("title", "description", "format", "pattern", "minItems", "maxItems", "multipleOf"),
-        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-        *_NAMED_SCHEMAS,
-    )
-)
-_MAX_DEPTH = 50  # levels: more than strict mode takes
 
 
 def read_schema(path: Path) -> ResponseFormatJSONSchema:
     """The response format for a file with a JSON Schema, or the API's object around one.
+
+    A schema alone is sent as a strict one, which the answer is sure to follow, unless strict mode
+    refuses it: a note says why.
 
     Raises:
         UsageError: the file cannot be read, or is not a schema.
@@ -41,11 +35,15 @@ def read_schema(path: Path) -> ResponseFormatJSONSchema:
         raise UsageError(msg)
     if value.get("type") == "json_schema" and isinstance(value.get("json_schema"), dict):
         value = value["json_schema"]  # it is a whole response_format
+    given: JSONSchema
     if "schema" in value and not _is_schema(value):
         given = _checked(value, name)
     else:
         _check_schema(value, name)
-        given = {"name": _name_for(value, path), "schema": value, "strict": _fits_strict(value)}
+        problem = response_format_problem(value)
+        if problem is not None:
+            write_note(f'{name} is sent with "strict": false, as strict mode refuses it: {problem}')
+        given = {"name": _name_for(value, path), "schema": value, "strict": problem is None}
     return {"type": "json_schema", "json_schema": given}
 
 
@@ -95,24 +93,3 @@ def _name_for(schema: Mapping[str, Any], path: Path) -> str:
     title = schema.get("title")
     text = title if isinstance(title, str) else path.stem
     return re.sub(r"[^a-zA-Z0-9_-]+", "_", text).strip("_")[:64] or "answer"
-
-
-def _fits_strict(schema: Any, depth: int = 0) -> bool:
-    """Whether strict mode, which guarantees the form of the answer, accepts the schema."""
-    if not isinstance(schema, dict) or not _STRICT_KEYWORDS.issuperset(schema):
-        return False
-    named = [schema.get(key, {}) for key in _NAMED_SCHEMAS]
-    options, required = schema.get("anyOf", []), schema.get("required", [])
-    if depth > _MAX_DEPTH or not (
-        all(isinstance(each, dict) for each in named)
-        and isinstance(options, list)
-        and isinstance(required, list)
-    ):
-        return False
-    if "properties" in schema or schema.get("type") == "object" or depth == 0:
-        closed = schema.get("additionalProperties") is False
-        if not closed or {str(key) for key in required} != {*named[0]}:
-            return False
-    items = [schema["items"]] if "items" in schema else []
-    parts = [*items, *options, *(part for each in named for part in each.values())]
-    return all(_fits_strict(part, depth + 1) for part in parts)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..jsontext import shown
+from ..structured.strict_schemas import parameters_problem, response_format_problem
 from . import checks
 from .responses import RefusedError, invalid
-from .strict_schemas import parameters_problem, response_format_problem
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _MAX_NAME = 64

@@ -80,30 +80,70 @@ def nested(part: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("value", "strict"),
+    "value",
     [
-        (CITY, True),
-        (nested({"type": "array", "items": CITY}), True),
-        (nested({"anyOf": [CITY, {"type": "null"}]}), True),
-        ({**nested({"$ref": "#/$defs/city"}), "$defs": {"city": CITY}}, True),
-        (nested({"type": "string", "pattern": "^a"}), True),
-        (OPEN, False),
-        ({"type": "array", "items": CITY}, False),
-        ({**CITY, "required": ["name"]}, False),
-        ({**CITY, "additionalProperties": True}, False),
-        (nested(OPEN), False),
-        (nested({"type": "array", "items": OPEN}), False),
-        (nested({"anyOf": [OPEN, {"type": "null"}]}), False),
-        ({**nested({"$ref": "#/$defs/city"}), "$defs": {"city": OPEN}}, False),
-        (nested({"type": "integer", "default": 3}), False),
-        (nested({"anyOf": 3}), False),
+        CITY,
+        nested({"type": "array", "items": CITY}),
+        nested({"anyOf": [CITY, {"type": "null"}]}),
+        {**nested({"$ref": "#/$defs/city"}), "$defs": {"city": CITY}},
+        nested({"type": "string", "pattern": "^a"}),
+        nested({"type": "integer", "default": 3}),
     ],
 )
-async def test_a_bare_schema_is_strict_if_strict_mode_can_take_it(
-    tmp_path: Path, value: Any, strict: bool
+async def test_a_bare_schema_is_strict(tmp_path: Path, value: Any) -> None:
+    async with LocalServer() as server:
+        path = write(tmp_path / "x.json", value)
+        code, _, stderr = await ask(server, "--schema", path)
+        given = server.requests[0].json["response_format"]["json_schema"]
+    assert given == {"name": "x", "schema": value, "strict": True}
+    assert (code, stderr) == (0, "")  # LocalServer refuses what strict mode refuses
+
+
+CLOSED = "'additionalProperties' is required to be supplied and to be false."
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (OPEN, f"In context=(), {CLOSED}"),
+        (
+            {"type": "array", "items": CITY},
+            "schema must be a JSON Schema of 'type: \"object\"', got 'type: \"array\"'.",
+        ),
+        (
+            {**CITY, "required": ["name"]},
+            "In context=(), 'required' is required to be supplied and to be an array including "
+            "every key in properties. Missing 'inhabitants'.",
+        ),
+        ({**CITY, "additionalProperties": True}, f"In context=(), {CLOSED}"),
+        (nested(OPEN), f"In context=('properties', 'part'), {CLOSED}"),
+        (
+            nested({"type": "array", "items": OPEN}),
+            f"In context=('properties', 'part', 'items'), {CLOSED}",
+        ),
+        (
+            nested({"anyOf": [OPEN, {"type": "null"}]}),
+            f"In context=('properties', 'part', 'anyOf', '0'), {CLOSED}",
+        ),
+        (
+            {**nested({"$ref": "#/$defs/city"}), "$defs": {"city": OPEN}},
+            f"In context=('$defs', 'city'), {CLOSED}",
+        ),
+        (nested({"anyOf": 3}), "In context=('properties', 'part'), 3 is not a valid 'anyOf'."),
+    ],
+)
+async def test_one_that_strict_mode_refuses_is_sent_without_and_a_note_says_why(
+    tmp_path: Path, value: Any, why: str
 ) -> None:
-    given = (await sent(write(tmp_path / "x.json", value)))["json_schema"]
-    assert given == {"name": "x", "schema": value, "strict": strict}
+    path = write(tmp_path / "x.json", value)
+    async with LocalServer() as server:
+        server.script(Reply("{}"))
+        code, stdout, stderr = await ask(server, "--schema", path)
+        given = server.requests[0].json["response_format"]["json_schema"]
+    assert given == {"name": "x", "schema": value, "strict": False}
+    assert (code, stdout) == (0, "{}\n")
+    note = f'{path!r} is sent with "strict": false, as strict mode refuses it: {why}'
+    assert stderr == f"note: {note}\n"
 
 
 @pytest.mark.parametrize("strict", [{}, {"strict": False}, {"strict": True}])

@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from openai_async.structured.strict_schemas import parameters_problem
 from openai_async.testing import LocalServer, Reply
-from openai_async.testing.strict_schemas import parameters_problem
 
 from .asking import HELLO, chat, content
 from .json_schemas import fits

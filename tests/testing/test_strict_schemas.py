@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openai_async.testing.strict_schemas import parameters_problem, response_format_problem
+from openai_async.structured.strict_schemas import parameters_problem, response_format_problem
 
 from .json_schemas import SCHEMAS
 
