@@ -16,7 +16,7 @@ from ._submodules import submodule
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .client import AsyncClient
+    from .client import AsyncClient, AsyncOpenAI
     from .content_parts import audio_part, file_part
     from .conversation import Conversation
     from .conversation_stream import ConversationStream
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .middleware.pacing.token_estimate import estimate_tokens
     from .options import RateLimit, RetryPolicy, Timeout
     from .resources.tool_runs import ToolRun
+    from .sentinels import NOT_GIVEN, NotGiven, Omit, not_given, omit
     from .streaming.base import AsyncStream
     from .streaming.chat import ChatCompletionStream
     from .streaming.events import ChatCompletionEventStream
@@ -57,12 +58,14 @@ if TYPE_CHECKING:
     from .vision import image_part
 
 __all__ = [
+    "NOT_GIVEN",
     "APIConnectionError",
     "APIError",
     "APIResponseValidationError",
     "APIStatusError",
     "APITimeoutError",
     "AsyncClient",
+    "AsyncOpenAI",
     "AsyncStream",
     "AuthenticationError",
     "BadRequestError",
@@ -78,6 +81,8 @@ __all__ = [
     "LengthFinishReasonError",
     "Middleware",
     "NotFoundError",
+    "NotGiven",
+    "Omit",
     "OpenAIError",
     "ParsedChatCompletionStream",
     "PermissionDeniedError",
@@ -100,6 +105,8 @@ __all__ = [
     "estimate_tokens",
     "file_part",
     "image_part",
+    "not_given",
+    "omit",
     "tool",
 ]
 
@@ -110,7 +117,7 @@ __all__ = [
 _MODULES = {
     "streaming.chat": ("ChatCompletionStream",),
     "streaming.events": ("ChatCompletionEventStream",),
-    "client": ("AsyncClient",),
+    "client": ("AsyncClient", "AsyncOpenAI"),
     "conversation": ("Conversation",),
     "conversation_stream": ("ConversationStream",),
     "content_parts": ("audio_part", "file_part"),
@@ -141,6 +148,7 @@ _MODULES = {
     "options": ("RateLimit", "RetryPolicy", "Timeout"),
     "http.request": ("Request", "Response"),
     "resources.tool_runs": ("ToolRun",),
+    "sentinels": ("NOT_GIVEN", "NotGiven", "Omit", "not_given", "omit"),
     "streaming.base": ("AsyncStream",),
     "streaming.parsed": ("ParsedChatCompletionStream",),
     "streaming.raw": ("ResponseStream",),

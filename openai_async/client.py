@@ -284,6 +284,8 @@ class AsyncClient(RawRequests):
         copied._configure({**self._options, **changes})
         return copied
 
+    copy = with_options
+
     # --- resources ---
     # Created on access, so that they do not form a reference cycle with the client. Those that not
     # every program needs are imported then too: their types take a sixth of the import time.
@@ -380,3 +382,7 @@ class AsyncClient(RawRequests):
     def __repr__(self) -> str:
         state = " closed" if self._transport.closed else ""
         return f"<AsyncClient {self.base_url}{state}>"
+
+
+AsyncOpenAI = AsyncClient
+"""The same class, under the name that it has in the official SDK."""

@@ -20,7 +20,7 @@ PACKAGE = Path(openai_async.__file__).parent
 # From the bottom up. A module may import from the layers below its own, and from its own.
 # A name stands for a module or a whole room; the longest name that fits decides.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("_version", "_submodules"),
+    ("_version", "_submodules", "sentinels"),
     # Answers as data. They are below the exceptions, since an interrupted stream's has one of them.
     (
         *("types.values", "types.normalize", "types.reasoning", "types.structuring"),

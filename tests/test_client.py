@@ -26,6 +26,7 @@ from openai_async import (
     APIResponseValidationError,
     APIStatusError,
     AsyncClient,
+    AsyncOpenAI,
     ChatCompletionStream,
     InvalidArgumentError,
     OpenAIError,
@@ -157,6 +158,17 @@ async def test_with_options_changes_a_copy(mocked_client: AsyncClient, sent: Sen
     assert sent.headers["Authorization"] == "Bearer other"
     assert (copy.max_retries, mocked_client.max_retries) == (7, 2)
     assert (copy.timeout.total, mocked_client.timeout.total) == (5, 600)
+
+
+async def test_copy_is_another_name_of_with_options(mocked_client: AsyncClient) -> None:
+    copied = mocked_client.copy(max_retries=7)
+    assert (copied.max_retries, mocked_client.max_retries) == (7, 2)
+    assert copied.api_key == mocked_client.api_key
+
+
+def test_async_openai_is_the_client_itself() -> None:
+    assert AsyncOpenAI is AsyncClient
+    assert isinstance(AsyncOpenAI(api_key="k"), AsyncClient)
 
 
 async def test_with_options_names_what_it_cannot_change(mocked_client: AsyncClient) -> None:

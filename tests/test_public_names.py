@@ -67,7 +67,8 @@ def test_all_is_a_sorted_list_of_literals() -> None:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__"
     ]
     assert [ast.literal_eval(value) for value in values] == [openai_async.__all__]
-    assert openai_async.__all__ == sorted({*openai_async.__all__})
+    constants_first = sorted({*openai_async.__all__}, key=lambda name: (not name.isupper(), name))
+    assert openai_async.__all__ == constants_first
 
 
 @pytest.mark.parametrize(("module", "name"), imports_for_type_checkers())
@@ -236,3 +237,16 @@ def test_pickles_are_read_where_nothing_has_been_imported_yet() -> None:
         "print(type(error).__name__, error.status_code, timeout.total)"
     )
     assert fresh(code, data).split() == ["NotFoundError", "404", "3"]
+
+
+def test_the_module_stands_in_for_the_official_one() -> None:
+    """A program's `import openai` becomes `import openai_async as openai`."""
+    import openai_async as openai
+
+    client = openai.AsyncOpenAI(api_key="k")
+    assert isinstance(client, openai.AsyncClient)
+    assert issubclass(openai.RateLimitError, openai.APIStatusError)
+    assert isinstance(openai.NOT_GIVEN, openai.NotGiven)
+    assert isinstance(openai.not_given, openai.NotGiven)
+    assert isinstance(openai.omit, openai.Omit)
+    assert [bool(openai.NOT_GIVEN), bool(openai.Omit())] == [False, False]

@@ -1,0 +1,72 @@
+"""`NOT_GIVEN` and `omit`: arguments that stand for "not passed", as in the official SDK.
+
+Both kinds leave a parameter out, this package's and the official ones alike: a program may have
+`openai` installed and import them from there. In headers they differ, see `Omit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+
+class NotGiven:
+    """A parameter that is not passed: it keeps its default, and is not sent."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "NOT_GIVEN"
+
+
+class Omit:
+    """The same; in headers and queries, it also removes what is sent by default."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "omit"
+
+
+# `Any`, so that type checkers accept them for every parameter.
+not_given: Any = NotGiven()
+NOT_GIVEN: Any = not_given
+omit: Any = Omit()
+
+_NAMES = frozenset(("NotGiven", "Omit"))
+_MODULES = frozenset((__name__, "openai._types"))
+
+
+def is_left_out(value: object) -> bool:
+    """Whether it stands for a value that is not passed: a `NotGiven` or an `Omit`."""
+    kind = type(value)
+    return kind.__name__ in _NAMES and kind.__module__ in _MODULES
+
+
+def is_omit(value: object) -> bool:
+    """Whether it is an `Omit`, which also removes a default."""
+    return is_left_out(value) and type(value).__name__ == "Omit"
+
+
+# The types that nearly all arguments have.
+_COMMON = frozenset((str, int, float, bool, list, dict, type(None)))
+
+
+def drop_left_out(params: dict[str, Any]) -> None:
+    """Remove the parameters that are not passed."""
+    if not _COMMON.issuperset(map(type, params.values())):
+        for name in [name for name, value in params.items() if is_left_out(value)]:
+            del params[name]
+
+
+def without_left_out(values: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """The same mapping without those that are not passed; itself if there are none."""
+    if any(map(is_left_out, values.values())):
+        return {key: value for key, value in values.items() if not is_left_out(value)}
+    return values
