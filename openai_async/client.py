@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 import aiohttp
 from multidict import CIMultiDict
@@ -32,6 +32,7 @@ from .middleware import Middleware, chain
 from .middleware.accounts import Account, ByAccount, account_of
 from .middleware.chain import checked
 from .middleware.retry import Retry
+from .official_options import refuse_official_options
 from .options import (
     APIKey,
     RateLimit,
@@ -46,6 +47,7 @@ from .resources.base_client import ACCEPT, USER_AGENT
 from .resources.chat import Chat
 from .resources.endpoint import check_known
 from .resources.raw import RawRequests
+from .sentinels import Omit, left_out
 from .types.base import APIResponse
 from .wire.redaction import (
     MIN_SECRET,
@@ -77,8 +79,8 @@ class ClientOptions(TypedDict, total=False, closed=True):
     max_retries: int
     retry: RetryPolicy
     rate_limit: RateLimit | Middleware | None
-    default_headers: Mapping[str, str | None] | None
-    default_query: Mapping[str, str | int | float | bool] | None
+    default_headers: Mapping[str, str | Omit | None] | None
+    default_query: Mapping[str, str | int | float | bool | Omit] | None
     middlewares: Sequence[Middleware]
 
 
@@ -120,6 +122,8 @@ class AsyncClient(RawRequests):
         ssl: an `ssl.SSLContext`, an `aiohttp.Fingerprint`, or `False` to skip verification.
         middlewares: see `openai_async.middleware`; the first is the outermost.
         session: your own `aiohttp.ClientSession` to send through. The client never closes it.
+        http_client, webhook_secret, websocket_base_url, _strict_response_validation: options of
+            the official client that have no meaning here; only `None` is accepted.
 
     Raises:
         InvalidArgumentError: an option is wrong, or there is no API key.
@@ -137,14 +141,24 @@ class AsyncClient(RawRequests):
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         rate_limit: RateLimit | Middleware | None = None,
         max_connections: int = 1000,
-        default_headers: Mapping[str, str | None] | None = None,
-        default_query: Mapping[str, str | int | float | bool] | None = None,
+        default_headers: Mapping[str, str | Omit | None] | None = None,
+        default_query: Mapping[str, str | int | float | bool | Omit] | None = None,
         proxy: str | None = None,
         trust_env: bool = False,
         ssl: SSL | None = None,
         middlewares: Sequence[Middleware] = (),
         session: aiohttp.ClientSession | None = None,
+        http_client: None = None,
+        webhook_secret: None = None,
+        websocket_base_url: None = None,
+        _strict_response_validation: Literal[False] | None = None,
     ) -> None:
+        refuse_official_options(
+            http_client=http_client,
+            webhook_secret=webhook_secret,
+            websocket_base_url=websocket_base_url,
+            _strict_response_validation=_strict_response_validation,
+        )
         # The options that copies cannot change; kept for pickling.
         self._fixed: Any = {
             "max_connections": max_connections,
@@ -158,21 +172,20 @@ class AsyncClient(RawRequests):
         self._pacings: ByAccount[Pacing, RateLimit] | None = None
         self._pacing: Pacing | None = None
         self._usage_standings = {}  # shared with copies
-        self._configure(
-            {
-                "api_key": api_key,
-                "base_url": base_url,
-                "organization": organization,
-                "project": project,
-                "timeout": timeout,
-                "max_retries": max_retries,
-                "retry": retry,
-                "rate_limit": rate_limit,
-                "default_headers": default_headers,
-                "default_query": default_query,
-                "middlewares": middlewares,
-            }
-        )
+        options: Any = {
+            "api_key": api_key,
+            "base_url": base_url,
+            "organization": organization,
+            "project": project,
+            "timeout": timeout,
+            "max_retries": max_retries,
+            "retry": retry,
+            "rate_limit": rate_limit,
+            "default_headers": default_headers,
+            "default_query": default_query,
+            "middlewares": middlewares,
+        }
+        self._configure(_passed(options))
 
     def _configure(self, options: ClientOptions) -> None:
         """Check the options and prepare what every request needs from them."""
@@ -382,6 +395,12 @@ class AsyncClient(RawRequests):
     def __repr__(self) -> str:
         state = " closed" if self._transport.closed else ""
         return f"<AsyncClient {self.base_url}{state}>"
+
+
+def _passed(options: dict[str, Any]) -> Any:
+    """The options of a new client; those that are `NOT_GIVEN` have their defaults."""
+    defaults = AsyncClient.__init__.__kwdefaults__ or {}
+    return {**options, **{name: defaults[name] for name in left_out(options)}}
 
 
 AsyncOpenAI = AsyncClient

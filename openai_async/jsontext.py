@@ -11,7 +11,7 @@ import dataclasses
 import json
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, time
 from enum import Enum
 from gc import get_referents
@@ -21,6 +21,7 @@ from uuid import UUID
 from msgspec.json import Decoder, Encoder
 
 from .errors import InvalidArgumentError
+from .sentinels import is_left_out
 from .types.base import APIObject
 
 _decode = Decoder().decode
@@ -99,6 +100,7 @@ def _integer(digits: str) -> int | float:
 
 def dumps(value: object) -> bytes:
     """Write a request body. It may contain response objects: `messages.append(choice.message)`.
+    Values that are `NOT_GIVEN` or `omit` are left out of dicts and lists.
 
     Number types of other libraries are written as plain numbers: those of numpy and the like by
     their `.item()`, all others by `__index__` or `__float__`. So a `Decimal` becomes the nearest
@@ -201,10 +203,11 @@ def _made_plain(value: object, path: _Path | None) -> object:
         names = [f.name for f in dataclasses.fields(value) if not f.name.startswith("_")]
         value = {name: getattr(value, name) for name in names}
     if isinstance(value, dict | Mapping):
-        named = {_key(key, path): item for key, item in value.items()}
+        named = {_key(key, path): item for key, item in value.items() if not is_left_out(item)}
         return {key: _made_plain(item, _Path(path, key)) for key, item in named.items()}
     if isinstance(value, list) or type(value) is tuple:
-        return [_made_plain(item, _Path(path, n)) for n, item in enumerate(value)]  # pyright: ignore[reportArgumentType]
+        items: Iterable[tuple[int, object]] = enumerate(value)  # pyright: ignore[reportArgumentType]
+        return [_made_plain(item, _Path(path, n)) for n, item in items if not is_left_out(item)]
     if isinstance(value, str):
         return str.__str__(value)  # the text that a subclass holds
     return _leaf(value, path)

@@ -18,6 +18,7 @@ from yarl import URL
 
 from ._unix_sockets import is_unix, unix_base_url
 from .errors import InvalidArgumentError
+from .sentinels import Omit
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
@@ -188,9 +189,9 @@ class RateLimit:
 class BaseRequestOptions(TypedDict, total=False):
     """The options that every call takes; the parameters of each API extend them."""
 
-    extra_headers: Mapping[str, str | None] | None
+    extra_headers: Mapping[str, str | Omit | None] | None
     """`None` removes a header, including one from `default_headers` or set by the client itself."""
-    extra_query: Mapping[str, str | int | float | bool] | None
+    extra_query: Mapping[str, str | int | float | bool | Omit] | None
     extra_body: Mapping[str, object] | None
     """Merged into the JSON body last: for parameters that only some servers have."""
     timeout: Timeout | float | None

@@ -40,7 +40,8 @@ NOT_GIVEN: Any = not_given
 omit: Any = Omit()
 
 _NAMES = frozenset(("NotGiven", "Omit"))
-_MODULES = frozenset((__name__, "openai._types"))
+# The official package sets the module of what it exports to its own name.
+_MODULES = frozenset((__name__, "openai", "openai._types"))
 
 
 def is_left_out(value: object) -> bool:
@@ -58,15 +59,8 @@ def is_omit(value: object) -> bool:
 _COMMON = frozenset((str, int, float, bool, list, dict, type(None)))
 
 
-def drop_left_out(params: dict[str, Any]) -> None:
-    """Remove the parameters that are not passed."""
-    if not _COMMON.issuperset(map(type, params.values())):
-        for name in [name for name, value in params.items() if is_left_out(value)]:
-            del params[name]
-
-
-def without_left_out(values: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """The same mapping without those that are not passed; itself if there are none."""
-    if any(map(is_left_out, values.values())):
-        return {key: value for key, value in values.items() if not is_left_out(value)}
-    return values
+def left_out(params: Mapping[str, Any]) -> list[str]:
+    """The names of the parameters that are not passed."""
+    if _COMMON.issuperset(map(type, params.values())):
+        return []
+    return [name for name, value in params.items() if is_left_out(value)]

@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("errors",),
     ("jsontext", "_unawaited", "_unix_sockets"),
-    ("options",),
+    ("options", "official_options"),
     ("types.chat_params", "types.chat_message_params", "types.chat_option_params"),
     ("wire.redaction", "wire.failures"),
     ("images",),

@@ -575,6 +575,11 @@ def test_the_signature_is_the_contract() -> None:
         "ssl",
         "middlewares",
         "session",
+        # Options of the official client: `None` only.
+        "http_client",
+        "webhook_secret",
+        "websocket_base_url",
+        "_strict_response_validation",
     ]
     assert str(defaults["timeout"]) == "Timeout(total=600.0, connect=10.0, idle=300.0)"
     assert (defaults["max_retries"], defaults["max_connections"]) == (2, 1000)

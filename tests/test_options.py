@@ -230,3 +230,27 @@ def test_urls_with_ids_in_them_do_not_fill_the_memory() -> None:
     for number in range(2 * MAX_URLS):
         assert urls.of(f"/files/{number}").path == f"/v1/files/{number}"
     assert len(urls._known) == MAX_URLS
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("http_client", object(), "proxy=, ssl= or session= .* openai_async.adapters.http_client"),
+        ("webhook_secret", "whsec", "does not verify webhooks"),
+        ("websocket_base_url", "wss://api.test/v1", "opens no WebSockets"),
+        ("_strict_response_validation", True, "read leniently"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "value",
+)
+def test_an_option_that_only_the_official_client_has_is_refused_with_advice(
+    name: str, value: object, advice: str
+) -> None:
+    refused: Any = {name: value}
+    with pytest.raises(InvalidArgumentError, match=f"^{name} has type .*{advice}"):
+        AsyncClient(api_key="k", **refused)
+    usual: Any = {name: None}
+    AsyncClient(api_key="k", **usual)
+
+
+def test_the_default_of_strict_response_validation_is_accepted() -> None:
+    AsyncClient(api_key="k", _strict_response_validation=False)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from multidict import CIMultiDict
 
 from ..errors import InvalidArgumentError
+from ..sentinels import Omit, is_left_out, is_omit
 
 
 def find_header_value(header: str, value: str | None, variable: str) -> str:
@@ -22,11 +24,22 @@ def find_header_value(header: str, value: str | None, variable: str) -> str:
     return found
 
 
-def check_headers(headers: Mapping[str, str | None]) -> Mapping[str, str | None]:
+def check_headers(headers: Mapping[str, str | Omit | None]) -> Mapping[str, str | None]:
     """Return the headers if none can break out of its line (RFC 9110, section 5.5).
 
-    `None` stands for a header that is not sent.
+    `None` stands for a header that is not sent, and so does `omit`; `NOT_GIVEN` changes nothing.
     """
+    given: Any = headers
+    if isinstance(headers, Mapping) and any(map(is_left_out, headers.values())):
+        given = {
+            name: None if is_omit(value) else value
+            for name, value in headers.items()
+            if is_omit(value) or not is_left_out(value)
+        }
+    return _checked(given)
+
+
+def _checked(headers: Mapping[str, str | None]) -> Mapping[str, str | None]:
     if not isinstance(headers, Mapping):
         msg = f"Headers have type {type(headers).__name__}: pass a dict of strings."
         raise InvalidArgumentError(msg)
@@ -56,7 +69,7 @@ def check_headers(headers: Mapping[str, str | None]) -> Mapping[str, str | None]
 
 def check_present(headers: Mapping[str, str]) -> Mapping[str, str]:
     """The same for headers of a finished request, in which `None` has no meaning."""
-    for name, value in check_headers(headers).items():
+    for name, value in _checked(headers).items():
         if value is None:
             msg = f"Header {name!r} is None: leave it out with `del request.headers[{name!r}]`."
             raise InvalidArgumentError(msg)

@@ -22,6 +22,7 @@ from attrs import frozen
 from ..errors import InvalidArgumentError, OpenAIError
 from ..images.format import HEAD_SIZE
 from ..jsontext import dumps
+from ..sentinels import is_left_out
 from .aiohttp_internals import abort_writing
 from .file_sources import Reader, Source, readable, source_of
 from .headers import check_headers
@@ -37,7 +38,8 @@ class Multipart:
     """The fields and files of a form.
 
     Args:
-        params: what to send. Lists become `name[]`, dicts `name[key]`; `None` is left out.
+        params: what to send. Lists become `name[]`, dicts `name[key]`; `None`, `NOT_GIVEN` and
+            `omit` are left out.
         files: which of them are files, or lists of files.
 
     Raises:
@@ -120,7 +122,7 @@ def _escaped(name: str) -> str:
 
 def _flattened(name: str, value: object) -> Iterator[tuple[str, bytes]]:
     """The form fields for a parameter."""
-    if value is None:
+    if value is None or is_left_out(value):
         return
     if isinstance(value, Mapping):
         for key, item in value.items():

@@ -6,19 +6,22 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from string import ascii_letters, digits
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 from urllib.parse import unquote
 
 from yarl import URL
 
 from .._unix_sockets import socket_path
 from ..errors import InvalidArgumentError
+from ..sentinels import Omit, is_left_out, is_omit
 
 # How many URLs a cache holds. Paths may contain ids, so there is no limit to their number.
 MAX_URLS = 64
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+Query: TypeAlias = Mapping[str, str | int | float | bool | Omit]
 
 
 def remember(known: dict[K, V], key: K, value: V) -> None:
@@ -79,14 +82,23 @@ class Urls:
         return url
 
 
-def query_values(query: Mapping[str, str | int | float | bool] | None) -> dict[str, str]:
+def with_query(url: URL, query: Query) -> URL:
+    """The URL with these parameters; those that are `omit` are removed from it."""
+    values = query_values(query)
+    if removed := [name for name, value in query.items() if is_omit(value)]:
+        url = url.without_query_params(*removed)
+    return url.update_query(values)
+
+
+def query_values(query: Query | None) -> dict[str, str]:
     """The parameters of a query as strings, as the API expects them."""
     if query is None:
         return {}
     if not isinstance(query, Mapping):
         msg = f"The query has type {type(query).__name__}: pass a dict."
         raise InvalidArgumentError(msg)
-    for key, value in query.items():
+    given = {key: value for key, value in query.items() if not is_left_out(value)}
+    for key, value in given.items():
         if not isinstance(value, str | int | float):
             kind = type(value).__name__
             msg = f"The query's {key!r} has type {kind}: pass a str, int, float or bool."
@@ -97,7 +109,7 @@ def query_values(query: Mapping[str, str | int | float | bool] | None) -> dict[s
             raise InvalidArgumentError(msg)
     return {
         str(key): str(value).lower() if isinstance(value, bool) else str(value)
-        for key, value in query.items()
+        for key, value in given.items()
     }
 
 

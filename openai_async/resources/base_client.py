@@ -18,7 +18,7 @@ from ..http.headers import (
 )
 from ..http.outgoing import Prepared
 from ..http.request import Request, Response
-from ..http.urls import Urls, query_values
+from ..http.urls import Urls, with_query
 from ..http.waits import PendingWaits
 from ..middleware import Send
 from ..options import (
@@ -192,7 +192,7 @@ def _apply(options: RequestOptions | Mapping[str, Any], request: Request) -> Non
             request.headers, request.removed, check_headers(extra_headers)
         )
     if (extra_query := options.get("extra_query")) is not None:
-        request.url = request.url.update_query(query_values(extra_query))
+        request.url = with_query(request.url, extra_query)
     if "timeout" in options:
         request.timeout = Timeout.of(options["timeout"])
     if "max_retries" in options:

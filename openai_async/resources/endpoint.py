@@ -14,6 +14,7 @@ from urllib.parse import quote
 from attrs import field, frozen
 
 from ..errors import InvalidArgumentError
+from ..sentinels import left_out
 from ..types.base import APIResponse
 
 R = TypeVar("R", bound=APIResponse)
@@ -50,7 +51,7 @@ class Endpoint(Generic[R]):
         return frozenset(self.params.__required_keys__)
 
     def check(self, params: Mapping[str, Any]) -> None:
-        """`TypeError` for an unknown or missing keyword."""
+        """`TypeError` for an unknown or missing keyword. See `check_known`."""
         reads = self.method == "GET"
         check_known(self.name, params, self.known, self.required, reads=reads)
 
@@ -70,7 +71,10 @@ def check_known(
     """Raise a TypeError that names an unknown or missing keyword, as any Python function does.
 
     The parameters are passed as `**params`, typed by a TypedDict, which Python does not check.
+    Those that are `NOT_GIVEN` or `omit` are not passed: they are removed from `params`.
     """
+    for key in left_out(params):
+        del params[key]  # type: ignore[attr-defined] # `**params` is a dict
     if known.issuperset(params) and all(map(params.__contains__, required)):
         return
     name = next((key for key in params if key not in known), None)

@@ -76,7 +76,9 @@ def paginated(
     endpoint.check(params)
     path = endpoint.path_for(ids)
     options = {name: value for name, value in params.items() if name in REQUEST_OPTIONS}
-    query = query_of(params) | query_values(options.get("extra_query"))
+    extra_query = options.get("extra_query")
+    query_values(extra_query)  # checked now, and not only when a page is requested
+    query = {**query_of(params), **(extra_query or {})}
 
     async def request(after: str | None = None) -> P:
         place = {} if after is None else {"after": after}

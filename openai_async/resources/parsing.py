@@ -9,6 +9,7 @@ from attrs import frozen
 
 from ..errors import APIResponseValidationError, InvalidArgumentError
 from ..options import is_whole
+from ..sentinels import is_left_out
 from ..streaming.events import ChatCompletionEventStream
 from ..streaming.parsed import ParsedChatCompletionStream
 from ..structured.answers import Tools, parsed, tools_by_name
@@ -87,7 +88,7 @@ def checked(
     if isinstance(kind, Mapping):
         msg = "response_format is a dict: pass a type, such as a class, or use create()."
         raise InvalidArgumentError(msg)
-    if kind is not None:
+    if kind is not None and not is_left_out(kind):
         expected = response_format(kind, strict=strict, converter=converter)
         sent["response_format"] = expected.param
     return Parsing(client, endpoint, sent, expected, tools_by_name(tools))

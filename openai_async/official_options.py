@@ -1,0 +1,27 @@
+"""Options of the official client that this one does not have, and what to pass instead."""
+
+from __future__ import annotations
+
+from .errors import InvalidArgumentError
+from .sentinels import is_left_out
+
+_ADVICE = {
+    "http_client": (
+        "this client sends through aiohttp. Pass proxy=, ssl= or session= (an "
+        "aiohttp.ClientSession) instead; or keep the official client, and give it an http_client "
+        "of openai_async.adapters.http_client"
+    ),
+    "webhook_secret": "this client does not verify webhooks. Leave it out",
+    "websocket_base_url": "this client opens no WebSockets. Leave it out",
+    "_strict_response_validation": (
+        "answers are read leniently, whatever the server sends. Leave it out"
+    ),
+}
+
+
+def refuse_official_options(**options: object) -> None:
+    """Raise InvalidArgumentError for an option that is set to anything but its default."""
+    for name, value in options.items():
+        if value is not None and value is not False and not is_left_out(value):
+            msg = f"{name} has type {type(value).__name__}, but {_ADVICE[name]}."
+            raise InvalidArgumentError(msg)
