@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # Answers as data. They are below the exceptions, since an interrupted stream's has one of them.
     (
         *("types.values", "types.normalize", "types.reasoning", "types.structuring"),
-        *("types.file_types", "types.upload_progress", "types.notebooks"),
+        *("types.model_methods", "types.file_types", "types.upload_progress", "types.notebooks"),
         *("types.base", "types.rate_limits", "types.chat_completion", "types.models"),
         *("types.chat_chunk", "types.chat_common", "types.chat_logprobs"),
         *("types.chat_message_parts", "types.chat_moderation", "types.chat_tool_calls"),

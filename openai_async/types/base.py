@@ -7,17 +7,16 @@ An object is the parsed JSON with typed attributes on top. The JSON is kept, not
 from __future__ import annotations
 
 import copy
-import json
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self, Unpack, cast, get_args
 
 import attrs
 from attrs import define, field, frozen
-from msgspec.json import encode
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from .model_methods import DictOptions, FieldValue, ModelMethods, json_text
 from .structuring import strict_converters, structurer
 from .values import MalformedError, key_of
 
@@ -33,7 +32,7 @@ def note_change(instance: APIObject, attribute: attrs.Attribute[Any], value: Any
 
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
-class APIObject:
+class APIObject(ModelMethods):
     """A JSON object of the API. Attributes hold the known fields, `.extra` the rest.
 
     A field that the server leaves out or sends as `null` has its default. Enums are plain strings,
@@ -96,21 +95,18 @@ class APIObject:
             object.__setattr__(twin, "_raw", dict(self._raw))
         return twin
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, **how: Unpack[DictOptions]) -> dict[str, Any]:
         """A copy of the JSON object that was received; for an object built by hand, its fields.
 
         It includes later changes: attributes that were set and lists of objects that were changed
-        in place, at any depth.
+        in place, at any depth. With arguments, which are those of the official `to_dict`, it is a
+        `model_dump` of the fields that were received.
         """
-        return _copied(self._json())
+        return _copied(self._json()) if not how else self._chosen_dict(how)
 
-    def to_json(self) -> str:
-        """`to_dict()` as JSON text."""
-        data = self._json()
-        try:
-            return encode(data).decode()
-        except ValueError:  # lone surrogates, where a server split an emoji
-            return json.dumps(data, separators=(",", ":"))
+    def to_json(self, *, indent: int | None = None, **how: Unpack[DictOptions]) -> str:
+        """`to_dict(...)` as JSON text: compact, or indented by that many spaces."""
+        return json_text(self._json() if not how else self._chosen_dict(how), indent)
 
     def _json(self) -> dict[str, Any]:
         """`to_dict()`, but sharing what has not changed with the received JSON."""
@@ -122,8 +118,38 @@ class APIObject:
         for name, key in nested.items():
             came, now = data.get(key), _current(getattr(self, name), data.get(key))
             if now is not came:
-                data[key] = now
+                data[key] = _plain(now)
         return data
+
+    def _field_values(self) -> Iterator[FieldValue]:
+        raw, nested = self._raw or {}, _nested(type(self))  # type: ignore[arg-type] # see above
+        for a in attrs.fields(type(self)):
+            if not a.init:
+                continue
+            key, value = key_of(type(self), a.name), getattr(self, a.name)
+            is_set = key in raw if self._raw is not None else value is not None
+            if a.name in nested:
+                # A gateway may have sent it under another key.
+                is_set |= isinstance(value, APIObject) and value._raw is not None
+                value = _current(value, raw[key]) if key in raw else value
+            elif key in raw and not isinstance(value, array):
+                value = raw[key]
+            value = value.tolist() if isinstance(value, array) else value
+            yield FieldValue(a.name, key, value, is_set, value is a.default is None)
+
+    def _set_fields(self, changes: Mapping[str, Any]) -> None:
+        known = _known(type(self))
+        for name in known.keys() & changes.keys():
+            setattr(self, name, changes[name])
+        if extra := {name: value for name, value in changes.items() if name not in known}:
+            raw = self._json() if self._raw is None else self._raw
+            object.__setattr__(self, "_raw", {**raw, **extra})
+
+    @property
+    def model_extra(self) -> dict[str, Any]:
+        """The received fields that have no attribute. `.extra` also has misshapen ones."""
+        known = _known(type(self)).values()
+        return _copied({k: v for k, v in (self._raw or {}).items() if k not in known})
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -198,6 +224,11 @@ class APIResponse(APIObject):
         """Whether a response reports a failure in a way of its own."""
         return False
 
+    @property
+    def _request_id(self) -> str | None:
+        """`.meta.request_id`, under its name in the official SDK."""
+        return self.meta.request_id
+
     def _unreadable(self) -> Any:
         """The essential part of the response that could not be read; `None` if all of it could."""
         return None
@@ -226,11 +257,13 @@ def _holds_objects(kind: Any) -> bool:
 
 
 def _current(value: object, came: object) -> object:
-    """The JSON of a field that holds objects: `came`, if they are still those made from it."""
+    """A field that holds objects: `came`, its JSON, if they are still those made from it. Else its
+    objects, with what came and is not one.
+    """
     if isinstance(value, APIObject):
         # It was missing, null or of the wrong shape, and the attribute still has its default.
         missing = value._raw is None and value == type(value)()
-        return came if missing else value._json()
+        return came if missing else value
     if not isinstance(value, list) or not (value or isinstance(came, list)):
         return came
     if isinstance(came, dict) and [id(getattr(item, "_raw", None)) for item in value] == [id(came)]:
@@ -238,10 +271,10 @@ def _current(value: object, came: object) -> object:
     # Items that are not objects were skipped: a null, or a stray item among tool calls.
     made = [item for item in came if type(item) is dict] if isinstance(came, list) else []
     if [id(getattr(item, "_raw", None)) for item in value] != [id(item) for item in made]:
-        return _plain(value)
+        return value
     # The same objects in the same order. Items that are not objects stay where they were.
     items = iter(value)
-    return [_plain(next(items)) if type(item) is dict else item for item in cast(list[Any], came)]
+    return [next(items) if type(item) is dict else item for item in cast(list[Any], came)]
 
 
 def _plain(value: object) -> object:
