@@ -55,12 +55,10 @@ def is_omit(value: object) -> bool:
     return is_left_out(value) and type(value).__name__ == "Omit"
 
 
-# The types that nearly all arguments have.
-_COMMON = frozenset((str, int, float, bool, list, dict, type(None)))
+# The types of nearly all parameters.
+COMMON = frozenset((str, int, float, bool, list, dict, type(None)))
 
 
 def left_out(params: Mapping[str, Any]) -> list[str]:
     """The names of the parameters that are not passed."""
-    if _COMMON.issuperset(map(type, params.values())):
-        return []
     return [name for name, value in params.items() if is_left_out(value)]

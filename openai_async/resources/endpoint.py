@@ -14,7 +14,7 @@ from urllib.parse import quote
 from attrs import field, frozen
 
 from ..errors import InvalidArgumentError
-from ..sentinels import left_out
+from ..sentinels import COMMON, left_out
 from ..types.base import APIResponse
 
 R = TypeVar("R", bound=APIResponse)
@@ -73,8 +73,11 @@ def check_known(
     The parameters are passed as `**params`, typed by a TypedDict, which Python does not check.
     Those that are `NOT_GIVEN` or `omit` are not passed: they are removed from `params`.
     """
-    for key in left_out(params):
-        del params[key]  # type: ignore[attr-defined] # `**params` is a dict
+    for value in params.values():
+        if type(value) not in COMMON:  # so that nearly all requests pay for this loop alone
+            for key in left_out(params):
+                del params[key]  # type: ignore[attr-defined] # `**params` is a dict
+            break
     if known.issuperset(params) and all(map(params.__contains__, required)):
         return
     name = next((key for key in params if key not in known), None)
