@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, overload
 
 from .._submodules import LazyModule
 from ..errors import InvalidArgumentError
@@ -106,6 +106,10 @@ class RawRequests(BaseClient):
         request.started = time.perf_counter()  # it may have been built long before
         return await self._send(request)
 
+    @overload
+    def stream(self, request: Request, /) -> streams.ResponseStream: ...
+
+    @overload
     def stream(
         self,
         method: str,
@@ -114,10 +118,21 @@ class RawRequests(BaseClient):
         json: object = None,
         content: bytes | None = None,
         **options: Unpack[RequestOptions],
+    ) -> streams.ResponseStream: ...
+
+    def stream(
+        self,
+        method: str | Request,
+        path: str = "",
+        *,
+        json: object = None,
+        content: bytes | None = None,
+        **options: Unpack[RequestOptions],
     ) -> streams.ResponseStream:
         """Send any request, and read the bytes of its answer as they arrive.
 
-        The arguments are those of `request`. Nothing is sent before the `async with` block begins.
+        The arguments are those of `request`, or a `Request`, as for `send`. Nothing is sent before
+        the `async with` block begins.
 
         Returns:
             A `ResponseStream`: `.status .headers .meta`, an async iterator over bytes, `.read()`.
@@ -129,7 +144,10 @@ class RawRequests(BaseClient):
                     file.write(data)
         """
         check_known("stream", options, REQUEST_OPTIONS)
-        request = self._raw_request(method, path, json, content, options)
+        if isinstance(method, Request):
+            request = method
+        else:
+            request = self._raw_request(method, path, json, content, options)
 
         def begin() -> Request:
             request.started = time.perf_counter()

@@ -1,0 +1,52 @@
+"""Our exceptions as those that the users of httpx and of the official SDK know."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import aiohttp
+
+from ..errors import (
+    APIConnectionError,
+    APIResponseValidationError,
+    APITimeoutError,
+    OpenAIError,
+    StreamInterruptedError,
+)
+from .libraries import library_of
+
+
+def library_error(request: Any, error: OpenAIError) -> Exception:
+    """The exception to raise from ours.
+
+    The official client would wrap an exception of httpx in one that says "Connection error.", after
+    sending the request again. It gets its own exceptions, which it passes on as they are.
+    """
+    agent = request.headers.get("User-Agent", "")
+    official = sys.modules.get("openai")
+    made: Exception
+    if official is None or "OpenAI/Python" not in agent:
+        made = getattr(library_of(request), _kind(error))(str(error), request=request)
+    elif isinstance(error, APITimeoutError):
+        made = official.APITimeoutError(request=request)
+        made.message = str(error)  # type: ignore[attr-defined] # its own says nothing but that
+        made.args = (str(error),)
+    else:
+        made = official.APIConnectionError(message=str(error), request=request)
+    return made
+
+
+def _kind(error: OpenAIError) -> str:
+    """The name of httpx's exception."""
+    cause = error.__cause__
+    if isinstance(error, APITimeoutError):
+        connecting = isinstance(cause, aiohttp.ConnectionTimeoutError)
+        return "ConnectTimeout" if connecting else "ReadTimeout"
+    if isinstance(error, StreamInterruptedError | APIResponseValidationError):
+        return "RemoteProtocolError"
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return "ConnectError"
+    if isinstance(error, APIConnectionError):
+        return "ReadError"
+    return "LocalProtocolError"  # nothing was sent

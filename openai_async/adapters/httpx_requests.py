@@ -1,0 +1,191 @@
+"""One request of httpx through an `AsyncClient`: converted, sent, and its answer converted back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
+from functools import cache, lru_cache
+from typing import Any
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from ..client import AsyncClient
+from ..errors import APIStatusError, OpenAIError
+from ..http.outgoing import Prepared
+from ..http.request import Request
+from ..jsontext import dumps, loads
+from ..options import Timeout
+from ..streaming.raw import ResponseStream
+from .ends import EndOfStream
+from .failures import library_error
+from .libraries import library_of
+
+# The connection is ours, and so is what can be decompressed.
+_NOT_SENT = frozenset(
+    ("accept-encoding", "connection", "content-length", "host", "transfer-encoding")
+)
+# What aiohttp adds to a request that does not have it.
+_ADDED = frozenset(("accept", "content-type", "user-agent"))
+# What arrives is decompressed and whole.
+_NOT_PASSED_ON = frozenset(
+    ("connection", "content-encoding", "content-length", "transfer-encoding")
+)
+# Not a key: the request has its own in its headers. But a request that has one is not redirected to
+# other origins, and neither may these be.
+_KEY = "-"
+
+
+class Sender:
+    """Sends the requests of httpx and httpx2, and knows neither.
+
+    Attributes:
+        client: sends them.
+        own_timeout: the timeout of requests that have none of their own, in httpx's form.
+    """
+
+    def __init__(self, client: AsyncClient) -> None:
+        self.client = client
+        self.own_timeout: dict[str, float | None] | None = None
+        # The requests of a client hardly differ in their headers.
+        self._headers = lru_cache(maxsize=64)(_headers)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send it; the answer is open if it is a stream, else whole."""
+        content: bytes = await request.aread()
+        streamed = request.extensions.get("streamed")
+        if streamed is None:  # a client of somebody else's
+            streamed = b'"stream":true' in content or b'"stream": true' in content
+        try:
+            ours = self._request(request, content)
+            if streamed:
+                return await self._open(request, ours)
+            response = await self.client.send(ours)
+        except APIStatusError as error:
+            return _refused(request, error)
+        except OpenAIError as error:
+            raise library_error(request, error) from error
+        answer = library_of(request).Response(
+            response.status,
+            headers=_passed_on(response.headers.items()),
+            content=response.body,
+            request=request,
+        )
+        answer.elapsed = timedelta(seconds=response.elapsed)
+        return answer
+
+    async def aclose(self) -> None:
+        """Leave the client open: others may use it."""
+
+    def _request(self, request: Any, content: bytes) -> Request:
+        client = self.client
+        prepared, removed, retried = self._headers(tuple(request.headers.raw))
+        made = Request(
+            method=request.method,
+            url=_url(str(request.url)),
+            headers=prepared.headers,
+            prepared=prepared,
+            removed=removed,
+            body=content or None,
+            timeout=self._timeout(request.extensions.get("timeout")),
+            max_retries=0 if retried else client.max_retries,
+            api_key=_KEY,
+        )
+        if client.rate_limit is not None and content:
+            made.params = _params(content)
+        return made
+
+    def _timeout(self, limits: dict[str, float | None] | None) -> Timeout:
+        if limits is None or limits == self.own_timeout:
+            return self.client.timeout
+        return _timeout(limits.get("read"), limits.get("connect"))
+
+    async def _open(self, request: Any, ours: Request) -> Any:
+        stream = self.client.stream(ours)
+        await stream.__aenter__()
+        library = library_of(request)
+        headers = _passed_on(stream.headers.items())
+        body = _body_class(library)(stream, request)
+        # http_version: the official client reads the body to its end only if it is HTTP/1.1.
+        return library.Response(
+            stream.status,
+            headers=headers,
+            stream=body,
+            request=request,
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+
+
+def _headers(raw: tuple[tuple[bytes, bytes], ...]) -> tuple[Prepared, frozenset[str], bool]:
+    """The headers to send, those that nothing may add, and whether it is somebody else's retry."""
+    headers = CIMultiDict[str]()
+    for name, value in raw:
+        if (text := name.decode("latin-1")).lower() not in _NOT_SENT:
+            headers.add(text, value.decode("utf-8", "surrogateescape"))
+    removed = frozenset(name for name in (*_ADDED, "authorization") if name not in headers)
+    retried = headers.get("x-stainless-retry-count", "0") != "0"
+    return Prepared(headers, removed, _KEY), removed, retried
+
+
+@lru_cache(maxsize=64)
+def _url(text: str) -> URL:
+    return URL(text, encoded=True)
+
+
+@lru_cache(maxsize=64)
+def _timeout(read: float | None, connect: float | None) -> Timeout:
+    return Timeout(total=read, connect=connect, idle=read)
+
+
+def _params(content: bytes) -> dict[str, Any] | None:
+    """What pacing reads: the model, and the texts to estimate the tokens of."""
+    try:
+        value = loads(content)
+    except ValueError:  # a form, which has no tokens to count
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _passed_on(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers if name.lower() not in _NOT_PASSED_ON]
+
+
+def _refused(request: Any, error: APIStatusError) -> Any:
+    """The answer that the client has given up on."""
+    headers = _passed_on((error.headers or {}).items())
+    # So that the official client does not retry what has been retried here.
+    headers.append(("x-should-retry", "false"))
+    body = error.body
+    content = body.encode() if isinstance(body, str) else b"" if body is None else dumps(body)
+    return library_of(request).Response(
+        error.status_code, headers=headers, content=content, request=request
+    )
+
+
+class _Body:
+    """The bytes of an open answer. It may be read by one loop after another."""
+
+    def __init__(self, stream: ResponseStream, request: Any) -> None:
+        self._stream = stream
+        self._request = request
+        self._end = EndOfStream.of(request.url.path, stream.headers)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for data in self._stream:
+                if self._end is not None:
+                    self._end.feed(data)
+                yield data
+        except OpenAIError as error:
+            raise library_error(self._request, error) from error
+        if self._end is not None and not self._end.complete:
+            cut = self._end.error()
+            raise library_error(self._request, cut) from cut
+
+    async def aclose(self) -> None:
+        await self._stream.__aexit__(None, None, None)
+
+
+@cache
+def _body_class(library: Any) -> Any:
+    return type("ClientByteStream", (_Body, library.AsyncByteStream), {})

@@ -1,0 +1,130 @@
+"""A plain httpx transport: `httpx.AsyncClient(transport=transport(client))`."""
+
+import asyncio
+import pickle
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+
+from openai_async import AsyncClient
+from openai_async.adapters import transport
+from openai_async.testing import Failure, LocalServer, Reply
+
+from ..raw_server import Exchange, RawServer, chunk
+
+LIBRARIES = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+KEY = {"Authorization": "Bearer local"}
+ASKED = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def through(client: AsyncClient, server: LocalServer) -> dict[str, Any]:
+    key = {"Authorization": "Bearer local"}
+    return {"transport": transport(client), "base_url": server.url, "headers": key}
+
+
+@pytest.fixture
+async def ours(server: LocalServer) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(base_url=server.url, api_key="unused", max_retries=0) as client:
+        yield client
+
+
+@LIBRARIES
+async def test_an_answer_is_the_librarys_own(
+    library: Any, ours: AsyncClient, server: LocalServer
+) -> None:
+    server.script(Reply("Hello!"))
+    async with library.AsyncClient(
+        transport=transport(ours), base_url=server.url, headers=KEY
+    ) as client:
+        response = await client.post("/chat/completions", json=ASKED)
+    assert isinstance(response, library.Response)
+    assert response.json()["choices"][0]["message"]["content"] == "Hello!"
+    assert server.requests[-1].headers["Authorization"] == "Bearer local"
+
+
+@LIBRARIES
+async def test_a_status_is_an_answer_and_no_exception(
+    library: Any, ours: AsyncClient, server: LocalServer
+) -> None:
+    async with library.AsyncClient(
+        transport=transport(ours), base_url=server.url, headers=KEY
+    ) as client:
+        response = await client.get("/no-such-path")
+    assert response.status_code == 404
+    assert "error" in response.json()
+
+
+@LIBRARIES
+async def test_a_stream_is_open_until_it_is_left(
+    library: Any, ours: AsyncClient, server: LocalServer
+) -> None:
+    server.script(Failure(stall_after=3))
+    async with library.AsyncClient(
+        transport=transport(ours), base_url=server.url, headers=KEY
+    ) as client:
+        body = {**ASKED, "stream": True}
+        async with client.stream("POST", "/chat/completions", json=body) as response:
+            assert await anext(response.aiter_lines())
+    async with asyncio.timeout(10):
+        await server.requests[-1].finished()
+    assert server.requests[-1].disconnected
+
+
+async def _cut(exchange: Exchange) -> None:
+    exchange.abort()
+
+
+async def _unfinished(exchange: Exchange) -> None:
+    await exchange.stream(chunk("Hel"))
+
+
+@LIBRARIES
+@pytest.mark.parametrize(
+    ("path", "answer", "kind"),
+    [
+        ("/models", _cut, "ReadError"),
+        (
+            "/chat/completions",
+            lambda exchange: exchange.stream(chunk("Hel")),
+            "RemoteProtocolError",
+        ),
+    ],
+    ids=["lost connection", "unfinished stream"],
+)
+async def test_failures_are_exceptions_of_the_library(
+    library: Any, ours: AsyncClient, raw: RawServer, path: str, answer: Any, kind: str
+) -> None:
+    raw.answer = answer
+    async with library.AsyncClient(transport=transport(ours), base_url=raw.url) as client:
+        with pytest.raises(getattr(library, kind)) as caught:
+            await client.post(path, json={**ASKED, "stream": True})
+    assert type(caught.value.__cause__).__module__ == "openai_async.errors"
+    assert caught.value.request.url.path.endswith(path)
+
+
+@LIBRARIES
+async def test_nothing_listening_is_a_connect_error(library: Any, ours: AsyncClient) -> None:
+    async with library.AsyncClient(transport=transport(ours)) as client:
+        with pytest.raises(library.ConnectError):
+            await client.get("http://127.0.0.1:9/")
+
+
+@LIBRARIES
+async def test_a_time_limit_is_a_read_timeout(
+    library: Any, ours: AsyncClient, server: LocalServer
+) -> None:
+    server.script(Failure(delay=600))
+    async with library.AsyncClient(transport=transport(ours), timeout=0.05) as client:
+        with pytest.raises(library.ReadTimeout):
+            await client.post(f"{server.url}/chat/completions", json=ASKED)
+
+
+async def test_a_pickled_transport_sends_again(server: LocalServer) -> None:
+    async with AsyncClient(base_url=server.url, api_key="unused") as ours:
+        copied = pickle.loads(pickle.dumps(transport(ours)))
+        async with httpx.AsyncClient(transport=copied, headers=KEY) as client:
+            assert (await client.get(f"{server.url}/models")).status_code == 200
+        await copied.client.close()
