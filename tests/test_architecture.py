@@ -45,7 +45,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vision", "content_parts", "client"),
     ("conversation", "conversation_stream", "turns"),
     ("",),  # openai_async itself
-    ("batch", "testing"),
+    ("batch", "testing", "adapters"),
     ("cli", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
@@ -56,7 +56,7 @@ PUBLIC = {
     *("conversation_stream", "middleware", "middleware.pacing", "batch", "testing"),
 }
 PUBLIC_ROOMS = ("types", "resources", "structured")
-BUILT_ON_TOP = ("batch", "testing", "cli")
+BUILT_ON_TOP = ("batch", "testing", "adapters", "cli")
 
 
 def name_of(path: Path) -> str:

@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..client import AsyncClient
+from .. import AsyncClient
 from ..errors import InvalidArgumentError
 from .httpx_requests import Sender
 from .libraries import installed, library_of_openai

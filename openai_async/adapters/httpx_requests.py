@@ -10,13 +10,9 @@ from typing import Any
 from multidict import CIMultiDict
 from yarl import URL
 
-from ..client import AsyncClient
+from .. import AsyncClient, Request, ResponseStream, Timeout
 from ..errors import APIStatusError, OpenAIError
-from ..http.outgoing import Prepared
-from ..http.request import Request
 from ..jsontext import dumps, loads
-from ..options import Timeout
-from ..streaming.raw import ResponseStream
 from .ends import EndOfStream
 from .failures import library_error
 from .libraries import library_of
@@ -79,12 +75,11 @@ class Sender:
 
     def _request(self, request: Any, content: bytes) -> Request:
         client = self.client
-        prepared, removed, retried = self._headers(tuple(request.headers.raw))
+        headers, removed, retried = self._headers(tuple(request.headers.raw))
         made = Request(
             method=request.method,
             url=_url(str(request.url)),
-            headers=prepared.headers,
-            prepared=prepared,
+            headers=headers.copy(),
             removed=removed,
             body=content or None,
             timeout=self._timeout(request.extensions.get("timeout")),
@@ -116,7 +111,7 @@ class Sender:
         )
 
 
-def _headers(raw: tuple[tuple[bytes, bytes], ...]) -> tuple[Prepared, frozenset[str], bool]:
+def _headers(raw: tuple[tuple[bytes, bytes], ...]) -> tuple[CIMultiDict[str], frozenset[str], bool]:
     """The headers to send, those that nothing may add, and whether it is somebody else's retry."""
     headers = CIMultiDict[str]()
     for name, value in raw:
@@ -124,7 +119,7 @@ def _headers(raw: tuple[tuple[bytes, bytes], ...]) -> tuple[Prepared, frozenset[
             headers.add(text, value.decode("utf-8", "surrogateescape"))
     removed = frozenset(name for name in (*_ADDED, "authorization") if name not in headers)
     retried = headers.get("x-stainless-retry-count", "0") != "0"
-    return Prepared(headers, removed, _KEY), removed, retried
+    return headers, removed, retried
 
 
 @lru_cache(maxsize=64)
