@@ -39,12 +39,6 @@ settings.register_profile(
 settings.load_profile("suite")
 
 
-def pytest_collection_finish() -> None:
-    """What has been imported and collected stays: no `gc.collect()` of a test need scan it."""
-    gc.collect()
-    gc.freeze()
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The score of the table of faults."""
     held: Counter[str] = Counter()
@@ -67,6 +61,16 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("virtual_time"):
         return {"virtual": VirtualTimeLoop}
     return {"real": asyncio.new_event_loop}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_heap() -> None:
+    """What was there before a file's tests is not scanned again by each garbage collection.
+
+    pytest's items, modules and their caches are half a million objects; some tests collect often.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ def mypy(*paths: Path | str) -> str:
     """
     # Notes list all overloads, with all their parameters.
     return run(
-        [sys.executable, "-m", "mypy", "--strict", *map(str, paths)],
+        [tool("mypy"), "--strict", *map(str, paths)],
         without=r"^.*: note: .*$|^Success.*$|^Found.*$",
     )
 
