@@ -121,6 +121,11 @@ class ByteStream:
         return take_buffered(self._content)
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that opened the stream."""
+        return self._loop
+
+    @property
     def idle(self) -> float | None:
         """Seconds of silence after which one `read` fails, or `None`. May be set between reads."""
         return self._idle
@@ -154,11 +159,11 @@ class ByteStream:
         aiohttp returns the connection to its pool when the body ends. If it does not end soon, a
         timer closes the connection; meanwhile the request no longer counts as in flight.
         """
-        self._in_own_loop(self._release_or_linger)
+        self.in_own_loop(self._release_or_linger)
 
     def abort(self) -> None:
         """Close the connection now. May be called from any thread."""
-        self._in_own_loop(self.close)
+        self.in_own_loop(self.close)
 
     def close(self, reason: APIConnectionError | None = None) -> None:
         """Close the connection, in the stream's own loop. Closing twice does nothing.
@@ -171,7 +176,8 @@ class ByteStream:
             self._release_slot()
             self._answer.close()
 
-    def _in_own_loop(self, callback: Callable[[], None]) -> None:
+    def in_own_loop(self, callback: Callable[[], None]) -> None:
+        """Call it now, or soon if this is another thread; not at all if the loop is closed."""
         if running_loop() is self._loop:
             callback()
         else:

@@ -3,8 +3,10 @@
     stream = client.chat.completions.create(..., stream=True)
 
 sends nothing yet. The request is sent when the stream is first awaited, entered or iterated over.
-However the iteration ends (at the end of the answer, by `break`, an exception, cancellation or
-`close()`), the connection is released to the pool or closed at once.
+However the iteration ends (at the end of the answer, by an exception, cancellation, `close()`, or
+because nothing refers to the stream), the connection is released to the pool or closed at once. If
+a loop is left by `break` and the stream is still referenced, it is closed after `PAUSE` seconds,
+unless it is read again by then: by another loop, which continues with the next event.
 
 The `Receiver` decides what the bytes mean and whether the answer is complete. This file is the life
 cycle of the stream around it (`TRANSITIONS`). The events that arrived before a failure are given
@@ -14,6 +16,7 @@ out first. After them, every read raises the failure until the stream is left.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import suppress
@@ -21,7 +24,7 @@ from enum import Enum
 from typing import Any, Generic, Self, TypeVar
 
 from ..errors import APIConnectionError, APIError, APITimeoutError, OpenAIError
-from ..http.body import ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, ByteStream
+from ..http.body import ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, ByteStream, running_loop
 from ..http.request import Response
 from ..types.base import APIObject, ResponseMeta
 from ..types.structuring import structurer
@@ -38,6 +41,8 @@ Event = TypeVar("Event", bound=APIObject)
 # How many seconds to keep reading a stream that has all its finish_reasons, if the server neither
 # sends [DONE] nor ends the response.
 FINISH_GRACE = 10.0
+# How many seconds a stream stays open after a `break`, for another loop to begin.
+PAUSE = 0.25
 
 
 class State(Enum):
@@ -52,6 +57,8 @@ class State(Enum):
     """The request is in flight, retries included, until the first event."""
     OPEN = "open"
     """Events are arriving."""
+    PAUSED = "paused"
+    """A loop was left by `break`, and another may continue; the connection is still open."""
     ENDED = "ended"
     """The answer is complete and the connection is back in the pool; another read ends at once."""
     CLOSED = "closed"
@@ -68,8 +75,13 @@ TRANSITIONS: dict[State, dict[State, str]] = {
         State.CLOSED: "the last attempt fails, or it is closed meanwhile",
     },
     State.OPEN: {
+        State.PAUSED: "a loop is left by `break` before the end of the answer",
         State.ENDED: "a complete answer has been read, or it is left after the end of the answer",
-        State.CLOSED: "it is left before that",
+        State.CLOSED: "it is left in any other way before that",
+    },
+    State.PAUSED: {
+        State.OPEN: "it is read again",
+        State.CLOSED: "a quarter of a second has passed, or it is closed or dropped",
     },
     State.ENDED: {},
     State.CLOSED: {},
@@ -78,7 +90,7 @@ TRANSITIONS: dict[State, dict[State, str]] = {
 
 
 # In Python 3.11, looking up `State.CLOSED` takes 0.1 us.
-_UNOPENED, _OPENING, _OPEN, _ENDED, _CLOSED = State
+_UNOPENED, _OPENING, _OPEN, _PAUSED, _ENDED, _CLOSED = State
 
 
 class AsyncStream(ABC, Generic[Event]):
@@ -108,6 +120,9 @@ class AsyncStream(ABC, Generic[Event]):
         # Events that have not been requested yet, the next one last: a read often returns several.
         # (A deque would do as well, but takes 700 bytes even when it is empty.)
         self._ready: list[Received] = []
+        # Those of a paused stream: with `_ready` empty, any read calls `_more`, which resumes it.
+        self._held: list[Received] = []
+        self._pause_timer: asyncio.TimerHandle | None = None
         self._secret: str | None = None
         self._on_usage: Callable[[int], None] | None = None
         self._grace_ends: float | None = None
@@ -164,6 +179,7 @@ class AsyncStream(ABC, Generic[Event]):
             return self
         self._check_open()
         self._one_reader()
+        self._busy = True
         assert self._connect is not None
         self._become(_OPENING)
         try:
@@ -217,8 +233,9 @@ class AsyncStream(ABC, Generic[Event]):
     def _check_open(self) -> None:
         if self._state is _CLOSED:
             msg = (
-                "This stream was closed before its end, as when an iterator over it is dropped: "
-                "read on with the same iterator, or take single chunks with `await anext(stream)`."
+                "This stream was closed before its end, as after an exception in a loop over it, or "
+                "after a `break` if no other loop begins soon: read on with the same iterator, or "
+                "take single chunks with `await anext(stream)`."
             )
             raise OpenAIError(msg)
 
@@ -228,9 +245,12 @@ class AsyncStream(ABC, Generic[Event]):
             await self._open()
             if self._ready:
                 return
-        if self._busy or self._state is _CLOSED:
+        if self._busy or self._state is not _OPEN:
             self._check_open()
             self._one_reader()
+            self._resume()
+            if self._ready:
+                return
         self._busy = True
         try:
             body, receiver = self._body, self._receiver
@@ -243,10 +263,7 @@ class AsyncStream(ABC, Generic[Event]):
                 # Otherwise its traceback would grow with each read.
                 raise receiver.failure.with_traceback(None)
             if self._state is _OPEN:
-                self._become(_ENDED)
-                tokens = receiver.answer.total_tokens
-                if self._on_usage is not None and tokens is not None:
-                    self._on_usage(tokens)
+                self._end(receiver.answer)
                 await body.finish()
         finally:
             self._busy = False
@@ -350,20 +367,67 @@ class AsyncStream(ABC, Generic[Event]):
         self._body.abort()
         return failure
 
-    def _leave(self) -> None:
-        """Close without waiting; after the end of the answer, the connection stays usable."""
-        if self._state is _ENDED or self._state is _CLOSED:
+    def _end(self, answer: Answer) -> None:
+        """The whole answer has arrived."""
+        self._become(_ENDED)
+        tokens = answer.total_tokens
+        if self._on_usage is not None and tokens is not None:
+            self._on_usage(tokens)
+
+    def _pause(self) -> None:
+        """A loop was left by `break`: close soon, unless the stream is read again.
+
+        After the end of the answer, the connection is released at once; the events that have not
+        been read can still be read.
+        """
+        receiver, body = self._receiver, self._body
+        assert receiver is not None
+        assert body is not None
+        if self._state is _OPEN and (self._busy or running_loop() is not body.loop):
+            self._leave()  # nobody knows who would continue
             return
         self._take_pending()
-        receiver = self._receiver if self._state is _OPEN else None
-        done = receiver is not None and receiver.state is ReceiverState.DONE
-        self._become(_ENDED if done else _CLOSED)
+        self._held += self._ready
         self._ready.clear()
-        if self._body is not None:
-            if done:
-                self._body.release()
-            else:
-                self._body.abort()
+        if self._state is not _OPEN:
+            return
+        if receiver.state is ReceiverState.DONE:
+            self._end(receiver.answer)
+            body.release()
+        else:
+            self._become(_PAUSED)
+            # Not a method: until it is called, the loop would keep the stream from being dropped.
+            self._pause_timer = body.loop.call_later(PAUSE, _end_pause, weakref.ref(self))
+
+    def _resume(self) -> None:
+        """Continue after `_pause`, with the events that have not been read."""
+        self._check_open()
+        if self._state is _PAUSED:
+            self._become(_OPEN)
+            self._stop_timer()
+        self._ready += self._held
+        self._held.clear()
+
+    def _stop_timer(self) -> None:
+        timer, self._pause_timer = self._pause_timer, None
+        if timer is not None and self._body is not None:
+            self._body.in_own_loop(timer.cancel)
+
+    def _leave(self) -> None:
+        """Close without waiting; after the end of the answer, the connection stays usable."""
+        if self._state is not _ENDED and self._state is not _CLOSED:
+            self._stop_timer()
+            self._take_pending()
+            receiver = self._receiver if self._state is _OPEN else None
+            done = receiver is not None and receiver.state is ReceiverState.DONE
+            self._become(_ENDED if done else _CLOSED)
+            if self._body is not None:
+                if done:
+                    self._body.release()
+                else:
+                    self._body.abort()
+        self._ready.clear()
+        self._held.clear()
 
     def _become(self, state: State) -> None:
         assert state in TRANSITIONS[self._state], f"{self._state} to {state}"
@@ -374,7 +438,13 @@ class AsyncStream(ABC, Generic[Event]):
         if self._busy:
             msg = "Another task is reading this stream: give each stream one reader."
             raise OpenAIError(msg)
-        self._busy = True
 
     def __del__(self) -> None:
         self._leave()  # nothing can read it any more
+
+
+def _end_pause(paused: weakref.ref[AsyncStream[Any]]) -> None:
+    """Close a stream whose loop was left by `break`, if it is still there and was not read."""
+    stream = paused()
+    if stream is not None and stream._state is _PAUSED:
+        stream._leave()

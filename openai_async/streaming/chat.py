@@ -11,6 +11,7 @@ from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_common import CompletionUsage
 from ..types.chat_completion import ChatCompletion
 from ..types.normalize import is_usage
+from ..types.reasoning import ThinkTags
 from ..types.repeating import chunk_maker, is_flat
 from ..types.structuring import structurer
 from ..wire.assembly import Assembly, only_opens
@@ -18,10 +19,10 @@ from ..wire.codec import unreadable
 from .answer import Answer, Received
 from .base import AsyncStream
 from .chat_readers import (
+    AnswerReader,
     ChunkWithTexts,
-    ThinkTagReader,
+    ReasoningReader,
     ThinkTagsOption,
-    reasoning_of,
     tags_for,
     text_of,
 )
@@ -138,6 +139,8 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         self._include_usage = include_usage
         self._hide_usage = hide_usage
         self._structurer = structurer(ChatCompletionChunk)
+        self._passed: list[Received] = []
+        self._tags: dict[ThinkTagsOption, ThinkTags] = {}
 
     def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
         return Reader(self, self._structure)
@@ -151,21 +154,20 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
                 without `</think>` is nothing but reasoning.
         """
         if think_tags:
-            return ThinkTagReader(self, tags_for(think_tags), 1)
+            return AnswerReader(self, self._tags_for(think_tags))
         return Reader(self, text_of)
 
     def reasoning(self, *, think_tags: ThinkTagsOption = False) -> AsyncIterator[str]:
         """Only the reasoning of choice 0, piece by piece, whatever the vendor calls it.
 
-        It reads the whole stream, as `text()` does: for both, read `chunk.reasoning` and
-        `chunk.text` of each chunk.
+        It reads the whole stream; the chunks with text are kept for the next loop, such as one over
+        `text()`. To show both as they arrive, read `chunk.reasoning` and `chunk.text` of each
+        chunk.
 
         Args:
             think_tags: what `text(think_tags=...)` leaves out counts as reasoning too.
         """
-        if think_tags:
-            return ThinkTagReader(self, tags_for(think_tags), 0)
-        return Reader(self, reasoning_of)
+        return ReasoningReader(self, self._tags_for(think_tags) if think_tags else None)
 
     async def completion(self) -> ChatCompletion:
         """The whole answer, assembled from all chunks; reads the rest of the stream.
@@ -208,6 +210,18 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         from .usage_estimate import estimated_usage  # few programs need it
 
         return estimated_usage(self._prompt_size, so_far)
+
+    def _tags_for(self, option: ThinkTagsOption) -> ThinkTags:
+        """The same for all readers, so that the next one continues where the last one stopped."""
+        return self._tags.setdefault(option, tags_for(option))
+
+    def _put_back(self) -> None:
+        self._ready += reversed(self._passed)
+        self._passed.clear()
+
+    def _pause(self) -> None:
+        self._put_back()
+        super()._pause()
 
     def _new_answer(self) -> Answer:
         return ChatAnswer(self._n, self._include_usage, self._hide_usage)

@@ -6,8 +6,9 @@ They read the JSON, without making objects.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from ..errors import InvalidArgumentError
 from ..types.normalize import content_text
@@ -78,30 +79,66 @@ def tags_for(option: ThinkTagsOption) -> ThinkTags:
     return ThinkTags(opened=option == "opened")
 
 
-def _split(tags: ThinkTags, part: int, chunk: Received) -> str | None:
-    split = tags.split(text_of(chunk) or "")[part]
-    return ((reasoning_of(chunk) or "") + split if part == 0 else split) or None
+class ChatSource(Source, Protocol):
+    """What the readers of text and reasoning need from a stream."""
+
+    _passed: list[Received]
+    """The chunks with text that a reader of reasoning has passed over."""
+
+    def _put_back(self) -> None:
+        """Let the next reader have them."""
 
 
-class ThinkTagReader(Reader[str]):
-    """Reads a part of the text of a model whose server leaves `<think>` in it.
+def _answer(tags: ThinkTags, chunk: Received) -> str | None:
+    return tags.split(text_of(chunk) or "")[1] or None
 
-    Args:
-        part: 0 for the reasoning, 1 for the rest.
-    """
 
-    __slots__ = ("_part", "_tags")
+def _reasoning(tags: ThinkTags | None, passed: list[Received], chunk: Received) -> str | None:
+    """The reasoning of a chunk; its text is kept for the next reader."""
+    reasoning = reasoning_of(chunk)
+    text = whole = text_of(chunk)
+    if tags is not None:
+        thought, text = tags.split(whole or "")
+        reasoning = (reasoning or "") + thought or None
+    if text:
+        passed.append(chunk if text == whole and not reasoning else _with_text(chunk, text))
+    return reasoning
 
-    def __init__(self, stream: Source, tags: ThinkTags, part: int) -> None:
-        self._part = part
+
+def _with_text(chunk: Received, text: str) -> Received:
+    """A chunk with this text and without reasoning."""
+    if type(chunk) is tuple:
+        return (chunk[0], text, *chunk[2:])
+    return ChunkWithTexts(chunk, (text, ""))
+
+
+class AnswerReader(Reader[str]):
+    """Reads the text without the `<think>` block that a server has left in it."""
+
+    __slots__ = ("_tags",)
+
+    def __init__(self, stream: Source, tags: ThinkTags) -> None:
         self._tags = tags
         # Not a method: with a reference to itself, the reader would outlive its loop.
-        super().__init__(stream, partial(_split, self._tags, self._part))
+        super().__init__(stream, partial(_answer, tags))
 
-    async def __anext__(self) -> str:
-        try:
-            return await super().__anext__()
-        except StopAsyncIteration:
-            if rest := self._tags.split("", last=True)[self._part]:  # was held back
-                return rest
-            raise
+    def _rest(self) -> str | None:
+        return self._tags.split("", last=True)[1] or None  # was held back
+
+
+class ReasoningReader(Reader[str]):
+    """Reads the reasoning, with that in a `<think>` block if `tags` splits it off."""
+
+    __slots__ = ("_chat", "_tags")
+
+    def __init__(self, stream: ChatSource, tags: ThinkTags | None) -> None:
+        self._chat = stream
+        self._tags = tags
+        super().__init__(stream, partial(_reasoning, tags, stream._passed))
+
+    def _rest(self) -> str | None:
+        self._chat._put_back()
+        # What is held back may turn out to be text: then it is for the next reader.
+        if self._tags is None or deepcopy(self._tags).split("", last=True)[1]:
+            return None
+        return self._tags.split("", last=True)[0] or None

@@ -159,7 +159,8 @@ class ChatCompletionEventStream(Generic[T]):
                     print(event.delta, end="")
         completion = await stream.get_final_completion()
 
-    Leaving the block or the loop early closes the connection at once.
+    Leaving the block early closes the connection at once, and so does leaving the loop. Only if a
+    `break` leaves it and the stream is still referenced, another loop may continue.
 
     Raises (while it is entered or read):
         StreamInterruptedError: the stream ended before the answer was complete.
@@ -178,6 +179,8 @@ class ChatCompletionEventStream(Generic[T]):
         self._events: Events[T] = Events(stream._n == 1, *stream._decoders(*self._given))
         self._ready: list[Event[T]] = []
         """The events of the latest chunk that have not been requested yet, the next one last."""
+        self._held: list[Event[T]] = []
+        """Those of a paused stream."""
         self._read_whole = False
 
     async def __aenter__(self) -> Self:
@@ -224,6 +227,7 @@ class ChatCompletionEventStream(Generic[T]):
         """
         completion = await self._stream.completion()
         self._ready.clear()
+        self._held.clear()
         self._events.drop()
         self._read_whole = True
         return completion
@@ -242,6 +246,11 @@ class ChatCompletionEventStream(Generic[T]):
 
     async def _more(self) -> None:
         """Wait until an event is ready; `StopAsyncIteration` at the end of a complete answer."""
+        if self._held:
+            self._stream._resume()
+            self._ready += self._held
+            self._held.clear()
+            return
         while not self._take():
             try:
                 await self._stream._more()
@@ -273,8 +282,14 @@ class ChatCompletionEventStream(Generic[T]):
     def _misread(self, value: Received) -> APIError:
         return self._stream._misread(value)
 
+    def _pause(self) -> None:
+        self._held += self._ready
+        self._ready.clear()
+        self._stream._pause()
+
     def _leave(self) -> None:
         self._ready.clear()
+        self._held.clear()
         self._events.drop()
         self._stream._leave()
 
@@ -292,6 +307,10 @@ class _EventReader(Reader[Any]):
         stream: Any = self._stream
         ready = stream._ready
         if not (ready or stream._take()):
-            await stream._more()
+            try:
+                await stream._more()
+            except StopAsyncIteration:
+                self._begun = False  # there is nothing to leave any more
+                raise
         self._begun = True
         return ready.pop()

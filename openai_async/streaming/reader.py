@@ -1,13 +1,23 @@
-"""The iterator of an `async for` over a stream: it reads, and hangs up when the loop is left."""
+"""The iterator of an `async for` over a stream: it reads, and hangs up when the loop is left.
+
+A loop left by `break` may be followed by another over the same stream, so then the stream is only
+paused. After anything else (an exception, cancellation, `del`), it is closed at once.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from opcode import opmap
 from typing import Generic, Protocol, Self, TypeVar
 
 from ..errors import APIError
 from ..types.values import MalformedError
 from .answer import Received
+
+# The instructions with which `break` and `return` drop the iterator of their loop; the second is
+# new in Python 3.14.
+_DROP = {opmap[name] for name in ("POP_TOP", "POP_ITER") if name in opmap}
 
 T = TypeVar("T")
 
@@ -25,6 +35,9 @@ class Source(Protocol):
         """The failure for an event with parts of the wrong shape."""
         ...
 
+    def _pause(self) -> None:
+        """Close soon, unless it is read again."""
+
     def _leave(self) -> None:
         """Close without waiting."""
 
@@ -33,7 +46,8 @@ class Reader(Generic[T]):
     """The iterator of one `async for`.
 
     Python does not notify an iterator when its loop is left by `break` or an exception. But nothing
-    else refers to this object, so it is deleted at that moment, and leaves the stream.
+    else refers to this object, so it is deleted at that moment, and pauses or leaves the stream. If
+    nothing else refers to the stream, that is deleted as well, and closed.
     """
 
     __slots__ = ("_begun", "_convert", "_stream")
@@ -52,7 +66,13 @@ class Reader(Generic[T]):
         ready = stream._ready
         while True:
             if not ready:
-                await stream._more()
+                try:
+                    await stream._more()
+                except StopAsyncIteration:
+                    self._begun = False  # there is nothing to leave any more
+                    if (rest := self._rest()) is not None:
+                        return rest
+                    raise
                 continue
             self._begun = True
             value = ready.pop()
@@ -65,6 +85,20 @@ class Reader(Generic[T]):
         # Outside the `except`: that error may quote the API key, so it must not be the context.
         raise stream._misread(value)
 
+    def _rest(self) -> T | None:
+        """What is still to be given at the end of the stream."""
+        return None
+
     def __del__(self) -> None:
-        if self._begun:  # if not, another task may be reading the stream
+        if not self._begun:  # another task may be reading the stream
+            return
+        if _after_break():
+            self._stream._pause()
+        else:
             self._stream._leave()
+
+
+def _after_break() -> bool:
+    """Whether the caller, a `__del__`, was called because of a `break` or a `return`."""
+    loop = sys._getframe(1).f_back
+    return loop is not None and loop.f_code.co_code[loop.f_lasti] in _DROP
