@@ -233,9 +233,9 @@ class AsyncStream(ABC, Generic[Event]):
     def _check_open(self) -> None:
         if self._state is _CLOSED:
             msg = (
-                "This stream was closed before its end, as after an exception in a loop over it, or "
-                "after a `break` if no other loop begins soon: read on with the same iterator, or "
-                "take single chunks with `await anext(stream)`."
+                "This stream was closed before its end, as when a loop over it is left: after a "
+                f"`break`, another loop has to begin within {PAUSE} s. To read on later, take "
+                "single chunks with `await anext(stream)`."
             )
             raise OpenAIError(msg)
 

@@ -51,6 +51,8 @@ class ParsedChatCompletionStream(ChatCompletionStream, Generic[T]):
         super().__init__(connect, **options)
         self._expected = expected
         self._tools = tools
+        self._snapshots_read: _SnapshotsRead | None = None
+        self._items_read: _ItemsRead | None = None
 
     async def completion(self) -> ParsedChatCompletion[T]:
         """The whole answer, parsed; reads the rest of the stream.
@@ -70,7 +72,9 @@ class ParsedChatCompletionStream(ChatCompletionStream, Generic[T]):
         Raises:
             the errors of `completion()`, after the last snapshot.
         """
-        return _Snapshots(self, self._must_expect("snapshots"))
+        expected = self._must_expect("snapshots")
+        read = self._snapshots_read = self._snapshots_read or _SnapshotsRead()
+        return _Snapshots(self, expected, read)
 
     def items(self: ParsedChatCompletionStream[list[U]]) -> AsyncIterator[U]:
         """Each element of the list in choice 0, as soon as it is complete.
@@ -84,7 +88,12 @@ class ParsedChatCompletionStream(ChatCompletionStream, Generic[T]):
         if expected.items is None:
             msg = f"items() needs a list type, such as list[{expected.name}]: use snapshots()."
             raise InvalidArgumentError(msg)
-        return _Items(self, expected)
+        read = self._items_read = self._items_read or _ItemsRead()
+        return _Items(self, expected, read)
+
+    def _leave(self) -> None:
+        super()._leave()
+        self._snapshots_read = self._items_read = None
 
     def _decoders(
         self,
@@ -112,25 +121,54 @@ class ParsedChatCompletionStream(ChatCompletionStream, Generic[T]):
         return self._expected
 
 
-class _Reading:
-    """Reads the text of a stream; dropping this drops its reader, which hangs up."""
+class _Read:
+    """How far the text of a stream has been read, for a loop that continues after a `break`."""
 
-    def __init__(self, stream: ParsedChatCompletionStream[Any], expected: ResponseFormat[Any]):
+    def __init__(self) -> None:
+        self.before = BeforeJSON()
+        self.ended = False
+
+
+class _SnapshotsRead(_Read):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+        self.length = self.shown = 0
+
+
+class _ItemsRead(_Read):
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = Elements()
+        self.found: deque[str] = deque()
+        self.rest: deque[Any] = deque()
+        self.count = 0
+
+
+R = TypeVar("R", bound=_Read)
+
+
+class _Reading(Generic[R]):
+    """Reads the text of a stream; dropping this drops its reader, which pauses or hangs up."""
+
+    def __init__(
+        self, stream: ParsedChatCompletionStream[Any], expected: ResponseFormat[Any], read: R
+    ) -> None:
         self._stream = stream
         self._expected = expected
+        self._read = read
         self._texts = stream.text()
-        self._before = BeforeJSON()
-        self._ended = False
 
     def __aiter__(self) -> Self:
         return self
 
-    async def _read(self) -> str:
+    async def _next_text(self) -> str:
         """The new text, from where the JSON may begin; waits for some; "" at the end."""
+        before = self._read.before
         while text := await self._received():
-            if text := self._before.after(text):
+            if text := before.after(text):
                 return text
-        return self._before.after("", last=True)
+        return before.after("", last=True)
 
     async def _received(self) -> str:
         """The text of all events that have been read; waits for the first; "" at the end."""
@@ -144,79 +182,62 @@ class _Reading:
             ready.pop()
         return text
 
-    async def _end(self) -> None:
-        """Raise what is wrong with the answer; at the end of one that fits, stop."""
-        self._ended = True
-        await self._stream.completion()
 
-
-class _Snapshots(_Reading):
+class _Snapshots(_Reading[_SnapshotsRead]):
     """See `ParsedChatCompletionStream.snapshots`."""
 
-    def __init__(self, stream: ParsedChatCompletionStream[Any], expected: ResponseFormat[Any]):
-        super().__init__(stream, expected)
-        self._pieces: list[str] = []
-        self._length = self._shown = 0
-
     async def __anext__(self) -> Any:
-        while not self._ended:
-            text = await self._read()
-            self._pieces.append(text)
-            self._length += len(text)
-            grown = self._length - self._shown
-            if text and grown < self._shown * GROWTH:
+        read = self._read
+        while not read.ended:
+            text = await self._next_text()
+            read.pieces.append(text)
+            read.length += len(text)
+            grown = read.length - read.shown
+            if text and grown < read.shown * GROWTH:
                 continue
             value = self._parsed() if grown else None
-            self._shown = self._length
+            read.shown = read.length
             if value is not None:
                 return value  # if it is the last, the next call finds that nothing has grown
             if not text:
-                await self._end()
+                await self._stream.completion()  # raises what is wrong with the answer
+                read.ended = True
         raise StopAsyncIteration
 
     def _parsed(self) -> Any:
-        text = "".join(self._pieces)
-        self._pieces = [text]
+        text = "".join(self._read.pieces)
+        self._read.pieces = [text]
         # If it is not JSON, `completion()` says so at the end.
         value = self._expected.decoder.so_far(text)
         return None if value == {} else value
 
 
-class _Items(_Reading):
+class _Items(_Reading[_ItemsRead]):
     """See `ParsedChatCompletionStream.items`."""
 
-    def __init__(self, stream: ParsedChatCompletionStream[Any], expected: ResponseFormat[Any]):
-        super().__init__(stream, expected)
-        self._elements = Elements()
-        self._found: deque[str] = deque()
-        self._rest: deque[Any] = deque()
-        self._count = 0
-
     async def __anext__(self) -> Any:
-        while not self._found and not self._ended:
-            text = await self._read()
-            self._found.extend(self._elements.feed(text))
+        read = self._read
+        while not read.found and not read.ended:
+            text = await self._next_text()
+            read.found.extend(read.elements.feed(text))
             if not text:
-                await self._end()
-        if self._found:
-            return self._item(self._found.popleft())
-        if self._rest:  # of an answer in an unusual form
-            return self._rest.popleft()
+                parsed = (await self._stream.completion()).parsed
+                read.ended = True
+                read.rest.extend(list(parsed or ())[read.count :])
+        if read.found:
+            return self._item(read.found.popleft())
+        if read.rest:  # of an answer in an unusual form
+            return read.rest.popleft()
         raise StopAsyncIteration
-
-    async def _end(self) -> None:
-        self._ended = True
-        parsed = (await self._stream.completion()).parsed
-        self._rest.extend(list(parsed or ())[self._count :])
 
     def _item(self, text: str) -> Any:
         assert self._expected.items is not None
-        self._count += 1
+        self._read.count += 1
         secret = self._stream._secret
         try:
             return self._expected.items.decode(text, secret)
         except MisfitError as misfit:
-            index = self._count - 1
+            index = self._read.count - 1
             msg = f"Element {index} of {self._expected.name} does not match: {misfit}."
             path = joined(f"[{index}]", misfit.path)
             raise misfit_error(msg, path, self._stream.partial, secret) from misfit

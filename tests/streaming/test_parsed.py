@@ -18,7 +18,7 @@ from openai_async import (
     ParsedChatCompletionStream,
     StreamInterruptedError,
 )
-from openai_async.streaming.parsed import _Snapshots
+from openai_async.streaming.parsed import _Snapshots, _SnapshotsRead
 from openai_async.structured.elements import Elements
 from openai_async.structured.response_formats import response_format
 from openai_async.testing import LocalServer, Reply
@@ -357,7 +357,7 @@ async def test_the_work_for_snapshots_is_linear(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(jiter, "from_json", counted)
     stream: Any = OneByOne(tokens)
     last, shown = None, 0
-    async for snapshot in _Snapshots(stream, response_format(list[int])):
+    async for snapshot in _Snapshots(stream, response_format(list[int]), _SnapshotsRead()):
         last, shown = snapshot, shown + 1
     assert last == [1] + [12] * 100_000
     assert shown > 100  # and not only at the end
