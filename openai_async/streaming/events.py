@@ -307,10 +307,6 @@ class _EventReader(Reader[Any]):
         stream: Any = self._stream
         ready = stream._ready
         if not (ready or stream._take()):
-            try:
-                await stream._more()
-            except StopAsyncIteration:
-                self._begun = False  # there is nothing to leave any more
-                raise
+            await stream._more()
         self._begun = True
         return ready.pop()

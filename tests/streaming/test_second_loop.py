@@ -403,20 +403,61 @@ async def test_nothing_is_kept_open_for_a_stream_that_nothing_holds(
     assert await hung_up_after(raw) == 0
 
 
+async def test_each_break_begins_a_new_quarter_of_a_second(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = endless
+    stream = ask(raw_client)
+    for _ in range(3):
+        async for _ in stream:
+            break
+        await asyncio.sleep(0.8 * PAUSE)
+    assert await hung_up_after(raw) == pytest.approx(0.2 * PAUSE)
+
+
 async def test_after_the_last_event_the_connection_is_released_at_once(
-    server: LocalServer, client: AsyncClient
+    raw: RawServer, raw_client: AsyncClient
 ) -> None:
     """What arrived and was not read can still be read, at any time."""
-    server.script(Reply("one two three"), times=2)
-    stream = ask(client)
+    raw.answer = lambda exchange: in_one_packet(exchange, *map(chunk, "abc"), FINISH)
+    stream = ask(raw_client)
     async for _ in stream:
-        await server.requests[0].finished()
-        await asyncio.sleep(1)
         break
-    rest = [text async for text in stream.text()]
-    assert "".join(rest) == "one two three"
-    await ask(client).completion()
-    assert server.connections == 1
+    assert repr(stream) == "<ChatCompletionStream ended>"
+    [pool] = raw_client._transport._pools._pools.values()
+    assert pool.slots.free == 1000
+    await asyncio.sleep(10 * PAUSE)
+    assert [text async for text in stream.text()] == ["b", "c"]
+    await ask(raw_client).completion()
+    assert raw.connections == 1
+
+
+@pytest.mark.parametrize("loops", [1, 2])
+async def test_closing_drops_what_arrived_and_was_not_read(
+    raw: RawServer, raw_client: AsyncClient, loops: int
+) -> None:
+    raw.answer = lambda exchange: in_one_packet(exchange, *map(chunk, "abc"), FINISH)
+    stream = ask(raw_client)
+    async for _ in stream:
+        break
+    if loops == 2:
+        await anext(stream)
+    await stream.close()
+    assert [piece async for piece in stream] == []
+
+
+async def test_what_is_wrong_with_a_typed_answer_is_raised_in_each_loop(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    server.script(Reply('{"value": [1, 2], "x": 1'), times=2)
+    for method in ("items", "snapshots"):
+        stream = asked(client, list[int])
+        async for _ in getattr(stream, method)():
+            break
+        for _ in range(2):
+            with pytest.raises(APIResponseValidationError):
+                async for _ in getattr(stream, method)():
+                    pass
 
 
 # --- everything but `break` and `return` closes it at once --------------------------------------
@@ -565,6 +606,22 @@ async def test_a_paused_stream_may_be_dropped_in_another_thread(
     await asyncio.to_thread(held.clear)
     assert await hung_up_after(raw) + now() - begin == 0
     assert timers() == []
+
+
+async def test_a_break_while_another_task_waits_closes_the_stream(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    """Nobody knows which of them would continue."""
+    raw.answer = endless
+    stream = ask(raw_client)
+    async for piece in stream:
+        if piece.text == "2 ":
+            other = asyncio.create_task(anext(stream))
+            await asyncio.sleep(0)
+            break
+    with pytest.raises(OpenAIError, match="closed before its end"):
+        await other
+    assert await hung_up_after(raw) == 0
 
 
 async def test_a_break_in_a_loop_of_another_thread_closes_the_stream(
