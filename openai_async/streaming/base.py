@@ -443,8 +443,8 @@ class AsyncStream(ABC, Generic[Event]):
         self._leave()  # nothing can read it any more
 
 
-def _end_pause(paused: weakref.ref[AsyncStream[Any]]) -> None:
+def _end_pause(paused: weakref.ref[Any]) -> None:
     """Close a stream whose loop was left by `break`, if it is still there and was not read."""
-    stream = paused()
+    stream: AsyncStream[Any] | None = paused()
     if stream is not None and stream._state is _PAUSED:
         stream._leave()
