@@ -60,6 +60,8 @@ class BaseClient:
     max_retries: int
     _usage_standings: dict[Place, Standing]
     """Which servers and models take the question for the usage."""
+    _asks_usage = True
+    """Whether streams request their usage."""
     _urls: Urls
     _prepared: Prepared
     _json_prepared: Prepared

@@ -13,6 +13,7 @@ from .base_client import Resource
 from .endpoint import Endpoint
 from .paging import Paginator, paginated
 from .polling import check_positive, poll
+from .response_methods import Kind, Raw, Responses, Streaming, method
 
 CREATE = Endpoint("create", "POST", "/batches", BatchCreateParams, Batch)
 RETRIEVE = Endpoint("retrieve", "GET", "/batches/{batch_id}", RequestOptions, Batch)
@@ -111,6 +112,23 @@ class Batches(Resource):
             waits=self._client._waits,
             late=late,
         )
+
+    @property
+    def with_raw_response(self) -> BatchResponses[Raw]:
+        """The same methods, which return a `RawResponse`."""
+        return BatchResponses(self, Raw)
+
+    @property
+    def with_streaming_response(self) -> BatchResponses[Streaming]:
+        """The same methods, for `async with`, which gives a `StreamingResponse`."""
+        return BatchResponses(self, Streaming)
+
+
+class BatchResponses(Responses[Kind]):
+    create = method(Batches.create)
+    retrieve = method(Batches.retrieve)
+    list = method(Batches.list)
+    cancel = method(Batches.cancel)
 
 
 def _growing() -> Iterator[float]:

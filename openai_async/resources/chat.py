@@ -16,6 +16,7 @@ from .base_client import Resource
 from .endpoint import Endpoint
 from .messages import sendable
 from .params import json_body
+from .response_methods import Kind, Method, Raw, Responses, Streaming, method
 
 if TYPE_CHECKING:
     from cattrs import BaseConverter
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ..types import parsed_chats as parsed_types
     from ..types import stored_chats as types
     from ..types import tool_steps
-    from . import paging, parsing, stream_usage, tool_runs
+    from . import overloads, paging, parsing, stream_usage, tool_runs
     from . import stored_chats as stored
 else:  # not every program streams, or uses stored completions
     streams = LazyModule("openai_async.streaming.chat")
@@ -439,6 +440,29 @@ class Completions(Resource):
         """`client.chat.completions.messages.list(completion_id)`"""
         return stored.Messages(self._client)
 
+    @property
+    def with_raw_response(self) -> CompletionResponses[Raw]:
+        """The same methods, which return a `RawResponse`."""
+        return CompletionResponses(self, Raw)
+
+    @property
+    def with_streaming_response(self) -> CompletionResponses[Streaming]:
+        """The same methods, for `async with`, which gives a `StreamingResponse`."""
+        return CompletionResponses(self, Streaming)
+
+
+class CompletionResponses(Responses[Kind]):
+    create: overloads.Create = Method()
+    parse: overloads.Parse = Method()
+    list = method(Completions.list)
+    retrieve = method(Completions.retrieve)
+    update = method(Completions.update)
+    delete = method(Completions.delete)
+
+    @property
+    def messages(self) -> stored.MessageResponses[Kind]:
+        return stored.MessageResponses(stored.Messages(self._resource._client), self._kind)
+
 
 def _refuse_type(kind: object) -> None:
     if isinstance(kind, type) or hasattr(kind, "__origin__"):
@@ -456,3 +480,19 @@ class Chat(Resource):
     def completions(self) -> Completions:
         """`client.chat.completions.create(...)`"""
         return Completions(self._client)
+
+    @property
+    def with_raw_response(self) -> ChatResponses[Raw]:
+        """The same methods, which return a `RawResponse`."""
+        return ChatResponses(self, Raw)
+
+    @property
+    def with_streaming_response(self) -> ChatResponses[Streaming]:
+        """The same methods, for `async with`, which gives a `StreamingResponse`."""
+        return ChatResponses(self, Streaming)
+
+
+class ChatResponses(Responses[Kind]):
+    @property
+    def completions(self) -> CompletionResponses[Kind]:
+        return CompletionResponses(Completions(self._resource._client), self._kind)

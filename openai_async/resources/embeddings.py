@@ -15,6 +15,7 @@ from .base_client import Resource
 from .endpoint import Endpoint
 from .inputs import check_text, checked_list
 from .parallel import run_all
+from .response_methods import Kind, Raw, Responses, Streaming, method
 
 CREATE = Endpoint("create", "POST", "/embeddings", EmbeddingCreateParams, CreateEmbeddingResponse)
 
@@ -97,6 +98,20 @@ class Embeddings(Resource):
         joined = reduce(_join, [answers[place] for place in range(len(parts))])
         joined.meta = latest
         return joined
+
+    @property
+    def with_raw_response(self) -> EmbeddingResponses[Raw]:
+        """The same methods, which return a `RawResponse`."""
+        return EmbeddingResponses(self, Raw)
+
+    @property
+    def with_streaming_response(self) -> EmbeddingResponses[Streaming]:
+        """The same methods, for `async with`, which gives a `StreamingResponse`."""
+        return EmbeddingResponses(self, Streaming)
+
+
+class EmbeddingResponses(Responses[Kind]):
+    create = method(Embeddings.create)
 
 
 # --- inputs ---

@@ -13,6 +13,7 @@ from .endpoint import Endpoint
 from .paging import Paginator, paginated
 from .params import form_body
 from .polling import check_positive, poll
+from .response_methods import Kind, Raw, Responses, Streaming, method
 
 CREATE = Endpoint("create", "POST", "/files", FileCreateParams, FileObject)
 LIST = Endpoint("list", "GET", "/files", FileListParams, FilePage)
@@ -104,3 +105,21 @@ class Files(Resource):
                 f"File {id} was not processed within {max_wait_seconds:g} s: call again to wait."
             ),
         )
+
+    @property
+    def with_raw_response(self) -> FileResponses[Raw]:
+        """The same methods, which return a `RawResponse`."""
+        return FileResponses(self, Raw)
+
+    @property
+    def with_streaming_response(self) -> FileResponses[Streaming]:
+        """The same methods, for `async with`, which gives a `StreamingResponse`."""
+        return FileResponses(self, Streaming)
+
+
+class FileResponses(Responses[Kind]):
+    create = method(Files.create)
+    list = method(Files.list)
+    retrieve = method(Files.retrieve)
+    delete = method(Files.delete)
+    content = method(Files.content)

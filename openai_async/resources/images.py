@@ -30,9 +30,11 @@ from .base_client import Resource
 from .endpoint import Endpoint
 from .image_bodies import check_images, edit_body, variation_body
 from .params import json_body, sent_number
+from .response_methods import Kind, Method, Raw, Responses, Streaming, method
 
 if TYPE_CHECKING:
     from ..http.multipart import Multipart
+    from . import overloads
 
 GENERATE = Endpoint("generate", "POST", "/images/generations", ImageGenerateParams, ImagesResponse)
 EDIT = Endpoint("edit", "POST", "/images/edits", ImageEditParams, ImagesResponse)
@@ -176,6 +178,22 @@ class Images(Resource):
         for image in answer.data:
             image._download = download
         return answer
+
+    @property
+    def with_raw_response(self) -> ImageResponses[Raw]:
+        """The same methods, which return a `RawResponse`."""
+        return ImageResponses(self, Raw)
+
+    @property
+    def with_streaming_response(self) -> ImageResponses[Streaming]:
+        """The same methods, for `async with`, which gives a `StreamingResponse`."""
+        return ImageResponses(self, Streaming)
+
+
+class ImageResponses(Responses[Kind]):
+    generate: overloads.Generate = Method()
+    edit: overloads.Edit = Method()
+    create_variation = method(Images.create_variation)
 
 
 def _fields_instead(answer: ImagesResponse) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from ..types.models import Model, ModelDeleted, ModelList
 from .base_client import Resource
 from .endpoint import Endpoint
 from .paging import Paginator
+from .response_methods import Kind, Raw, Responses, Streaming, method
 
 LIST = Endpoint("list", "GET", "/models", RequestOptions, ModelList)
 RETRIEVE = Endpoint("retrieve", "GET", "/models/{model}", RequestOptions, Model)
@@ -33,3 +34,19 @@ class Models(Resource):
     async def delete(self, model: str, **options: Unpack[RequestOptions]) -> ModelDeleted:
         """Delete a fine-tuned model of your organization."""
         return await self._client._call(DELETE, options, model=model)
+
+    @property
+    def with_raw_response(self) -> ModelResponses[Raw]:
+        """The same methods, which return a `RawResponse`."""
+        return ModelResponses(self, Raw)
+
+    @property
+    def with_streaming_response(self) -> ModelResponses[Streaming]:
+        """The same methods, for `async with`, which gives a `StreamingResponse`."""
+        return ModelResponses(self, Streaming)
+
+
+class ModelResponses(Responses[Kind]):
+    list = method(Models.list)
+    retrieve = method(Models.retrieve)
+    delete = method(Models.delete)

@@ -11,6 +11,7 @@ from .base_client import Resource
 from .endpoint import Endpoint
 from .inputs import check_text, checked_list
 from .params import sent_value
+from .response_methods import Kind, Raw, Responses, Streaming, method
 
 CREATE = Endpoint(
     "create", "POST", "/moderations", ModerationCreateParams, ModerationCreateResponse
@@ -47,6 +48,20 @@ class Moderations(Resource):
             msg = f"The answer has {len(known)} results where {wanted} expected."
             raise invalid_answer(msg, answer.meta)
         return answer
+
+    @property
+    def with_raw_response(self) -> ModerationResponses[Raw]:
+        """The same methods, which return a `RawResponse`."""
+        return ModerationResponses(self, Raw)
+
+    @property
+    def with_streaming_response(self) -> ModerationResponses[Streaming]:
+        """The same methods, for `async with`, which gives a `StreamingResponse`."""
+        return ModerationResponses(self, Streaming)
+
+
+class ModerationResponses(Responses[Kind]):
+    create = method(Moderations.create)
 
 
 def _count_results(value: Any) -> int:

@@ -21,6 +21,7 @@ from ..types.stored_chats import (
 from .base_client import Resource
 from .endpoint import Endpoint
 from .paging import Paginator, paginated
+from .response_methods import Kind, Raw, Responses, Streaming, method
 
 LIST = Endpoint("list", "GET", "/chat/completions", ChatCompletionListParams, ChatCompletionPage)
 _PATH = "/chat/completions/{completion_id}"
@@ -46,3 +47,17 @@ class Messages(Resource):
             NotFoundError: there is no such completion.
         """
         return paginated(self._client, LIST_MESSAGES, params, completion_id=completion_id)
+
+    @property
+    def with_raw_response(self) -> MessageResponses[Raw]:
+        """The same methods, which return a `RawResponse`."""
+        return MessageResponses(self, Raw)
+
+    @property
+    def with_streaming_response(self) -> MessageResponses[Streaming]:
+        """The same methods, for `async with`, which gives a `StreamingResponse`."""
+        return MessageResponses(self, Streaming)
+
+
+class MessageResponses(Responses[Kind]):
+    list = method(Messages.list)

@@ -38,7 +38,7 @@ def stream_arguments(
     size = len(body)
     if size > _SMALL_BODY:
         size = usage_estimate.prompt_size(body)
-    if is_sent(params, "stream_options"):
+    if is_sent(params, "stream_options") or not client._asks_usage:
         connect = client._connector(endpoint, params, body)
     else:
         connect = asking_connector(client, endpoint, params, body)

@@ -25,6 +25,7 @@ from .base_client import Resource
 from .endpoint import Endpoint, check_known
 from .parallel import run_all
 from .params import form_body
+from .response_methods import Kind, Raw, Responses, Streaming, method
 
 CREATE = Endpoint("create", "POST", "/uploads", UploadCreateParams, Upload)
 CREATE_PART = Endpoint("create", "POST", "/uploads/{upload_id}/parts", PartCreateParams, UploadPart)
@@ -57,6 +58,20 @@ class Parts(Resource):
         CREATE_PART.check(params)
         body = form_body(params, {"data"})
         return await self._client._call(CREATE_PART, params, body, upload_id=upload_id)
+
+    @property
+    def with_raw_response(self) -> PartResponses[Raw]:
+        """The same methods, which return a `RawResponse`."""
+        return PartResponses(self, Raw)
+
+    @property
+    def with_streaming_response(self) -> PartResponses[Streaming]:
+        """The same methods, for `async with`, which gives a `StreamingResponse`."""
+        return PartResponses(self, Streaming)
+
+
+class PartResponses(Responses[Kind]):
+    create = method(Parts.create)
 
 
 class Uploads(Resource):
@@ -103,6 +118,26 @@ class Uploads(Resource):
                 upload = await client.uploads.upload_file_chunked(**what, resume=error.upload)
         """
         return await _upload_in_parts(self, params)
+
+    @property
+    def with_raw_response(self) -> UploadResponses[Raw]:
+        """The same methods, which return a `RawResponse`."""
+        return UploadResponses(self, Raw)
+
+    @property
+    def with_streaming_response(self) -> UploadResponses[Streaming]:
+        """The same methods, for `async with`, which gives a `StreamingResponse`."""
+        return UploadResponses(self, Streaming)
+
+
+class UploadResponses(Responses[Kind]):
+    create = method(Uploads.create)
+    complete = method(Uploads.complete)
+    cancel = method(Uploads.cancel)
+
+    @property
+    def parts(self) -> PartResponses[Kind]:
+        return PartResponses(Parts(self._resource._client), self._kind)
 
 
 # --- in parts ---
