@@ -13,6 +13,7 @@ from ..options import RequestOptions
 from ..types.chat_completion import ChatCompletion
 from ..types.chat_params import ChatCompletionParams, ChatCompletionParseParams
 from .base_client import Resource
+from .coroutine_marks import coroutine_function
 from .endpoint import Endpoint
 from .messages import sendable
 from .params import json_body
@@ -67,6 +68,7 @@ class Completions(Resource):
         self, *, stream: bool | None, **params: Unpack[ChatCompletionParams]
     ) -> Coroutine[Any, Any, ChatCompletion] | streams.ChatCompletionStream: ...
 
+    @coroutine_function
     def create(
         self, *, stream: bool | None = None, **params: Unpack[ChatCompletionParams]
     ) -> Coroutine[Any, Any, ChatCompletion] | streams.ChatCompletionStream:
@@ -177,6 +179,7 @@ class Completions(Resource):
         **params: Unpack[ChatCompletionParseParams],
     ) -> Coroutine[Any, Any, parsed_types.ParsedChatCompletion[Any]]: ...
 
+    @coroutine_function
     def parse(
         self,
         *,

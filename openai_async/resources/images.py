@@ -27,6 +27,7 @@ from ..wire.codec import parse
 from ..wire.failures import object_error
 from ..wire.redaction import redacted
 from .base_client import Resource
+from .coroutine_marks import coroutine_function
 from .endpoint import Endpoint
 from .image_bodies import check_images, edit_body, variation_body
 from .params import json_body, sent_number
@@ -61,6 +62,7 @@ class Images(Resource):
         self, *, stream: bool | None, **params: Unpack[ImageGenerateParams]
     ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream[ImageGenStreamEvent]: ...
 
+    @coroutine_function
     def generate(
         self, *, stream: bool | None = None, **params: Unpack[ImageGenerateParams]
     ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream[ImageGenStreamEvent]:
@@ -102,6 +104,7 @@ class Images(Resource):
         self, *, stream: bool | None, **params: Unpack[ImageEditParams]
     ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream[ImageEditStreamEvent]: ...
 
+    @coroutine_function
     def edit(
         self, *, stream: bool | None = None, **params: Unpack[ImageEditParams]
     ) -> Coroutine[Any, Any, ImagesResponse] | ImageStream[ImageEditStreamEvent]:
