@@ -102,10 +102,22 @@ Edit: TypeAlias = Method[
 
 
 class RawParse(Protocol):
+    @overload
     def __call__(
         self,
         *,
-        response_format: type[T] | TypeForm[T],
+        response_format: type[T],
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        reask: int = 0,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> RawCall[ParsedChatCompletion[T]]: ...
+
+    @overload
+    def __call__(
+        self,
+        *,
+        response_format: TypeForm[T],
         strict: bool = True,
         converter: BaseConverter | None = None,
         reask: int = 0,
@@ -114,10 +126,22 @@ class RawParse(Protocol):
 
 
 class StreamingParse(Protocol):
+    @overload
     def __call__(
         self,
         *,
-        response_format: type[T] | TypeForm[T],
+        response_format: type[T],
+        strict: bool = True,
+        converter: BaseConverter | None = None,
+        reask: int = 0,
+        **params: Unpack[ChatCompletionParseParams],
+    ) -> StreamingCall[ParsedChatCompletion[T]]: ...
+
+    @overload
+    def __call__(
+        self,
+        *,
+        response_format: TypeForm[T],
         strict: bool = True,
         converter: BaseConverter | None = None,
         reask: int = 0,

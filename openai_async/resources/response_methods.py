@@ -64,7 +64,9 @@ class Method(Generic[RawMethod, StreamingMethod]):
     @overload
     def __get__(self, instance: Responses[Streaming], owner: type) -> StreamingMethod: ...
 
-    def __get__(self, instance: Responses[Any], owner: type) -> Any:
+    def __get__(self, instance: Responses[Any] | None, owner: type) -> Any:
+        if instance is None:  # for `help()`
+            return self
         if instance._kind is Raw:
             return raw_responses.raw(instance._resource, self._name)
         return streaming_responses.streaming(instance._resource, self._name)

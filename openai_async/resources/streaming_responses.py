@@ -21,6 +21,7 @@ from ..errors import OpenAIError
 from ..http.body import ByteStream
 from ..http.request import Request, Response
 from ..middleware import Send
+from ..options import check_whole
 from ..streaming.base import AsyncStream
 from ..streaming.binary import BinaryContent
 from .base_client import Resource
@@ -143,6 +144,8 @@ class StreamingResponse(Answered, Generic[R]):
 
     async def iter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         """The body as it arrives, decompressed; or in pieces of `chunk_size` bytes."""
+        if chunk_size is not None:
+            check_whole("chunk_size", chunk_size)
         self._claim()
         pending = bytearray()
         async for data in self._content.iter_bytes():
@@ -199,7 +202,8 @@ class StreamingResponse(Answered, Generic[R]):
     async def close(self) -> None:
         """Close the connection, unless everything has been read."""
         await self._content.close()
-        await _stop(self._task)
+        if not self._task.done():
+            await _stop(self._task)
         if not self._task.cancelled() and self._task.exception() is None:
             result = self._task.result()
             if isinstance(result, AsyncStream | BinaryContent):
