@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, cast
 from attrs import evolve
 from yarl import URL
 
-from ..errors import APIConnectionError, OpenAIError
+from ..errors import OpenAIError
 from ..http.request import Request, Response
 from ..middleware import Send
 from ..streaming.binary import BinaryContent
@@ -171,9 +171,7 @@ class _Recorder:
 
     def is_about_answer(self, error: OpenAIError) -> bool:
         """Whether there is an answer, and the error is about its content."""
-        if self._answered is None or isinstance(error, APIConnectionError):
-            return False
-        return error is not self._failure()
+        return self._answered is not None and error is not self._failure()
 
     @property
     def latest(self) -> tuple[Request, Response]:
