@@ -596,8 +596,8 @@ def test_help_shows_the_methods(client: AsyncClient) -> None:
 # --- types ---
 
 
-def test_mypy_agrees(pytestconfig: pytest.Config) -> None:
-    assert checkers.mypy(pytestconfig, __file__) == ""
+def test_mypy_agrees() -> None:
+    assert checkers.mypy(__file__) == ""
 
 
 async def raw_types(client: AsyncClient, stream: bool) -> None:
