@@ -23,10 +23,9 @@ def library_error(request: Any, error: OpenAIError) -> Exception:
     The official client would wrap an exception of httpx in one that says "Connection error.", after
     sending the request again. It gets its own exceptions, which it passes on as they are.
     """
-    agent = request.headers.get("User-Agent", "")
     official = sys.modules.get("openai")
     made: Exception
-    if official is None or "OpenAI/Python" not in agent:
+    if official is None or not _is_from(official, request.headers):
         made = getattr(library_of(request), _kind(error))(str(error), request=request)
     elif isinstance(error, APITimeoutError):
         made = official.APITimeoutError(request=request)
@@ -35,6 +34,14 @@ def library_error(request: Any, error: OpenAIError) -> Exception:
     else:
         made = official.APIConnectionError(message=str(error), request=request)
     return made
+
+
+def _is_from(official: Any, headers: Any) -> bool:
+    """Whether the official SDK made a request; frameworks send a User-Agent of their own."""
+    if "OpenAI/Python" in headers.get("User-Agent", ""):
+        return True
+    # The SDKs of other vendors come from the same generator, but with other versions.
+    return bool(headers.get("X-Stainless-Package-Version") == official.__version__)
 
 
 def _kind(error: OpenAIError) -> str:

@@ -156,6 +156,21 @@ async def test_a_lost_connection_is_the_official_exception_with_our_words(
     assert len(raw.exchanges) == 1
 
 
+async def test_a_lost_connection_is_not_retried_for_a_framework_with_a_user_agent_of_its_own(
+    raw: RawServer, ours: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        exchange.abort()
+
+    raw.answer = answer
+    named = {"User-Agent": "framework/1.0"}
+    client = official_of(ours.with_options(max_retries=0), raw.url, default_headers=named)
+    with pytest.raises(openai.APIConnectionError, match="connection") as caught:
+        await client.chat.completions.create(**ASKED)
+    assert type(caught.value.__cause__).__module__ == "openai_async.errors"
+    assert len(raw.exchanges) == 1
+
+
 async def test_the_official_timeout_bounds_the_whole_attempt(
     ours: AsyncClient, server: LocalServer
 ) -> None:
