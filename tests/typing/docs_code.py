@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from ..test_docs import PAGES, PROGRAM, blocks
+from ..test_docs import PROGRAM, RUN_HERE, blocks
 
 
 def module_of(page: Path) -> str:
@@ -31,11 +31,11 @@ def module_of(page: Path) -> str:
 
 
 def write_modules(directory: Path) -> list[Path]:
-    """One file for each page that has code."""
+    """One file for each page that has code, and needs nothing that may be missing."""
     directory.mkdir(parents=True, exist_ok=True)
-    modules = {page: module_of(page) for page in PAGES}
+    modules = {page: module_of(page) for page in RUN_HERE}
     paths = {
-        page: directory / f"page_{re.sub('[^a-z]', '_', page.stem.lower())}.py" for page in PAGES
+        page: directory / f"page_{re.sub('[^a-z]', '_', page.stem.lower())}.py" for page in RUN_HERE
     }
     for page, code in modules.items():
         if code:

@@ -1,0 +1,16 @@
+"""What the frameworks are asked for: a tool to call, a type to fill."""
+
+from pydantic import BaseModel
+
+QUESTION = "Why is the sky blue?"
+ABOUT_WEATHER = "What is the weather in Oslo?"
+
+
+class City(BaseModel):
+    name: str
+    country: str
+
+
+def get_weather(city: str) -> str:
+    """The weather now."""
+    return f"4 degrees in {city}"
