@@ -8,7 +8,8 @@ import re
 import tomllib
 from pathlib import Path
 
-TOOLS = {"basedpyright", "coverage", "mypy", "ruff", "ty"}
+# The official client needs a newer jiter than this package does.
+TOOLS = {"basedpyright", "coverage", "mypy", "openai", "ruff", "ty"}
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 extras = project["optional-dependencies"]
