@@ -6,45 +6,53 @@ server that dies often ends the body properly, in the middle of the answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ..errors import StreamInterruptedError
 
-_DONE = b"[DONE]"
-# By the end of the path: what says, in an event or its name, that an answer is complete. In a text
-# of the model, the quotes would have backslashes before them.
-_ENDS: dict[str, tuple[bytes, ...]] = {
-    "/completions": (b'"finish_reason":"', b'"finish_reason": "', b'"error"'),
-    "/responses": (
-        *(b'"response.completed"', b'"response.incomplete"', b'"response.failed"'),
-        b'"error"',
-    ),
-    "/messages": (b'"message_stop"', b'"error"'),
+# In JSON, a line cannot begin within a text, ...
+_DONE = re.compile(rb"\ndata: ?\[DONE\]")
+# ... and the quotes of a text have backslashes before them, so these are keys and values of events.
+_ERROR = rb'"error"\s*:\s*["{]'  # some gateways send `"error": null` in every chunk
+# By the end of the path: what says that an answer is complete.
+_ENDS = {
+    "/completions": rb'"finish_reason"\s*:\s*"[^"]',  # "" is what some send for "not yet"
+    "/responses": rb'"response\.(completed|incomplete|failed)"',
+    "/messages": rb'"message_stop"',
 }
-_LONGEST = max(len(end) for ends in _ENDS.values() for end in ends)
+_PATTERNS = {path: re.compile(end + b"|" + _ERROR) for path, end in _ENDS.items()}
+# No match is longer: what may be the first part of one is looked at again with the next bytes.
+_LONGEST = 64
 
 
 class EndOfStream:
-    """Looks for the end of an answer in its bytes; `complete` once it was there."""
+    """Looks for the end of an answer in its bytes.
 
-    def __init__(self, ends: tuple[bytes, ...]) -> None:
-        self._ends = (_DONE, *ends)
-        self._tail = b""
-        self.complete = False
+    Attributes:
+        complete: the answer may end here.
+        done: `[DONE]` has arrived: nothing that is worth reading follows.
+    """
+
+    def __init__(self, end: re.Pattern[bytes]) -> None:
+        self._end = end
+        self._tail = b"\n"
+        self.complete = self.done = False
 
     @classmethod
     def of(cls, path: str, headers: Mapping[str, str]) -> EndOfStream | None:
         """`None` if it is not known how an answer of this kind ends."""
-        if not headers.get("Content-Type", "").startswith("text/event-stream"):
+        if not headers.get("Content-Type", "").lower().startswith("text/event-stream"):
             return None
-        found = (ends for end, ends in _ENDS.items() if path.endswith(end))
-        return cls(ends) if (ends := next(found, None)) is not None else None
+        return next((cls(end) for tail, end in _PATTERNS.items() if path.endswith(tail)), None)
 
     def feed(self, data: bytes) -> None:
-        if not self.complete:
-            data = self._tail + data
-            self.complete = any(end in data for end in self._ends)
-            self._tail = data[-_LONGEST:]
+        if self.done:
+            return
+        data = self._tail + data
+        self._tail = data[-_LONGEST:]
+        self.done = _DONE.search(data) is not None
+        self.complete = self.complete or self.done or self._end.search(data) is not None
 
     def error(self) -> StreamInterruptedError:
         return StreamInterruptedError("The stream ended before the answer was complete.")

@@ -166,15 +166,18 @@ class _Body:
         self._end = EndOfStream.of(request.url.path, stream.headers)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        end = self._end
         try:
             async for data in self._stream:
-                if self._end is not None:
-                    self._end.feed(data)
+                if end is not None:
+                    end.feed(data)
                 yield data
         except OpenAIError as error:
+            if end is not None and end.done:
+                return  # the answer is whole: what fails is the end of the connection
             raise library_error(self._request, error) from error
-        if self._end is not None and not self._end.complete:
-            cut = self._end.error()
+        if end is not None and not end.complete:
+            cut = end.error()
             raise library_error(self._request, cut) from cut
 
     async def aclose(self) -> None:

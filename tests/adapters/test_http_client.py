@@ -17,7 +17,7 @@ from openai_async import AsyncClient, InvalidArgumentError, RateLimit, Timeout
 from openai_async.adapters import http_client
 from openai_async.testing import Failure, LocalServer, Reply
 
-from ..raw_server import DONE, Exchange, RawServer, chunk
+from ..raw_server import DONE, Exchange, RawServer, chunk, sse
 
 HI: list[Any] = [{"role": "user", "content": "Hi"}]
 ASKED: dict[str, Any] = {"model": "gpt-4o-mini", "messages": HI}
@@ -225,7 +225,7 @@ async def test_a_stream_that_is_dropped_hangs_up_when_it_is_collected(
 
 
 async def test_a_stream_that_ends_unfinished_is_an_error(raw: RawServer, ours: AsyncClient) -> None:
-    raw.answer = lambda exchange: exchange.stream(chunk("Hel"), chunk("lo", finish_reason=None))
+    raw.answer = lambda exchange: exchange.stream(chunk("Hel"), chunk("lo"))
     stream = await official_of(ours, raw.url).chat.completions.create(**ASKED, stream=True)
     texts = []
     with pytest.raises(openai.APIConnectionError, match="ended before the answer was complete"):
@@ -234,11 +234,62 @@ async def test_a_stream_that_ends_unfinished_is_an_error(raw: RawServer, ours: A
     assert "".join(filter(None, texts)) == "Hello"
 
 
+@pytest.mark.parametrize(
+    "seen",
+    [
+        chunk("[DONE]"),
+        chunk("data: [DONE]"),
+        chunk('"finish_reason":"stop"'),
+        chunk("Hi", finish=""),
+        {**chunk("Hi"), "error": None},
+    ],
+    ids=["the word", "the line", "quoted", "an empty reason", "no error"],
+)
+async def test_what_only_looks_like_an_end_does_not_complete_a_stream(
+    raw: RawServer, ours: AsyncClient, seen: dict[str, object]
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(seen)
+    stream = await official_of(ours, raw.url).chat.completions.create(**ASKED, stream=True)
+    with pytest.raises(openai.APIConnectionError, match="ended before the answer was complete"):
+        async for _ in stream:
+            pass
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+async def test_an_end_is_found_in_whatever_pieces_it_arrives(
+    raw: RawServer, ours: AsyncClient, size: int
+) -> None:
+    body = b"".join(map(sse, [chunk("Hello"), chunk(finish="stop")]))
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        for place in range(0, len(body), size):
+            await exchange.part(body[place : place + size])
+        await exchange.end()
+
+    raw.answer = answer
+    stream = await official_of(ours, raw.url).chat.completions.create(**ASKED, stream=True)
+    assert len([piece async for piece in stream]) == 2
+
+
+async def test_a_connection_that_is_lost_after_the_end_is_no_failure(
+    raw: RawServer, ours: AsyncClient
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("Hello")) + DONE)
+        exchange.abort()
+
+    raw.answer = answer
+    stream = await official_of(ours, raw.url).chat.completions.create(**ASKED, stream=True)
+    assert [piece.choices[0].delta.content async for piece in stream] == ["Hello"]
+
+
 @pytest.mark.parametrize("end", ["done", "finish_reason"])
 async def test_a_stream_is_complete_with_either_end(
     raw: RawServer, ours: AsyncClient, end: str
 ) -> None:
-    last = DONE if end == "done" else chunk("", finish_reason="stop")
+    last = DONE if end == "done" else chunk("", finish="stop")
     raw.answer = lambda exchange: exchange.stream(chunk("Hello"), last)
     stream = await official_of(ours, raw.url).chat.completions.create(**ASKED, stream=True)
     texts = [piece.choices[0].delta.content async for piece in stream]
