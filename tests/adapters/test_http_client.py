@@ -255,23 +255,6 @@ async def test_what_only_looks_like_an_end_does_not_complete_a_stream(
             pass
 
 
-@pytest.mark.parametrize("size", [1, 7, 1000])
-async def test_an_end_is_found_in_whatever_pieces_it_arrives(
-    raw: RawServer, ours: AsyncClient, size: int
-) -> None:
-    body = b"".join(map(sse, [chunk("Hello"), chunk(finish="stop")]))
-
-    async def answer(exchange: Exchange) -> None:
-        await exchange.start_stream()
-        for place in range(0, len(body), size):
-            await exchange.part(body[place : place + size])
-        await exchange.end()
-
-    raw.answer = answer
-    stream = await official_of(ours, raw.url).chat.completions.create(**ASKED, stream=True)
-    assert len([piece async for piece in stream]) == 2
-
-
 async def test_a_connection_that_is_lost_after_the_end_is_no_failure(
     raw: RawServer, ours: AsyncClient
 ) -> None:
@@ -311,6 +294,16 @@ async def test_a_silent_stream_is_a_timeout(ours: AsyncClient, server: LocalServ
     impatient = ours.with_options(timeout=Timeout(idle=0.05))
     stream = await official_of(impatient, server.url).chat.completions.create(**ASKED, stream=True)
     with pytest.raises(openai.APITimeoutError, match=r"0\.05"):
+        async for _ in stream:
+            pass
+
+
+async def test_an_official_timeout_bounds_each_silence_of_a_stream(
+    official: openai.AsyncOpenAI, server: LocalServer
+) -> None:
+    server.script(Failure(stall_after=3))
+    stream = await official.chat.completions.create(**ASKED, stream=True, timeout=0.2)
+    with pytest.raises(openai.APITimeoutError, match=r"0\.2 s"):
         async for _ in stream:
             pass
 
@@ -379,6 +372,23 @@ async def test_a_pickled_http_client_sends_again(server: LocalServer) -> None:
         client = openai.AsyncOpenAI(base_url=server.url, api_key="k", http_client=copied)
         assert (await client.models.list()).data
         await copied._sender.client.close()
+
+
+async def test_the_encodings_asked_for_are_those_that_can_be_read_here(
+    ours: AsyncClient, server: LocalServer
+) -> None:
+    client = official_of(ours, server.url, default_headers={"Accept-Encoding": "strange"})
+    await client.models.list()
+    assert "strange" not in server.requests[-1].headers["Accept-Encoding"]
+
+
+async def test_the_authentication_of_the_http_client_is_used(
+    ours: AsyncClient, server: LocalServer
+) -> None:
+    async with http_client(ours) as client:
+        client.auth = ("user", "password")
+        await client.get(f"{server.url}/models")
+    assert server.requests[-1].headers["Authorization"].startswith("Basic ")
 
 
 async def test_hooks_of_the_http_client_are_called(ours: AsyncClient, server: LocalServer) -> None:

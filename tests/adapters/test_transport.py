@@ -5,11 +5,12 @@ import pickle
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import httpx
 import httpx2
 import pytest
 
-from openai_async import AsyncClient
+from openai_async import APITimeoutError, AsyncClient, Request, Response, Send
 from openai_async.adapters import transport
 from openai_async.testing import Failure, LocalServer, Reply
 
@@ -120,6 +121,33 @@ async def test_a_time_limit_is_a_read_timeout(
     async with library.AsyncClient(transport=transport(ours), timeout=0.05) as client:
         with pytest.raises(library.ReadTimeout):
             await client.post(f"{server.url}/chat/completions", json=ASKED)
+
+
+@LIBRARIES
+@pytest.mark.parametrize(("count", "sent"), [("0", 3), ("1", 1)])
+async def test_what_a_client_above_sends_again_is_sent_once(
+    library: Any, ours: AsyncClient, server: LocalServer, count: str, sent: int
+) -> None:
+    """The official SDK and its relatives say in a header how often they have asked before."""
+    server.script(*[Failure(status=503, headers={"retry-after": "0"})] * 9)
+    client = ours.with_options(max_retries=2)
+    headers = {"x-stainless-retry-count": count}
+    async with library.AsyncClient(**through(client, server)) as above:
+        await above.post("/chat/completions", json=ASKED, headers=headers)
+    assert len(server.requests) == sent
+
+
+@LIBRARIES
+async def test_a_time_limit_on_connecting_is_a_connect_timeout(
+    library: Any, ours: AsyncClient
+) -> None:
+    async def slow_network(request: Request, send: Send) -> Response:
+        raise APITimeoutError("no connection") from aiohttp.ConnectionTimeoutError()
+
+    client = ours.with_options(middlewares=[slow_network])
+    async with library.AsyncClient(transport=transport(client)) as above:
+        with pytest.raises(library.ConnectTimeout, match="no connection"):
+            await above.get("http://127.0.0.1:9/")
 
 
 async def test_a_pickled_transport_sends_again(server: LocalServer) -> None:
