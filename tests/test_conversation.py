@@ -620,26 +620,32 @@ async def test_partial_joins_the_round_that_broke_off_to_those_before(
     assert len(conversation.partial.text) > len("Thinking aloud. ")
 
 
-async def test_cancelling_a_turn_while_a_tool_runs_keeps_what_was_said_before(
-    server: LocalServer, client: AsyncClient
-) -> None:
-    running, cancelled = asyncio.Event(), asyncio.Event()
+class SlowTool:
+    """A tool that runs until it is cancelled."""
 
-    async def slow() -> None:
-        running.set()
+    def __init__(self) -> None:
+        self.running, self.cancelled = asyncio.Event(), asyncio.Event()
+
+    async def slow(self) -> None:
+        self.running.set()
         try:
             await asyncio.Event().wait()
         finally:
-            cancelled.set()
+            self.cancelled.set()
 
-    conversation = Conversation(client, model="gpt-4o-mini", tools=[slow])
+
+async def test_cancelling_a_turn_while_a_tool_runs_keeps_what_was_said_before(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    slow = SlowTool()
+    conversation = Conversation(client, model="gpt-4o-mini", tools=[slow.slow])
     server.script(Reply("One moment. ", tool_calls=[{"name": "slow", "arguments": {}}]))
     reader = asyncio.create_task(_read(conversation.stream("Go")))
-    await running.wait()
+    await slow.running.wait()
     reader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reader
-    assert cancelled.is_set()
+    assert slow.cancelled.is_set()
     assert conversation.partial is not None
     assert conversation.partial.text == "One moment. "
     await conversation.say("Hello?")
@@ -648,16 +654,11 @@ async def test_cancelling_a_turn_while_a_tool_runs_keeps_what_was_said_before(
 async def test_cancelling_say_while_a_tool_runs_keeps_what_was_said_before(
     server: LocalServer, client: AsyncClient
 ) -> None:
-    running = asyncio.Event()
-
-    async def slow() -> None:
-        running.set()
-        await asyncio.Event().wait()
-
-    conversation = Conversation(client, model="gpt-4o-mini", tools=[slow])
+    slow = SlowTool()
+    conversation = Conversation(client, model="gpt-4o-mini", tools=[slow.slow])
     server.script(Reply("One moment. ", tool_calls=[{"name": "slow", "arguments": {}}]))
     turn = asyncio.create_task(conversation.say("Go"))
-    await running.wait()
+    await slow.running.wait()
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn
@@ -666,21 +667,13 @@ async def test_cancelling_say_while_a_tool_runs_keeps_what_was_said_before(
 
 
 async def test_closing_a_turn_ends_its_tools(server: LocalServer, client: AsyncClient) -> None:
-    running, cancelled = asyncio.Event(), asyncio.Event()
-
-    async def slow() -> None:
-        running.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            cancelled.set()
-
-    conversation = Conversation(client, model="gpt-4o-mini", tools=[slow])
+    slow = SlowTool()
+    conversation = Conversation(client, model="gpt-4o-mini", tools=[slow.slow])
     server.script(Reply(tool_calls=[{"name": "slow", "arguments": {}}]))
     turn = conversation.stream("Go")
     reader = asyncio.create_task(_read(turn))
-    await running.wait()
+    await slow.running.wait()
     await turn.aclose()
-    assert cancelled.is_set()
+    assert slow.cancelled.is_set()
     with pytest.raises(OpenAIError, match="stopped before its end"):
         await reader
