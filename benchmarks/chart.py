@@ -14,6 +14,7 @@ _WORKS = ("chat", "stream-one", "stream", "models", "image")
 _COLOURS = {
     "official-httpx": "#c2703d",
     "official-aiohttp": "#dd9f72",
+    "official-ours": "#e8c4aa",
     "ours": "#1a7f64",
     "by-hand": "#66758a",
     "pyreqwest": "#8795a8",

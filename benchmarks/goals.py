@@ -36,6 +36,11 @@ def _within(what: str, work: str, base: str, most: float) -> Goal:
     return Goal(what, (work, "ours"), (base, "ours"), most)
 
 
+def _adapter(what: str, work: str, most: float) -> Goal:
+    """The official client over this package, compared with the same client over httpx."""
+    return Goal(what, (work, "official-ours"), (work, "official-httpx"), most)
+
+
 GOALS = (
     _to("by-hand", "a chat request, to by hand", "chat", 0.6),
     _to("wreq", "a chat request, to wreq", "chat", 1.3),
@@ -76,5 +81,16 @@ GOALS = (
     _within("`run_requests`, to `gather` on the same client", "run-requests", "gather", 1.0),
     _within("`run_batch`, file to file, to the same `gather`", "run-batch", "gather", 1.2),
     _to("by-hand", "import, a client and its first answer, to by hand", "import", 1.1),
+    _adapter("the official client, a chat request, over this package to httpx", "chat", 0.8),
+    _adapter(
+        "the official client, a streamed chunk, one a read, over this package to httpx",
+        "stream-one",
+        0.75,
+    ),
+    _adapter(
+        "the official client, a streamed chunk, 20 a read, over this package to httpx",
+        "stream",
+        0.75,
+    ),
     Goal("`--help`, to `import openai`", ("import", "help"), ("import", "official-import"), 0.35),
 )

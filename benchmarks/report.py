@@ -17,7 +17,7 @@ from works import MEMORY, WORKS
 
 _PAGE, _PICTURE = "performance.md", "performance.svg"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-_MAIN = ("ours", "by-hand", "official-aiohttp", "official-httpx")
+_MAIN = ("ours", "by-hand", "official-aiohttp", "official-httpx", "official-ours")
 _OTHERS = ("ours-uvloop", "by-hand-uvloop", "by-hand-tuned", "wreq", "pyreqwest", "raw")
 _TIMES = "CPU time of one operation, and its ratio to by hand (where half of the rounds lie)"
 

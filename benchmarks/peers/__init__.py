@@ -148,6 +148,12 @@ PEERS = {
         needs=("openai", "aiohttp"),
     ),
     "official-httpx": Kind("official, httpx", "official:Official", _OFFICIAL, needs=("openai",)),
+    "official-ours": Kind(
+        "official, openai_async",
+        "official:OverOurs",
+        (*_OFFICIAL, *_OURS),
+        needs=("openai",),
+    ),
     "ours-uvloop": Kind("openai_async, uvloop", "ours:Ours", (*_OURS, "uvloop"), uvloop=True),
     "by-hand-uvloop": Kind("by hand, uvloop", "by_hand:ByHand", (*_BY_HAND, "uvloop"), uvloop=True),
     "by-hand-tuned": Kind("by hand, tuned", "by_hand:Tuned", _BY_HAND),

@@ -1,4 +1,5 @@
-"""The official SDK, over httpx as it comes, and over aiohttp (`pip install "openai[aiohttp]"`).
+"""The official SDK: over httpx as it comes, over aiohttp (`pip install "openai[aiohttp]"`), and
+over this package.
 
 Its own defaults: 1,000 connections, of which 100 are kept when they are idle.
 """
@@ -6,6 +7,9 @@ Its own defaults: 1,000 connections, of which 100 are kept when they are idle.
 from __future__ import annotations
 
 import openai
+
+from openai_async import AsyncClient
+from openai_async.adapters import http_client
 
 from . import KEY, MESSAGES, MODEL, PROMPT, Opened, Peer, Read
 
@@ -67,3 +71,15 @@ class OverAiohttp(Official):
     def __init__(self, url: str) -> None:
         http_client = openai.DefaultAioHttpClient()
         self._client = openai.AsyncOpenAI(base_url=url, api_key=KEY, http_client=http_client)
+
+
+class OverOurs(Official):
+    def __init__(self, url: str) -> None:
+        self._transport = AsyncClient(base_url=url, api_key=KEY)
+        self._client = openai.AsyncOpenAI(
+            base_url=url, api_key=KEY, http_client=http_client(self._transport)
+        )
+
+    async def close(self) -> None:
+        await super().close()
+        await self._transport.close()
