@@ -43,10 +43,12 @@ from .options import (
     find_base_url,
     is_loopback,
 )
-from .resources.base_client import ACCEPT, USER_AGENT
+from .resources.base_client import ACCEPT, USER_AGENT, Resource
 from .resources.chat import Chat
+from .resources.client_responses import ClientResponses
 from .resources.endpoint import check_known
 from .resources.raw import RawRequests
+from .resources.response_methods import Raw, Streaming
 from .sentinels import Omit, left_out
 from .types.base import APIResponse
 from .wire.redaction import (
@@ -359,6 +361,16 @@ class AsyncClient(RawRequests):
         from .resources.batches import Batches
 
         return Batches(self)
+
+    @property
+    def with_raw_response(self) -> ClientResponses[Raw]:
+        """The same resources, whose methods return a `RawResponse`."""
+        return ClientResponses(Resource(self), Raw)
+
+    @property
+    def with_streaming_response(self) -> ClientResponses[Streaming]:
+        """The same resources, whose methods are for `async with` and give a `StreamingResponse`."""
+        return ClientResponses(Resource(self), Streaming)
 
     async def close(self) -> None:
         """Close the connections. Calls in flight or waiting fail; closing twice is fine."""

@@ -185,6 +185,17 @@ async def test_resources_inside_others_are_reached_through_them(
         assert await response.read() == BODY
 
 
+@pytest.mark.parametrize(("path", "name", "params"), METHODS)
+async def test_every_method_is_reached_through_the_client(
+    raw: RawServer, raw_client: AsyncClient, path: str, name: str, params: dict[str, Any]
+) -> None:
+    raw.answer = canned
+    method = attrgetter(f"{path}.{name}")
+    assert (await method(raw_client.with_raw_response)(**params)).content == BODY
+    async with method(raw_client.with_streaming_response)(**params) as response:
+        assert await response.read() == BODY
+
+
 # --- with_raw_response ---
 
 
@@ -607,6 +618,7 @@ async def raw_types(client: AsyncClient, stream: bool) -> None:
     await models.retrieve(1)  # type: ignore[arg-type]
     await models.retrieve("m", other=1)  # type: ignore[call-arg]
     assert_type((await client.batches.with_raw_response.list()).parse(), BatchPage)
+    assert_type((await client.with_raw_response.batches.list()).parse(), BatchPage)
     assert_type((await client.files.with_raw_response.content("f")).parse(), BinaryContent)
     completions = client.chat.with_raw_response.completions
     assert_type((await completions.create(model="m", messages=HI)).parse(), ChatCompletion)
@@ -629,6 +641,7 @@ async def streaming_types(client: AsyncClient) -> None:
     batches = client.batches.with_streaming_response
     assert_type(batches.retrieve("b"), StreamingCall[Batch])
     batches.retrieve()  # type: ignore[call-arg]
+    assert_type(client.with_streaming_response.batches.retrieve("b"), StreamingCall[Batch])
     async with client.embeddings.with_streaming_response.create(model="m", input="") as vectors:
         assert_type(await vectors.parse(), CreateEmbeddingResponse)
     images = client.images.with_streaming_response
