@@ -11,18 +11,26 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from functools import wraps
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from attrs import evolve
+from typing_extensions import TypeForm
 from yarl import URL
 
+from .._submodules import LazyModule
 from ..errors import OpenAIError
 from ..http.request import Request, Response
 from ..middleware import Send
 from ..streaming.binary import BinaryContent
 from .base_client import Resource
 
+if TYPE_CHECKING:
+    from . import response_values
+else:  # for `parse(to=...)` alone
+    response_values = LazyModule("openai_async.resources.response_values")
+
 R = TypeVar("R")
+T = TypeVar("T")
 OnOpen: TypeAlias = Callable[[Response], Awaitable[None]]
 
 
@@ -97,6 +105,9 @@ class Answered:
         """The version that requests are sent in."""
         return "HTTP/1.1"
 
+    def _value(self, body: bytes, kind: Any) -> Any:
+        return response_values.value_of(evolve(self._response, body=body, stream=None), kind)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status_code}>"
 
@@ -114,15 +125,29 @@ class RawResponse(Answered, Generic[R]):
         self._result = result
         self._error = error
 
-    def parse(self) -> R:
+    @overload
+    def parse(self) -> R: ...
+
+    @overload
+    def parse(self, *, to: type[T]) -> T: ...
+
+    @overload
+    def parse(self, *, to: TypeForm[T]) -> T: ...
+
+    def parse(self, *, to: Any = None) -> Any:
         """What the method returns without `with_raw_response`; with `stream=True`, the stream.
+
+        Args:
+            to: read the body as this type instead: a class, `dict`, `list[Item]`, `str`...
 
         Raises:
             APIError: the answer is malformed, or an error object.
         """
+        if to is not None:
+            return self._value(self.content, to)
         if self._error is not None:
             raise self._error.with_traceback(None)
-        return cast(R, self._result)
+        return self._result
 
     @property
     def content(self) -> bytes:

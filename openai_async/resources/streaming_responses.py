@@ -13,9 +13,10 @@ import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
 
 from attrs import evolve
+from typing_extensions import TypeForm
 
 from ..errors import OpenAIError
 from ..http.body import ByteStream
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import os
 
 R = TypeVar("R")
+T = TypeVar("T")
 OnOpen: TypeAlias = Callable[[Response], Awaitable[None]]
 
 
@@ -96,13 +98,27 @@ class StreamingResponse(Answered, Generic[R]):
         self._is_read = False
         self._parse_called = asyncio.Event()
 
-    async def parse(self) -> R:
+    @overload
+    async def parse(self) -> R: ...
+
+    @overload
+    async def parse(self, *, to: type[T]) -> T: ...
+
+    @overload
+    async def parse(self, *, to: TypeForm[T]) -> T: ...
+
+    async def parse(self, *, to: Any = None) -> Any:
         """What the method returns without `with_streaming_response`; with `stream=True`, the
         stream, which is closed with the response.
+
+        Args:
+            to: read the body as this type instead: a class, `dict`, `list[Item]`, `str`...
 
         Raises:
             APIError: the answer is malformed, an error object, or did not arrive in full.
         """
+        if to is not None:
+            return self._value(await self.read(), to)
         if self._task.cancelled():
             msg = "This answer was closed before it was parsed: call parse() in the `async with`."
             raise OpenAIError(msg)
