@@ -14,7 +14,8 @@ from ..errors import StreamInterruptedError
 # In JSON, a line cannot begin within a text, ...
 _DONE = re.compile(rb"\ndata: ?\[DONE\]")
 # ... and the quotes of a text have backslashes before them, so these are keys and values of events.
-_ERROR = rb'"error"\s*:\s*["{]'  # some gateways send `"error": null` in every chunk
+# Some gateways send `"error": null` in every chunk.
+_ERROR = rb'"error"\s*:\s*["{]|"type"\s*:\s*"error"'
 # By the end of the path: what says that an answer is complete.
 _ENDS = {
     "/completions": rb'"finish_reason"\s*:\s*"[^"]',  # "" is what some send for "not yet"

@@ -16,6 +16,17 @@ from ..errors import (
 )
 from .libraries import library_of
 
+# httpx's names for what aiohttp raises: the first that fits.
+_KINDS: dict[type[Exception], str] = {
+    aiohttp.ClientProxyConnectionError: "ProxyError",
+    aiohttp.ClientHttpProxyError: "ProxyError",
+    aiohttp.ClientConnectorError: "ConnectError",
+    aiohttp.ServerDisconnectedError: "RemoteProtocolError",
+    aiohttp.ClientPayloadError: "RemoteProtocolError",
+    aiohttp.ClientResponseError: "RemoteProtocolError",
+    aiohttp.NonHttpUrlClientError: "UnsupportedProtocol",
+}
+
 
 def library_error(request: Any, error: OpenAIError) -> Exception:
     """The exception to raise from ours.
@@ -52,8 +63,9 @@ def _kind(error: OpenAIError) -> str:
         return "ConnectTimeout" if connecting else "ReadTimeout"
     if isinstance(error, StreamInterruptedError | APIResponseValidationError):
         return "RemoteProtocolError"
-    if isinstance(cause, aiohttp.ClientConnectorError):
-        return "ConnectError"
+    for kind, name in _KINDS.items():
+        if isinstance(cause, kind):
+            return name
     if isinstance(error, APIConnectionError):
         return "ReadError"
     return "LocalProtocolError"  # nothing was sent

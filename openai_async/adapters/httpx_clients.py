@@ -73,7 +73,9 @@ def _client_class(library: Any) -> Any:
 
         def __init__(self, client: AsyncClient) -> None:
             self._sender = sender = _transport_class()(client)
-            own = library.Timeout(client.timeout.total, connect=client.timeout.connect)
+            limits = client.timeout
+            # Without `pool`, it is never httpx's default, which the official SDK replaces.
+            own = library.Timeout(limits.total, connect=limits.connect, pool=None)
             sender.own_timeout = own.as_dict()
             super().__init__(transport=sender, timeout=own, trust_env=False)
 
@@ -89,6 +91,8 @@ def _client_class(library: Any) -> Any:
                 or auth is not library.USE_CLIENT_DEFAULT
                 or self.auth is not None
                 or any(self.event_hooks.values())
+                or request.url.userinfo
+                or not isinstance(request.stream, library.AsyncByteStream)  # refuses it
             ):
                 return await super().send(request, stream=stream, **options)
             return await self._sender.handle_async_request(request)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import time
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from functools import cache, lru_cache
 from typing import Any
@@ -18,9 +19,7 @@ from .failures import library_error
 from .libraries import library_of
 
 # The connection is ours, and so is what can be decompressed.
-_NOT_SENT = frozenset(
-    ("accept-encoding", "connection", "content-length", "host", "transfer-encoding")
-)
+_NOT_SENT = frozenset(("accept-encoding", "connection", "content-length", "transfer-encoding"))
 # What aiohttp adds to a request that does not have it.
 _ADDED = frozenset(("accept", "content-type", "user-agent"))
 # What arrives is decompressed and whole.
@@ -52,22 +51,15 @@ class Sender:
         streamed = request.extensions.get("streamed")
         if streamed is None:  # a client of somebody else's
             streamed = b'"stream":true' in content or b'"stream": true' in content
+        started = time.perf_counter()
         try:
             ours = self._request(request, content)
-            if streamed:
-                return await self._open(request, ours)
-            response = await self.client.send(ours)
+            answer = await (self._open(request, ours) if streamed else self._whole(request, ours))
         except APIStatusError as error:
-            return _refused(request, error)
+            answer = _refused(request, error)
         except OpenAIError as error:
             raise library_error(request, error) from error
-        answer = library_of(request).Response(
-            response.status,
-            headers=_passed_on(response.headers.items()),
-            content=response.body,
-            request=request,
-        )
-        answer.elapsed = timedelta(seconds=response.elapsed)
+        answer.elapsed = timedelta(seconds=time.perf_counter() - started)
         return answer
 
     async def aclose(self) -> None:
@@ -75,7 +67,7 @@ class Sender:
 
     def _request(self, request: Any, content: bytes) -> Request:
         client = self.client
-        headers, removed, retried = self._headers(tuple(request.headers.raw))
+        headers, removed, retried = self._headers(tuple(request.headers.raw), request.url.netloc)
         made = Request(
             method=request.method,
             url=_url(str(request.url)),
@@ -95,11 +87,18 @@ class Sender:
             return self.client.timeout
         return _timeout(limits.get("read"), limits.get("connect"))
 
+    async def _whole(self, request: Any, ours: Request) -> Any:
+        response = await self.client.send(ours)
+        headers = _passed_on(request, response.headers)
+        return library_of(request).Response(
+            response.status, headers=headers, content=response.body, request=request
+        )
+
     async def _open(self, request: Any, ours: Request) -> Any:
         stream = self.client.stream(ours)
         await stream.__aenter__()
         library = library_of(request)
-        headers = _passed_on(stream.headers.items())
+        headers = _passed_on(request, stream.headers)
         body = _body_class(library)(stream, request)
         # http_version: the official client reads the body to its end only if it is HTTP/1.1.
         return library.Response(
@@ -111,11 +110,14 @@ class Sender:
         )
 
 
-def _headers(raw: tuple[tuple[bytes, bytes], ...]) -> tuple[CIMultiDict[str], frozenset[str], bool]:
+def _headers(
+    raw: tuple[tuple[bytes, bytes], ...], netloc: bytes
+) -> tuple[CIMultiDict[str], frozenset[str], bool]:
     """The headers to send, those that nothing may add, and whether it is somebody else's retry."""
     headers = CIMultiDict[str]()
     for name, value in raw:
-        if (text := name.decode("latin-1")).lower() not in _NOT_SENT:
+        key = (text := name.decode("latin-1")).lower()
+        if key not in _NOT_SENT and not (key == "host" and value == netloc):
             headers.add(text, value.decode("utf-8", "surrogateescape"))
     removed = frozenset(name for name in (*_ADDED, "authorization") if name not in headers)
     retried = headers.get("x-stainless-retry-count", "0") != "0"
@@ -124,7 +126,9 @@ def _headers(raw: tuple[tuple[bytes, bytes], ...]) -> tuple[CIMultiDict[str], fr
 
 @lru_cache(maxsize=64)
 def _url(text: str) -> URL:
-    return URL(text, encoded=True)
+    url = URL(text, encoded=True)
+    # httpx has made a header of the name and password.
+    return url if url.user is url.password is None else url.with_user(None)
 
 
 @lru_cache(maxsize=64)
@@ -141,19 +145,28 @@ def _params(content: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _passed_on(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in headers if name.lower() not in _NOT_PASSED_ON]
+def _passed_on(request: Any, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, as the bytes that arrived."""
+    not_passed_on = _NOT_PASSED_ON if request.method != "HEAD" else ()
+    return [
+        (name.encode(), value.encode("utf-8", "surrogateescape"))
+        for name, value in headers.items()
+        if name.lower() not in not_passed_on
+    ]
 
 
 def _refused(request: Any, error: APIStatusError) -> Any:
     """The answer that the client has given up on."""
-    headers = _passed_on((error.headers or {}).items())
     # So that the official client does not retry what has been retried here.
-    headers.append(("x-should-retry", "false"))
+    headers = CIMultiDict(error.headers or {})
+    headers["x-should-retry"] = "false"
     body = error.body
     content = body.encode() if isinstance(body, str) else b"" if body is None else dumps(body)
     return library_of(request).Response(
-        error.status_code, headers=headers, content=content, request=request
+        error.status_code,
+        headers=_passed_on(request, headers),
+        content=content,
+        request=request,
     )
 
 

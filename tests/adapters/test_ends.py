@@ -26,6 +26,7 @@ def fed(path: str, body: bytes, size: int) -> EndOfStream:
         ("/v1/chat/completions", sse(chunk("Hi")) + sse(chunk(finish="stop"))),
         ("/v1/chat/completions", sse({"error": {"message": "busy"}})),
         ("/v1/responses", sse({"type": "response.completed"})),
+        ("/v1/responses", sse({"type": "error", "code": "busy", "message": "Try later"})),
         ("/v1/messages", sse({"type": "message_stop"})),
     ],
 )

@@ -124,6 +124,18 @@ async def test_what_the_client_has_retried_is_not_retried_again(
     assert len(server.requests) == 3
 
 
+async def test_a_server_that_asks_for_retries_is_not_asked_again_either(
+    raw: RawServer, ours: AsyncClient
+) -> None:
+    raw.answer = lambda exchange: exchange.send(
+        b"HTTP/1.1 503 Busy\r\nX-Should-Retry: true\r\nContent-Length: 0\r\n\r\n"
+    )
+    client = official_of(ours.with_options(max_retries=0), raw.url)
+    with pytest.raises(openai.InternalServerError):
+        await client.models.list()
+    assert len(raw.exchanges) == 1
+
+
 async def test_a_failure_that_passes_is_retried_by_the_client(
     official: openai.AsyncOpenAI, server: LocalServer
 ) -> None:
@@ -187,6 +199,13 @@ async def test_without_an_official_timeout_that_of_the_client_holds(
     patient = ours.with_options(max_retries=0, timeout=Timeout(total=0.05))
     with pytest.raises(openai.APITimeoutError, match=r"within 0\.05 s"):
         await official_of(patient, server.url).chat.completions.create(**ASKED)
+
+
+async def test_a_timeout_that_is_httpxs_default_is_passed_on_too(ours: AsyncClient) -> None:
+    """The official client would take it for "none given", and use ten minutes."""
+    limited = ours.with_options(timeout=Timeout(total=5, connect=5))
+    official: Any = openai.AsyncOpenAI(api_key="k", http_client=http_client(limited))
+    assert official.timeout.read == 5
 
 
 async def test_requests_are_paced(server: LocalServer) -> None:
@@ -389,6 +408,33 @@ async def test_the_authentication_of_the_http_client_is_used(
         client.auth = ("user", "password")
         await client.get(f"{server.url}/models")
     assert server.requests[-1].headers["Authorization"].startswith("Basic ")
+
+
+async def test_a_password_in_the_url_is_sent_as_by_httpx(raw: RawServer, ours: AsyncClient) -> None:
+    raw.answer = lambda exchange: exchange.whole(b'{"object": "list", "data": []}')
+    url = raw.url.replace("http://", "http://user:password@")
+    await official_of(ours, url).models.list()
+    assert raw.exchanges[-1].headers["authorization"].startswith("Basic ")
+
+
+async def test_answers_of_every_kind_say_how_long_they_took(
+    ours: AsyncClient, server: LocalServer
+) -> None:
+    async with http_client(ours) as client:
+        whole = await client.get(f"{server.url}/models")
+        refused = await client.get(f"{server.url}/no-such-path")
+        async with client.stream("GET", f"{server.url}/models") as streamed:
+            pass
+    for response in (whole, refused, streamed):
+        assert response.elapsed.total_seconds() > 0
+
+
+async def test_a_body_that_can_only_be_read_synchronously_is_refused_as_by_httpx(
+    ours: AsyncClient, server: LocalServer
+) -> None:
+    async with http_client(ours) as client:
+        with pytest.raises(RuntimeError, match="sync request with an AsyncClient"):
+            await client.post(f"{server.url}/files", content=iter([b"a"]))
 
 
 async def test_hooks_of_the_http_client_are_called(ours: AsyncClient, server: LocalServer) -> None:

@@ -78,8 +78,18 @@ async def _cut(exchange: Exchange) -> None:
     exchange.abort()
 
 
-async def _unfinished(exchange: Exchange) -> None:
-    await exchange.stream(chunk("Hel"))
+async def _closed(exchange: Exchange) -> None:
+    exchange.writer.close()
+
+
+async def _half(exchange: Exchange) -> None:
+    await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+    exchange.writer.close()
+
+
+async def _not_http(exchange: Exchange) -> None:
+    await exchange.send(b"Hello!\r\n\r\n")
+    exchange.writer.close()
 
 
 @LIBRARIES
@@ -87,13 +97,16 @@ async def _unfinished(exchange: Exchange) -> None:
     ("path", "answer", "kind"),
     [
         ("/models", _cut, "ReadError"),
+        ("/models", _closed, "RemoteProtocolError"),
+        ("/models", _half, "RemoteProtocolError"),
+        ("/models", _not_http, "RemoteProtocolError"),
         (
             "/chat/completions",
             lambda exchange: exchange.stream(chunk("Hel")),
             "RemoteProtocolError",
         ),
     ],
-    ids=["lost connection", "unfinished stream"],
+    ids=["lost connection", "no answer", "half an answer", "not HTTP", "unfinished stream"],
 )
 async def test_failures_are_exceptions_of_the_library(
     library: Any, ours: AsyncClient, raw: RawServer, path: str, answer: Any, kind: str
@@ -111,6 +124,60 @@ async def test_nothing_listening_is_a_connect_error(library: Any, ours: AsyncCli
     async with library.AsyncClient(transport=transport(ours)) as client:
         with pytest.raises(library.ConnectError):
             await client.get("http://127.0.0.1:9/")
+
+
+@LIBRARIES
+async def test_a_proxy_that_is_down_is_a_proxy_error(library: Any) -> None:
+    async with (
+        AsyncClient(api_key="unused", proxy="http://127.0.0.1:9", max_retries=0) as ours,
+        library.AsyncClient(transport=transport(ours)) as client,
+    ):
+        with pytest.raises(library.ProxyError):
+            await client.get("http://unused.test/")
+
+
+@LIBRARIES
+async def test_only_http_is_spoken(library: Any, ours: AsyncClient) -> None:
+    async with library.AsyncClient(transport=transport(ours)) as client:
+        with pytest.raises(library.UnsupportedProtocol):
+            await client.get("ftp://127.0.0.1/")
+
+
+@LIBRARIES
+@pytest.mark.parametrize("status", [200, 400])
+async def test_headers_keep_their_bytes(
+    library: Any, ours: AsyncClient, raw: RawServer, status: int
+) -> None:
+    """httpx allows headers that are not ASCII, and so do servers."""
+    raw.answer = lambda exchange: exchange.send(
+        f"HTTP/1.1 {status} Any\r\nContent-Length: 2\r\nX-Name: grün\r\n\r\n{{}}".encode()
+    )
+    async with library.AsyncClient(transport=transport(ours)) as client:
+        response = await client.get(raw.url, headers={"X-Name": "grün".encode()})
+    assert response.headers["X-Name"] == "grün"
+    assert raw.exchanges[-1].headers["x-name"].encode("latin-1").decode() == "grün"
+
+
+@LIBRARIES
+async def test_a_host_header_of_the_request_is_sent(
+    library: Any, ours: AsyncClient, raw: RawServer
+) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"{}")
+    async with library.AsyncClient(transport=transport(ours)) as client:
+        await client.get(raw.url, headers={"Host": "gateway.test"})
+        assert raw.exchanges[-1].headers["host"] == "gateway.test"
+        await client.get(raw.url)
+        assert raw.exchanges[-1].headers["host"] == f"127.0.0.1:{raw.port}"
+
+
+@LIBRARIES
+async def test_the_length_of_what_head_asks_about_is_passed_on(
+    library: Any, ours: AsyncClient, raw: RawServer
+) -> None:
+    raw.answer = lambda exchange: exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+    async with library.AsyncClient(transport=transport(ours)) as client:
+        response = await client.head(raw.url)
+    assert (response.headers["Content-Length"], response.content) == ("100", b"")
 
 
 @LIBRARIES
