@@ -255,7 +255,10 @@ class StreamingCall(Generic[R]):
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
-            await _stop(self._task)
+            if self._opened.done():  # it was opened just now, and nobody will enter it
+                await self._opened.result().close()
+            else:
+                await _stop(self._task)
             raise
         if not self._opened.done():
             self._task.result()  # raises the failure

@@ -518,6 +518,27 @@ async def test_cancelling_the_call_stops_it(raw: RawServer, raw_client: AsyncCli
     assert len(asyncio.all_tasks() - raw._tasks) == 1
 
 
+async def test_cancelling_the_call_just_as_it_is_answered_hangs_up(raw: RawServer) -> None:
+    async def cancel(request: Request, send: Send) -> Response:
+        response = await send(request)
+        task.cancel()
+        return response
+
+    async def enter() -> None:
+        async with call:
+            raise AssertionError
+
+    raw.answer = endless
+    async with AsyncClient(base_url=raw.url, api_key="k", middlewares=[cancel]) as client:
+        call = client.models.with_streaming_response.retrieve("m")
+        task = asyncio.create_task(enter())
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(10):
+            await raw.hung_up.wait()
+        assert len(asyncio.all_tasks() - raw._tasks) == 1
+
+
 async def test_many_inputs_are_answered_together(client: AsyncClient) -> None:
     call = client.embeddings.with_streaming_response.create
     async with call(model="text-embedding-3-small", input=["a"] * 2049) as response:
