@@ -30,7 +30,7 @@ from attrs import frozen
 from PIL import Image
 
 from openai_async import AsyncClient
-from openai_async.streaming.base import TRANSITIONS
+from openai_async.streaming.life_cycle import TRANSITIONS
 from openai_async.testing import DEFAULT_MODELS, Failure, LocalServer
 
 from .raw_server import RawServer, chunk

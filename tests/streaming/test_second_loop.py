@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from openai_async import APIResponseValidationError, AsyncClient, ChatCompletionStream, OpenAIError
-from openai_async.streaming.base import PAUSE, State
+from openai_async.streaming.life_cycle import PAUSE, State
 from openai_async.testing import LocalServer, Reply
 
 from ..raw_server import DONE, Exchange, RawServer, chunk, sse
