@@ -33,7 +33,8 @@ def note_change(instance: APIObject, attribute: attrs.Attribute[Any], value: Any
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class APIObject(ModelMethods):
-    """A JSON object of the API. Attributes hold the known fields, `.extra` the rest.
+    """A JSON object of the API. Attributes hold the known fields, `.extra` the rest, whose names
+    work as attributes too.
 
     A field that the server leaves out or sends as `null` has its default. Enums are plain strings,
     so that a value newer than this package is not an error.
@@ -153,8 +154,8 @@ class APIObject(ModelMethods):
 
     @property
     def extra(self) -> dict[str, Any]:
-        """The received fields that no attribute shows: either there is no such attribute, as for
-        `reasoning_content`, or the value has the wrong shape and the attribute has its default.
+        """The received fields that this class does not define, such as `reasoning_content`, and
+        those that have the wrong shape, so that the attribute has its default.
         """
         known = _known(type(self)).values()
         return _copied(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple, Self, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias, TypedDict
 
 from msgspec.json import encode
 from msgspec.json import format as indented
@@ -63,6 +63,16 @@ class ModelMethods:
         options: Any = {"exclude_unset": True, **how}
         options["by_alias"] = options.pop("use_api_names", True)
         return self.model_dump(**options)
+
+    if not TYPE_CHECKING:  # a type checker that sees `__getattr__` accepts any name
+
+        def __getattr__(self, name: str) -> object:
+            """A received field that has no attribute of its own, such as `reasoning_content`."""
+            raw = None if name.startswith("_") else self._raw
+            if raw is None or name not in raw:
+                msg = f"{type(self).__name__!r} object has no attribute {name!r}"
+                raise AttributeError(msg, name=name, obj=self)
+            return raw[name]
 
     @property
     def model_extra(self) -> dict[str, Any]:

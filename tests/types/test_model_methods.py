@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Any
 
 import pytest
@@ -226,6 +227,27 @@ def test_changes_are_dumped() -> None:
     assert [choice["message"]["content"] for choice in dumped["choices"]] == ["changed"]
     dumped["x_groq"]["seeds"].append(3)
     assert completion.model_extra["x_groq"]["seeds"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [(chat.ChatCompletion, {"choices": []}), (chat.CompletionUsage, {}), (chat.ChoiceDelta, {})],
+    ids=["completion", "usage", "delta"],
+)
+def test_a_vendors_field_is_an_attribute(kind: type[APIObject], data: dict[str, Any]) -> None:
+    answer: Any = kind.from_dict({**data, "x_reason": "Hm.", "x_more": {"a": [1]}})
+    assert (answer.x_reason, answer.x_more) == ("Hm.", {"a": [1]})
+    assert pickle.loads(pickle.dumps(answer)).x_reason == "Hm."
+    assert not hasattr(answer, "x_else")
+
+
+def test_a_field_that_nobody_sent_is_an_attribute_error_with_its_name() -> None:
+    answer: Any = chat.ChatCompletion.from_dict({"choices": [], "usagi": 1})
+    with pytest.raises(AttributeError, match="'ChatCompletion' object has no attribute 'x'"):
+        _ = answer.x
+    by_hand: Any = chat.ChatCompletionMessage(content="Hi")
+    with pytest.raises(AttributeError, match="no attribute 'reasoning_content'"):
+        _ = by_hand.reasoning_content
 
 
 def test_an_object_built_by_hand_is_dumped() -> None:
