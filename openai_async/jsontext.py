@@ -100,6 +100,7 @@ def _integer(digits: str) -> int | float:
 
 def dumps(value: object) -> bytes:
     """Write a request body. It may contain response objects: `messages.append(choice.message)`.
+    Of a pydantic model, the fields that were set are written.
     Values that are `NOT_GIVEN` or `omit` are left out of dicts and lists.
 
     Number types of other libraries are written as plain numbers: those of numpy and the like by
@@ -202,6 +203,8 @@ def _made_plain(value: object, path: _Path | None) -> object:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [f.name for f in dataclasses.fields(value) if not f.name.startswith("_")]
         value = {name: getattr(value, name) for name in names}
+    elif hasattr(type(value), "model_dump"):  # a pydantic model
+        value = value.model_dump(mode="json", exclude_unset=True)  # type: ignore[attr-defined]
     if isinstance(value, dict | Mapping):
         named = {_key(key, path): item for key, item in value.items() if not is_left_out(item)}
         return {key: _made_plain(item, _Path(path, key)) for key, item in named.items()}

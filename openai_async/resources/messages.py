@@ -38,6 +38,8 @@ def sendable(messages: Any) -> Any:
             fields = changed[index] = message._json()
         elif isinstance(message, Mapping):
             fields = message
+        elif hasattr(type(message), "model_dump"):  # a pydantic model
+            fields = changed[index] = message.model_dump(mode="json", exclude_unset=True)
         else:
             msg = (
                 f"messages[{index}] has type {type(message).__name__}: "

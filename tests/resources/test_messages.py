@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+import pydantic
 import pytest
 
 from openai_async import AsyncClient, StreamInterruptedError
@@ -119,6 +120,30 @@ async def test_what_is_not_a_tool_call_is_sent_as_it_is(
     raw: RawServer, raw_client: AsyncClient, message: Any
 ) -> None:
     assert (await sent(raw, raw_client, message))[1] == message
+
+
+class Part(pydantic.BaseModel):
+    type: str
+    text: str
+
+
+class Message(pydantic.BaseModel):
+    role: str
+    content: str | list[Part]
+    name: str | None = None
+
+
+async def test_of_a_pydantic_model_the_fields_that_were_set_are_sent(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    message: Any = Message(role="user", content="Hi")
+    assert (await sent(raw, raw_client, message))[1] == {"role": "user", "content": "Hi"}
+
+
+async def test_a_message_may_hold_pydantic_models(raw: RawServer, raw_client: AsyncClient) -> None:
+    message: Any = {"role": "user", "content": [Part(type="text", text="Hi")]}
+    back = (await sent(raw, raw_client, message))[1]
+    assert back == {"role": "user", "content": [{"type": "text", "text": "Hi"}]}
 
 
 # --- what the stream knows of the request ---
