@@ -44,7 +44,7 @@ from .options import (
     is_loopback,
 )
 from .resources.base_client import ACCEPT, USER_AGENT, Resource
-from .resources.chat import Chat
+from .resources.chat import Beta, Chat
 from .resources.client_responses import ClientResponses
 from .resources.endpoint import check_known
 from .resources.raw import RawRequests
@@ -316,6 +316,11 @@ class AsyncClient(RawRequests):
     def chat(self) -> Chat:
         """`client.chat.completions.create(...)`"""
         return Chat(self)
+
+    @property
+    def beta(self) -> Beta:
+        """`client.beta.chat` is `client.chat`, as in the official SDK."""
+        return Beta(self)
 
     @property
     def images(self) -> Images:

@@ -495,6 +495,19 @@ class Chat(Resource):
         return ChatResponses(self, Streaming)
 
 
+class Beta(Resource):
+    """`client.beta`: where programs look for `chat.completions.parse` and `stream`, which began
+    there in the official SDK.
+    """
+
+    __slots__ = ()
+
+    @property
+    def chat(self) -> Chat:
+        """`client.chat`"""
+        return Chat(self._client)
+
+
 class ChatResponses(Responses[Kind]):
     @property
     def completions(self) -> CompletionResponses[Kind]:

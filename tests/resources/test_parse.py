@@ -47,6 +47,15 @@ async def ask(client: AsyncClient, kind: Any, **params: Any) -> ParsedChatComple
     return completion
 
 
+async def test_beta_chat_is_chat(server: LocalServer, client: AsyncClient) -> None:
+    server.script(Reply(STEP), Reply(STEP))
+    completions = client.beta.chat.completions
+    completion = await completions.parse(model="gpt-4o", messages=HI, response_format=Step)
+    assert completion.parsed == Step("add", 4)
+    async with completions.stream(model="gpt-4o", messages=HI) as stream:
+        assert (await stream.get_final_completion()).text == STEP
+
+
 # --- whole answers --------------------------------------------------------------------------------
 
 
