@@ -26,6 +26,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -185,6 +186,29 @@ class APIStatusError(APIError):
 
     status_code: int
     safe_message = "The service refused the request."
+
+    @property
+    def response(self) -> ErrorResponse:
+        """The status, headers and body, where programs for the official SDK look for them."""
+        return ErrorResponse(self.status_code, self.headers or {}, self.body)
+
+
+class ErrorResponse:
+    """A failed response: what the error has, under the names of the official SDK."""
+
+    def __init__(self, status_code: int, headers: Mapping[str, str], body: object) -> None:
+        self.status_code = status_code
+        self.headers = headers
+        self._body = body
+
+    @property
+    def text(self) -> str:
+        """The body's text; written anew if it was JSON."""
+        return self._body if isinstance(self._body, str) else json.dumps(self._body)
+
+    def json(self) -> Any:
+        """The body, parsed; `ValueError` if it is not JSON."""
+        return json.loads(self.text)
 
 
 class BadRequestError(APIStatusError):

@@ -49,6 +49,21 @@ def test_the_tree(name: str, parent: str) -> None:
     assert getattr(openai_async, name).__bases__[0].__name__ == parent
 
 
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [({"error": {"message": "no"}}, '{"error": {"message": "no"}}'), ("<html>", "<html>")],
+)
+def test_the_response_of_an_error_is_under_its_official_names(body: object, text: str) -> None:
+    response = status_error(400, CIMultiDict({"X-Request-Id": "req_1"}), body).response
+    assert (response.status_code, response.headers["x-request-id"]) == (400, "req_1")
+    assert response.text == text
+    if isinstance(body, dict):
+        assert response.json() == body
+    else:
+        with pytest.raises(ValueError, match="Expecting value"):
+            response.json()
+
+
 def test_a_wrong_argument_is_a_value_error() -> None:
     assert issubclass(openai_async.InvalidArgumentError, ValueError)
 
