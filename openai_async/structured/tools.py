@@ -15,7 +15,7 @@ import inspect
 import types
 import typing
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -137,10 +137,10 @@ def as_tool(value: Any) -> Tool[..., Any] | Mapping[str, Any]:
 
 def as_tools(values: Any) -> list[Tool[..., Any] | Mapping[str, Any]]:
     """The `tools` of a request, in which functions, `Tool`s and dicts may be mixed."""
-    if isinstance(values, Mapping | str) or not isinstance(values, Sequence):
+    if isinstance(values, Mapping | str) or not isinstance(values, Sequence | Iterator):
         msg = f"tools has type {type(values).__name__}: pass a list of functions, or of dicts."
         raise InvalidArgumentError(msg)
-    tools = [as_tool(value) for value in values]
+    tools = [as_tool(value) for value in values]  # once: it may be a generator
     seen = set()
     for item in tools:
         name = name_of_tool(item)

@@ -140,6 +140,13 @@ async def test_a_picture_is_seen(client: AsyncClient) -> None:
     assert "red" in result.text
 
 
+async def test_tools_may_come_from_a_generator(client: AsyncClient, server: LocalServer) -> None:
+    tools: Any = ({"type": "function", "function": {"name": name}} for name in ("add", "divide"))
+    await client.chat.completions.create(model="gpt-4o", messages=HI, tools=tools)
+    sent = server.requests[0].json["tools"]
+    assert [tool["function"]["name"] for tool in sent] == ["add", "divide"]
+
+
 async def test_tool_calls(client: AsyncClient, server: LocalServer) -> None:
     server.script(Reply(tool_calls=[{"name": "add", "arguments": {"a": 1}}]))
     result = await client.chat.completions.create(
