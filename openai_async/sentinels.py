@@ -1,7 +1,7 @@
 """`NOT_GIVEN` and `omit`: arguments that stand for "not passed", as in the official SDK.
 
-Both kinds leave a parameter out, this package's and the official ones alike: a program may have
-`openai` installed and import them from there. In headers they differ, see `Omit`.
+Both leave a parameter out, and the official ones work too: a program may have `openai` installed
+and import them from there. In headers and queries they differ, see `Omit`.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ NOT_GIVEN: Any = not_given
 omit: Any = Omit()
 
 _NAMES = frozenset(("NotGiven", "Omit"))
-# The official package sets the module of what it exports to its own name.
+# The official package sets `__module__` of what it exports to its own name.
 _MODULES = frozenset((__name__, "openai", "openai._types"))
 
 
 def is_left_out(value: object) -> bool:
-    """Whether it stands for a value that is not passed: a `NotGiven` or an `Omit`."""
+    """Whether it is a `NotGiven` or an `Omit`, which stand for a value that is not passed."""
     kind = type(value)
     return kind.__name__ in _NAMES and kind.__module__ in _MODULES
 

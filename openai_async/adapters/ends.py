@@ -1,7 +1,7 @@
-"""Whether a stream of events was whole, without parsing it.
+"""Whether a stream of events is complete, without parsing it.
 
-httpx and the official SDK take the end of the body for the end of the answer. But a proxy or a
-server that dies often ends the body properly, in the middle of the answer.
+httpx and the official SDK take the end of the body for the end of the answer. But a server or proxy
+that dies in the middle of an answer often still ends the body properly.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Mapping
 
 from ..errors import StreamInterruptedError
 
-# In JSON, a line cannot begin within a text, ...
+# In JSON, a string cannot contain a line break, ...
 _DONE = re.compile(rb"\ndata: ?\[DONE\]")
-# ... and the quotes of a text have backslashes before them, so these are keys and values of events.
+# ... and quotes inside a string are escaped, so these are keys and values of events.
 # Some gateways send `"error": null` in every chunk.
 _ERROR = rb'"error"\s*:\s*["{]|"type"\s*:\s*"error"'
-# By the end of the path: what says that an answer is complete.
+# What says that an answer is complete, by the end of the request's path.
 _ENDS = {
-    "/completions": rb'"finish_reason"\s*:\s*"[^"]',  # "" is what some send for "not yet"
+    "/completions": rb'"finish_reason"\s*:\s*"[^"]',  # some send "" for "not yet"
     "/responses": rb'"response\.(completed|incomplete|failed)"',
     "/messages": rb'"message_stop"',
 }
 _PATTERNS = {path: re.compile(end + b"|" + _ERROR) for path, end in _ENDS.items()}
-# No match is longer: what may be the first part of one is looked at again with the next bytes.
+# No match is longer. The last bytes may be the start of one: they are searched again with the next.
 _LONGEST = 64
 
 
@@ -32,7 +32,7 @@ class EndOfStream:
 
     Attributes:
         complete: the answer may end here.
-        done: `[DONE]` has arrived: nothing that is worth reading follows.
+        done: `[DONE]` has arrived; nothing worth reading follows.
     """
 
     def __init__(self, end: re.Pattern[bytes]) -> None:
@@ -42,7 +42,7 @@ class EndOfStream:
 
     @classmethod
     def of(cls, path: str, headers: Mapping[str, str]) -> EndOfStream | None:
-        """`None` if it is not known how an answer of this kind ends."""
+        """`None` if it is not known how such an answer ends."""
         if not headers.get("Content-Type", "").lower().startswith("text/event-stream"):
             return None
         return next((cls(end) for tail, end in _PATTERNS.items() if path.endswith(tail)), None)

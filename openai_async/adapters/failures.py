@@ -1,4 +1,4 @@
-"""Our exceptions as those that the users of httpx and of the official SDK know."""
+"""Our exceptions as those of httpx and of the official SDK."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import (
 )
 from .libraries import library_of
 
-# httpx's names for what aiohttp raises: the first that fits.
+# httpx's names for what aiohttp raises; the first match counts.
 _KINDS: dict[type[Exception], str] = {
     aiohttp.ClientProxyConnectionError: "ProxyError",
     aiohttp.ClientHttpProxyError: "ProxyError",
@@ -31,8 +31,8 @@ _KINDS: dict[type[Exception], str] = {
 def library_error(request: Any, error: OpenAIError) -> Exception:
     """The exception to raise from ours.
 
-    The official client would wrap an exception of httpx in one that says "Connection error.", after
-    sending the request again. It gets its own exceptions, which it passes on as they are.
+    The official client would retry after an exception of httpx, and then wrap it in one that says
+    "Connection error.". So it gets its own exceptions, which it passes on as they are.
     """
     official = sys.modules.get("openai")
     made: Exception
@@ -40,7 +40,7 @@ def library_error(request: Any, error: OpenAIError) -> Exception:
         made = getattr(library_of(request), _kind(error))(str(error), request=request)
     elif isinstance(error, APITimeoutError):
         made = official.APITimeoutError(request=request)
-        made.message = str(error)  # type: ignore[attr-defined] # its own says nothing but that
+        made.message = str(error)  # type: ignore[attr-defined] # its own only says "timed out"
         made.args = (str(error),)
     else:
         made = official.APIConnectionError(message=str(error), request=request)
@@ -48,15 +48,15 @@ def library_error(request: Any, error: OpenAIError) -> Exception:
 
 
 def _is_from(official: Any, headers: Any) -> bool:
-    """Whether the official SDK made a request; frameworks send a User-Agent of their own."""
+    """Whether the official SDK made a request. Frameworks may replace its User-Agent."""
     if "OpenAI/Python" in headers.get("User-Agent", ""):
         return True
-    # The SDKs of other vendors come from the same generator, but with other versions.
+    # SDKs of other vendors, made by the same generator, send this too, with versions of their own.
     return bool(headers.get("X-Stainless-Package-Version") == official.__version__)
 
 
 def _kind(error: OpenAIError) -> str:
-    """The name of httpx's exception."""
+    """The name of the exception in httpx."""
     cause = error.__cause__
     if isinstance(error, APITimeoutError):
         connecting = isinstance(cause, aiohttp.ConnectionTimeoutError)

@@ -1,7 +1,7 @@
 """httpx clients and transports that send through an `AsyncClient`.
 
-httpx2 is httpx by another name, and newer versions of the official SDK want the one, older ones and
-most other packages the other. Both have the same classes, so ours are made for the one at hand.
+httpx2 is httpx under another name: newer versions of the official SDK use it, while older ones and
+most other packages use httpx. Both have the same classes, so ours are derived from either.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 def http_client(client: AsyncClient, *, library: ModuleType | None = None) -> httpx2.AsyncClient:
     """An HTTP client for the official SDK: `AsyncOpenAI(http_client=http_client(client))`.
 
-    Its requests go through `client`: its middlewares, retries, pacing and pool. What they say
-    themselves prevails: URL, headers and key are those of the official client, and so is its
-    `timeout`, if it has one of its own. Closing it leaves `client` open.
+    Requests go through the middlewares, retries, pacing and pool of `client`. Their URL, headers
+    and key are those of the official client, and so is `timeout`, if that has one of its own.
+    Closing the HTTP client leaves `client` open.
 
-    One place retries. An answer that `client` has given up on is marked as final, so the official
-    client does not ask again; a connection that fails raises the official client's own exception,
-    which it does not retry either (openai 3.57; older versions do, and then each of their retries
-    is sent once).
+    Only `client` retries. An answer that it has given up on is marked as final, so that the
+    official client does not ask again. A connection that fails raises the official client's own
+    exception, which openai 3.57 does not retry either; older versions do, and then each of their
+    retries is sent once.
 
     Args:
         client: sends the requests. Its `base_url` and `api_key` are not used.
-        library: `httpx` or `httpx2`; by default the one that the installed SDK is written for.
+        library: `httpx` or `httpx2`; by default the one that the installed SDK uses.
 
     Returns:
         An `httpx2.AsyncClient` or an `httpx.AsyncClient`.
@@ -50,8 +50,8 @@ def http_client(client: AsyncClient, *, library: ModuleType | None = None) -> ht
 def transport(client: AsyncClient) -> httpx2.AsyncBaseTransport:
     """A transport for anything that takes one: `httpx.AsyncClient(transport=transport(client))`.
 
-    It serves the requests of httpx and httpx2. Failures are httpx's exceptions, with ours as their
-    cause. Closing it leaves `client` open.
+    It takes the requests of httpx and of httpx2. Failures are raised as the library's exceptions,
+    with ours as their cause. Closing the transport leaves `client` open.
 
     Raises:
         InvalidArgumentError: `client` is not one of ours, or httpx is not installed.
@@ -74,7 +74,7 @@ def _client_class(library: Any) -> Any:
         def __init__(self, client: AsyncClient) -> None:
             self._sender = sender = _transport_class()(client)
             limits = client.timeout
-            # Without `pool`, it is never httpx's default, which the official SDK replaces.
+            # With `pool=None`, it never equals httpx's default, which the official SDK replaces.
             own = library.Timeout(limits.total, connect=limits.connect, pool=None)
             sender.own_timeout = own.as_dict()
             super().__init__(transport=sender, timeout=own, trust_env=False)
@@ -82,7 +82,7 @@ def _client_class(library: Any) -> Any:
         async def send(self, request: Any, *, stream: bool = False, **options: Any) -> Any:
             """Send without the library's own layers, unless they are in use.
 
-            Its authentication, redirects and cookies take a tenth of a chat request.
+            Its authentication, redirects and cookies take a tenth of the time of a chat request.
             """
             request.extensions["streamed"] = stream
             auth = options.get("auth", library.USE_CLIENT_DEFAULT)
@@ -92,7 +92,7 @@ def _client_class(library: Any) -> Any:
                 or self.auth is not None
                 or any(self.event_hooks.values())
                 or request.url.userinfo
-                or not isinstance(request.stream, library.AsyncByteStream)  # refuses it
+                or not isinstance(request.stream, library.AsyncByteStream)  # httpx refuses it
             ):
                 return await super().send(request, stream=stream, **options)
             return await self._sender.handle_async_request(request)

@@ -18,21 +18,21 @@ from .ends import EndOfStream
 from .failures import library_error
 from .libraries import library_of
 
-# The connection is ours, and so is what can be decompressed.
+# Our connection decides these, and we can only decompress what we ask for.
 _NOT_SENT = frozenset(("accept-encoding", "connection", "content-length", "transfer-encoding"))
-# What aiohttp adds to a request that does not have it.
+# What aiohttp adds to a request without it.
 _ADDED = frozenset(("accept", "content-type", "user-agent"))
-# What arrives is decompressed and whole.
+# The body is passed on decompressed and without framing.
 _NOT_PASSED_ON = frozenset(
     ("connection", "content-encoding", "content-length", "transfer-encoding")
 )
-# Not a key: the request has its own in its headers. But a request that has one is not redirected to
-# other origins, and neither may these be.
+# A placeholder: these requests have their key in a header. But with a key here, they are not
+# redirected to other origins.
 _KEY = "-"
 
 
 class Sender:
-    """Sends the requests of httpx and httpx2, and knows neither.
+    """Sends the requests of httpx and httpx2, without importing either.
 
     Attributes:
         client: sends them.
@@ -46,10 +46,10 @@ class Sender:
         self._headers = lru_cache(maxsize=64)(_headers)
 
     async def handle_async_request(self, request: Any) -> Any:
-        """Send it; the answer is open if it is a stream, else whole."""
+        """Send a request. The body of the answer has been read, unless it is a stream."""
         content: bytes = await request.aread()
         streamed = request.extensions.get("streamed")
-        if streamed is None:  # a client of somebody else's
+        if streamed is None:  # not from our `HTTPClient`
             streamed = b'"stream":true' in content or b'"stream": true' in content
         started = time.perf_counter()
         try:
@@ -113,7 +113,7 @@ class Sender:
 def _headers(
     raw: tuple[tuple[bytes, bytes], ...], netloc: bytes
 ) -> tuple[CIMultiDict[str], frozenset[str], bool]:
-    """The headers to send, those that nothing may add, and whether it is somebody else's retry."""
+    """The headers to send, those that must not be added, and whether the sender is retrying."""
     headers = CIMultiDict[str]()
     for name, value in raw:
         key = (text := name.decode("latin-1")).lower()
@@ -127,7 +127,7 @@ def _headers(
 @lru_cache(maxsize=64)
 def _url(text: str) -> URL:
     url = URL(text, encoded=True)
-    # httpx has made a header of the name and password.
+    # httpx has moved the name and password to a header.
     return url if url.user is url.password is None else url.with_user(None)
 
 
@@ -137,7 +137,7 @@ def _timeout(read: float | None, connect: float | None) -> Timeout:
 
 
 def _params(content: bytes) -> dict[str, Any] | None:
-    """What pacing reads: the model, and the texts to estimate the tokens of."""
+    """What pacing reads: the model, and the texts whose tokens it estimates."""
     try:
         value = loads(content)
     except ValueError:  # a form, which has no tokens to count
@@ -146,7 +146,7 @@ def _params(content: bytes) -> dict[str, Any] | None:
 
 
 def _passed_on(request: Any, headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer, as the bytes that arrived."""
+    """The headers of an answer, with the bytes that arrived."""
     not_passed_on = _NOT_PASSED_ON if request.method != "HEAD" else ()
     return [
         (name.encode(), value.encode("utf-8", "surrogateescape"))
@@ -157,9 +157,8 @@ def _passed_on(request: Any, headers: Mapping[str, str]) -> list[tuple[bytes, by
 
 def _refused(request: Any, error: APIStatusError) -> Any:
     """The answer that the client has given up on."""
-    # So that the official client does not retry what has been retried here.
     headers = CIMultiDict(error.headers or {})
-    headers["x-should-retry"] = "false"
+    headers["x-should-retry"] = "false"  # the official client must not retry it again
     body = error.body
     content = body.encode() if isinstance(body, str) else b"" if body is None else dumps(body)
     return library_of(request).Response(
@@ -171,7 +170,7 @@ def _refused(request: Any, error: APIStatusError) -> Any:
 
 
 class _Body:
-    """The bytes of an open answer. It may be read by one loop after another."""
+    """The bytes of an open answer. One loop after another may read it."""
 
     def __init__(self, stream: ResponseStream, request: Any) -> None:
         self._stream = stream
@@ -187,7 +186,7 @@ class _Body:
                 yield data
         except OpenAIError as error:
             if end is not None and end.done:
-                return  # the answer is whole: what fails is the end of the connection
+                return  # the answer is complete: only the end of the connection failed
             raise library_error(self._request, error) from error
         if end is not None and not end.complete:
             cut = end.error()

@@ -1,4 +1,4 @@
-"""httpx and httpx2: which one is wanted, and which one a request is of."""
+"""httpx and httpx2: which one the official SDK uses, and which one a request belongs to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LIBRARIES = ("httpx2", "httpx")
 
 
 def library_of_openai() -> ModuleType:
-    """The library that the official SDK's own clients are made of."""
+    """The library that the official SDK's own clients are derived from."""
     if find_spec("openai") is not None:
         import openai
 
@@ -33,7 +33,7 @@ def installed() -> list[ModuleType]:
 
 
 def library_of(request: object) -> Any:
-    """The library of a request, or of the class that it is derived from."""
+    """The library that defines the class of a request, or a base of it."""
     for kind in type(request).__mro__:
         root = kind.__module__.partition(".")[0]
         if root in _LIBRARIES:
