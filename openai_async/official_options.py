@@ -1,4 +1,4 @@
-"""Options of the official client that this one does not have, and what to pass instead."""
+"""Options of the official client that this one does not have, and what to do instead."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from .sentinels import is_left_out
 _ADVICE = {
     "http_client": (
         "this client sends through aiohttp. Pass proxy=, ssl= or session= (an "
-        "aiohttp.ClientSession) instead; or keep the official client, and give it an http_client "
-        "of openai_async.adapters.http_client"
+        "aiohttp.ClientSession) instead; or keep the official client, and pass "
+        "openai_async.adapters.http_client(client) to it as http_client"
     ),
     "webhook_secret": "this client does not verify webhooks. Leave it out",
     "websocket_base_url": "this client opens no WebSockets. Leave it out",

@@ -1,4 +1,4 @@
-"""The types of methods whose answer depends on their arguments, for `with_raw_response` and
+"""The types of methods whose return type depends on their arguments, for `with_raw_response` and
 `with_streaming_response`. Only type checkers import this.
 """
 
@@ -98,7 +98,7 @@ Edit: TypeAlias = Method[
 ]
 
 
-# Here the answer depends on another parameter; `stream` is left out, as in the official SDK.
+# Here the return type depends on `response_format`; `stream` is left out, as in the official SDK.
 
 
 class RawParse(Protocol):

@@ -35,7 +35,7 @@ OnOpen: TypeAlias = Callable[[Response], Awaitable[None]]
 
 
 def raw(resource: Resource, name: str) -> Callable[..., Coroutine[Any, Any, RawResponse[Any]]]:
-    """The method of this name, which returns a `RawResponse`."""
+    """The method of this name, in the form that returns a `RawResponse`."""
 
     @wraps(getattr(resource, name), updated=())
     async def call(*args: Any, **params: Any) -> RawResponse[Any]:
@@ -51,7 +51,7 @@ def raw(resource: Resource, name: str) -> Callable[..., Coroutine[Any, Any, RawR
                 raise
             error = failure.with_traceback(None)
         finally:
-            client._send = send  # pages request the next one through it
+            client._send = send  # a page requests the next one through this client
         request, response = recorder.latest
         if isinstance(result, BinaryContent):
             response = evolve(response, body=await result.read(), stream=None)
@@ -88,7 +88,7 @@ class Answered:
 
     @property
     def elapsed(self) -> timedelta:
-        """The time from the call to the end of the response, or to the begin of a stream."""
+        """The time from the call to the end of the response, or to the beginning of a stream."""
         return timedelta(seconds=self._response.elapsed)
 
     @property
@@ -115,7 +115,7 @@ class Answered:
 class RawResponse(Answered, Generic[R]):
     """A response, and what it is parsed to.
 
-    Of a call that sends several requests, it is the last to be answered.
+    If a call sends several requests, this is the last response to arrive.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class RawResponse(Answered, Generic[R]):
         """What the method returns without `with_raw_response`; with `stream=True`, the stream.
 
         Args:
-            to: read the body as this type instead: a class, `dict`, `list[Item]`, `str`...
+            to: read the body as this type instead: a class, `dict`, `list[Item]`, `str`, ...
 
         Raises:
             APIError: the answer is malformed, or an error object.
@@ -172,17 +172,17 @@ class RawResponse(Answered, Generic[R]):
 
     @property
     def is_closed(self) -> bool:
-        """Whether all of it has been read: not with `stream=True`."""
+        """Whether the whole body has been read; `False` with `stream=True`."""
         return self._response.stream is None
 
 
 class _Recorder:
-    """Sends requests, and keeps the latest one that was answered."""
+    """Sends requests, and keeps the latest that was answered, with its response."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._answered: tuple[Request, Response] | None = None
-        # Weak, since the traceback of an error refers to the frame of `send`.
+        # Weak: the error's traceback refers to the frame of `send`, and so to this object.
         self._failure: Callable[[], OpenAIError | None] = lambda: None
 
     async def send(self, request: Request) -> Response:
@@ -195,7 +195,7 @@ class _Recorder:
         return response
 
     def is_about_answer(self, error: OpenAIError) -> bool:
-        """Whether there is an answer, and the error is about its content."""
+        """Whether there is an answer, and its content caused the error."""
         return self._answered is not None and error is not self._failure()
 
     @property
@@ -220,7 +220,7 @@ class _ReadBody:
 
 
 def _replaying(response: Response) -> Callable[..., Awaitable[Response]]:
-    """A `Connect` that gives out a response which has been read already."""
+    """A `Connect` for a response that has been read already."""
 
     async def connect(on_open: OnOpen) -> Response:
         body: Any = _ReadBody(response.body)

@@ -1,12 +1,11 @@
 """How a resource declares `with_raw_response` and `with_streaming_response`.
 
-It lists its methods once, for both:
+Its methods are listed once, for both:
 
     class ModelResponses(Responses[Kind]):
         list = method(Models.list)
 
-The list is for type checkers and completion: all methods are called in the same way
-(`raw_responses`), by their names.
+The list is for type checkers and completion; at run time, methods are looked up by their names.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ Kind = TypeVar("Kind", Raw, Streaming)
 
 
 class Responses(Generic[Kind]):
-    """The methods of a resource, which return responses."""
+    """The methods of a resource, in the form that returns responses."""
 
     __slots__ = ("_kind", "_resource")
 
@@ -51,7 +50,7 @@ class Responses(Generic[Kind]):
 
 
 class Method(Generic[RawMethod, StreamingMethod]):
-    """A method, found on the resource by its name."""
+    """A method that is looked up on the resource by its name."""
 
     __slots__ = ("_name",)
 
@@ -78,5 +77,5 @@ def method(
     Callable[P, Coroutine[Any, Any, raw_responses.RawResponse[R]]],
     Callable[P, streaming_responses.StreamingCall[R]],
 ]:
-    """The method with the parameters and the answer of this one."""
+    """A method with the parameters and the answer of this one."""
     return Method()

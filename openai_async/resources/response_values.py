@@ -14,7 +14,7 @@ from ..wire.redaction import redacted
 
 
 def value_of(response: Response, kind: Any) -> Any:
-    """The body as a `kind`: for `str` its text, for all other types what its JSON stands for.
+    """The body as a `kind`: for `str` its text, for any other type the value of its JSON.
 
     Raises:
         APIResponseValidationError: it is not JSON, or not of this type.

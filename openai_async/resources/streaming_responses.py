@@ -1,7 +1,7 @@
 """What the methods of `with_streaming_response` return.
 
-The method itself runs in a task, on a copy of the client that opens the response. There the method
-waits until `parse()` is called, and then gets the body: there is no parsing here.
+The method itself runs in a task, on a copy of the client that opens the response. Then it waits
+until `parse()` is called, and gets the body: there is no parsing here.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ OnOpen: TypeAlias = Callable[[Response], Awaitable[None]]
 
 
 def streaming(resource: Resource, name: str) -> Callable[..., StreamingCall[Any]]:
-    """The method of this name, which returns a `StreamingResponse` when it is entered."""
+    """The method of this name, for `async with`, which gives a `StreamingResponse`."""
 
     @wraps(getattr(resource, name), updated=())
     def call(*args: Any, **params: Any) -> StreamingCall[Any]:
         def run(send: Send) -> Awaitable[Any]:
             client = copy.copy(resource._client)
             client._send = send
-            client._asks_usage = False  # the caller may read the events, and did not ask for it
+            client._asks_usage = False  # the caller sees the raw events, and did not ask for it
             method = getattr(type(resource)(client), name)
             return cast(Awaitable[Any], method(*args, **params))
 
@@ -54,7 +54,7 @@ def streaming(resource: Resource, name: str) -> Callable[..., StreamingCall[Any]
 
 
 class _UnreadContent(BinaryContent):
-    """The body of a response that is read by whoever comes first."""
+    """The body of a response, for the first method that reads it."""
 
     __slots__ = ("response",)
 
@@ -77,9 +77,10 @@ class _UnreadContent(BinaryContent):
 
 
 class StreamingResponse(Answered, Generic[R]):
-    """An open response: read it in one of these ways.
+    """An open response.
 
-    Only `read()`, `text()`, `json()` and `parse()` keep the body, and can be followed by another.
+    `read()`, `text()`, `json()` and `parse()` keep the body, and can be combined. The others, and
+    `parse()` with `stream=True`, do not: after one of them, the body is gone.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class StreamingResponse(Answered, Generic[R]):
         stream, which is closed with the response.
 
         Args:
-            to: read the body as this type instead: a class, `dict`, `list[Item]`, `str`...
+            to: read the body as this type instead: a class, `dict`, `list[Item]`, `str`, ...
 
         Raises:
             APIError: the answer is malformed, an error object, or did not arrive in full.
@@ -120,7 +121,7 @@ class StreamingResponse(Answered, Generic[R]):
         if to is not None:
             return self._value(await self.read(), to)
         if self._task.cancelled():
-            msg = "This answer was closed before it was parsed: call parse() in the `async with`."
+            msg = "This answer was closed before it was parsed: call parse() inside `async with`."
             raise OpenAIError(msg)
         if not self._parse_called.is_set():
             if self._parses_stream:
@@ -159,7 +160,7 @@ class StreamingResponse(Answered, Generic[R]):
         return evolve(self._response, body=await self.read(), stream=None).json()
 
     async def iter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """The body as it arrives, decompressed; or in pieces of `chunk_size` bytes."""
+        """The decompressed body, as it arrives or in pieces of `chunk_size` bytes."""
         if chunk_size is not None:
             check_whole("chunk_size", chunk_size)
         self._claim()
@@ -176,7 +177,7 @@ class StreamingResponse(Answered, Generic[R]):
             yield bytes(pending)
 
     async def iter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:
-        """The body as UTF-8 text as it arrives, from pieces of `chunk_size` bytes."""
+        """The body as UTF-8 text, as it arrives or from pieces of `chunk_size` bytes."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         async for data in self.iter_bytes(chunk_size):
             if text := decoder.decode(data):
@@ -185,7 +186,7 @@ class StreamingResponse(Answered, Generic[R]):
             yield text
 
     async def iter_lines(self) -> AsyncIterator[str]:
-        """The lines of the body as they arrive, without their ends: LF, CR LF or CR."""
+        """The lines of the body as they arrive, without their endings: LF, CR LF or CR."""
         decoder = io.IncrementalNewlineDecoder(None, translate=True)
         pieces: list[str] = []  # of a line whose end has not arrived yet
         async for text in self.iter_text():
@@ -204,14 +205,14 @@ class StreamingResponse(Answered, Generic[R]):
 
     def _claim(self) -> None:
         if self._is_read:
-            msg = "This answer has been read, or is being read: read it once, and keep what it has."
+            msg = "This answer has been read, or is being read: read it once, and keep the result."
             raise OpenAIError(msg)
         self._is_read = True
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing more can be read here: all has been, or by the stream of `parse()`, or
-        the response has been closed.
+        """Whether nothing more can be read here: the body has been read, the stream of `parse()`
+        reads it, or the response has been closed.
         """
         return self._content._body is None
 
@@ -255,7 +256,7 @@ class StreamingCall(Generic[R]):
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except BaseException:
-            if self._opened.done():  # it was opened just now, and nobody will enter it
+            if self._opened.done():  # just now, and nobody will enter it
                 await self._opened.result().close()
             else:
                 await _stop(self._task)
@@ -268,11 +269,11 @@ class StreamingCall(Generic[R]):
         await self._opened.result().close()
 
     async def _send(self, request: Request) -> Response:
-        """Open the response to the first request that has one; others are sent as usual."""
+        """Open the response to the first request that gets one; others are sent as usual."""
         if self._opens:
             return await self._client_send(request)
         self._opens = True
-        on_open = request.on_open  # what reads the stream; `None` if the whole body is wanted
+        on_open = request.on_open  # reads the stream; `None` if the whole body is wanted
         content = _UnreadContent(request, self._client_send)
         try:
             await content
@@ -286,8 +287,8 @@ class StreamingCall(Generic[R]):
 
 
 async def _stop(task: asyncio.Task[Any]) -> None:
-    """Cancel a task, and wait for its end."""
+    """Cancel a task and wait for it to end."""
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():
-        task.exception()  # otherwise asyncio would report that nobody has asked for it
+        task.exception()  # otherwise asyncio would log that it was never retrieved

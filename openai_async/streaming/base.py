@@ -3,11 +3,11 @@
     stream = client.chat.completions.create(..., stream=True)
 
 sends nothing yet. The request is sent when the stream is first awaited, entered or iterated over.
-How it is closed is in `life_cycle`.
+`life_cycle` has how it is closed.
 
 The `Receiver` decides what the bytes mean and whether the answer is complete; this file opens the
-stream and reads. The events that arrived before a failure are given out first. After them, every
-read raises the failure until the stream is left.
+stream and reads. Events that arrived before a failure are delivered first. After them, every read
+raises the failure until the stream is left.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The life cycle of a stream: its states, and how it is paused and closed.
 
 However the iteration ends (at the end of the answer, by an exception, cancellation, `close()`, or
-because nothing refers to the stream), the connection is released to the pool or closed at once. If
-a loop is left by `break` and the stream is still referenced, it is closed after `PAUSE` seconds,
-unless it is read again by then: by another loop, which continues with the next event.
+because nothing refers to the stream), the connection is released to the pool or closed at once.
+Only if a loop is left by `break` and the stream is still referenced, it stays open for `PAUSE`
+seconds, in which another loop may begin and continue with the next event.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ UNOPENED, OPENING, OPEN, PAUSED, ENDED, CLOSED = State
 
 
 class LifeCycle:
-    """What is open, and how it is closed. `AsyncStream` opens it, and reads."""
+    """What a stream holds open, and how it is closed. `AsyncStream` opens it and reads."""
 
     def __init__(self) -> None:
         self._state = UNOPENED
@@ -82,7 +82,7 @@ class LifeCycle:
         # Events that have not been requested yet, the next one last: a read often returns several.
         # (A deque would do as well, but takes 700 bytes even when it is empty.)
         self._ready: list[Received] = []
-        # Those of a paused stream: with `_ready` empty, any read calls `_more`, which resumes it.
+        # Those of a paused stream: with `_ready` empty, the next read calls `_more`, which resumes.
         self._held: list[Received] = []
         self._pause_timer: asyncio.TimerHandle | None = None
         self._on_usage: Callable[[int], None] | None = None
@@ -113,8 +113,8 @@ class LifeCycle:
         if self._state is CLOSED:
             msg = (
                 "This stream was closed before its end, as when a loop over it is left: after a "
-                f"`break`, another loop has to begin within {PAUSE} s. To read on later, take "
-                "single chunks with `await anext(stream)`."
+                f"`break`, another loop has to begin within {PAUSE} s. To continue later, take "
+                "single chunks with `await anext(stream)` instead."
             )
             raise OpenAIError(msg)
 
@@ -141,7 +141,7 @@ class LifeCycle:
         assert receiver is not None
         assert body is not None
         if self._state is OPEN and (self._busy or running_loop() is not body.loop):
-            self._leave()  # nobody knows who would continue
+            self._leave()  # it is unclear who would continue
             return
         self._take_pending()
         self._held += self._ready
@@ -153,7 +153,7 @@ class LifeCycle:
             body.release()
         else:
             self._become(PAUSED)
-            # Not a method: until it is called, the loop would keep the stream from being dropped.
+            # Not a bound method: the event loop would keep the stream alive until it is called.
             self._pause_timer = body.loop.call_later(PAUSE, _end_pause, weakref.ref(self))
 
     def _resume(self) -> None:

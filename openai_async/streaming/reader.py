@@ -1,7 +1,7 @@
 """The iterator of an `async for` over a stream: it reads, and hangs up when the loop is left.
 
-A loop left by `break` may be followed by another over the same stream, so then the stream is only
-paused. After anything else (an exception, cancellation, `del`), it is closed at once.
+After a `break`, another loop over the same stream may follow, so the stream is only paused. In all
+other cases (an exception, cancellation, `del`), it is closed at once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ..errors import APIError
 from ..types.values import MalformedError
 from .answer import Received
 
-# The instructions with which `break` and `return` drop the iterator of their loop; the second is
-# new in Python 3.14.
+# The bytecode instructions with which `break` and `return` drop the iterator of their loop; the
+# second is new in Python 3.14.
 _DROP = {opmap[name] for name in ("POP_TOP", "POP_ITER") if name in opmap}
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Reader(Generic[T]):
 
     Python does not notify an iterator when its loop is left by `break` or an exception. But nothing
     else refers to this object, so it is deleted at that moment, and pauses or leaves the stream. If
-    nothing else refers to the stream, that is deleted as well, and closed.
+    nothing else refers to the stream, it is deleted as well, and closed.
     """
 
     __slots__ = ("_begun", "_convert", "_stream")
@@ -86,7 +86,7 @@ class Reader(Generic[T]):
         raise stream._misread(value)
 
     def _rest(self) -> T | None:
-        """What is still to be given at the end of the stream."""
+        """What is still to be delivered at the end of the stream."""
         return None
 
     def __del__(self) -> None:
@@ -99,6 +99,6 @@ class Reader(Generic[T]):
 
 
 def _after_break() -> bool:
-    """Whether the caller, a `__del__`, was called because of a `break` or a `return`."""
+    """Whether the calling `__del__` runs because of a `break` or a `return`."""
     loop = sys._getframe(1).f_back
     return loop is not None and loop.f_code.co_code[loop.f_lasti] in _DROP

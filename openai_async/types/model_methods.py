@@ -1,7 +1,7 @@
 """The methods of the official SDK's answers, which are pydantic models: `model_dump` and others.
 
-Their arguments mean what they mean there. The values are those that were received; fields that
-were not received have their defaults.
+Their arguments mean the same as there. The values are those that were received; fields that were
+not received have their defaults.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec.json import encode
 from msgspec.json import format as indented
 
 IncEx: TypeAlias = set[int] | set[str] | Mapping[int, Any] | Mapping[str, Any]
-"""Names of fields, or indices of a list; in a mapping, `True` or what to choose of the value."""
+"""Names of fields, or indices of a list; in a mapping, `True` or what to choose of each."""
 
 _ALL = "__all__"
 
@@ -35,7 +35,7 @@ class FieldValue(NamedTuple):
     """One field of an object.
 
     Attributes:
-        name, key: of the attribute, and in the JSON.
+        name, key: the name of the attribute, and the key in the JSON.
         value: JSON, an object, or a list of them.
         is_set: whether it was received, or set later.
         is_default: whether it is the `None` of a field that may be left out.
@@ -49,7 +49,7 @@ class FieldValue(NamedTuple):
 
 
 class ModelMethods:
-    """The base of all answers; `APIObject` says what their fields are."""
+    """The base of `APIObject`, which says what the fields of an answer are."""
 
     __slots__ = ()
 
@@ -85,7 +85,7 @@ class ModelMethods:
         return {field.name for field in self._field_values() if field.is_set}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy, with some attributes changed. Unless it is deep, it shares nested objects."""
+        """A copy, with some attributes changed. Unless `deep`, it shares nested objects."""
         copied = copy.deepcopy(self) if deep else copy.copy(self)
         copied._set_fields(update or {})
         return copied
@@ -106,17 +106,17 @@ class ModelMethods:
         """All fields as a dict, at any depth, followed by those that have no attribute.
 
         Args:
-            mode: either gives JSON values, for no answer holds others.
-            include, exclude: names of fields, or a dict from names to what to choose of them:
+            mode: makes no difference, as answers hold only JSON values.
+            include, exclude: names of fields, or a dict from names to what to choose of each:
                 `{"choices": {0: {"message": {"content"}}}}`. `"__all__"` is every item of a list.
             by_alias: use the keys of the JSON where attributes have other names (`self-harm`).
             exclude_unset: leave out the fields that were not received.
             exclude_defaults: leave out the optional fields that are `None`.
-            exclude_none: leave out all that is `None`.
-            round_trip, warnings: accepted, without effect: the values are those received.
+            exclude_none: leave out everything that is `None`.
+            round_trip, warnings: accepted, but have no effect.
 
         Raises:
-            ValueError: there is no such mode.
+            ValueError: `mode` is neither of the two.
         """
         if mode not in ("json", "python"):
             msg = f'mode is {mode!r}: pass "python" or "json".'
