@@ -369,12 +369,12 @@ class AsyncClient(RawRequests):
 
     @property
     def with_raw_response(self) -> ClientResponses[Raw]:
-        """The same resources, whose methods return a `RawResponse`."""
+        """The same resources, with methods that return a `RawResponse`."""
         return ClientResponses(Resource(self), Raw)
 
     @property
     def with_streaming_response(self) -> ClientResponses[Streaming]:
-        """The same resources, whose methods are for `async with` and give a `StreamingResponse`."""
+        """The same resources, with methods for `async with`, which gives a `StreamingResponse`."""
         return ClientResponses(Resource(self), Streaming)
 
     async def close(self) -> None:
@@ -415,7 +415,7 @@ class AsyncClient(RawRequests):
 
 
 def _passed(options: dict[str, Any]) -> Any:
-    """The options of a new client; those that are `NOT_GIVEN` have their defaults."""
+    """The options of a new client; those that are `NOT_GIVEN` or `omit` have their defaults."""
     defaults = AsyncClient.__init__.__kwdefaults__ or {}
     return {**options, **{name: defaults[name] for name in left_out(options)}}
 

@@ -194,7 +194,7 @@ class APIStatusError(APIError):
 
 
 class ErrorResponse:
-    """A failed response: what the error has, under the names of the official SDK."""
+    """A failed response: the data of the error, under the names of the official SDK."""
 
     def __init__(self, status_code: int, headers: Mapping[str, str], body: object) -> None:
         self.status_code = status_code
@@ -203,7 +203,7 @@ class ErrorResponse:
 
     @property
     def text(self) -> str:
-        """The body's text; written anew if it was JSON."""
+        """The body as text; serialized again if it was JSON."""
         return self._body if isinstance(self._body, str) else json.dumps(self._body)
 
     def json(self) -> Any:

@@ -100,7 +100,7 @@ def _integer(digits: str) -> int | float:
 
 def dumps(value: object) -> bytes:
     """Write a request body. It may contain response objects: `messages.append(choice.message)`.
-    Of a pydantic model, the fields that were set are written.
+    Of a pydantic model, only the fields that were set are written.
     Values that are `NOT_GIVEN` or `omit` are left out of dicts and lists.
 
     Number types of other libraries are written as plain numbers: those of numpy and the like by

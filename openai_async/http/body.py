@@ -177,7 +177,7 @@ class ByteStream:
             self._answer.close()
 
     def in_own_loop(self, callback: Callable[[], None]) -> None:
-        """Call it now, or soon if this is another thread; not at all if the loop is closed."""
+        """Call it now, or soon if this is another thread; never if the loop is closed."""
         if running_loop() is self._loop:
             callback()
         else:

@@ -27,7 +27,7 @@ def find_header_value(header: str, value: str | None, variable: str) -> str:
 def check_headers(headers: Mapping[str, str | Omit | None]) -> Mapping[str, str | None]:
     """Return the headers if none can break out of its line (RFC 9110, section 5.5).
 
-    `None` stands for a header that is not sent, and so does `omit`; `NOT_GIVEN` changes nothing.
+    `None` and `omit` stand for a header that is not sent; `NOT_GIVEN` changes nothing.
     """
     given: Any = headers
     if isinstance(headers, Mapping) and any(map(is_left_out, headers.values())):

@@ -496,8 +496,8 @@ class Chat(Resource):
 
 
 class Beta(Resource):
-    """`client.beta`: where programs look for `chat.completions.parse` and `stream`, which began
-    there in the official SDK.
+    """`client.beta`, where programs look for `chat.completions.parse` and `stream`: in the official
+    SDK, they were introduced there.
     """
 
     __slots__ = ()

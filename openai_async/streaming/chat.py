@@ -160,8 +160,8 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
     def reasoning(self, *, think_tags: ThinkTagsOption = False) -> AsyncIterator[str]:
         """Only the reasoning of choice 0, piece by piece, whatever the vendor calls it.
 
-        It reads the whole stream; the chunks with text are kept for the next loop, such as one over
-        `text()`. To show both as they arrive, read `chunk.reasoning` and `chunk.text` of each
+        It reads the whole stream, and keeps the chunks with text for the next loop, such as one
+        over `text()`. To show both as they arrive, read `chunk.reasoning` and `chunk.text` of each
         chunk.
 
         Args:

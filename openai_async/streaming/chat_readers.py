@@ -83,10 +83,10 @@ class ChatSource(Source, Protocol):
     """What the readers of text and reasoning need from a stream."""
 
     _passed: list[Received]
-    """The chunks with text that a reader of reasoning has passed over."""
+    """The chunks with text that a reader of reasoning has skipped."""
 
     def _put_back(self) -> None:
-        """Let the next reader have them."""
+        """Return them to the next reader."""
 
 
 def _answer(tags: ThinkTags, chunk: Received) -> str | None:
@@ -138,7 +138,7 @@ class ReasoningReader(Reader[str]):
 
     def _rest(self) -> str | None:
         self._chat._put_back()
-        # What is held back may turn out to be text: then it is for the next reader.
+        # If what is held back turns out to be text, it is for the next reader.
         if self._tags is None or deepcopy(self._tags).split("", last=True)[1]:
             return None
         return self._tags.split("", last=True)[0] or None

@@ -159,8 +159,8 @@ class ChatCompletionEventStream(Generic[T]):
                     print(event.delta, end="")
         completion = await stream.get_final_completion()
 
-    Leaving the block early closes the connection at once, and so does leaving the loop. Only if a
-    `break` leaves it and the stream is still referenced, another loop may continue.
+    Leaving the block early closes the connection at once, and so does leaving the loop, except by
+    `break` if the stream is still referenced: then another loop may continue.
 
     Raises (while it is entered or read):
         StreamInterruptedError: the stream ended before the answer was complete.

@@ -33,8 +33,8 @@ def note_change(instance: APIObject, attribute: attrs.Attribute[Any], value: Any
 
 @define(kw_only=True, on_setattr=note_change, eq=False, repr=False)
 class APIObject(ModelMethods):
-    """A JSON object of the API. Attributes hold the known fields, `.extra` the rest, whose names
-    work as attributes too.
+    """A JSON object of the API. Attributes hold the known fields. `.extra` has the rest, which can
+    be read as attributes too.
 
     A field that the server leaves out or sends as `null` has its default. Enums are plain strings,
     so that a value newer than this package is not an error.
@@ -148,14 +148,14 @@ class APIObject(ModelMethods):
 
     @property
     def model_extra(self) -> dict[str, Any]:
-        """The received fields that have no attribute. `.extra` also has misshapen ones."""
+        """The received fields that have no attribute. `.extra` also has malformed ones."""
         known = _known(type(self)).values()
         return _copied({k: v for k, v in (self._raw or {}).items() if k not in known})
 
     @property
     def extra(self) -> dict[str, Any]:
         """The received fields that this class does not define, such as `reasoning_content`, and
-        those that have the wrong shape, so that the attribute has its default.
+        those of the wrong shape, whose attributes have their defaults.
         """
         known = _known(type(self)).values()
         return _copied(
@@ -258,8 +258,8 @@ def _holds_objects(kind: Any) -> bool:
 
 
 def _current(value: object, came: object) -> object:
-    """A field that holds objects: `came`, its JSON, if they are still those made from it. Else its
-    objects, with what came and is not one.
+    """The value of a field that holds objects: `came`, its JSON, if they are still those made from
+    it; otherwise the objects, and the items of `came` that are none.
     """
     if isinstance(value, APIObject):
         # It was missing, null or of the wrong shape, and the attribute still has its default.

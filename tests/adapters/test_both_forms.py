@@ -15,7 +15,7 @@ from openai_async.testing import LocalServer
 
 Both = tuple[AsyncClient, openai.AsyncOpenAI]
 
-# What another process does with them: in two loops, one after the other.
+# Run in another process, in two loops, one after the other.
 PROGRAM = """
 import asyncio, pickle, sys
 from tests.adapters.test_both_forms import ask_both
@@ -23,7 +23,7 @@ from tests.adapters.test_both_forms import ask_both
 both = pickle.load(sys.stdin.buffer)
 
 async def main(last):
-    # How long a step takes says how busy the machine is.
+    # A slow step only means that the machine is busy.
     asyncio.get_running_loop().slow_callback_duration = float("inf")
     print(len(set(await ask_both(both))))
     if last:

@@ -40,6 +40,6 @@ def test_an_answer_without_its_end_is_not_complete(size: int) -> None:
     assert not fed("/v1/chat/completions", sse(chunk("Hi")), size).complete
 
 
-def test_nothing_is_said_of_answers_whose_end_is_not_known() -> None:
+def test_an_answer_whose_end_is_not_known_is_not_checked() -> None:
     assert EndOfStream.of("/v1/images/generations", EVENTS) is None
     assert EndOfStream.of("/v1/chat/completions", {"Content-Type": "application/json"}) is None

@@ -65,9 +65,7 @@ async def test_a_stream_is_an_official_one(
     assert stream.response.is_closed
 
 
-async def test_headers_and_raw_answers_are_passed_on(
-    official: openai.AsyncOpenAI,
-) -> None:
+async def test_raw_and_streaming_responses_work(official: openai.AsyncOpenAI) -> None:
     raw = await official.chat.completions.with_raw_response.create(**ASKED)
     assert raw.headers["x-request-id"]
     assert raw.elapsed.total_seconds() > 0
@@ -95,7 +93,7 @@ async def test_a_compressed_answer_is_decompressed_once(raw: RawServer, ours: As
     assert models.data[0].id == "m"
 
 
-async def test_an_azure_client_sends_its_own_key_header_alone(
+async def test_an_azure_client_sends_only_its_own_key_header(
     ours: AsyncClient, server: LocalServer
 ) -> None:
     azure = openai.AsyncAzureOpenAI(
@@ -111,7 +109,7 @@ async def test_an_azure_client_sends_its_own_key_header_alone(
     assert "Authorization" not in request.headers
 
 
-# --- one place retries ---
+# --- only `client` retries ---
 
 
 async def test_what_the_client_has_retried_is_not_retried_again(
@@ -136,7 +134,7 @@ async def test_a_server_that_asks_for_retries_is_not_asked_again_either(
     assert len(raw.exchanges) == 1
 
 
-async def test_a_failure_that_passes_is_retried_by_the_client(
+async def test_a_temporary_failure_is_retried_by_the_client(
     official: openai.AsyncOpenAI, server: LocalServer
 ) -> None:
     server.script(Failure(status=429, headers={"retry-after": "0"}), Reply("Now."))
@@ -154,7 +152,7 @@ async def test_an_error_has_the_servers_own_object(
     assert caught.value.request_id
 
 
-async def test_a_lost_connection_is_the_official_exception_with_our_words(
+async def test_a_lost_connection_is_the_official_exception_with_our_message(
     raw: RawServer, ours: AsyncClient
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -168,7 +166,7 @@ async def test_a_lost_connection_is_the_official_exception_with_our_words(
     assert len(raw.exchanges) == 1
 
 
-async def test_a_lost_connection_is_not_retried_for_a_framework_with_a_user_agent_of_its_own(
+async def test_a_lost_connection_is_not_retried_under_the_user_agent_of_a_framework(
     raw: RawServer, ours: AsyncClient
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -192,7 +190,7 @@ async def test_the_official_timeout_bounds_the_whole_attempt(
         await client.chat.completions.create(**ASKED, timeout=0.05)
 
 
-async def test_without_an_official_timeout_that_of_the_client_holds(
+async def test_without_an_official_timeout_that_of_the_client_applies(
     ours: AsyncClient, server: LocalServer
 ) -> None:
     server.script(Failure(delay=600))
@@ -202,7 +200,7 @@ async def test_without_an_official_timeout_that_of_the_client_holds(
 
 
 async def test_a_timeout_that_is_httpxs_default_is_passed_on_too(ours: AsyncClient) -> None:
-    """The official client would take it for "none given", and use ten minutes."""
+    """The official client would take it for "not given", and use ten minutes."""
     limited = ours.with_options(timeout=Timeout(total=5, connect=5))
     official: Any = openai.AsyncOpenAI(api_key="k", http_client=http_client(limited))
     assert official.timeout.read == 5
@@ -274,7 +272,7 @@ async def test_what_only_looks_like_an_end_does_not_complete_a_stream(
             pass
 
 
-async def test_a_connection_that_is_lost_after_the_end_is_no_failure(
+async def test_a_connection_lost_after_the_end_is_not_an_error(
     raw: RawServer, ours: AsyncClient
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -336,10 +334,10 @@ async def test_a_stream_that_fails_before_it_begins_is_retried(
     assert "".join(texts) == "Now."
 
 
-# --- life ---
+# --- the HTTP client itself ---
 
 
-async def test_a_key_is_not_sent_to_where_an_answer_redirects(
+async def test_a_redirect_does_not_send_the_key_elsewhere(
     raw: RawServer, ours: AsyncClient, server: LocalServer
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -393,7 +391,7 @@ async def test_a_pickled_http_client_sends_again(server: LocalServer) -> None:
         await copied._sender.client.close()
 
 
-async def test_the_encodings_asked_for_are_those_that_can_be_read_here(
+async def test_only_encodings_that_can_be_decompressed_are_accepted(
     ours: AsyncClient, server: LocalServer
 ) -> None:
     client = official_of(ours, server.url, default_headers={"Accept-Encoding": "strange"})
@@ -417,7 +415,7 @@ async def test_a_password_in_the_url_is_sent_as_by_httpx(raw: RawServer, ours: A
     assert raw.exchanges[-1].headers["authorization"].startswith("Basic ")
 
 
-async def test_answers_of_every_kind_say_how_long_they_took(
+async def test_every_kind_of_answer_has_its_elapsed_time(
     ours: AsyncClient, server: LocalServer
 ) -> None:
     async with http_client(ours) as client:
@@ -429,7 +427,7 @@ async def test_answers_of_every_kind_say_how_long_they_took(
         assert response.elapsed.total_seconds() > 0
 
 
-async def test_a_body_that_can_only_be_read_synchronously_is_refused_as_by_httpx(
+async def test_a_synchronous_body_is_refused_as_by_httpx(
     ours: AsyncClient, server: LocalServer
 ) -> None:
     async with http_client(ours) as client:
@@ -450,12 +448,12 @@ async def test_hooks_of_the_http_client_are_called(ours: AsyncClient, server: Lo
     assert seen == ["/v1/models"]
 
 
-def test_the_library_is_the_one_that_the_official_client_wants(ours: AsyncClient) -> None:
+def test_the_library_is_the_one_that_the_official_client_uses(ours: AsyncClient) -> None:
     base = openai.DefaultAsyncHttpxClient.__mro__[1]
     assert isinstance(http_client(ours), base)
 
 
-def test_something_else_than_a_client_is_refused() -> None:
+def test_anything_but_a_client_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="pass an openai_async.AsyncClient"):
         http_client("http://localhost")  # type: ignore[arg-type]
 

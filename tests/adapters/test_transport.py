@@ -47,7 +47,7 @@ async def test_an_answer_is_the_librarys_own(
 
 
 @LIBRARIES
-async def test_a_status_is_an_answer_and_no_exception(
+async def test_an_error_status_is_an_answer_not_an_exception(
     library: Any, ours: AsyncClient, server: LocalServer
 ) -> None:
     async with library.AsyncClient(
@@ -137,7 +137,7 @@ async def test_a_proxy_that_is_down_is_a_proxy_error(library: Any) -> None:
 
 
 @LIBRARIES
-async def test_only_http_is_spoken(library: Any, ours: AsyncClient) -> None:
+async def test_other_schemes_than_http_are_unsupported(library: Any, ours: AsyncClient) -> None:
     async with library.AsyncClient(transport=transport(ours)) as client:
         with pytest.raises(library.UnsupportedProtocol):
             await client.get("ftp://127.0.0.1/")
@@ -171,7 +171,7 @@ async def test_a_host_header_of_the_request_is_sent(
 
 
 @LIBRARIES
-async def test_the_length_of_what_head_asks_about_is_passed_on(
+async def test_the_content_length_of_a_head_response_is_passed_on(
     library: Any, ours: AsyncClient, raw: RawServer
 ) -> None:
     raw.answer = lambda exchange: exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
@@ -181,7 +181,7 @@ async def test_the_length_of_what_head_asks_about_is_passed_on(
 
 
 @LIBRARIES
-async def test_a_time_limit_is_a_read_timeout(
+async def test_a_timeout_is_a_read_timeout(
     library: Any, ours: AsyncClient, server: LocalServer
 ) -> None:
     server.script(Failure(delay=600))
@@ -192,10 +192,10 @@ async def test_a_time_limit_is_a_read_timeout(
 
 @LIBRARIES
 @pytest.mark.parametrize(("count", "sent"), [("0", 3), ("1", 1)])
-async def test_what_a_client_above_sends_again_is_sent_once(
+async def test_the_retry_of_a_client_above_is_sent_once(
     library: Any, ours: AsyncClient, server: LocalServer, count: str, sent: int
 ) -> None:
-    """The official SDK and its relatives say in a header how often they have asked before."""
+    """The official SDK and its relatives count their retries in a header."""
     server.script(*[Failure(status=503, headers={"retry-after": "0"})] * 9)
     client = ours.with_options(max_retries=2)
     headers = {"x-stainless-retry-count": count}
@@ -205,7 +205,7 @@ async def test_what_a_client_above_sends_again_is_sent_once(
 
 
 @LIBRARIES
-async def test_a_time_limit_on_connecting_is_a_connect_timeout(
+async def test_a_connect_timeout_is_the_librarys_connect_timeout(
     library: Any, ours: AsyncClient
 ) -> None:
     async def slow_network(request: Request, send: Send) -> Response:

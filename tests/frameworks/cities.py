@@ -1,4 +1,4 @@
-"""What the frameworks are asked for: a tool to call, a type to fill."""
+"""What the frameworks are asked about, with a tool to call and a type to fill."""
 
 from pydantic import BaseModel
 

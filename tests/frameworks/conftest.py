@@ -1,4 +1,4 @@
-"""What the tests of all frameworks share: a LocalServer, and the lines of docs/frameworks.md.
+"""What the tests of all frameworks share: a LocalServer, and the code of docs/frameworks.md.
 
 After each test, every request that the server has seen must have gone through our client.
 """
@@ -23,7 +23,7 @@ Lines = Callable[[str], dict[str, Any]]
 
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalServer]:
-    """The API, as the official client's environment names it; nothing else is called."""
+    """A server that the environment of the official client names; nothing else is called."""
     async with LocalServer() as server:
         monkeypatch.setenv("OPENAI_API_KEY", "sk-local")
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
@@ -56,7 +56,7 @@ async def client(server: LocalServer) -> AsyncIterator[AsyncClient]:
 
 @pytest.fixture
 def lines(client: AsyncClient) -> Lines:
-    """Runs the lines of a section of the page with our client; returns the names they make."""
+    """Runs the code of a section of the page with our client; returns the names it defines."""
     text = PAGE.read_text(encoding="utf-8")
 
     def run(section: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The frameworks that `.ci/run` does not install; `pytest -rs` names those that were skipped.
 
-They do not all go into one environment: see docs/frameworks.md.
+They cannot all be installed in one environment: see docs/frameworks.md.
 """
 
 from importlib.util import find_spec
@@ -13,7 +13,7 @@ from openai_async.testing import LocalServer, Reply
 from .cities import ABOUT_WEATHER, QUESTION, City, get_weather
 from .conftest import Lines
 
-# What they warn of is theirs. A ResourceWarning would be ours.
+# These warnings are about their own code. A ResourceWarning would be ours.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
