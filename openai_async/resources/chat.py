@@ -93,7 +93,7 @@ class Completions(Resource):
         """
         CREATE.check(params)
         params["messages"] = sendable(params["messages"])
-        if "tools" in params:
+        if params.get("tools") is not None:  # None is sent, as for other parameters
             params["tools"] = tools.sent_tools(params["tools"])
         if "response_format" in params and not isinstance(params["response_format"], Mapping):
             _refuse_type(params["response_format"])

@@ -183,6 +183,13 @@ async def test_invalid_messages_are_refused_when_create_is_called(
     assert server.requests == []
 
 
+@pytest.mark.parametrize("name", ["tools", "tool_choice", "stop"])
+async def test_none_is_sent_as_null(client: AsyncClient, server: LocalServer, name: str) -> None:
+    options: Any = {name: None}
+    await client.chat.completions.create(model="gpt-4o", messages=HI, **options)
+    assert server.requests[-1].json[name] is None
+
+
 async def test_an_unknown_parameter_is_a_type_error_that_names_it(client: AsyncClient) -> None:
     with pytest.raises(TypeError, match="'temprature': did you mean 'temperature'"):
         client.chat.completions.create(model="gpt-4o", messages=HI, temprature=1)  # type: ignore[call-overload]
