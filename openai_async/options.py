@@ -108,7 +108,10 @@ class Timeout:
         if value is None:
             return cls(total=None, connect=None, idle=None)
         if not _is_seconds(value):
-            msg = f"timeout is {value!r}: pass a positive number of seconds or a Timeout."
+            msg = (
+                f"timeout is {value!r}: pass a positive number of seconds, or an "
+                "openai_async.Timeout(total=..., connect=..., idle=...)."
+            )
             raise InvalidArgumentError(msg)
         return cls(total=value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import httpx
 import pytest
 from yarl import URL
 
@@ -27,6 +28,11 @@ def test_an_invalid_timeout_is_named(name: str, value: Any) -> None:
 def test_an_invalid_timeout_of_a_client(value: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="timeout is"):
         AsyncClient(api_key="k", timeout=value)
+
+
+def test_a_timeout_of_httpx_is_refused_by_naming_ours() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"or an openai_async.Timeout\(total=\.\.\., "):
+        AsyncClient(api_key="k", timeout=httpx.Timeout(60, connect=5))  # type: ignore[arg-type]
 
 
 def test_a_number_is_the_total() -> None:
