@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeAlias, Typ
 from msgspec.json import encode
 from msgspec.json import format as indented
 
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
+
 IncEx: TypeAlias = set[int] | set[str] | Mapping[int, Any] | Mapping[str, Any]
 """Names of fields, or indices of a list; in a mapping, `True` or what to choose of each."""
 
@@ -52,6 +55,24 @@ class ModelMethods:
     """The base of `APIObject`, which says what the fields of an answer are."""
 
     __slots__ = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        raise NotImplementedError
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> CoreSchema:
+        """What makes an answer a field of a pydantic model, or what a FastAPI route returns."""
+        from pydantic_core import core_schema
+
+        as_dict = core_schema.dict_schema()
+        return core_schema.no_info_plain_validator_function(
+            lambda value: value if isinstance(value, cls) else cls.from_dict(value),
+            json_schema_input_schema=as_dict,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                cls.model_dump, return_schema=as_dict
+            ),
+        )
 
     def _field_values(self) -> Iterator[FieldValue]:
         raise NotImplementedError
