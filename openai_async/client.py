@@ -32,7 +32,7 @@ from .middleware import Middleware, chain
 from .middleware.accounts import Account, ByAccount, account_of
 from .middleware.chain import checked
 from .middleware.retry import Retry
-from .official_options import refuse_official_options
+from .official_options import missing_attribute, refuse_official_options
 from .options import (
     APIKey,
     RateLimit,
@@ -408,6 +408,11 @@ class AsyncClient(RawRequests):
             msg = "A client that uses your session cannot be pickled or deep-copied: build another."
             raise InvalidArgumentError(msg)
         return partial(type(self), **self._options, **self._fixed)
+
+    if not TYPE_CHECKING:  # where it would stand for any attribute
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing_attribute(self, name)
 
     def __repr__(self) -> str:
         state = " closed" if self._transport.closed else ""

@@ -1,4 +1,4 @@
-"""Options of the official client that this one does not have, and what to do instead."""
+"""Options and attributes of the official client that this one does not have, and what to use."""
 
 from __future__ import annotations
 
@@ -17,6 +17,36 @@ _ADVICE = {
         "answers are read leniently, whatever the server sends. Leave it out"
     ),
 }
+
+_NO_METHODS = (
+    "audio",
+    "completions",
+    "containers",
+    "conversations",
+    "evals",
+    "fine_tuning",
+    "responses",
+    "vector_stores",
+    "videos",
+)
+_ATTRIBUTES = {
+    **dict.fromkeys(
+        _NO_METHODS, 'These endpoints have no methods yet: call request("POST", "/path", json=...).'
+    ),
+    **dict.fromkeys(
+        ("get", "post", "put", "patch", "delete"),
+        'Call request("POST", "/path", json=...), with any HTTP method.',
+    ),
+    "beta": "Its methods are in chat.completions: parse(...) and stream(...).",
+}
+
+
+def missing_attribute(client: object, name: str) -> AttributeError:
+    """What a client raises for an attribute that it does not have."""
+    msg = f"{type(client).__name__!r} object has no attribute {name!r}"
+    if name in _ATTRIBUTES:
+        msg = f"{msg}. {_ATTRIBUTES[name]}"
+    return AttributeError(msg, name=name, obj=client)
 
 
 def refuse_official_options(**options: object) -> None:

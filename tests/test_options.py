@@ -260,3 +260,26 @@ def test_an_option_that_only_the_official_client_has_is_refused_with_advice(
 
 def test_the_default_of_strict_response_validation_is_accepted() -> None:
     AsyncClient(api_key="k", _strict_response_validation=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        (
+            "responses",
+            r'These endpoints have no methods yet: call request\("POST", "/path"',
+        ),
+        ("post", r'Call request\("POST", "/path", json=\.\.\.\)'),
+        ("beta", r"Its methods are in chat\.completions: parse\(\.\.\.\) and stream\(\.\.\.\)"),
+    ],
+)
+def test_an_attribute_of_the_official_client_that_is_missing_says_what_to_use(
+    name: str, advice: str
+) -> None:
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'. {advice}"):
+        getattr(AsyncClient(api_key="k"), name)
+
+
+def test_another_attribute_is_missing_as_usual() -> None:
+    with pytest.raises(AttributeError, match="^'AsyncClient' object has no attribute 'nope'$"):
+        AsyncClient(api_key="k").nope  # type: ignore[attr-defined] # noqa: B018
