@@ -37,7 +37,6 @@ _ATTRIBUTES = {
         ("get", "post", "put", "patch", "delete"),
         'Call request("POST", "/path", json=...), with any HTTP method.',
     ),
-    "beta": "Its methods are in chat.completions: parse(...) and stream(...).",
 }
 
 

@@ -270,7 +270,6 @@ def test_the_default_of_strict_response_validation_is_accepted() -> None:
             r'These endpoints have no methods yet: call request\("POST", "/path"',
         ),
         ("post", r'Call request\("POST", "/path", json=\.\.\.\)'),
-        ("beta", r"Its methods are in chat\.completions: parse\(\.\.\.\) and stream\(\.\.\.\)"),
     ],
 )
 def test_an_attribute_of_the_official_client_that_is_missing_says_what_to_use(
