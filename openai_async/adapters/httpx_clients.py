@@ -29,8 +29,8 @@ def http_client(client: AsyncClient, *, library: ModuleType | None = None) -> ht
 
     Only `client` retries. An answer that it has given up on is marked as final, so that the
     official client does not ask again. A connection that fails raises the official client's own
-    exception, which openai 3.57 does not retry either; older versions do, and then each of their
-    retries is sent once.
+    exception, which the official client does not retry either; before openai 2.31 it does, and
+    then each of its retries is sent once.
 
     Args:
         client: sends the requests. Its `base_url` and `api_key` are not used.
@@ -40,9 +40,13 @@ def http_client(client: AsyncClient, *, library: ModuleType | None = None) -> ht
         An `httpx2.AsyncClient` or an `httpx.AsyncClient`.
 
     Raises:
-        InvalidArgumentError: `client` is not one of ours, or httpx is not installed.
+        InvalidArgumentError: `client` is not one of ours, `library` is something else, or httpx is
+            not installed.
     """
     _check(client)
+    if library is not None and library not in installed():
+        msg = f"library is {library!r}: pass the module httpx or httpx2 itself."
+        raise InvalidArgumentError(msg)
     kind = _client_class(library or library_of_openai())
     return kind(client)  # type: ignore[no-any-return]
 
@@ -50,8 +54,9 @@ def http_client(client: AsyncClient, *, library: ModuleType | None = None) -> ht
 def transport(client: AsyncClient) -> httpx2.AsyncBaseTransport:
     """A transport for anything that takes one: `httpx.AsyncClient(transport=transport(client))`.
 
-    It takes the requests of httpx and of httpx2. Failures are raised as the library's exceptions,
-    with ours as their cause. Closing the transport leaves `client` open.
+    It takes the requests of httpx and of httpx2, and has httpx2's class if both are installed.
+    Failures are raised as the exceptions of the library that sends the request, with ours as their
+    cause. Closing the transport leaves `client` open.
 
     Raises:
         InvalidArgumentError: `client` is not one of ours, or httpx is not installed.
@@ -109,8 +114,10 @@ def _again(client: AsyncClient, library: str) -> Any:
 
 @cache
 def _transport_class() -> Any:
-    bases = [library.AsyncBaseTransport for library in installed()]
-    return type("ClientTransport", (Sender, *bases), {"__reduce__": _transport_again})
+    # Of one library only: SDKs written for httpx2, such as Anthropic's, refuse what is of httpx.
+    # httpx itself takes any object with these methods.
+    base = installed()[0].AsyncBaseTransport
+    return type("ClientTransport", (Sender, base), {"__reduce__": _transport_again})
 
 
 def _transport_again(sender: Sender) -> tuple[Any, ...]:

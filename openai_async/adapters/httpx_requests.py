@@ -187,10 +187,10 @@ class _Body:
         except OpenAIError as error:
             if end is not None and end.done:
                 return  # the answer is complete: only the end of the connection failed
-            raise library_error(self._request, error) from error
+            raise library_error(self._request, error, opening=False) from error
         if end is not None and not end.complete:
             cut = end.error()
-            raise library_error(self._request, cut) from cut
+            raise library_error(self._request, cut, opening=False) from cut
 
     async def aclose(self) -> None:
         await self._stream.__aexit__(None, None, None)

@@ -190,6 +190,26 @@ async def test_the_official_timeout_bounds_the_whole_attempt(
         await client.chat.completions.create(**ASKED, timeout=0.05)
 
 
+@pytest.mark.parametrize(
+    ("version", "cause"),
+    [("1.60.0", "ReadTimeout"), ("2.30.0", "ReadTimeout"), ("2.31.0", "APITimeoutError")],
+)
+async def test_older_sdks_get_a_timeout_of_httpx(
+    ours: AsyncClient,
+    server: LocalServer,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    cause: str,
+) -> None:
+    """Before 2.31 they took everything else for a failed connection, even their own exceptions."""
+    monkeypatch.setattr(openai, "__version__", version)
+    server.script(Failure(delay=600))
+    client = official_of(ours.with_options(max_retries=0), server.url, max_retries=0)
+    with pytest.raises(openai.APITimeoutError) as caught:
+        await client.chat.completions.create(**ASKED, timeout=0.05)
+    assert type(caught.value.__cause__).__name__ == cause
+
+
 async def test_without_an_official_timeout_that_of_the_client_applies(
     ours: AsyncClient, server: LocalServer
 ) -> None:
@@ -461,3 +481,9 @@ def test_anything_but_a_client_is_refused() -> None:
 def test_the_package_itself_does_not_import_httpx() -> None:
     code = "import sys, openai_async.client; sys.exit('httpx2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("library", ["httpx", json], ids=["name", "other module"])
+def test_something_else_than_a_library_is_refused(ours: AsyncClient, library: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="pass the module httpx or httpx2 itself"):
+        http_client(ours, library=library)

@@ -223,3 +223,10 @@ async def test_a_pickled_transport_sends_again(server: LocalServer) -> None:
         async with httpx.AsyncClient(transport=copied, headers=KEY) as client:
             assert (await client.get(f"{server.url}/models")).status_code == 200
         await copied.client.close()
+
+
+def test_a_transport_for_httpx2_has_nothing_of_httpx(ours: AsyncClient) -> None:
+    """Anthropic's SDK refuses an object if one of its classes is from httpx."""
+    roots = {kind.__module__.partition(".")[0] for kind in type(transport(ours)).__mro__}
+    assert isinstance(transport(ours), httpx2.AsyncBaseTransport)
+    assert "httpx" not in roots
