@@ -12,9 +12,9 @@ import asyncio
 import weakref
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import Any, NoReturn
 
-from ..errors import OpenAIError
+from ..errors import InvalidArgumentError, OpenAIError
 from ..http.body import ByteStream, running_loop
 from .answer import Answer, Received
 from .receiver import Receiver
@@ -98,6 +98,10 @@ class LifeCycle:
     async def aclose(self) -> None:
         """`close()`, by the name that `contextlib.aclosing` calls."""
         self._leave()
+
+    def __reduce__(self) -> NoReturn:
+        msg = f"A {type(self).__name__} cannot be copied or pickled: it has one connection."
+        raise InvalidArgumentError(msg)
 
     def __del__(self) -> None:
         self._leave()  # nothing can read it any more

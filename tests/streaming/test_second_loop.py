@@ -6,7 +6,9 @@ Time is virtual, so "at once" means that none has passed.
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
@@ -14,7 +16,13 @@ from typing import Any
 
 import pytest
 
-from openai_async import APIResponseValidationError, AsyncClient, ChatCompletionStream, OpenAIError
+from openai_async import (
+    APIResponseValidationError,
+    AsyncClient,
+    ChatCompletionStream,
+    InvalidArgumentError,
+    OpenAIError,
+)
 from openai_async.streaming.life_cycle import PAUSE, State
 from openai_async.testing import LocalServer, Reply
 
@@ -674,3 +682,15 @@ def test_a_paused_stream_may_outlive_its_loop(then: str) -> None:
 
     asyncio.run(main())
     asyncio.run(later())
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+async def test_a_stream_cannot_be_copied(
+    raw: RawServer, raw_client: AsyncClient, copied: Callable[[Any], Any]
+) -> None:
+    """Otherwise, dropping the copy would hang up for both."""
+    raw.answer = lambda exchange: in_one_packet(exchange, *THINKING, FINISH)
+    async with ask(raw_client) as stream:
+        with pytest.raises(InvalidArgumentError, match=r"cannot be copied or pickled"):
+            copied(stream)
+        assert len([chunk async for chunk in stream]) == len(THINKING) + 1
