@@ -40,12 +40,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("wire",),
     ("http",),
     ("middleware",),
+    ("relay",),
     ("streaming",),
     ("resources",),
     ("vision", "content_parts", "client"),
     ("conversation", "conversation_stream", "turns"),
     ("",),  # openai_async itself
-    ("batch", "testing", "adapters"),
+    ("batch", "testing", "adapters", "web"),
     ("cli", "__main__"),
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
@@ -55,8 +56,8 @@ PUBLIC = {
     *("", "client", "content_parts", "errors", "jsontext", "options", "vision", "conversation"),
     *("conversation_stream", "middleware", "middleware.pacing", "batch", "testing"),
 }
-PUBLIC_ROOMS = ("types", "resources", "structured")
-BUILT_ON_TOP = ("batch", "testing", "adapters", "cli")
+PUBLIC_ROOMS = ("types", "resources", "structured", "relay")
+BUILT_ON_TOP = ("batch", "testing", "adapters", "web", "cli")
 
 
 def name_of(path: Path) -> str:

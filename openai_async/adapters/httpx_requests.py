@@ -14,7 +14,7 @@ from yarl import URL
 from .. import AsyncClient, Request, ResponseStream, Timeout
 from ..errors import APIStatusError, OpenAIError
 from ..jsontext import dumps, loads
-from .ends import EndOfStream
+from ..relay.ends import EndOfStream
 from .failures import library_error
 from .libraries import library_of
 

@@ -153,7 +153,7 @@ class RawRequests(BaseClient):
             request.started = time.perf_counter()
             return request
 
-        return streams.ResponseStream(self._opening(begin))
+        return streams.ResponseStream(self._opening(begin), request.url.path)
 
     def _raw_request(
         self,

@@ -16,20 +16,38 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Generator
 from contextlib import suppress
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from ..errors import APIConnectionError, APIError, APITimeoutError, OpenAIError
+from .._submodules import LazyModule
+from ..errors import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    InvalidArgumentError,
+    OpenAIError,
+)
 from ..http.body import ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, ByteStream
 from ..http.request import Response
+from ..relay import KEEP_ALIVE
 from ..types.base import APIObject, ResponseMeta
 from ..types.structuring import structurer
 from ..types.values import MalformedError
 from ..wire.codec import misread
 from .answer import Answer, Received
-from .life_cycle import CLOSED, OPEN, OPENING, LifeCycle
+from .life_cycle import CLOSED, OPEN, OPENING, UNOPENED, LifeCycle
 from .raw import Connect
 from .reader import Reader
 from .receiver import Receiver
+
+if TYPE_CHECKING:
+    from ..relay import copies, forms
+    from ..relay.forms import SSEForm
+    from ..relay.relay import Relay
+    from . import raw
+else:  # few programs relay
+    copies = LazyModule("openai_async.relay.copies")
+    forms = LazyModule("openai_async.relay.forms")
+    raw = LazyModule("openai_async.streaming.raw")
 
 Event = TypeVar("Event", bound=APIObject)
 
@@ -53,6 +71,9 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
         StreamInterruptedError: the stream ended before the answer was complete.
         APIError: as for a call without `stream`; also for an error object inside the stream.
     """
+
+    _path: ClassVar[str] = ""
+    """The end of the path of its endpoint, which says how an answer ends."""
 
     def __init__(self, connect: Connect) -> None:
         super().__init__()
@@ -239,6 +260,46 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
                 while len(data) < MAX_ERROR_BODY and (part := await body.read()):
                     data += part
         return data
+
+    # --- relaying ---
+
+    def sse(
+        self, *, form: SSEForm | Literal["raw"] = "chunks", keep_alive: float | None = KEEP_ALIVE
+    ) -> Relay:
+        """What is still to be read, as server-sent events for a browser: an async iterator over
+        bytes. `openai_async.web` sends it with the right status and headers.
+
+        A failure is the last event, `event: error`, with `error.safe_message`.
+
+        Args:
+            form: `"chunks"`, as the API sends them; `"text"`, small objects with what a page shows;
+                `"ui"`, the UI message stream of Vercel's AI SDK; `"raw"`, the server's bytes,
+                neither parsed nor changed: its errors reach the browser with their own text. A raw
+                relay needs a stream that has not been opened. See docs/web.md.
+            keep_alive: seconds of silence after which a comment is sent; `None` for never.
+
+        Raises:
+            InvalidArgumentError: the form is not one of these, or not for this stream.
+
+        Example::
+
+            async for data in stream.sse(form="text"):
+                await send(data)
+        """
+        if form == "raw":
+            response = raw.ResponseStream(self._give_away(), self._path)
+            return response.sse(keep_alive=keep_alive)
+        made = forms.form_of(form, chat=self._path.endswith("/completions"))
+        return copies.relay_events(self, made, keep_alive)
+
+    def _give_away(self) -> Connect:
+        """What opens the response, for another to read it."""
+        if self._state is not UNOPENED or self._connect is None:
+            msg = 'form="raw" takes a stream that has not been opened: pass it without `await`.'
+            raise InvalidArgumentError(msg)
+        connect, self._connect = self._connect, None
+        self._become(CLOSED)
+        return connect
 
     # --- for subclasses ---
 

@@ -124,6 +124,8 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         hide_usage: only we did, so an event with nothing else is not delivered.
     """
 
+    _path = "/chat/completions"
+
     def __init__(
         self,
         connect: Connect,

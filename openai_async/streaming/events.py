@@ -11,9 +11,10 @@ A text is done when the next part of its message begins. What is left is done wh
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self
 
 from ..errors import APIError
+from ..relay import KEEP_ALIVE
 from ..types.base import ResponseMeta
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_completion import ChatCompletion
@@ -29,6 +30,10 @@ from .call_events import DecodeArguments
 from .choice_events import Event, GrowingChoice, GrowingText
 from .parsed import ParsedChatCompletionStream
 from .reader import Reader
+
+if TYPE_CHECKING:
+    from ..relay.forms import SSEForm
+    from ..relay.relay import Relay
 
 _chunk_twin: Any = without_hooks(ChunkEvent)
 
@@ -203,6 +208,12 @@ class ChatCompletionEventStream(Generic[T]):
     def meta(self) -> ResponseMeta:
         """Request id, status, headers, attempts; available once the stream is open."""
         return self._stream.meta
+
+    def sse(
+        self, *, form: SSEForm | Literal["raw"] = "chunks", keep_alive: float | None = KEEP_ALIVE
+    ) -> Relay:
+        """The chunks as server-sent events for a browser; see `ChatCompletionStream.sse`."""
+        return self._stream.sse(form=form, keep_alive=keep_alive)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._stream._state.value}>"

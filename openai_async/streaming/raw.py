@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Self
 
+from .._submodules import LazyModule
 from ..errors import InvalidArgumentError, OpenAIError
 from ..http.body import ByteStream
 from ..http.request import Response
+from ..relay import KEEP_ALIVE
 from ..types.base import ResponseMeta
+
+if TYPE_CHECKING:
+    from ..relay import copies
+    from ..relay.relay import Relay
+else:  # few programs relay
+    copies = LazyModule("openai_async.relay.copies")
 
 Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
 """Sends the request; its callback gets the open response of each attempt."""
@@ -31,9 +39,10 @@ class ResponseStream:
 
     _how_to_open: ClassVar[str] = "use `async with client.stream(...) as response`"
 
-    __slots__ = ("_body", "_connect", "_ended", "_first", "_meta", "_reading")
+    __slots__ = ("_body", "_connect", "_ended", "_first", "_meta", "_path", "_reading")
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, path: str = "") -> None:
+        self._path = path  # says how a complete answer ends
         self._connect: Connect | None = connect  # until it has been entered
         self._body: ByteStream | None = None
         self._first: bytes | None = None
@@ -97,6 +106,19 @@ class ResponseStream:
     async def read(self) -> bytes:
         """The rest of the body."""
         return b"".join([data async for data in self])
+
+    def sse(self, *, form: Literal["raw"] = "raw", keep_alive: float | None = KEEP_ALIVE) -> Relay:
+        """The bytes for a browser, as they come, with comments while there are none: an async
+        iterator. The server's own errors reach the browser with their own text; a body that
+        breaks off is followed by `event: error`.
+
+        Raises:
+            InvalidArgumentError: another form; `chat.completions.create(stream=True)` has those.
+        """
+        if form != "raw":
+            msg = f'form is {form!r}: bytes have no other form than "raw".'
+            raise InvalidArgumentError(msg)
+        return copies.relay_bytes(self, self._path, keep_alive)
 
     @property
     def meta(self) -> ResponseMeta:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from openai_async.adapters.ends import EndOfStream
+from openai_async.relay.ends import EndOfStream
 
 from ..raw_server import DONE, chunk, sse
 

@@ -1,0 +1,9 @@
+"""A streamed answer as bytes for a browser: what `stream.sse()` returns, and `openai_async.web`
+sends.
+
+`forms` and `ui` turn chunks into events, `failures` says what a browser may know of an error, and
+`relay` reads the answer while the bytes before it are being sent.
+"""
+
+KEEP_ALIVE = 5.0
+"""Seconds of silence after which a comment is sent: less than what any proxy allows."""

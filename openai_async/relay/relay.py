@@ -1,0 +1,239 @@
+"""The bytes of a relayed answer: read ahead by a task, with comments while there are none.
+
+A browser, and every proxy on the way to it, gives up on a response that is silent for long, and
+nobody notices that a browser has left unless something is written to it. So a comment is sent in
+each silence. It cannot be sent by the task that waits for the answer, which must not be disturbed:
+a stream whose reader is cancelled hangs up.
+
+    answer ── the task of the relay ──> pipe, at most 64 KiB ── `anext(relay)` ──> browser
+
+A slow browser fills its pipe, and then the answer is not read on: it slows down nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Self, TypeAlias
+
+from ..errors import InvalidArgumentError, OpenAIError
+from . import KEEP_ALIVE
+from .forms import COMMENT, HEADERS
+
+log = logging.getLogger("openai_async")
+
+# Bytes that wait for a slow browser: as many as one read of an answer may have.
+MAX_WAITING = 64 * 1024
+# How often to see whether the browser is still there, in seconds.
+CHECK_INTERVAL = 0.25
+# An event ends with a blank line: between two of them, a comment may be sent.
+_BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
+
+
+class Pipe:
+    """Bytes on their way from the task that reads the answer to the one that sends them."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self.headers = headers
+        self.opened = False
+        """The answer has begun: it is no longer refused."""
+        self.error: OpenAIError | None = None
+        self.ended = False
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether bytes are waiting."""
+        return bool(self._parts)
+
+    def open(self, content_type: str | None = None) -> None:
+        """The answer has begun; its content type, if that is not the usual one."""
+        self.opened = True
+        if content_type is not None:
+            self.headers = {**self.headers, "Content-Type": content_type}
+        self._wake()
+
+    async def put(self, data: bytes) -> None:
+        """Pass on some bytes; waits while too many are waiting."""
+        self._parts.append(data)
+        self._size += len(data)
+        self._wake()
+        while self._size >= MAX_WAITING:
+            self._writer = asyncio.get_running_loop().create_future()
+            await self._writer
+
+    def end(self) -> None:
+        """No more will follow."""
+        self.ended = True
+        self._wake()
+
+    def take(self) -> bytes:
+        """All bytes that are waiting; b"" if there are none."""
+        data = b"".join(self._parts)
+        self._parts.clear()
+        self._size = 0
+        if self._writer is not None and not self._writer.done():
+            self._writer.set_result(None)
+        return data
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until something happens, or the time is over."""
+        loop = asyncio.get_running_loop()
+        self._reader = loop.create_future()
+        timer = loop.call_later(seconds, self._wake)
+        try:
+            await self._reader
+        finally:
+            timer.cancel()
+            self._reader = None
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+
+Copy: TypeAlias = Callable[[Pipe], Awaitable[None]]
+"""Reads an answer into a pipe."""
+
+
+class Relay:
+    """The events of an answer as bytes, for a browser: an async iterator.
+
+    Leaving it early hangs up: by `aclose()`, by the end of its `async with`, or because nothing
+    refers to it. A failure is the last event; it is logged, and the browser gets a safe text.
+
+    Attributes:
+        passes_errors_on: the server's own errors are relayed, with their text.
+    """
+
+    def __init__(
+        self,
+        copy: Copy,
+        *,
+        failed: Callable[[OpenAIError], bytes],
+        keep_alive: float | None = KEEP_ALIVE,
+        headers: Mapping[str, str] = HEADERS,
+        passes_errors_on: bool = False,
+    ) -> None:
+        if keep_alive is not None and not keep_alive > 0:
+            msg = f"keep_alive is {keep_alive!r}: pass a number of seconds above 0, or None."
+            raise InvalidArgumentError(msg)
+        self.passes_errors_on = passes_errors_on
+        self._copy = copy
+        self._failed = failed
+        self._keep_alive = keep_alive
+        self._pipe = Pipe(headers)
+        self._task: asyncio.Task[None] | None = None
+        self._between_events = True
+        self._over = False
+        self._gone: Callable[[], bool] = _never
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the response; those of a raw relay are known once it has begun."""
+        return self._pipe.headers
+
+    def watch(self, gone: Callable[[], bool]) -> None:
+        """End the relay soon after `gone()` is true: after at most a quarter of a second."""
+        self._gone = gone
+
+    async def begin(self, within: float) -> None:
+        """Wait for the answer to begin, but no longer than so many seconds.
+
+        Raises:
+            OpenAIError: it has been refused, or has failed.
+        """
+        self._start()
+        pipe, loop = self._pipe, asyncio.get_running_loop()
+        end = loop.time() + within
+        while not (pipe.opened or pipe.ended or self._gone()) and (left := end - loop.time()) > 0:
+            await pipe.wait(min(left, CHECK_INTERVAL))
+        if pipe.ended and not pipe.opened:
+            self._over = True
+            self._raise_mistakes()
+            if pipe.error is not None:
+                raise pipe.error
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._start()
+        pipe = self._pipe
+        while not (data := pipe.take()):
+            if self._over or self._gone():
+                await self.aclose()
+                raise StopAsyncIteration
+            if pipe.ended:
+                self._over = True
+                self._raise_mistakes()
+                if pipe.error is not None:
+                    return self._last_event(pipe.error)
+            elif await self._silent():
+                return COMMENT
+        self._between_events = data.endswith(_BLANK_LINES)
+        return data
+
+    async def aclose(self) -> None:
+        """Hang up, unless the answer has ended."""
+        self._over = True
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if self._task is not None and not self._task.done():
+            # RuntimeError: the loop is closed, and has ended its tasks. This may be another thread.
+            with suppress(RuntimeError):
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+
+    def _start(self) -> None:
+        if self._task is None and not self._over:
+            self._task = asyncio.create_task(_run(self._copy, self._pipe))
+
+    async def _silent(self) -> bool:
+        """Wait for bytes; whether it is time for a comment."""
+        loop, pipe = asyncio.get_running_loop(), self._pipe
+        limit = self._keep_alive if self._between_events else None
+        begun = loop.time()
+        while not (pipe.waiting or pipe.ended or self._gone()):
+            left = CHECK_INTERVAL if limit is None else begun + limit - loop.time()
+            if left <= 0:
+                return True
+            await pipe.wait(min(left, CHECK_INTERVAL))
+        return False
+
+    def _last_event(self, error: OpenAIError) -> bytes:
+        log.warning("The answer broke off while it was relayed: %s", error)
+        event = self._failed(error)
+        return event if self._between_events else b"\n\n" + event
+
+    def _raise_mistakes(self) -> None:
+        """Raise what is not a failure of the API, but a mistake in a middleware, for example."""
+        if self._task is not None and self._task.done():
+            self._task.result()
+
+
+async def _run(copy: Copy, pipe: Pipe) -> None:
+    """The task of a relay. It must not refer to the relay, which ends it when it is dropped."""
+    try:
+        await copy(pipe)
+    except OpenAIError as error:
+        pipe.error = error
+    finally:
+        pipe.end()
+
+
+def _never() -> bool:
+    return False

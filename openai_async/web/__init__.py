@@ -1,0 +1,14 @@
+"""Streams to a browser: in aiohttp.web with `sse_response`, in Starlette, FastAPI and any other
+ASGI framework with `SSEResponse`.
+
+    return await sse_response(request, stream)
+    return SSEResponse(stream)
+
+Pass the stream on as `create(..., stream=True)` returns it, without `await`. Then the response can
+have the status of an early error, and a browser that leaves before the first token is noticed.
+"""
+
+from .aiohttp_response import sse_response
+from .asgi_response import SSEResponse
+
+__all__ = ["SSEResponse", "sse_response"]

@@ -1,0 +1,67 @@
+"""An answer as the response of an aiohttp.web handler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from ..relay import KEEP_ALIVE
+from .relaying import FIRST_EVENT, Plan, Relayed, begin
+
+
+async def sse_response(
+    request: web.Request,
+    stream: Relayed,
+    *,
+    form: str | None = None,
+    first_event: float = FIRST_EVENT,
+    keep_alive: float | None = KEEP_ALIVE,
+    headers: Mapping[str, str] | None = None,
+) -> web.StreamResponse:
+    """Relay a stream to the browser, to its end: `return await sse_response(request, stream)`.
+
+    An error before the answer begins is a response with its status (401, 429, 502, ...) and a safe
+    text in JSON; a later one is the last event. A browser that leaves, even before the first token,
+    hangs up the stream within half a second.
+
+    Args:
+        request: the browser's.
+        stream: what `create(..., stream=True)` returns, not awaited; `client.stream(...)`; or a
+            `Broadcast`.
+        form: `"chunks"` (the default), `"text"`, `"ui"` or `"raw"`; see docs/web.md.
+        first_event: seconds to wait for the answer to begin. After them, the response begins
+            without it, and a failure can only be an event.
+        keep_alive: seconds of silence after which a comment is sent; `None` for never.
+        headers: more headers of the response.
+
+    Raises:
+        InvalidArgumentError: an argument is wrong.
+    """
+    plan = Plan(stream, form, first_event, keep_alive)
+    relay = plan.relay(request.headers.get("Last-Event-ID"))
+    more = headers or {}
+    if relay is None:
+        return web.Response(status=204, headers=more)
+    async with relay:
+        relay.watch(lambda: _has_left(request))
+        if (refusal := await begin(relay, plan.first_event)) is not None:
+            return web.Response(
+                status=refusal.status,
+                headers={**refusal.headers, **more},
+                body=refusal.body,
+            )
+        response = web.StreamResponse(headers={**relay.headers, **more})
+        try:
+            await response.prepare(request)
+            async for data in relay:
+                await response.write(data)
+            if not _has_left(request):
+                await response.write_eof()
+        except ConnectionResetError:
+            pass  # the browser has left
+        return response
+
+
+def _has_left(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()

@@ -1,0 +1,119 @@
+"""An answer as the response of an ASGI framework: Starlette, FastAPI, Quart, Litestar, or none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..relay import KEEP_ALIVE
+from ..relay.relay import Relay
+from .relaying import FIRST_EVENT, Plan, Relayed, begin
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+else:
+    try:  # FastAPI takes nothing else
+        from starlette.responses import Response
+    except ImportError:
+        Response = object
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class SSEResponse(Response):
+    """A stream, relayed to the browser: `return SSEResponse(stream)`.
+
+    It is an ASGI application, and a `Response` if Starlette is installed.
+
+    An error before the answer begins is a response with its status (401, 429, 502, ...) and a safe
+    text in JSON; a later one is the last event. A browser that leaves, even before the first token,
+    hangs up the stream at once.
+
+    Args:
+        stream, form, first_event, keep_alive, headers: as for `sse_response`.
+
+    Raises:
+        InvalidArgumentError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        stream: Relayed,
+        *,
+        form: str | None = None,
+        first_event: float = FIRST_EVENT,
+        keep_alive: float | None = KEEP_ALIVE,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._plan = Plan(stream, form, first_event, keep_alive)
+        if Response is object:
+            self.raw_headers = encoded(headers or {})
+        else:
+            super().__init__(headers=headers)
+            del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        relay = self._plan.relay(_last_event_id(scope))
+        if relay is None:
+            await self._start(send, 204, {})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        listener = asyncio.create_task(_until_left(receive))
+        try:
+            async with relay:
+                relay.watch(listener.done)
+                await self._relay(relay, send)
+        finally:
+            listener.cancel()
+            await asyncio.wait((listener,))
+        if (background := getattr(self, "background", None)) is not None:
+            await background()
+
+    async def _relay(self, relay: Relay, send: Send) -> None:
+        if (refusal := await begin(relay, self._plan.first_event)) is not None:
+            await self._send_whole(send, refusal.status, refusal.headers, refusal.body)
+            return
+        with suppress(OSError):  # the browser has left
+            await self._start(send, 200, relay.headers)
+            async for data in relay:
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _start(self, send: Send, status: int, headers: Mapping[str, str]) -> None:
+        own = {name.lower() for name, _ in self.raw_headers}
+        others = [(name, value) for name, value in encoded(headers) if name not in own]
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [*others, *self.raw_headers],
+            }
+        )
+
+    async def _send_whole(
+        self, send: Send, status: int, headers: Mapping[str, str], body: bytes
+    ) -> None:
+        with suppress(OSError):  # the browser has left
+            await self._start(send, status, {**headers, "Content-Length": str(len(body))})
+            await send({"type": "http.response.body", "body": body})
+
+
+def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them."""
+    pairs = ((name.lower(), value) for name, value in headers.items())
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
+
+
+def _last_event_id(scope: Scope) -> str | None:
+    values = [value for name, value in scope["headers"] if name.lower() == b"last-event-id"]
+    return values[0].decode("latin-1") if values else None
+
+
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,88 @@
+"""What both kinds of responses do: choose the form, begin, and answer an early error."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from ..errors import InvalidArgumentError, OpenAIError
+from ..options import is_number
+from ..relay.failures import error_body, error_headers, status_of
+from ..relay.relay import Relay
+
+log = logging.getLogger("openai_async")
+
+FIRST_EVENT = 3.0
+"""Seconds to wait for the answer to begin, before the response begins without it."""
+
+
+class Relayed(Protocol):
+    """A stream that can be relayed."""
+
+    def sse(self, *, keep_alive: float | None) -> Relay: ...
+
+
+class Plan:
+    """How a stream is to be relayed: checked when it is made, before anything is sent.
+
+    Raises:
+        InvalidArgumentError: an argument is wrong.
+    """
+
+    def __init__(
+        self, stream: object, form: str | None, first_event: float, keep_alive: float | None
+    ) -> None:
+        self._sse: Any = getattr(stream, "sse", None)
+        if self._sse is None:
+            msg = (
+                f"stream has type {type(stream).__name__}: pass what create(..., stream=True) "
+                "returns, client.stream(...) or a Broadcast."
+            )
+            raise InvalidArgumentError(msg)
+        if not (is_number(first_event) and first_event >= 0):
+            msg = f"first_event is {first_event!r}: pass a number of seconds."
+            raise InvalidArgumentError(msg)
+        self.first_event = first_event
+        self._options: dict[str, Any] = {"keep_alive": keep_alive}
+        if form is not None:
+            self._options["form"] = form
+        self._relay: Relay = self._sse(**self._options)
+        self._resumes = hasattr(stream, "join")
+
+    def relay(self, last_event_id: str | None) -> Relay | None:
+        """The relay for a browser; `None` if it must not try again.
+
+        An EventSource that has lost its connection asks again, with the id of the last event. Only
+        a `Broadcast` still has what follows it; anything else would be a new answer.
+        """
+        if not last_event_id:
+            return self._relay
+        if not self._resumes:
+            return None
+        resumed: Relay = self._sse(**self._options, last_event_id=last_event_id)
+        return resumed
+
+
+@frozen
+class Refusal:
+    """The response to an early error."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+async def begin(relay: Relay, within: float) -> Refusal | None:
+    """Wait for the answer to begin; the response if it has failed."""
+    try:
+        await relay.begin(within)
+    except InvalidArgumentError:
+        raise  # a mistake of the app: for its own log
+    except OpenAIError as error:
+        log.warning("Not relayed: %s", error)
+        body = error_body(error, passed_on=relay.passes_errors_on)
+        return Refusal(status_of(error), error_headers(error), body)
+    return None
