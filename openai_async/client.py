@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
@@ -386,6 +387,30 @@ class AsyncClient(RawRequests):
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+    # --- in a web app ---
+
+    async def cleanup_ctx(self, app: object) -> AsyncIterator[None]:
+        """Closes the client when an aiohttp app has ended: after its last response, so that answers
+        under way can end within the app's `shutdown_timeout`.
+
+        Example::
+
+            app.cleanup_ctx.append(client.cleanup_ctx)
+        """
+        async with self:
+            yield
+
+    @asynccontextmanager
+    async def lifespan(self, app: object) -> AsyncIterator[None]:
+        """The same for Starlette, FastAPI and others with a lifespan.
+
+        Example::
+
+            app = FastAPI(lifespan=client.lifespan)
+        """
+        async with self:
+            yield
 
     def __copy__(self) -> Self:
         copied = object.__new__(type(self))

@@ -54,8 +54,8 @@ class Chunks(Form[APIObject]):
     """The chunks as the API sends them."""
 
     def chunk(self, chunk: APIObject) -> bytes:
-        # Nobody has changed it: comparing and copying it, as `to_dict` does, takes two thirds of the
-        # time of this form.
+        # Nobody has changed it: comparing and copying it, as `to_dict` does, would take twice as
+        # long as all the rest.
         value = chunk._raw or {}
         kind = value.get("type")  # the events of images have one, and are named after it
         name = f"event: {kind}\n" if isinstance(kind, str) and kind.isprintable() else ""
