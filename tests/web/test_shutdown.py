@@ -116,7 +116,8 @@ async def test_a_stalled_answer_does_not_delay_the_end(kind: str, raw: RawServer
             await raw.hung_up.wait()
 
 
-@pytest.mark.parametrize("kind", PROGRAMS)
+# hypercorn 0.18 does not end while a connection cannot be written to, whatever the app does.
+@pytest.mark.parametrize("kind", [kind for kind in PROGRAMS if kind != "hypercorn"])
 async def test_a_stalled_browser_does_not_delay_the_end(kind: str, raw: RawServer) -> None:
     full = asyncio.Event()
 
