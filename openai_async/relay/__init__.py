@@ -1,8 +1,8 @@
 """A streamed answer as bytes for a browser: what `stream.sse()` returns, and `openai_async.web`
 sends.
 
-`forms` and `ui` turn chunks into events, `failures` says what a browser may know of an error, and
-`relay` reads the answer while the bytes before it are being sent.
+`form`, `text` and `ui` turn chunks into events, `failures` says what a browser may know of an
+error, and `relay` reads the answer while the bytes before it are being sent.
 """
 
 KEEP_ALIVE = 5.0

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from ..errors import APIConnectionError, APITimeoutError, StreamInterruptedError
 from .ends import EndOfStream
-from .forms import Chunks, Form
+from .form import Chunks, Form
 from .relay import Copy, Pipe, Relay
 
 T = TypeVar("T", covariant=True)

@@ -20,7 +20,7 @@ from typing import Self, TypeAlias
 
 from ..errors import InvalidArgumentError, OpenAIError
 from . import KEEP_ALIVE
-from .forms import COMMENT, HEADERS
+from .form import COMMENT, HEADERS
 
 log = logging.getLogger("openai_async")
 

@@ -74,6 +74,8 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
 
     _path: ClassVar[str] = ""
     """The end of the path of its endpoint, which says how an answer ends."""
+    _n: int = 1
+    """How many choices or pictures were requested."""
 
     def __init__(self, connect: Connect) -> None:
         super().__init__()
@@ -289,7 +291,7 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
         if form == "raw":
             response = raw.ResponseStream(self._give_away(), self._path)
             return response.sse(keep_alive=keep_alive)
-        made = forms.form_of(form, chat=self._path.endswith("/completions"))
+        made = forms.form_of(form, chat=self._path.endswith("/completions"), n=self._n)
         return copies.relay_events(self, made, keep_alive)
 
     def _give_away(self) -> Connect:

@@ -1,0 +1,148 @@
+"""What each chunk adds to choice 0 of a chat completion, however the server formats it.
+
+The chunks are put together by the same rules as for `stream.completion()`, and what has grown is
+read from there. So the deltas add up to the completion: of several copies of the reasoning only one
+is read, and the pieces of tool calls belong where the rules say. The other choices are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from ..types.chat_chunk import ChatCompletionChunk
+from ..wire.assembly import Assembly
+from ..wire.choice_assembly import ChoiceAssembly
+
+
+class TextDelta(NamedTuple):
+    """A piece of a text."""
+
+    kind: Literal["reasoning", "text", "refusal"]
+    text: str
+
+
+class CallDelta(NamedTuple):
+    """A piece of the arguments of a tool call."""
+
+    call: Call
+    begins: bool
+    """The call begins, or begins again: the server has sent other arguments instead."""
+    arguments: str
+
+
+Delta: TypeAlias = TextDelta | CallDelta
+
+
+class Call:
+    """A tool call, as far as deltas have reported it. It begins with its first arguments: until
+    then, its name may still grow.
+
+    Attributes:
+        index: 0 for the first call, 1 for the next one, and so on.
+    """
+
+    def __init__(self, held: dict[str, Any], index: int) -> None:
+        self.index = index
+        self._held = held
+        self._begun_as: str | None = None
+        self._told = 0
+        """How many of the pieces deltas have reported, and the last one of them."""
+        self._last = ""
+
+    @property
+    def id(self) -> str:
+        """ "" if the server sends none."""
+        return str(self._held.get("id") or "")
+
+    @property
+    def name(self) -> str:
+        return str(self._function.get("name") or "")
+
+    @property
+    def arguments(self) -> str:
+        """All of them so far: JSON, or the input of a custom tool."""
+        return "".join(self._pieces)
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether its arguments are free text."""
+        return "custom" in self._held
+
+    @property
+    def _function(self) -> dict[str, Any]:
+        return self._held.get("custom") or self._held.get("function") or {}
+
+    @property
+    def _pieces(self) -> list[str]:
+        return self._function.get("input" if self.is_custom else "arguments") or []
+
+    def grow(self, *, last: bool = False) -> CallDelta | None:
+        """What is new; with `last`, including what may have been a placeholder."""
+        pieces, name = self._pieces, self.name
+        # Some servers send `{}` before the arguments.
+        if not last and (not name or not any(pieces) or (not self._told and pieces == ["{}"])):
+            return None
+        told = self._told
+        if told and (len(pieces) < told or pieces[told - 1] != self._last):
+            self._begun_as, told = None, 0
+        new, begins = "".join(pieces[told:]), name != self._begun_as
+        self._begun_as, self._told = name, len(pieces)
+        self._last = pieces[-1] if pieces else ""
+        return CallDelta(self, begins, new) if new or begins else None
+
+
+class Deltas:
+    """Takes in the chunks of an answer, of which `n` choices were requested.
+
+    Attributes:
+        id: of the completion.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.id = ""
+        self._assembly = Assembly(single=n == 1)
+        self._calls: dict[int, Call] = {}
+        """By the identity of the call in the assembly."""
+        self._refused = 0
+        """How many pieces of the refusal deltas have reported."""
+
+    @property
+    def finish_reason(self) -> str | None:
+        choice = self._choice
+        return None if choice is None else choice.finish_reason
+
+    @property
+    def calls(self) -> list[Call]:
+        return [*self._calls.values()]
+
+    def of(self, chunk: ChatCompletionChunk) -> Iterator[Delta]:
+        """What a chunk adds."""
+        self.id = self.id or chunk.id
+        added = self._assembly.add(chunk._json())
+        text, reasoning = (chunk.text, chunk.reasoning) if added is None else added
+        if reasoning:
+            yield TextDelta("reasoning", reasoning)
+        if text:
+            yield TextDelta("text", text)
+        if (choice := self._choice) is None:
+            return
+        refusal = choice.pieces("refusal") or []
+        if new := "".join(refusal[self._refused :]):
+            self._refused = len(refusal)
+            yield TextDelta("refusal", new)
+        for held in choice.calls.take_changed() if choice.calls else ():
+            call = self._calls.setdefault(id(held), Call(held, len(self._calls)))
+            if (delta := call.grow()) is not None:
+                yield delta
+
+    def end(self) -> Iterator[CallDelta]:
+        """What has been held back until the end of the answer."""
+        for call in self._calls.values():
+            if (delta := call.grow(last=True)) is not None:
+                yield delta
+
+    @property
+    def _choice(self) -> ChoiceAssembly | None:
+        found = self._assembly.choice_of(0)
+        return None if found is None else found[1]

@@ -1,0 +1,71 @@
+"""What a form is: it turns the chunks of one answer into the events that a browser gets.
+
+A form is given the chunks one by one, and returns bytes. It does no I/O. The format is that of
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Generic, TypeVar
+
+from ..errors import OpenAIError
+from ..jsontext import dumps
+from ..types.base import APIObject
+from ..types.chat_common import CompletionUsage
+from .failures import error_object
+
+E = TypeVar("E", bound=APIObject)
+
+HEADERS: Mapping[str, str] = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    # Neither store it nor compress it, which would collect events until a block is full.
+    "Cache-Control": "no-cache, no-transform",
+    # nginx, and what is built on it, would collect events too.
+    "X-Accel-Buffering": "no",
+}
+DONE = b"data: [DONE]\n\n"
+COMMENT = b":\n\n"
+
+
+class Form(ABC, Generic[E]):
+    """Turns the chunks of one answer into events."""
+
+    headers: ClassVar[Mapping[str, str]] = HEADERS
+
+    @abstractmethod
+    def chunk(self, chunk: E) -> bytes:
+        """The events of a chunk; b"" if there are none."""
+
+    @abstractmethod
+    def end(self, usage: CompletionUsage | None) -> bytes:
+        """The events at the end of a complete answer."""
+
+    @abstractmethod
+    def error(self, error: OpenAIError) -> bytes:
+        """The events that say that the answer has failed. No others follow."""
+
+
+class Chunks(Form[APIObject]):
+    """The chunks as the API sends them."""
+
+    def chunk(self, chunk: APIObject) -> bytes:
+        # Nobody has changed it: comparing and copying it, as `to_dict` does, would take twice as
+        # long as all the rest.
+        value = chunk._raw or {}
+        kind = value.get("type")  # the events of images have one, and are named after it
+        name = f"event: {kind}\n" if isinstance(kind, str) and kind.isprintable() else ""
+        return b"%bdata: %b\n\n" % (name.encode(), dumps(value))
+
+    def end(self, usage: CompletionUsage | None) -> bytes:
+        return DONE
+
+    def error(self, error: OpenAIError) -> bytes:
+        return event({"error": error_object(error)}, b"error")
+
+
+def event(value: object, name: bytes | None = None) -> bytes:
+    """One event. JSON has no line breaks, so its data is one line."""
+    data = b"data: %b\n\n" % dumps(value)
+    return data if name is None else b"event: %b\n%b" % (name, data)

@@ -1,0 +1,54 @@
+"""The form "text": only what a page shows, each as a small object with a `type`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import OpenAIError
+from ..types.chat_chunk import ChatCompletionChunk
+from ..types.chat_common import CompletionUsage
+from .deltas import CallDelta, Delta, Deltas, TextDelta
+from .form import Form, event
+
+
+class Text(Form[ChatCompletionChunk]):
+    """Texts, tool calls, and at the end the usage and the finish reason."""
+
+    def __init__(self, n: int) -> None:
+        self._deltas = Deltas(n)
+
+    def chunk(self, chunk: ChatCompletionChunk) -> bytes:
+        return b"".join([_event_of(delta) for delta in self._deltas.of(chunk)])
+
+    def end(self, usage: CompletionUsage | None) -> bytes:
+        events = [_event_of(delta) for delta in self._deltas.end()]
+        if usage is not None:
+            events.append(event({"type": "usage", **_counts(usage)}))
+        events.append(event({"type": "done", "finish_reason": self._deltas.finish_reason}))
+        return b"".join(events)
+
+    def error(self, error: OpenAIError) -> bytes:
+        return event({"type": "error", "message": error.safe_message}, b"error")
+
+
+def _event_of(delta: Delta) -> bytes:
+    if isinstance(delta, TextDelta):
+        return event({"type": delta.kind, "text": delta.text})
+    return event(_call(delta))
+
+
+def _call(delta: CallDelta) -> dict[str, Any]:
+    """A piece of a tool call; one with a name begins it."""
+    call, piece = delta.call, {"type": "tool_call", "index": delta.call.index}
+    if delta.begins:
+        piece |= {"id": call.id, "name": call.name} if call.id else {"name": call.name}
+    return piece | {"arguments": delta.arguments}
+
+
+def _counts(usage: CompletionUsage) -> dict[str, int | bool]:
+    counts: dict[str, int | bool] = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    return counts | {"estimated": True} if usage.estimated else counts

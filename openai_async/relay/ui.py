@@ -1,0 +1,137 @@
+"""The form "ui": the UI message stream of Vercel's AI SDK, version 1, which its `useChat` reads.
+
+    start, start-step, (a part: its start, deltas and end)*, finish-step, finish, [DONE]
+
+A text and a reasoning end before the next part begins. A tool call has no end, but its whole input
+at the end of the answer: until then, the browser must not call the tool. A refusal is a text, since
+there is no part for it. https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ..errors import OpenAIError
+from ..jsontext import loads
+from ..types.chat_chunk import ChatCompletionChunk
+from ..types.chat_common import CompletionUsage
+from ..types.growing_text import utf8
+from .deltas import Call, CallDelta, Delta, Deltas, TextDelta
+from .form import DONE, HEADERS, Form, event
+
+_FINISH_REASONS = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "content-filter",
+    "tool_calls": "tool-calls",
+    "function_call": "tool-calls",
+}
+
+
+class UI(Form[ChatCompletionChunk]):
+    """The parts of one message."""
+
+    headers: ClassVar[Mapping[str, str]] = {**HEADERS, "x-vercel-ai-ui-message-stream": "v1"}
+
+    def __init__(self, n: int) -> None:
+        self._deltas = Deltas(n)
+        self._started = False
+        self._open: tuple[str, str] | None = None
+        """The kind and the id of the text that is being written."""
+        self._texts = 0
+        self._ids: dict[Call, str] = {}
+
+    def chunk(self, chunk: ChatCompletionChunk) -> bytes:
+        return self._start() + b"".join([self._delta(delta) for delta in self._deltas.of(chunk)])
+
+    def end(self, usage: CompletionUsage | None) -> bytes:
+        reason = _FINISH_REASONS.get(self._deltas.finish_reason or "", "other")
+        finish: dict[str, Any] = {"type": "finish", "finishReason": reason}
+        if usage is not None:
+            finish["messageMetadata"] = {"usage": _counts(usage)}
+        return b"".join(
+            [
+                self._start(),
+                *[self._delta(delta) for delta in self._deltas.end()],
+                self._close(),
+                *[self._input(call) for call in self._deltas.calls],
+                event({"type": "finish-step"}),
+                event(finish),
+                DONE,
+            ]
+        )
+
+    def error(self, error: OpenAIError) -> bytes:
+        # Calls stay open: their tools must not be called, nor be given to the model as failed.
+        failure = {"type": "error", "errorText": error.safe_message}
+        return self._close() + event(failure, b"error")
+
+    def _start(self) -> bytes:
+        if self._started:
+            return b""
+        self._started = True
+        # Without an id: an answer to the results of tools continues the browser's own message.
+        return event({"type": "start"}) + event({"type": "start-step"})
+
+    def _delta(self, delta: Delta) -> bytes:
+        return self._text(delta) if isinstance(delta, TextDelta) else self._call(delta)
+
+    def _text(self, delta: TextDelta) -> bytes:
+        kind = "reasoning" if delta.kind == "reasoning" else "text"
+        begin = b""
+        if self._open is None or self._open[0] != kind:
+            begin = self._close()
+            self._texts += 1
+            self._open = kind, f"{kind}-{self._texts}"
+            begin += event({"type": f"{kind}-start", "id": self._open[1]})
+        return begin + event({"type": f"{kind}-delta", "id": self._open[1], "delta": delta.text})
+
+    def _close(self) -> bytes:
+        if self._open is None:
+            return b""
+        (kind, key), self._open = self._open, None
+        return event({"type": f"{kind}-end", "id": key})
+
+    def _call(self, delta: CallDelta) -> bytes:
+        call, begin = delta.call, b""
+        key = self._id_of(call)
+        if delta.begins:
+            start = {"type": "tool-input-start", "toolCallId": key, "toolName": call.name}
+            if call.is_custom:
+                start["inputEncoding"] = "text"
+            begin = self._close() + event(start)
+        if not delta.arguments:
+            return begin
+        piece = {"type": "tool-input-delta", "toolCallId": key, "inputTextDelta": delta.arguments}
+        return begin + event(piece)
+
+    def _input(self, call: Call) -> bytes:
+        """The whole input of a call."""
+        text = call.arguments
+        head = {"toolCallId": self._id_of(call), "toolName": call.name}
+        try:
+            given = text if call.is_custom else loads(utf8(text)) if text.strip() else {}
+            return event({"type": "tool-input-available", **head, "input": given})
+        except ValueError:  # the model was cut off, or wrote NaN, which JavaScript cannot read
+            reason = "The arguments are not valid JSON."
+            return event({"type": "tool-input-error", **head, "input": text, "errorText": reason})
+
+    def _id_of(self, call: Call) -> str:
+        """Its id. The SDK knows calls by their ids; not all servers send one for each."""
+        if (key := self._ids.get(call)) is None:
+            key = call.id
+            if not key or key in self._ids.values():
+                key = f"{key or self._deltas.id or 'call'}-{call.index}"
+            self._ids[call] = key
+        return key
+
+
+def _counts(usage: CompletionUsage) -> dict[str, int | bool]:
+    """The usage as the SDK names it."""
+    counts: dict[str, int | bool] = {
+        "inputTokens": usage.prompt_tokens,
+        "outputTokens": usage.completion_tokens,
+        "totalTokens": usage.total_tokens,
+    }
+    return counts | {"estimated": True} if usage.estimated else counts
