@@ -1,0 +1,195 @@
+"""The hook `useChat` of Vercel's AI SDK, run by node, reads the form "ui" from an aiohttp app."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from openai_async import AsyncClient
+from openai_async.web import sse_response
+
+from ..raw_server import DONE, Exchange, RawServer, chunk, sse
+from ..streaming.events import call
+from .relayed import MESSAGES, USAGE_AND_DONE, calling
+
+PROGRAM = Path(__file__).with_name("use_chat.mjs")
+PACKAGES = ("ai@7.0.173", "@ai-sdk/react@4.0.177", "react@19.3.1", "react-test-renderer@19.3.1")
+
+USAGE = {"usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3}}
+STEP = {"type": "step-start"}
+
+Use = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program, beside the packages that it imports."""
+    for tool in ("node", "npm"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs {tool}")
+    place = tmp_path_factory.mktemp("use_chat")
+    install = ["npm", "install", "--no-audit", "--no-fund", "--fetch-retries=1", *PACKAGES]
+    try:
+        done = subprocess.run(install, cwd=place, capture_output=True, text=True, timeout=120)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm did not install the packages within two minutes")
+    if done.returncode:
+        pytest.skip(f"npm could not install the packages: {done.stderr}")
+    return Path(shutil.copy(PROGRAM, place))
+
+
+@pytest.fixture
+async def use(raw_client: AsyncClient, program: Path) -> AsyncIterator[Use]:
+    """Runs the program with these texts, against an app that relays each answer of `raw`."""
+
+    async def chat(request: web.Request) -> web.StreamResponse:
+        assert (await request.json())["messages"]
+        stream = raw_client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
+        return await sse_response(request, stream, form="ui")
+
+    app = web.Application()
+    app.router.add_post("/api/chat", chat)
+
+    async with TestServer(app) as server:
+
+        async def use(*texts: str, **more: str) -> dict[str, Any]:
+            given = {"api": str(server.make_url("/api/chat")), "texts": texts, **more}
+            node = await asyncio.create_subprocess_exec(
+                *("node", str(program), json.dumps(given)),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            try:
+                shown, complaints = await node.communicate()
+            finally:
+                if node.returncode is None:
+                    node.kill()
+                    await node.wait()
+            assert node.returncode == 0, complaints.decode()
+            return json.loads(shown)  # type: ignore[no-any-return]
+
+        yield use
+
+
+def answering(*answers: list[Any]) -> Callable[[Exchange], Awaitable[None]]:
+    """One of these answers for each request."""
+    rest = iter(answers)
+    return lambda exchange: exchange.stream(*next(rest))
+
+
+def said(message: dict[str, Any]) -> dict[str, Any]:
+    """A message without what is new each time."""
+    return {key: value for key, value in message.items() if key != "id"}
+
+
+def user(text: str) -> dict[str, Any]:
+    return {"role": "user", "parts": [{"type": "text", "text": text}]}
+
+
+def text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text, "state": "done"}
+
+
+async def test_a_conversation(raw: RawServer, use: Use) -> None:
+    raw.answer = answering(
+        [chunk(reasoning="Hm"), chunk("Grü"), chunk("ße", finish="stop"), USAGE_AND_DONE],
+        [chunk("Bye", finish="length"), USAGE_AND_DONE],
+    )
+    shown = await use("Hi", "Bye")
+    first, thought_and_said, second, last = map(said, shown["messages"])
+    assert (first, second) == (user("Hi"), user("Bye"))
+    thought = thought_and_said["parts"].pop(1)
+    assert (thought["type"], thought["text"], thought["state"]) == ("reasoning", "Hm", "done")
+    assert thought_and_said == {
+        "role": "assistant",
+        "metadata": USAGE,
+        "parts": [STEP, text("Grüße")],
+    }
+    assert last == {"role": "assistant", "metadata": USAGE, "parts": [STEP, text("Bye")]}
+    assert (shown["status"], shown.get("error")) == ("ready", None)
+    assert [finish["finishReason"] for finish in shown["finished"]] == ["stop", "length"]
+
+
+async def test_tools_are_called_in_the_browser_and_the_answer_goes_on_in_the_same_message(
+    raw: RawServer, use: Use
+) -> None:
+    raw.answer = answering(
+        [
+            chunk("Let me see."),
+            calling(call(0, '{"a":1', "add", "c1"), call(1, '{"a":3,', "add", "c2")),
+            calling(call(0, ',"b":2}'), call(1, '"b":4}')),
+            chunk(finish="tool_calls"),
+            USAGE_AND_DONE,
+        ],
+        [chunk("3 and 7", finish="stop"), USAGE_AND_DONE],
+    )
+    shown = await use("1 + 2? 3 + 4?")
+    question, answer = map(said, shown["messages"])
+    assert question == user("1 + 2? 3 + 4?")
+    called = {"type": "tool-add", "state": "output-available"}
+    assert answer["parts"] == [
+        STEP,
+        text("Let me see."),
+        {**called, "toolCallId": "c1", "input": {"a": 1, "b": 2}, "output": 3},
+        {**called, "toolCallId": "c2", "input": {"a": 3, "b": 4}, "output": 7},
+        STEP,
+        text("3 and 7"),
+    ]
+    assert [finish["finishReason"] for finish in shown["finished"]] == ["tool-calls", "stop"]
+
+
+async def test_a_tool_is_not_called_with_arguments_that_are_not_json(
+    raw: RawServer, use: Use
+) -> None:
+    """The SDK tells the model what was wrong, as the page asks it to do."""
+    raw.answer = answering(
+        [calling(call(0, '{"a":1', "add", "c1"), finish="length"), USAGE_AND_DONE],
+        [chunk("Sorry.", finish="stop"), USAGE_AND_DONE],
+    )
+    shown = await use("1 + 2?")
+    (_, part, *rest) = shown["messages"][1]["parts"]
+    assert (part["type"], part["toolCallId"], part["state"]) == ("tool-add", "c1", "output-error")
+    assert part["errorText"] == "The arguments are not valid JSON."
+    assert rest == [STEP, text("Sorry.")]
+
+
+async def test_a_failure_within_the_answer_is_shown_with_the_safe_text(
+    raw: RawServer, use: Use
+) -> None:
+    failure = sse({"error": {"message": "sk-secret at 10.0.0.1"}})
+    raw.answer = answering([chunk("Hel"), failure, DONE])
+    shown = await use("Hi")
+    assert (shown["status"], shown["error"]) == ("error", "The service reported an error.")
+    assert shown["messages"][1]["parts"] == [STEP, text("Hel")]
+    assert [finish["isError"] for finish in shown["finished"]] == [True]
+
+
+async def test_an_early_failure_is_shown_with_the_safe_text(raw: RawServer, use: Use) -> None:
+    body = b'{"error": {"message": "sk-secret is wrong"}}'
+    raw.answer = lambda exchange: exchange.whole(body, status="401 Unauthorized")
+    shown = await use("Hi")
+    assert shown["status"] == "error"
+    assert "sk-secret" not in shown["error"]
+    assert len(shown["messages"]) == 1
+
+
+async def test_stopping_an_answer_hangs_up(raw: RawServer, use: Use) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("Hel")))
+
+    raw.answer = answer
+    shown = await use("Hi", stopAt="Hel")
+    await raw.hung_up.wait()
+    assert (shown["status"], shown.get("error")) == ("ready", None)
+    assert shown["messages"][1]["parts"][1]["text"] == "Hel"
+    assert [finish["isAbort"] for finish in shown["finished"]] == [True]
