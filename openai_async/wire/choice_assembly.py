@@ -54,7 +54,7 @@ class ChoiceAssembly:
             if value is None or key == "index":
                 continue
             if key == "delta":
-                added = self._add_delta(checked(value, dict))
+                added = self._add_delta(checked(value, dict)) or added
             elif key == "message":
                 added = self._add_message(piece) or added
             elif key == "finish_reason":

@@ -135,6 +135,15 @@ class TestText:
             'data: {"type":"text","text":"Hi"}',
         ]
 
+    async def test_a_whole_message_beside_an_empty_delta(
+        self, raw: RawServer, raw_client: AsyncClient
+    ) -> None:
+        message = {"role": "assistant", "content": "Hi"}
+        choice = {"index": 0, "message": message, "delta": {}, "finish_reason": "stop"}
+        sent = {**chunk(), "choices": [choice]}
+        body = await relayed(raw, raw_client, "text", sent, USAGE_AND_DONE)
+        assert body == b'data: {"type":"text","text":"Hi"}\n\n' + USAGE_EVENT + STOP
+
     async def test_usage_and_finish_reason_in_the_chunk_of_the_last_text(
         self, raw: RawServer, raw_client: AsyncClient
     ) -> None:
