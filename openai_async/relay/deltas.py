@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from ..types.chat_chunk import ChatCompletionChunk
 from ..wire.assembly import Assembly
 from ..wire.choice_assembly import ChoiceAssembly
+from .form import json_of
 
 
 class TextDelta(NamedTuple):
@@ -119,7 +120,7 @@ class Deltas:
     def of(self, chunk: ChatCompletionChunk) -> Iterator[Delta]:
         """What a chunk adds."""
         self.id = self.id or chunk.id
-        added = self._assembly.add(chunk._json())
+        added = self._assembly.add(json_of(chunk))
         text, reasoning = (chunk.text, chunk.reasoning) if added is None else added
         if reasoning:
             yield TextDelta("reasoning", reasoning)
