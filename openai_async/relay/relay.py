@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import Self, TypeAlias
 
 from ..errors import InvalidArgumentError, OpenAIError
+from ..options import is_number
 from . import KEEP_ALIVE
 from .form import COMMENT, HEADERS
 
@@ -120,7 +121,7 @@ class Relay:
         headers: Mapping[str, str] = HEADERS,
         passes_errors_on: bool = False,
     ) -> None:
-        if keep_alive is not None and not keep_alive > 0:
+        if keep_alive is not None and not (is_number(keep_alive) and keep_alive > 0):
             msg = f"keep_alive is {keep_alive!r}: pass a number of seconds above 0, or None."
             raise InvalidArgumentError(msg)
         self.passes_errors_on = passes_errors_on
@@ -142,8 +143,9 @@ class Relay:
         """End the relay soon after `gone()` is true: after at most a quarter of a second."""
         self._gone = gone
 
-    async def begin(self, within: float) -> None:
-        """Wait for the answer to begin, but no longer than so many seconds.
+    async def begin(self, within: float) -> bool:
+        """Wait for the answer to begin, but no longer than so many seconds; `False` if it has
+        nothing for this browser.
 
         Raises:
             OpenAIError: it has been refused, or has failed.
@@ -158,6 +160,8 @@ class Relay:
             self._raise_mistakes()
             if pipe.error is not None:
                 raise pipe.error
+            return False
+        return True
 
     def __aiter__(self) -> Self:
         return self

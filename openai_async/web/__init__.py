@@ -10,5 +10,14 @@ have the status of an early error, and a browser that leaves before the first to
 
 from .aiohttp_response import sse_response
 from .asgi_response import SSEResponse
+from .broadcast import Broadcast, JoinedBroadcast
+from .stores import BroadcastStore, MemoryStore
 
-__all__ = ["SSEResponse", "sse_response"]
+__all__ = [
+    "Broadcast",
+    "BroadcastStore",
+    "JoinedBroadcast",
+    "MemoryStore",
+    "SSEResponse",
+    "sse_response",
+]

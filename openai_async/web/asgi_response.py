@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..relay import KEEP_ALIVE
 from ..relay.relay import Relay
-from .relaying import FIRST_EVENT, Plan, Relayed, begin
+from .relaying import FIRST_EVENT, NOTHING_NEW, Plan, Refusal, Relayed, begin
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -60,8 +60,7 @@ class SSEResponse(Response):
         """Answer one request."""
         relay = self._plan.relay(_last_event_id(scope))
         if relay is None:
-            await self._start(send, 204, {})
-            await send({"type": "http.response.body", "body": b""})
+            await self._send_whole(send, NOTHING_NEW)
             return
         listener = asyncio.create_task(_until_left(receive))
         try:
@@ -76,7 +75,7 @@ class SSEResponse(Response):
 
     async def _relay(self, relay: Relay, send: Send) -> None:
         if (refusal := await begin(relay, self._plan.first_event)) is not None:
-            await self._send_whole(send, refusal.status, refusal.headers, refusal.body)
+            await self._send_whole(send, refusal)
             return
         with suppress(OSError):  # the browser has left
             await self._start(send, 200, relay.headers)
@@ -95,12 +94,11 @@ class SSEResponse(Response):
             }
         )
 
-    async def _send_whole(
-        self, send: Send, status: int, headers: Mapping[str, str], body: bytes
-    ) -> None:
+    async def _send_whole(self, send: Send, whole: Refusal) -> None:
+        length = {"Content-Length": str(len(whole.body))} if whole.body else {}
         with suppress(OSError):  # the browser has left
-            await self._start(send, status, {**headers, "Content-Length": str(len(body))})
-            await send({"type": "http.response.body", "body": body})
+            await self._start(send, whole.status, {**whole.headers, **length})
+            await send({"type": "http.response.body", "body": whole.body})
 
 
 def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -12,6 +12,7 @@ from ..errors import InvalidArgumentError, OpenAIError
 from ..options import is_number
 from ..relay.failures import error_body, error_headers, status_of
 from ..relay.relay import Relay
+from .broadcast import JoinedBroadcast
 
 log = logging.getLogger("openai_async")
 
@@ -50,7 +51,7 @@ class Plan:
         if form is not None:
             self._options["form"] = form
         self._relay: Relay = self._sse(**self._options)
-        self._resumes = hasattr(stream, "join")
+        self._resumes = isinstance(stream, JoinedBroadcast)
 
     def relay(self, last_event_id: str | None) -> Relay | None:
         """The relay for a browser; `None` if it must not try again.
@@ -75,14 +76,18 @@ class Refusal:
     body: bytes
 
 
+NOTHING_NEW = Refusal(204, {}, b"")
+"""Stops an EventSource, which would otherwise ask again and again."""
+
+
 async def begin(relay: Relay, within: float) -> Refusal | None:
-    """Wait for the answer to begin; the response if it has failed."""
+    """Wait for the answer to begin; the response if it has failed, or has nothing new."""
     try:
-        await relay.begin(within)
+        begun = await relay.begin(within)
     except InvalidArgumentError:
         raise  # a mistake of the app: for its own log
     except OpenAIError as error:
         log.warning("Not relayed: %s", error)
         body = error_body(error, passed_on=relay.passes_errors_on)
         return Refusal(status_of(error), error_headers(error), body)
-    return None
+    return None if begun else NOTHING_NEW

@@ -1,0 +1,206 @@
+"""An answer under way that several browsers can read: after a reload, in a second tab, in a log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import uuid
+from contextlib import suppress
+from typing import Self
+
+from .. import ChatCompletionStream
+from ..errors import InvalidArgumentError, OpenAIError
+from ..options import is_number
+from ..relay import KEEP_ALIVE
+from ..relay.forms import SSEForm
+from ..relay.relay import Copy, Pipe, Relay
+from .records import Reading, end_record, start_record, store_failure
+from .stores import BroadcastStore, MemoryStore
+
+log = logging.getLogger("openai_async")
+
+IDLE = 360.0
+"""Seconds of silence after which the process that writes an answer is taken for dead: more than the
+300 s after which a silent stream fails there."""
+# A Last-Event-ID of ours. No answer has a billion chunks.
+_NUMBER = re.compile("[0-9]{1,9}")
+# Seconds for the last record of a broadcast that is cancelled.
+END_WITHIN = 5.0
+
+
+class JoinedBroadcast:
+    """An answer in a store that another process may write; made by `Broadcast.join`."""
+
+    resumes = True
+    """A browser that has lost its connection can continue where it was."""
+
+    def __init__(self, id: str, store: BroadcastStore, idle: float | None) -> None:
+        if idle is not None and not (is_number(idle) and idle > 0):
+            msg = f"idle is {idle!r}: pass a number of seconds above 0, or None."
+            raise InvalidArgumentError(msg)
+        self.id = id
+        self._store = store
+        self._idle = idle
+
+    def sse(
+        self,
+        *,
+        form: SSEForm = "chunks",
+        keep_alive: float | None = KEEP_ALIVE,
+        last_event_id: str | None = None,
+    ) -> Relay:
+        """The answer as server-sent events, from its beginning or from behind an event.
+
+        Args:
+            form, keep_alive: as for `stream.sse`; `"raw"` is not among the forms.
+            last_event_id: the `Last-Event-ID` of the browser; one that is not a number is taken
+                for none.
+
+        Raises:
+            InvalidArgumentError: there is no such form.
+        """
+        if str(form) == "raw":
+            msg = 'form="raw" is not for a Broadcast, which keeps chunks: pass "chunks".'
+            raise InvalidArgumentError(msg)
+        known = _NUMBER.fullmatch(last_event_id or "")
+        after = int(known[0]) if known else 0
+        reading = Reading(self._store, self.id, form, after, self._idle)
+        return Relay(
+            self._begun_by(reading.copy),
+            failed=reading.failed,
+            headers=reading.form.headers,
+            keep_alive=keep_alive,
+        )
+
+    def _begun_by(self, copy: Copy) -> Copy:
+        return copy
+
+
+class Broadcast(JoinedBroadcast):
+    """An answer that several browsers can read, each from its beginning, while it is written.
+
+    It reads the stream to its end, whether anybody listens or not, from the first reader or
+    `start()` on. Keep it as long as browsers may join: `aclose()`, leaving its `async with`, or
+    dropping it hangs up, if nobody reads it any more.
+
+    Example::
+
+        broadcasts[id] = Broadcast(client.chat.completions.create(..., stream=True))
+        return await sse_response(request, broadcasts[id])
+
+    Args:
+        stream: what `create(..., stream=True)` returns.
+        store: where the chunks are kept; by default, in a `MemoryStore` of its own, as long as the
+            broadcast is.
+        id: names the answer in the store; by default, a random one.
+        idle: seconds of silence after which readers give up. It must be longer than that of the
+            client, `Timeout(idle=300)`.
+
+    Raises:
+        InvalidArgumentError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        stream: ChatCompletionStream,
+        *,
+        store: BroadcastStore | None = None,
+        id: str | None = None,
+        idle: float | None = IDLE,
+    ) -> None:
+        if not isinstance(stream, ChatCompletionStream):
+            msg = (
+                f"stream has type {type(stream).__name__}: pass what "
+                "chat.completions.create(..., stream=True) returns."
+            )
+            raise InvalidArgumentError(msg)
+        super().__init__(id or uuid.uuid4().hex, MemoryStore() if store is None else store, idle)
+        self._stream: ChatCompletionStream | None = stream
+        self._begun = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def join(cls, id: str, *, store: BroadcastStore, idle: float | None = IDLE) -> JoinedBroadcast:
+        """The answer with this id, which another process may be writing.
+
+        If there is none, the response is a 404.
+
+        Args:
+            id: that of a `Broadcast` with the same store.
+            store: where its chunks are.
+            idle: seconds of silence after which its process is taken for dead.
+        """
+        return JoinedBroadcast(id, store, idle)
+
+    async def start(self) -> Self:
+        """Begin to read the stream, before anybody joins; returns once others can join by id."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            write = _write(stream, self._store, self.id, self._begun)
+            self._task = asyncio.create_task(write)
+        elif self._task is None:
+            msg = "This Broadcast was closed before it began: make another."
+            raise OpenAIError(msg)
+        await self._begun.wait()
+        return self
+
+    async def aclose(self) -> None:
+        """Hang up, unless the answer has ended; readers get an error as their last event."""
+        self._stream = None
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        task = getattr(self, "_task", None)
+        if task is not None and not task.done():
+            with suppress(RuntimeError):  # the loop is closed, and has ended its tasks
+                task.get_loop().call_soon_threadsafe(task.cancel)
+
+    def _begun_by(self, copy: Copy) -> Copy:
+        async def begin(pipe: Pipe) -> None:
+            await self.start()
+            await copy(pipe)
+
+        return begin
+
+
+async def _write(
+    stream: ChatCompletionStream, store: BroadcastStore, id: str, begun: asyncio.Event
+) -> None:
+    """The task of a broadcast. It must not refer to it, which ends it when it is dropped."""
+    error: OpenAIError | None = None
+    try:
+        try:
+            await store.append(id, start_record(stream._n))
+        finally:
+            begun.set()
+        async with stream:
+            async for chunk in stream:
+                await store.append(id, chunk.to_json().encode())
+    except asyncio.CancelledError:
+        error = OpenAIError("The broadcast was closed before the answer was complete.")
+        await _end(store, id, end_record(None, error))
+        raise
+    except OpenAIError as failure:
+        log.warning("The answer of a broadcast failed: %s", failure)
+        error = failure
+    except Exception as failure:
+        log.exception("The store of a broadcast failed.")
+        error = store_failure(failure)
+    await _end(store, id, end_record(None if error else stream.usage, error))
+
+
+async def _end(store: BroadcastStore, id: str, record: bytes) -> None:
+    try:
+        async with asyncio.timeout(END_WITHIN):
+            await store.end(id, record)
+    except Exception:  # nobody waits for this task; its readers give up after `idle`
+        log.exception("The end of a broadcast could not be stored.")

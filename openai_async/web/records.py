@@ -1,0 +1,130 @@
+"""What a `Broadcast` writes into its store, and how it is read again.
+
+    {"object": "broadcast.start", "n": 1}
+    the chunks, as they came
+    {"object": "broadcast.end", "usage": {...} or null, "error": {...} or null}
+
+The number of a record in its answer, from 1, is the id of its events for the browser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from .. import errors
+from ..errors import APIError, APITimeoutError, NotFoundError, OpenAIError
+from ..jsontext import dumps, loads
+from ..relay.forms import SSEForm, form_of
+from ..relay.relay import Pipe
+from ..types.chat import ChatCompletionChunk, CompletionUsage
+from .stores import BroadcastStore
+
+_START, _END = "broadcast.start", "broadcast.end"
+
+
+def start_record(n: int) -> bytes:
+    return dumps({"object": _START, "n": n})
+
+
+def end_record(usage: CompletionUsage | None, error: OpenAIError | None) -> bytes:
+    """The last record. Of an error, it has what a browser may know, and the class."""
+    failure = None
+    if error is not None:
+        failure = {
+            "class": type(error).__name__,
+            "message": error.safe_message,
+            "status_code": getattr(error, "status_code", None),
+            "retry_after": getattr(error, "retry_after", None),
+        }
+    counts = None if usage is None else usage.to_dict()
+    return dumps({"object": _END, "usage": counts, "error": failure})
+
+
+def _error(failure: dict[str, Any]) -> OpenAIError:
+    kind: Any = getattr(errors, failure["class"], OpenAIError)
+    if not issubclass(kind, APIError):
+        return OpenAIError(failure["message"])
+    made: APIError = kind(
+        failure["message"],
+        status_code=failure["status_code"],
+        retry_after=failure["retry_after"],
+    )
+    return made
+
+
+class Reading:
+    """Reads the records behind the first `after` into a pipe, as events in a form."""
+
+    def __init__(
+        self, store: BroadcastStore, id: str, form: SSEForm, after: int, idle: float | None
+    ) -> None:
+        self.form = form_of(form, chat=True)
+        self._name = form
+        self._id = id
+        self._after = after
+        self._records = _within(idle, store.read(id, 0))
+
+    def failed(self, error: OpenAIError) -> bytes:
+        return self.form.error(error)
+
+    async def copy(self, pipe: Pipe) -> None:
+        number = 0
+        async for record in self._records:
+            number += 1
+            value = loads(record)
+            kind = value.get("object")
+            if kind == _END and number <= self._after:
+                return  # the browser has all of it
+            if kind == _END and value["error"] is not None:
+                raise _error(value["error"])
+            if kind == _START:
+                self.form = form_of(self._name, chat=True, n=value["n"])
+                continue
+            # Those that the browser has are read too: what follows depends on them.
+            data = self._last_events(value) if kind == _END else self._events(value)
+            if number > self._after:
+                pipe.open()
+                if data:
+                    await pipe.put(_with_id(data, number))
+            if kind == _END:
+                return
+        msg = f"There is no broadcast {self._id!r}, or not any more."
+        raise NotFoundError(msg, status_code=404)
+
+    def _events(self, value: dict[str, Any]) -> bytes:
+        return self.form.chunk(ChatCompletionChunk.from_dict(value))
+
+    def _last_events(self, value: dict[str, Any]) -> bytes:
+        usage = value["usage"]
+        return self.form.end(None if usage is None else CompletionUsage.from_dict(usage))
+
+
+def _with_id(data: bytes, number: int) -> bytes:
+    """The events, the last of which has the id: a browser that has it has all of them."""
+    last = data.rfind(b"\n\n", 0, -2) + 2 if b"\n\n" in data[:-2] else 0
+    return b"%bid: %d\n%b" % (data[:last], number, data[last:])
+
+
+async def _within(idle: float | None, records: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The records, none of which may take longer than `idle` seconds: their writer may be gone."""
+    while True:
+        try:
+            async with asyncio.timeout(idle):
+                record = await anext(records)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            msg = f"The broadcast has been silent for {idle:g} s: its process has probably ended."
+            raise APITimeoutError(msg) from error
+        except OpenAIError:
+            raise
+        except Exception as error:
+            raise store_failure(error) from error
+        yield record
+
+
+def store_failure(error: Exception) -> OpenAIError:
+    """Our exception for one of a store."""
+    return OpenAIError(f"The store of the broadcast failed: {type(error).__name__}: {error}")

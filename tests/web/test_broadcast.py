@@ -1,0 +1,313 @@
+"""A Broadcast: several browsers read one answer, each from its beginning, while it is written."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from openai_async import AsyncClient, InvalidArgumentError, OpenAIError
+from openai_async.web import Broadcast, MemoryStore
+
+from ..raw_server import DONE, Exchange, RawServer, chunk, sse
+from .browser import Browser
+from .servers import SERVERS
+from .test_relaying import ask, until_hung_up
+
+pytestmark = pytest.mark.virtual_time
+
+PIECES = [chunk("Hel"), chunk("lo "), chunk("you", finish="stop")]
+WHOLE = b"".join(
+    [
+        *(
+            b"id: %d\n" % number + sse(piece)
+            for number, piece in zip(range(2, 5), PIECES, strict=True)
+        ),
+        b"id: 5\n" + DONE,
+    ]
+)
+
+
+class Upstream:
+    """Writes a piece of the answer whenever it is told to."""
+
+    def __init__(self, raw: RawServer) -> None:
+        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.asked = asyncio.Event()
+        raw.answer = self._answer
+
+    def write(self, *pieces: bytes | dict[str, object]) -> None:
+        for piece in pieces:
+            self._pieces.put_nowait(piece if isinstance(piece, bytes) else sse(piece))
+
+    def end(self) -> None:
+        self.write(DONE)
+        self._pieces.put_nowait(None)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        self.asked.set()
+        await exchange.start_stream()
+        async with asyncio.TaskGroup() as tasks:
+            hung_up = tasks.create_task(until_hung_up(exchange))
+            hung_up.add_done_callback(lambda _: self._pieces.put_nowait(None))
+            while (piece := await self._pieces.get()) is not None:
+                await exchange.part(piece)
+            if not hung_up.done():
+                await exchange.end()
+                hung_up.cancel()
+
+
+@pytest.fixture
+def upstream(raw: RawServer) -> Upstream:
+    return Upstream(raw)
+
+
+@pytest.fixture
+async def broadcast(raw_client: AsyncClient) -> AsyncIterator[Broadcast]:
+    broadcast = Broadcast(ask(raw_client))
+    yield broadcast
+    await broadcast.aclose()
+
+
+@pytest.fixture(params=["aiohttp", "starlette"])
+async def page(request: pytest.FixtureRequest, broadcast: Broadcast) -> AsyncIterator[str]:
+    """The URL of a page that sends the broadcast to whoever asks."""
+    async with SERVERS[request.param](lambda: broadcast) as url:
+        yield url
+
+
+async def begun(stack: AsyncExitStack, url: str) -> Browser:
+    browser = await stack.enter_async_context(Browser(url))
+    await browser.begin()
+    return browser
+
+
+async def test_a_reader_that_joins_late_gets_the_answer_from_its_beginning(
+    page: str, upstream: Upstream, raw: RawServer
+) -> None:
+    async with AsyncExitStack() as stack:
+        upstream.write(PIECES[0])
+        first = await begun(stack, page)
+        assert await first.part() == b"id: 2\n" + sse(PIECES[0])
+        upstream.write(PIECES[1])
+        assert await first.part() == b"id: 3\n" + sse(PIECES[1])
+        late = await begun(stack, page)
+        assert await late.part() == b"id: 2\n" + sse(PIECES[0]) + b"id: 3\n" + sse(PIECES[1])
+        upstream.write(PIECES[2])
+        upstream.end()
+        assert await first.rest() == await late.rest()
+        assert await (await begun(stack, page)).rest() == WHOLE
+    assert len(raw.exchanges) == 1
+
+
+async def test_a_browser_that_comes_back_gets_what_follows_its_last_event(
+    page: str, upstream: Upstream
+) -> None:
+    upstream.write(*PIECES)
+    upstream.end()
+    for seen in range(1, 5):
+        async with Browser(page, last_event_id=str(seen)) as browser:
+            assert await browser.begin() == 200
+            expected = WHOLE[WHOLE.index(b"id: %d" % (seen + 1)) :]
+            assert await browser.rest() == expected
+
+
+async def test_a_browser_that_has_seen_the_end_is_told_to_stop(
+    page: str, upstream: Upstream
+) -> None:
+    upstream.write(*PIECES)
+    upstream.end()
+    async with Browser(page, last_event_id="5") as browser:
+        assert await browser.begin() == 204
+
+
+async def test_an_id_that_is_not_ours_is_ignored(page: str, upstream: Upstream) -> None:
+    upstream.write(*PIECES)
+    upstream.end()
+    async with Browser(page, last_event_id="x-7") as browser:
+        assert await browser.begin() == 200
+        assert await browser.rest() == WHOLE
+
+
+@pytest.mark.parametrize("form", ["text", "ui"])
+async def test_a_form_with_a_state_resumes_as_if_it_had_not_stopped(
+    form: Any, broadcast: Broadcast, upstream: Upstream
+) -> None:
+    upstream.write(chunk(reasoning_content="Hm. "), *PIECES)
+    upstream.end()
+    whole = b"".join([data async for data in broadcast.sse(form=form)])
+    ids = [int(line[4:]) for line in whole.split(b"\n") if line.startswith(b"id: ")]
+    assert len(ids) > 3
+    for seen in ids[:-1]:
+        relay = broadcast.sse(form=form, last_event_id=str(seen))
+        rest = b"".join([data async for data in relay])
+        assert whole.endswith(rest)
+        after = whole.index(b"id: %d\n" % seen)
+        assert len(rest) == len(whole) - (whole.index(b"\n\n", after) + 2)
+
+
+async def test_the_answer_goes_on_when_all_readers_have_left(page: str, upstream: Upstream) -> None:
+    upstream.write(PIECES[0])
+    async with Browser(page) as browser:
+        await browser.begin()
+        await browser.part()
+    upstream.write(*PIECES[1:])
+    upstream.end()
+    async with Browser(page) as browser:
+        await browser.begin()
+        assert await browser.rest() == WHOLE
+
+
+async def test_it_is_read_without_any_reader(broadcast: Broadcast, upstream: Upstream) -> None:
+    await broadcast.start()
+    await upstream.asked.wait()
+
+
+async def test_an_early_refusal_is_the_status_for_every_reader(page: str, raw: RawServer) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"{}", status="429 No")
+    for _ in range(2):
+        async with Browser(page) as browser:
+            assert await browser.begin() == 429
+            assert b"The service is busy" in await browser.rest()
+    assert len(raw.exchanges) == 1
+
+
+async def test_a_later_failure_is_the_last_event_for_every_reader(
+    page: str, raw: RawServer
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(PIECES[0]))
+        exchange.abort()
+
+    raw.answer = answer
+    for _ in range(2):
+        async with Browser(page) as browser:
+            assert await browser.begin() == 200
+            body = await browser.rest()
+            assert body.startswith(b"id: 2\n" + sse(PIECES[0]) + b"event: error\n")
+            assert b"broke off" in body
+
+
+async def test_closing_it_hangs_up_and_ends_its_readers_with_an_error(
+    broadcast: Broadcast, upstream: Upstream, raw: RawServer
+) -> None:
+    upstream.write(PIECES[0])
+    relay = broadcast.sse()
+    assert await anext(relay) == b"id: 2\n" + sse(PIECES[0])
+    await broadcast.aclose()
+    assert (await anext(relay)).startswith(b"event: error\n")
+    await raw.hung_up.wait()
+
+
+async def test_closing_the_client_ends_its_readers_with_an_error(
+    broadcast: Broadcast, upstream: Upstream, raw_client: AsyncClient
+) -> None:
+    upstream.write(PIECES[0])
+    relay = broadcast.sse()
+    await anext(relay)
+    await raw_client.close()
+    assert (await anext(relay)).startswith(b"event: error\n")
+
+
+async def test_dropping_it_hangs_up(
+    raw_client: AsyncClient, upstream: Upstream, raw: RawServer
+) -> None:
+    broadcast = Broadcast(ask(raw_client))
+    await broadcast.start()
+    await upstream.asked.wait()
+    del broadcast
+    await raw.hung_up.wait()
+
+
+async def test_a_reader_holds_it(raw_client: AsyncClient, upstream: Upstream) -> None:
+    broadcast = Broadcast(ask(raw_client))
+    upstream.write(PIECES[0])
+    relay = broadcast.sse()
+    await anext(relay)
+    del broadcast
+    gc.collect()
+    upstream.write(*PIECES[1:])
+    upstream.end()
+    assert b"".join([data async for data in relay]).endswith(DONE)
+
+
+async def test_another_finds_it_by_its_id(raw_client: AsyncClient, upstream: Upstream) -> None:
+    store = MemoryStore()
+    async with Broadcast(ask(raw_client), store=store, id="a-7"):
+        upstream.write(*PIECES)
+        upstream.end()
+        joined = Broadcast.join("a-7", store=store)
+        assert b"".join([data async for data in joined.sse()]) == WHOLE
+
+
+async def test_an_unknown_id_is_a_404() -> None:
+    joined = Broadcast.join("a-7", store=MemoryStore())
+    async with SERVERS["aiohttp"](lambda: joined) as url, Browser(url) as browser:
+        assert await browser.begin() == 404
+
+
+async def test_a_store_forgets_an_answer_some_time_after_its_end(
+    raw_client: AsyncClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.monotonic", asyncio.get_running_loop().time)
+    store = MemoryStore(keep=30)
+    async with Broadcast(ask(raw_client), store=store, id="a-7") as broadcast:
+        upstream.write(*PIECES)
+        upstream.end()
+        assert b"".join([data async for data in broadcast.sse()]) == WHOLE
+        await asyncio.sleep(29)
+        assert b"".join([data async for data in broadcast.sse()]) == WHOLE
+        await asyncio.sleep(2)
+        async with SERVERS["aiohttp"](lambda: broadcast) as url, Browser(url) as browser:
+            assert await browser.begin() == 404
+
+
+async def test_a_reader_gives_up_on_a_process_that_writes_no_more(caplog: Any) -> None:
+    store = MemoryStore()
+    await store.append("a-7", b'{"object":"broadcast.start","n":1}')
+    joined = Broadcast.join("a-7", store=store, idle=20)
+    parts = [data async for data in joined.sse(keep_alive=None)]
+    assert b"took too long" in b"".join(parts)
+
+
+class BrokenStore(MemoryStore):
+    """Has no room for chunks."""
+
+    async def append(self, id: str, record: bytes) -> None:
+        if b"chat.completion.chunk" in record:
+            raise ConnectionError("no route")
+        await super().append(id, record)
+
+
+async def test_a_store_that_fails_is_an_error_for_the_readers(
+    raw_client: AsyncClient, upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    upstream.write(*PIECES)
+    upstream.end()
+    broadcast = Broadcast(ask(raw_client), store=BrokenStore())
+    parts = [data async for data in broadcast.sse()]
+    assert b"".join(parts).startswith(b"event: error\n")
+    assert "no route" in caplog.text
+
+
+async def test_what_is_not_a_chat_is_refused(raw_client: AsyncClient) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"stream has type str: pass what chat"):
+        Broadcast("answer")  # type: ignore[arg-type]
+
+
+async def test_raw_is_refused(broadcast: Broadcast) -> None:
+    with pytest.raises(InvalidArgumentError, match=r'pass "chunks"'):
+        broadcast.sse(form="raw")  # type: ignore[arg-type]
+
+
+async def test_a_broadcast_that_was_closed_before_it_began_says_so(
+    broadcast: Broadcast,
+) -> None:
+    await broadcast.aclose()
+    with pytest.raises(OpenAIError, match="make another"):
+        await broadcast.start()
