@@ -21,7 +21,7 @@ from openai_async.web import sse_response
 from peers import HEADERS, KEY, MESSAGES
 
 ROUNDS, BROWSERS, TOKENS = 21, 16, 200
-FORMS = ("raw", "chunks", "text")
+FORMS = ("raw", "chunks", "text", "ui")
 WAYS = {
     "one": "one event a read",
     "burst": "20 events a read",
