@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -53,6 +54,7 @@ class ByteStream:
         "_idle",
         "_interval",
         "_loop",
+        "_on_loss",
         "_on_release",
         "_open_streams",
         "_silent_since",
@@ -78,6 +80,7 @@ class ByteStream:
         self._close_reason: APIConnectionError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._open_streams = open_streams
+        self._on_loss: weakref.WeakMethod[Callable[[APIConnectionError], None]] | None = None
         open_streams.add(self)
 
     async def read(self) -> bytes:
@@ -119,6 +122,15 @@ class ByteStream:
         if self._content.exception() is not None:
             return b""
         return take_buffered(self._content)
+
+    def when_closed(self, method: Callable[[APIConnectionError], None]) -> None:
+        """Call a method if the client is closed while nobody reads. It is referenced weakly."""
+        self._on_loss = weakref.WeakMethod(method)
+
+    @property
+    def size(self) -> int:
+        """How many bytes have arrived, decompressed."""
+        return self._content.total_bytes
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -172,6 +184,10 @@ class ByteStream:
         """
         self._close_reason = self._close_reason or reason
         self._open_streams.discard(self)
+        if reason is not None and self._silent_since is None and self._on_loss is not None:
+            method = self._on_loss()
+            if method is not None:
+                method(reason)
         if not self._loop.is_closed():  # a closed loop has no connections and no readers
             self._release_slot()
             self._answer.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import define, field
 from multidict import CIMultiDict
@@ -25,7 +25,10 @@ from .body import MAX_ERROR_BODY, ByteStream
 from .outgoing import Prepared
 
 if TYPE_CHECKING:
+    from ..types.stream_end import StreamEnd
     from .multipart import Multipart
+
+StreamCallback: TypeAlias = "Callable[[StreamEnd], object]"
 
 _Meta: Any = without_hooks(ResponseMeta)
 
@@ -38,18 +41,22 @@ class SendState:
         in_flight: an attempt is at the server, or its answer has arrived.
         no_retry: it must not be sent again.
         getting_key: the attempt is waiting for the api_key function, or was when it failed.
+        on_retry: called with the failure, the number of the attempt that failed, and the seconds
+            until the next one.
     """
 
     in_flight: bool = False
     no_retry: bool = False
     getting_key: bool = False
+    on_retry: tuple[Callable[[APIError, int, float], None], ...] = ()
 
 
-@define(kw_only=True)
+@define(kw_only=True, eq=False)
 class Request:
     """One call, complete except for an API key from a function, which is called for each attempt.
 
-    A middleware may read and change every field. `repr()` shows no headers, key or body.
+    A middleware may read and change every field. `repr()` shows no headers, key or body. Requests
+    are equal only to themselves, so that hooks can keep in a dict what belongs to one.
     """
 
     method: str
@@ -121,10 +128,35 @@ class Response:
     elapsed: float = 0.0
     rejections: int = 0
     """How many of the attempts were answered with 429."""
-    on_usage: Callable[[int], None] | None = field(default=None, repr=False)
-    """Called with the total tokens at the end of a stream that reports its usage."""
+    started: float = field(default=0.0, repr=False)
+    """When the call began, by `time.perf_counter()`."""
+    _on_stream_end: list[StreamCallback] | None = field(
+        default=None, repr=False, alias="on_stream_end"
+    )
     secret: str | None = field(default=None, repr=False)
     """The keys that were sent, one per line, to be redacted from errors about this answer."""
+
+    @property
+    def on_stream_end(self) -> list[StreamCallback]:
+        """Called with a `StreamEnd`, once, when a stream ends in whatever way.
+
+        They must not block. What they raise is logged, since there may be no caller any more.
+        """
+        if self._on_stream_end is None:
+            self._on_stream_end = []
+        return self._on_stream_end
+
+    def take_callbacks(self) -> list[StreamCallback]:
+        """The callbacks for the end of the stream, which are not given out again."""
+        callbacks = self._on_stream_end or []
+        taken = [*callbacks]
+        callbacks.clear()  # copies of this response share them
+        return taken
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody waits for the end of the stream."""
+        return bool(self._on_stream_end)
 
     @property
     def meta(self) -> ResponseMeta:

@@ -169,6 +169,7 @@ class Transport:
                 request.state.in_flight = False
                 stream.abort()
                 raise
+        response.started = request.started
         response.elapsed = time.perf_counter() - request.started
         return response
 

@@ -68,7 +68,7 @@ class _UnreadContent(BinaryContent):
 
     async def _begin(self, response: Response) -> None:
         self._close()  # the previous attempt
-        self._body = response.stream
+        self._body, self._response = response.stream, response
 
     def hand_over(self) -> ByteStream | None:
         """The body, for another reader, who also closes it."""
@@ -137,7 +137,12 @@ class StreamingResponse(Answered, Generic[R]):
         if on_open is None:
             return evolve(self._response, body=await self.read(), stream=None)
         body = self._content.hand_over()
-        await on_open(evolve(self._response, stream=body))
+        try:
+            await on_open(evolve(self._response, stream=body))
+        except BaseException as error:
+            self._content._tell_end(error)
+            raise
+        self._content._response = None  # the other reader tells how the stream ends
         return self._response
 
     async def read(self) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, TypeAlias
 
+from ..types.chat_common import CompletionUsage
 from ..types.chat_completion import ChatCompletion
 
 Received: TypeAlias = Any
@@ -71,6 +72,15 @@ class Answer(ABC):
     @property
     def total_tokens(self) -> int | None:
         """The total tokens that the answer reports."""
+        return None
+
+    @property
+    def usage(self) -> CompletionUsage | None:
+        """The tokens used so far: as reported, or estimated.
+
+        Raises:
+            MalformedError: what has been received has the wrong shape.
+        """
         return None
 
     def partial(self) -> ChatCompletion | None:

@@ -34,7 +34,7 @@ from ..types.structuring import structurer
 from ..types.values import MalformedError
 from ..wire.codec import misread
 from .answer import Answer, Received
-from .life_cycle import CLOSED, OPEN, OPENING, UNOPENED, LifeCycle
+from .life_cycle import CLOSED, ENDED, OPEN, OPENING, UNOPENED, LifeCycle
 from .raw import Connect
 from .reader import Reader
 from .receiver import Receiver
@@ -82,7 +82,6 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
         # Dropped after use: it holds the request, whose body alone is 4 kB or more.
         self._connect: Connect | None = connect
         self._meta: ResponseMeta | None = None
-        self._answer: Answer | None = None  # of the latest attempt, even if that has failed
         self._secret: str | None = None
         self._grace_ends: float | None = None
         self._idle: float | None = None
@@ -127,12 +126,13 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
         assert self._connect is not None
         self._become(OPENING)
         try:
-            response = await self._connect(self._begin)
+            response = self._response = await self._connect(self._begin)
             if self._receiver is None:
                 msg = "A middleware returned a response without sending the request of this stream."
                 raise OpenAIError(msg)
             self._check_open()
-        except BaseException:
+        except BaseException as error:
+            self._tell_end(error)
             if self._state is OPENING:
                 self._become(CLOSED)  # a stream sends its request once
             if self._body is not None:
@@ -142,9 +142,13 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
             self._busy = False
             self._connect = None
         self._become(OPEN)
-        self._meta, self._on_usage = response.meta, response.on_usage
+        self._meta = response.meta
         self._receiver.meta = self._meta
         assert self._body is not None
+        if response.watched:
+            self._body.when_closed(self._tell_end)
+        else:
+            self._response = None
         self._idle = self._body.idle  # differs until the first event, with `Timeout(first=...)`
         if (failure := self._receiver.failure) is not None:
             failure.attempts = response.attempts
@@ -154,6 +158,7 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
         """Read up to the first event; part of the attempt, so that a failure is retried."""
         self._check_open()
         if self._body is not None:  # a middleware sends again
+            self._tell_end()
             self._body.abort()
         assert response.stream is not None
         body = self._body = response.stream
@@ -173,6 +178,7 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
             self._receiver.failure = None
             self._receiver = None
             raise
+        self._response = response
 
     async def _more(self) -> None:
         """Wait until an event is ready; StopAsyncIteration at the end of a complete answer."""
@@ -198,8 +204,11 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
                 # Otherwise its traceback would grow with each read.
                 raise receiver.failure.with_traceback(None)
             if self._state is OPEN:
-                self._end(receiver.answer)
+                self._become(ENDED)
                 await body.finish()
+        except (APIError, asyncio.CancelledError) as error:
+            self._tell_end(error)
+            raise
         finally:
             self._busy = False
         raise StopAsyncIteration
@@ -232,6 +241,7 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
             if events := receiver.receive_data(data, first_only=self._meta is None):
                 events.reverse()
                 self._ready += events
+                self._chunks += len(events)
                 self._grace_ends = None
             data = b""
         if receiver.failure is not None:
@@ -330,4 +340,5 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
         assert self._body is not None
         self._receiver.fail(failure)
         self._body.abort()
+        self._tell_end(failure)
         return failure

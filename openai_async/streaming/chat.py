@@ -40,10 +40,13 @@ class ChatAnswer(Answer):
     only we asked for it, it is not, and an event with nothing but that usage is not passed on.
     """
 
-    __slots__ = ("_begun", "_hide_usage", "_include_usage", "_n", "_opening")
+    __slots__ = ("_begun", "_hide_usage", "_include_usage", "_n", "_opening", "_prompt_size")
 
-    def __init__(self, n: int, include_usage: bool, hide_usage: bool = False) -> None:
+    def __init__(
+        self, n: int, include_usage: bool, hide_usage: bool = False, prompt_size: int = 0
+    ) -> None:
         self._n = n
+        self._prompt_size = prompt_size
         self._include_usage = include_usage
         self._hide_usage = hide_usage
         self._begun: Assembly | None = None
@@ -109,6 +112,15 @@ class ChatAnswer(Answer):
     @property
     def total_tokens(self) -> int | None:
         return self._assembly.total_tokens
+
+    @property
+    def usage(self) -> CompletionUsage:
+        so_far = self.partial()
+        if so_far.usage is not None and is_usage(so_far.usage._raw):
+            return so_far.usage
+        from .usage_estimate import estimated_usage  # few programs need it
+
+        return estimated_usage(self._prompt_size, so_far)
 
     def partial(self) -> ChatCompletion:
         return structurer(ChatCompletion)(self._assembly.completion())
@@ -204,14 +216,8 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         These are the server's numbers if it has reported them, as nearly all do at the end.
         Otherwise, as in a stream that is left early, they are an estimate: `usage.estimated`.
         """
-        if self._answer is None:
-            return None
-        so_far = self.partial
-        if so_far.usage is not None and is_usage(so_far.usage._raw):
-            return so_far.usage
-        from .usage_estimate import estimated_usage  # few programs need it
-
-        return estimated_usage(self._prompt_size, so_far)
+        self._take_pending()
+        return None if self._answer is None else self._answer.usage
 
     def _tags_for(self, option: ThinkTagsOption) -> ThinkTags:
         """The same for all readers, so that the next one continues where the last one stopped."""
@@ -226,7 +232,7 @@ class ChatCompletionStream(AsyncStream[ChatCompletionChunk]):
         super()._pause()
 
     def _new_answer(self) -> Answer:
-        return ChatAnswer(self._n, self._include_usage, self._hide_usage)
+        return ChatAnswer(self._n, self._include_usage, self._hide_usage, self._prompt_size)
 
     def _kind(self, value: Received) -> type[ChatCompletionChunk]:
         return ChatCompletionChunk

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable
 from enum import Enum
 from typing import Any, NoReturn
 
 from ..errors import InvalidArgumentError, OpenAIError
 from ..http.body import ByteStream, running_loop
+from ..http.request import Response
 from .answer import Answer, Received
+from .endings import tell_end
 from .receiver import Receiver
 from .receiver import State as ReceiverState
 
@@ -85,7 +86,9 @@ class LifeCycle:
         # Those of a paused stream: with `_ready` empty, the next read calls `_more`, which resumes.
         self._held: list[Received] = []
         self._pause_timer: asyncio.TimerHandle | None = None
-        self._on_usage: Callable[[int], None] | None = None
+        self._answer: Answer | None = None  # of the latest attempt, even if that has failed
+        self._response: Response | None = None  # while its end is waited for
+        self._chunks = 0
         self._busy = False
 
     async def __aexit__(self, *exc: object) -> None:
@@ -112,6 +115,24 @@ class LifeCycle:
     def _become(self, state: State) -> None:
         assert state in TRANSITIONS[self._state], f"{self._state} to {state}"
         self._state = state
+        if self._response is not None and (state is ENDED or state is CLOSED):
+            self._tell_end()
+
+    def _tell_end(self, error: BaseException | None = None) -> None:
+        """Tell those who wait for it that the stream has ended; only once."""
+        response, self._response = self._response, None
+        if response is not None:
+            receiver = self._receiver
+            complete = receiver is not None and receiver.state is ReceiverState.DONE
+            if receiver is not None and error is None:
+                error = receiver.failure
+            tell_end(
+                response,
+                self._answer,
+                complete=complete,
+                error=None if complete else error,
+                chunks=self._chunks,
+            )
 
     def _check_open(self) -> None:
         if self._state is CLOSED:
@@ -127,13 +148,6 @@ class LifeCycle:
         if self._busy:
             msg = "Another task is reading this stream: give each stream one reader."
             raise OpenAIError(msg)
-
-    def _end(self, answer: Answer) -> None:
-        """The whole answer has arrived."""
-        self._become(ENDED)
-        tokens = answer.total_tokens
-        if self._on_usage is not None and tokens is not None:
-            self._on_usage(tokens)
 
     def _pause(self) -> None:
         """A loop was left by `break`: close soon, unless the stream is read again.
@@ -153,7 +167,7 @@ class LifeCycle:
         if self._state is not OPEN:
             return
         if receiver.state is ReceiverState.DONE:
-            self._end(receiver.answer)
+            self._become(ENDED)
             body.release()
         else:
             self._become(PAUSED)
@@ -197,6 +211,7 @@ class LifeCycle:
             events = receiver.resume()
             events.reverse()
             self._ready[:0] = events
+            self._chunks += len(events)
             if receiver.failure is not None and self._body is not None:
                 self._body.abort()
 

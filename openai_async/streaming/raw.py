@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Self
 
 from .._submodules import LazyModule
-from ..errors import InvalidArgumentError, OpenAIError
+from ..errors import APIError, InvalidArgumentError, OpenAIError
 from ..http.body import ByteStream
 from ..http.request import Response
 from ..relay import KEEP_ALIVE
 from ..types.base import ResponseMeta
+from .endings import tell_end
 
 if TYPE_CHECKING:
     from ..relay import copies
@@ -39,7 +41,10 @@ class ResponseStream:
 
     _how_to_open: ClassVar[str] = "use `async with client.stream(...) as response`"
 
-    __slots__ = ("_body", "_connect", "_ended", "_first", "_meta", "_path", "_reading")
+    __slots__ = (
+        *("__weakref__", "_body", "_connect", "_ended", "_first", "_meta", "_path", "_pieces"),
+        *("_reading", "_response"),
+    )
 
     def __init__(self, connect: Connect, path: str = "") -> None:
         self._path = path  # says how a complete answer ends
@@ -47,6 +52,8 @@ class ResponseStream:
         self._body: ByteStream | None = None
         self._first: bytes | None = None
         self._meta: ResponseMeta | None = None
+        self._response: Response | None = None  # while its end is waited for
+        self._pieces = 0
         self._ended = False  # all of it has been read
         self._reading = False
 
@@ -56,14 +63,19 @@ class ResponseStream:
             msg = "This stream has been entered before: call client.stream(...) again."
             raise OpenAIError(msg)
         try:
-            response = await connect(self._begin)
-        except BaseException:
+            response = self._response = await connect(self._begin)
+        except BaseException as error:
+            self._tell_end(error)
             self._close()
             raise
         if self._body is None:
             msg = "A middleware returned a response without sending the request of this stream."
             raise OpenAIError(msg)
         self._meta = response.meta
+        if response.watched:
+            self._body.when_closed(self._tell_end)
+        else:
+            self._response = None
         return self
 
     async def _begin(self, response: Response) -> None:
@@ -72,6 +84,7 @@ class ResponseStream:
         assert response.stream is not None
         self._body = response.stream
         self._first = await self._body.read()
+        self._response = response
 
     async def __aexit__(self, *exc: object) -> None:
         self._close()
@@ -95,12 +108,17 @@ class ResponseStream:
             self._reading = True
             try:
                 data = await body.read()
+            except (APIError, asyncio.CancelledError) as error:
+                self._tell_end(error)
+                raise
             finally:
                 self._reading = False
         if not data:
             self._ended, self._body = True, None
             body.release()
+            self._tell_end()
             raise StopAsyncIteration
+        self._pieces += 1
         return data
 
     async def read(self) -> bytes:
@@ -146,6 +164,14 @@ class ResponseStream:
         self._close()  # nothing can read it any more
 
     def _close(self) -> None:
+        self._tell_end()
         body, self._body, self._first = self._body, None, None
         if body is not None:
             body.abort()
+
+    def _tell_end(self, error: BaseException | None = None) -> None:
+        """Tell those who wait for it that the stream has ended; only once."""
+        response, self._response = self._response, None
+        if response is not None:
+            complete = self._ended
+            tell_end(response, None, complete=complete, error=error, chunks=self._pieces)

@@ -697,15 +697,15 @@ async def test_silence_after_the_end_of_the_answer_does_not_keep_it_open(
         assert (await ask(raw_client).completion()).text == "a"
 
 
-@pytest.mark.parametrize(("usage", "reported"), [(None, []), ({"total_tokens": 7}, [7])])
+@pytest.mark.parametrize(("usage", "reported"), [(None, [None]), ({"total_tokens": 7}, [7])])
 async def test_only_usage_that_has_arrived_is_reported(
-    raw: RawServer, raw_client: AsyncClient, usage: Any, reported: list[int]
+    raw: RawServer, raw_client: AsyncClient, usage: Any, reported: list[int | None]
 ) -> None:
-    tokens: list[int] = []
+    tokens: list[int | None] = []
 
     async def counting(request: Request, send: Send) -> Response:
         response = await send(request)
-        response.on_usage = tokens.append
+        response.on_stream_end.append(lambda end: tokens.append(end.total_tokens))
         return response
 
     raw.answer = lambda e: e.stream(chunk("a"), {**chunk(finish="stop"), "usage": usage}, DONE)

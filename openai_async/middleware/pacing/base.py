@@ -16,6 +16,7 @@ from ...errors import APIStatusError
 from ...http.request import Request, Response
 from ...options import RateLimit
 from ...types.rate_limits import RateLimits
+from ...types.stream_end import StreamEnd
 from ..chain import Send
 from .pace import Outcome
 from .token_estimate import total_tokens
@@ -112,9 +113,12 @@ class PacingMiddleware(Generic[L]):
             if response.stream is None:
                 tokens = total_tokens(response.body)
             else:  # the usage comes with its last event
-                response.on_usage = lambda tokens: limiter.report(
-                    reservation, Outcome("settled", tokens=tokens)
-                )
+
+                def settle(end: StreamEnd) -> None:
+                    if (tokens := end.total_tokens) is not None:
+                        limiter.report(reservation, Outcome("settled", tokens=tokens))
+
+                response.on_stream_end.append(settle)
         return Outcome("succeeded", limits, tokens=tokens)
 
     def _outcome_of_error(self, error: APIStatusError) -> Outcome:

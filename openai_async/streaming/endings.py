@@ -1,0 +1,55 @@
+"""The end of a stream that has opened, told once to whoever asked for it: pacing, hooks, the log.
+
+A stream holds its response until then, if somebody has asked; see `Response.on_stream_end`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from ..http.body import running_loop
+from ..http.request import Response
+from ..types.stream_end import StreamEnd
+from .answer import Answer
+
+log = logging.getLogger("openai_async")
+
+
+def tell_end(
+    response: Response,
+    answer: Answer | None,
+    *,
+    complete: bool,
+    error: BaseException | None,
+    chunks: int,
+) -> None:
+    """Call the callbacks in the stream's loop; here if that does not run."""
+    body, callbacks = response.stream, response.take_callbacks()
+    if body is None or not callbacks:
+        return
+    end = StreamEnd(
+        answer,
+        response.meta,
+        complete=complete,
+        error=error,
+        elapsed=time.perf_counter() - response.started,
+        bytes=body.size,
+        chunks=chunks,
+    )
+
+    def call() -> None:
+        for callback in callbacks:
+            try:
+                callback(end)
+            except Exception:  # there may be no caller: this may run in a destructor
+                log.exception("A callback for the end of a stream failed.")
+
+    loop = body.loop
+    if running_loop() is loop or not loop.is_running():
+        call()
+        return
+    try:
+        loop.call_soon_threadsafe(call)
+    except RuntimeError:  # closed just now
+        call()
