@@ -9,6 +9,7 @@ async with AsyncClient() as client:
     print(result.text)
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         ToolRoundsExceededError,
         UnprocessableEntityError,
     )
+    from .hooks import Hooks, RetryDetails, StreamEnd
     from .http.request import Request, Response
     from .middleware import Middleware, Send
     from .middleware.pacing.token_estimate import estimate_tokens
@@ -75,6 +77,7 @@ __all__ = [
     "ContentFilterFinishReasonError",
     "Conversation",
     "ConversationStream",
+    "Hooks",
     "InsufficientQuotaError",
     "InternalServerError",
     "InvalidArgumentError",
@@ -91,8 +94,10 @@ __all__ = [
     "Request",
     "Response",
     "ResponseStream",
+    "RetryDetails",
     "RetryPolicy",
     "Send",
+    "StreamEnd",
     "StreamInterruptedError",
     "Timeout",
     "Tool",
@@ -109,6 +114,9 @@ __all__ = [
     "omit",
     "tool",
 ]
+
+if os.environ.get("OPENAI_LOG"):
+    import_module("._log_setup", __name__).show_log(os.environ["OPENAI_LOG"])
 
 # The module of each name, imported on first use (PEP 562). Importing any submodule runs this file
 # first, and `openai-async --help` has no use for aiohttp and cattrs: without them it takes 140 ms
@@ -146,6 +154,7 @@ _MODULES = {
     "middleware": ("Middleware", "Send"),
     "middleware.pacing.token_estimate": ("estimate_tokens",),
     "options": ("RateLimit", "RetryPolicy", "Timeout"),
+    "hooks": ("Hooks", "RetryDetails", "StreamEnd"),
     "http.request": ("Request", "Response"),
     "resources.tool_runs": ("ToolRun",),
     "sentinels": ("NOT_GIVEN", "NotGiven", "Omit", "not_given", "omit"),

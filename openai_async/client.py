@@ -21,6 +21,7 @@ from yarl import URL
 
 from ._unix_sockets import UNIX
 from .errors import InvalidArgumentError
+from .hooks import Hooks
 from .http.headers import (
     change_headers,
     check_headers,
@@ -32,6 +33,8 @@ from .http.urls import Urls, query_values
 from .middleware import Middleware, chain
 from .middleware.accounts import Account, ByAccount, account_of
 from .middleware.chain import checked
+from .middleware.logged import logged
+from .middleware.observing import observers
 from .middleware.retry import Retry
 from .official_options import missing_attribute, refuse_official_options
 from .options import (
@@ -85,6 +88,7 @@ class ClientOptions(TypedDict, total=False, closed=True):
     default_headers: Mapping[str, str | Omit | None] | None
     default_query: Mapping[str, str | int | float | bool | Omit] | None
     middlewares: Sequence[Middleware]
+    hooks: Hooks | Sequence[Hooks] | None
 
 
 _CHANGEABLE = frozenset(ClientOptions.__annotations__)
@@ -124,6 +128,7 @@ class AsyncClient(RawRequests):
             is created.
         ssl: an `ssl.SSLContext`, an `aiohttp.Fingerprint`, or `False` to skip verification.
         middlewares: see `openai_async.middleware`; the first is the outermost.
+        hooks: functions to call as requests begin and end: `Hooks`, or a list of them.
         session: your own `aiohttp.ClientSession` to send through. The client never closes it.
         http_client, webhook_secret, websocket_base_url, _strict_response_validation: options of
             the official client that have no meaning here; only `None` is accepted.
@@ -150,6 +155,7 @@ class AsyncClient(RawRequests):
         trust_env: bool = False,
         ssl: SSL | None = None,
         middlewares: Sequence[Middleware] = (),
+        hooks: Hooks | Sequence[Hooks] | None = None,
         session: aiohttp.ClientSession | None = None,
         http_client: None = None,
         webhook_secret: None = None,
@@ -187,6 +193,7 @@ class AsyncClient(RawRequests):
             "default_headers": default_headers,
             "default_query": default_query,
             "middlewares": middlewares,
+            "hooks": hooks,
         }
         self._configure(_passed(options))
 
@@ -239,9 +246,16 @@ class AsyncClient(RawRequests):
         account = account_of(self.base_url, self.api_key, self._headers)
         self.rate_limit = options["rate_limit"]
         self.middlewares = middlewares
-        self._send = chain(
-            [*map(checked, middlewares), self._retries.of(account), *self._pacer(account)],
-            self._transport.send,
+        self._send = logged(
+            chain(
+                [
+                    *observers(options["hooks"]),
+                    *map(checked, middlewares),
+                    self._retries.of(account),
+                    *self._pacer(account),
+                ],
+                self._transport.send,
+            )
         )
 
     def _pacer(self, account: Account) -> list[Middleware]:

@@ -20,7 +20,7 @@ PACKAGE = Path(openai_async.__file__).parent
 # From the bottom up. A module may import from the layers below its own, and from its own.
 # A name stands for a module or a whole room; the longest name that fits decides.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("_version", "_submodules", "sentinels"),
+    ("_version", "_submodules", "_log_setup", "sentinels"),
     # Answers as data. They are below the exceptions, since an interrupted stream's has one of them.
     (
         *("types.values", "types.normalize", "types.reasoning", "types.structuring"),
@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("structured",),
     ("wire",),
     ("http",),
+    ("hooks",),
     ("middleware",),
     ("relay",),
     ("streaming",),
@@ -54,7 +55,7 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 # What is built on the package uses what a user imports.
 PUBLIC = {
     *("", "client", "content_parts", "errors", "jsontext", "options", "vision", "conversation"),
-    *("conversation_stream", "middleware", "middleware.pacing", "batch", "testing"),
+    *("conversation_stream", "hooks", "middleware", "middleware.pacing", "batch", "testing"),
 }
 PUBLIC_ROOMS = ("types", "resources", "structured", "relay")
 BUILT_ON_TOP = ("batch", "testing", "adapters", "web", "cli")

@@ -574,6 +574,7 @@ def test_the_signature_is_the_contract() -> None:
         "trust_env",
         "ssl",
         "middlewares",
+        "hooks",
         "session",
         # Options of the official client: `None` only.
         "http_client",

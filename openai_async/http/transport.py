@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import time
 from functools import lru_cache
 from ssl import SSLContext
@@ -36,6 +37,7 @@ from .body import ByteStream
 from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback, redact_exception
 from .deadlines import Deadline
 from .head import request_bytes
+from .log_lines import log, log_refusal, log_request, log_response
 from .outgoing import Outgoing
 from .pool import Pool, Pools
 from .proxy import Proxies
@@ -199,6 +201,9 @@ class Transport:
         """Send the request, and read the whole answer, or only the headers of a stream."""
         outgoing = known_outgoing(request) or await authorized(request, self._proxies.secrets)
         secret = outgoing.secret
+        debug = log.isEnabledFor(logging.DEBUG)
+        if debug:
+            log_request(request, secret)
         answer = await self._send(request.url, pool, request, outgoing)
         if answer.status >= 300:
             answer = await self._follow(answer, pool, request, outgoing)
@@ -219,6 +224,8 @@ class Transport:
             response.stream = ByteStream(answer, idle, pool.slots.release, pool.streams)
         else:
             response.body = await read_body(answer, request.max_body, pool.streams)
+        if debug:
+            log_response(request, response)
         return response
 
     async def _failure(
@@ -227,6 +234,8 @@ class Transport:
         """The exception for an answer with a status of 300 or above."""
         failure = await read_failure(answer, pool.streams, secret, picture=request.picture)
         self._pools.check_open(pool)
+        if log.isEnabledFor(logging.DEBUG):
+            log_refusal(request, failure)
         return failure
 
     async def _follow(

@@ -14,13 +14,12 @@ from ..errors import (
     InsufficientQuotaError,
 )
 from ..http.connection_errors import is_certificate_error
+from ..http.log_lines import failure, log, named
 from ..http.request import Request, Response
 from ..http.waits import PendingWaits
 from ..options import RetryPolicy
 from ..wire.failures import advise
 from .chain import Send
-
-log = logging.getLogger("openai_async")
 
 RETRYABLE_STATUSES = frozenset({408, 409, 429})
 """In addition to all 5xx."""
@@ -66,22 +65,28 @@ class Retry:
                 if delay is None:
                     raise
                 cost = _cost(error)
-                path = request.url.path  # for the log: the query may contain a key
                 if not self.budget.acquire(cost):
-                    log.info("%s %s: no retry, the budget is used up", request.method, path)
+                    if log.isEnabledFor(logging.INFO):
+                        log.info(
+                            "%s: %s, no retry: the budget is used up",
+                            named(request),
+                            failure(error),
+                        )
                     if self.policy.budget and error.status_code != 429:  # which has its advice
                         advise(error, _BUDGET_SPENT)
                     raise
                 paid = cost
-                log.info(
-                    "%s %s: %s; retry %d of %d in %.2f s",
-                    request.method,
-                    path,
-                    type(error).__name__,
-                    attempt,
-                    request.max_retries,
-                    delay,
-                )
+                if log.isEnabledFor(logging.INFO):
+                    log.info(
+                        "%s: %s, retry %d of %d in %.2f s",
+                        named(request),
+                        failure(error),
+                        attempt,
+                        request.max_retries,
+                        delay,
+                    )
+                for told in request.state.on_retry:
+                    told(error, attempt, delay)
             else:
                 response.attempts, response.rejections = attempt, rejections
                 if self.budget.tokens < self.budget.capacity:

@@ -1,0 +1,23 @@
+"""`OPENAI_LOG=info` or `debug`: shows the log, in programs that set up no logging."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+_LEVELS = {"info": logging.INFO, "debug": logging.DEBUG}
+
+
+def show_log(level: str) -> None:
+    """Write the log to stderr, unless the program's own handlers get it."""
+    number = _LEVELS.get(level.strip().lower())
+    if number is None:
+        msg = f"OPENAI_LOG is {level!r}: set it to info or debug. Nothing is logged."
+        warnings.warn(msg, UserWarning, stacklevel=2)
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    handler.addFilter(lambda record: not logging.getLogger().handlers)  # or it is shown twice
+    log = logging.getLogger("openai_async")
+    log.addHandler(handler)
+    log.setLevel(number)

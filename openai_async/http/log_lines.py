@@ -1,0 +1,48 @@
+"""What the log says of requests: one logger, and the same words for the same things.
+
+INFO has a line for each request and each retry; DEBUG has what is sent and what comes back, without
+headers. Nothing here is called unless its level is on.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from ..errors import APIError
+from ..wire.log_text import shown_body
+from .request import Request, Response
+
+log = logging.getLogger("openai_async")
+
+
+def named(request: Request) -> str:
+    """A request: method, path and model. Not the query, which may contain a key."""
+    model = None if request.params is None else request.params.get("model")
+    path = f"{request.method} {request.url.path}"
+    if not isinstance(model, str):
+        return path
+    return f"{path} {model if model.isprintable() else repr(model)}"
+
+
+def failure(error: BaseException) -> str:
+    """A failure: its status, if it has one, and its class. The message may quote the request."""
+    status = error.status_code if isinstance(error, APIError) else None
+    return type(error).__name__ if status is None else f"{status} {type(error).__name__}"
+
+
+def log_request(request: Request, secret: str | None) -> None:
+    """An attempt, before it is sent."""
+    body = request.body
+    shown = shown_body(body, secret) if isinstance(body, bytes) else repr(body)
+    log.debug("%s: sending %s", named(request), "no body" if body is None else shown)
+
+
+def log_response(request: Request, response: Response) -> None:
+    """A whole answer, or a stream that has opened."""
+    what = "a stream" if request.stream else shown_body(response.body, response.secret)
+    log.debug("%s: %d, received %s", named(request), response.status, what)
+
+
+def log_refusal(request: Request, error: APIError) -> None:
+    """An answer that is an error."""
+    log.debug("%s: %s, received %s", named(request), failure(error), shown_body(error.body, None))

@@ -1,0 +1,73 @@
+"""Hooks as middlewares. They are the outermost: the user's middlewares and retries are within."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from ..errors import APIError, InvalidArgumentError
+from ..hooks import Hooks, RetryDetails
+from ..http.request import Request, Response
+from .chain import Middleware, Send
+
+log = logging.getLogger("openai_async")
+
+
+def observers(hooks: Hooks | Sequence[Hooks] | None) -> list[Middleware]:
+    """The middlewares that call these hooks; the first is the outermost.
+
+    Raises:
+        InvalidArgumentError: these are not hooks.
+    """
+    several = [hooks] if isinstance(hooks, Hooks) else hooks or ()
+    if not isinstance(several, Sequence) or not all(isinstance(one, Hooks) for one in several):
+        msg = "hooks is not Hooks, nor a list of them: pass hooks=Hooks(on_request=function)."
+        raise InvalidArgumentError(msg)
+    return [Observer(one) for one in several]
+
+
+class Observer:
+    """Calls the hooks of one `Hooks`."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+
+    async def __call__(self, request: Request, send: Send) -> Response:
+        hooks, state = self._hooks, request.state
+        if hooks.on_request is not None:
+            hooks.on_request(request)
+        others = state.on_retry
+        if hooks.on_retry is not None:
+            state.on_retry = (*others, partial(_told, hooks.on_retry, request))
+        try:
+            response = await send(request)
+        except Exception as error:
+            if hooks.on_error is not None:
+                hooks.on_error(request, error)
+            raise
+        except BaseException as error:  # a hook must not replace a cancellation
+            if hooks.on_error is not None:
+                try:
+                    hooks.on_error(request, error)
+                except Exception:
+                    log.exception("The hook on_error failed during a cancellation.")
+            raise
+        finally:
+            state.on_retry = others  # a request may be sent again
+        # First: if `on_response` raises, the stream is closed, and its end is told.
+        if hooks.on_stream_end is not None and response.stream is not None:
+            response.on_stream_end.append(partial(hooks.on_stream_end, request))
+        if hooks.on_response is not None:
+            hooks.on_response(request, response)
+        return response
+
+
+def _told(
+    hook: Callable[[Request, RetryDetails], object],
+    request: Request,
+    error: APIError,
+    attempt: int,
+    delay: float,
+) -> None:
+    hook(request, RetryDetails(error=error, attempt=attempt, delay=delay))
