@@ -35,7 +35,7 @@ from ..types.values import MalformedError
 from ..wire.codec import misread
 from .answer import Answer, Received
 from .life_cycle import CLOSED, ENDED, OPEN, OPENING, UNOPENED, LifeCycle
-from .raw import Connect
+from .raw import Connect, Opening
 from .reader import Reader
 from .receiver import Receiver
 
@@ -125,8 +125,9 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
         self._busy = True
         assert self._connect is not None
         self._become(OPENING)
+        opening = Opening(self._begin)
         try:
-            response = self._response = await self._connect(self._begin)
+            response = self._response = await self._connect(opening)
             if self._receiver is None:
                 msg = "A middleware returned a response without sending the request of this stream."
                 raise OpenAIError(msg)
@@ -140,7 +141,7 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
             raise
         finally:
             self._busy = False
-            self._connect = None
+            self._connect = opening.begin = None
         self._become(OPEN)
         self._meta = response.meta
         self._receiver.meta = self._meta

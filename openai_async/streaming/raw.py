@@ -24,6 +24,23 @@ Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
 """Sends the request; its callback gets the open response of each attempt."""
 
 
+class Opening:
+    """That callback. It refers to the stream only while that opens: a hook that waits for the end
+    of the stream may keep the request, which keeps this, and would keep the stream from ending.
+    """
+
+    __slots__ = ("begin",)
+
+    def __init__(self, begin: Callable[[Response], Awaitable[None]]) -> None:
+        self.begin: Callable[[Response], Awaitable[None]] | None = begin
+
+    def __call__(self, response: Response) -> Awaitable[None]:
+        if self.begin is None:
+            msg = "The stream of this request has opened before: build another request."
+            raise OpenAIError(msg)
+        return self.begin(response)
+
+
 class ResponseStream:
     """The bytes of an answer as they arrive; see `AsyncClient.stream`.
 
@@ -62,12 +79,15 @@ class ResponseStream:
         if connect is None:
             msg = "This stream has been entered before: call client.stream(...) again."
             raise OpenAIError(msg)
+        opening = Opening(self._begin)
         try:
-            response = self._response = await connect(self._begin)
+            response = self._response = await connect(opening)
         except BaseException as error:
             self._tell_end(error)
             self._close()
             raise
+        finally:
+            opening.begin = None
         if self._body is None:
             msg = "A middleware returned a response without sending the request of this stream."
             raise OpenAIError(msg)

@@ -1,0 +1,266 @@
+"""`Hooks`: what is called when, and what happens if it raises."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from openai_async import (
+    APIStatusError,
+    AsyncClient,
+    Hooks,
+    InternalServerError,
+    InvalidArgumentError,
+    Request,
+    Response,
+    Send,
+    StreamEnd,
+)
+from openai_async.testing import LocalServer
+
+from .hook_calls import WHOLE, Calls, RefusedError, ended, endless
+from .raw_server import Exchange, RawServer
+from .streaming.test_stream import ask
+
+pytestmark = pytest.mark.virtual_time
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
+
+
+@pytest.fixture
+async def observed(raw: RawServer, calls: Calls) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(
+        base_url=raw.url, api_key="local", max_retries=0, hooks=calls.hooks
+    ) as client:
+        yield client
+
+
+# --- whole answers ---
+
+
+async def test_a_call_is_a_request_and_a_response(calls: Calls, server: LocalServer) -> None:
+    async with AsyncClient(base_url=server.url, api_key="k", hooks=calls.hooks) as client:
+        await client.models.list()
+    assert calls.names == ["request", "response"]
+    assert calls.requests[0] is calls.requests[1]
+    assert str(calls.requests[0].url).endswith("/models")
+
+
+async def test_the_response_is_the_whole_one(observed: AsyncClient, raw: RawServer) -> None:
+    seen: list[Response] = []
+    raw.answer = lambda e: e.whole(b'{"data": []}')
+    client = observed.with_options(hooks=Hooks(on_response=lambda _, answer: seen.append(answer)))
+    await client.request("GET", "/models")
+    assert (seen[0].status, seen[0].body, seen[0].attempts) == (200, b'{"data": []}', 1)
+
+
+async def test_retries_are_within_one_call(calls: Calls, raw: RawServer) -> None:
+    async def answer(exchange: Exchange) -> None:
+        if len(raw.exchanges) < 3:
+            await exchange.whole(b"{}", status="500 Broken\r\nretry-after-ms: 20")
+        else:
+            await exchange.whole(b"{}")
+
+    raw.answer = answer
+    async with AsyncClient(base_url=raw.url, api_key="k", hooks=calls.hooks) as client:
+        await client.request("GET", "/models")
+    assert calls.names == ["request", "retry", "retry", "response"]
+    assert len({*calls.requests}) == 1
+    assert [(type(r.error), r.attempt, r.delay) for r in calls.retries] == [
+        (InternalServerError, 1, 0.02),
+        (InternalServerError, 2, 0.02),
+    ]
+
+
+async def test_a_request_that_is_sent_twice_has_its_retries_told_once(
+    calls: Calls, raw: RawServer
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        failing = len(raw.exchanges) % 2 == 1
+        await exchange.whole(
+            b"{}", status="500 Broken\r\nretry-after-ms: 1" if failing else "200 OK"
+        )
+
+    raw.answer = answer
+    async with AsyncClient(base_url=raw.url, api_key="k", hooks=calls.hooks) as client:
+        request = client.build_request("GET", "/models")
+        await client.send(request)
+        await client.send(request)
+    assert calls.names == ["request", "retry", "response"] * 2
+
+
+async def test_a_call_that_fails_for_good_is_an_error(
+    calls: Calls, observed: AsyncClient, raw: RawServer
+) -> None:
+    raw.answer = lambda e: e.whole(b"{}", status="404 No")
+    with pytest.raises(APIStatusError) as caught:
+        await observed.request("GET", "/models")
+    assert calls.names == ["request", "error"]
+    assert calls.errors == [caught.value]
+
+
+async def test_a_cancelled_call_is_an_error(
+    calls: Calls, observed: AsyncClient, raw: RawServer
+) -> None:
+    arrived = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        arrived.set()
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    task = asyncio.create_task(observed.request("GET", "/models"))
+    await arrived.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert calls.names == ["request", "error"]
+    assert isinstance(calls.errors[0], asyncio.CancelledError)
+
+
+async def test_hooks_are_outside_the_middlewares(calls: Calls) -> None:
+    async def cache(request: Request, send: Send) -> Response:
+        calls.names.append("cache")
+        return Response(status=200, headers={}, body=b"{}")
+
+    async with AsyncClient(api_key="k", hooks=calls.hooks, middlewares=[cache]) as client:
+        await client.request("GET", "/models")
+    assert calls.names == ["request", "cache", "response"]
+
+
+async def test_the_first_of_several_hooks_is_the_outermost(raw: RawServer) -> None:
+    outer, inner = Calls("outer "), Calls("inner ")
+    inner.names = outer.names
+    raw.answer = lambda e: e.stream(*WHOLE)
+    hooks = [outer.hooks, inner.hooks]
+    async with AsyncClient(base_url=raw.url, api_key="k", hooks=hooks) as client:
+        await ask(client).completion()
+    assert outer.names == [
+        *("outer request", "inner request"),
+        *("inner response", "outer response"),
+        *("inner end", "outer end"),
+    ]
+
+
+# --- hooks that raise ---
+
+
+async def test_on_request_can_refuse(raw: RawServer) -> None:
+    def refuse(request: Request) -> None:
+        raise RefusedError
+
+    outer, inner = Calls(), Calls()
+    hooks = [outer.hooks, Hooks(on_request=refuse), inner.hooks]
+    async with AsyncClient(base_url=raw.url, api_key="k", hooks=hooks) as client:
+        with pytest.raises(RefusedError):
+            await client.request("GET", "/models")
+    assert raw.exchanges == []
+    assert (outer.names, inner.names) == (["request", "error"], [])
+
+
+@pytest.mark.parametrize("hook", ["on_response", "on_retry", "on_error"])
+async def test_what_a_hook_raises_reaches_the_caller(raw: RawServer, hook: str) -> None:
+    def refuse(request: Request, what: object) -> None:
+        raise RefusedError
+
+    failing = hook != "on_response"
+    raw.answer = lambda e: e.whole(b"{}", status="500 Broken" if failing else "200 OK")
+    raising: Any = {hook: refuse}
+    hooks = Hooks(**raising)
+    retries = int(hook == "on_retry")
+    async with AsyncClient(
+        base_url=raw.url, api_key="k", max_retries=retries, hooks=hooks
+    ) as client:
+        with pytest.raises(RefusedError):
+            await client.request("GET", "/models")
+    assert len(raw.exchanges) == 1
+
+
+async def test_on_error_cannot_replace_a_cancellation(
+    raw: RawServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(request: Request, error: BaseException) -> None:
+        raise RefusedError
+
+    arrived = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        arrived.set()
+        await asyncio.Event().wait()
+
+    raw.answer = answer
+    async with AsyncClient(base_url=raw.url, api_key="k", hooks=Hooks(on_error=refuse)) as client:
+        task = asyncio.create_task(client.request("GET", "/models"))
+        await arrived.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert "on_error failed" in caplog.text
+
+
+async def test_a_stream_is_closed_if_on_response_raises(raw: RawServer) -> None:
+    def refuse(request: Request, response: Response) -> None:
+        raise RefusedError
+
+    inner = Calls()
+    raw.answer = endless
+    hooks = [Hooks(on_response=refuse), inner.hooks]
+    async with AsyncClient(base_url=raw.url, api_key="k", hooks=hooks) as client:
+        with pytest.raises(RefusedError):
+            await ask(client)
+        await raw.hung_up.wait()
+    assert inner.names == ["request", "response", "end"]
+    assert isinstance(ended(inner).error, RefusedError)
+
+
+async def test_what_on_stream_end_raises_is_logged(
+    raw: RawServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(request: Request, end: StreamEnd) -> None:
+        raise RefusedError
+
+    after = Calls()
+    raw.answer = lambda e: e.stream(*WHOLE)
+    hooks = [after.hooks, Hooks(on_stream_end=refuse)]
+    async with AsyncClient(base_url=raw.url, api_key="k", hooks=hooks) as client:
+        assert (await ask(client).completion()).text == "ab"
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("openai_async", logging.ERROR)
+    assert record.exc_info is not None
+    assert record.exc_info[0] is RefusedError
+    assert len(after.ends) == 1
+
+
+async def test_async_hooks_are_refused() -> None:
+    async def count(request: Request) -> None: ...
+
+    class Counter:
+        async def __call__(self, request: Request) -> None: ...
+
+    for wrong in (count, Counter()):
+        with pytest.raises(InvalidArgumentError, match="on_request is async: pass a plain"):
+            Hooks(on_request=wrong)
+    with pytest.raises(InvalidArgumentError, match="on_retry has type int: pass a function"):
+        Hooks(on_retry=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [3, [len], "abc", {"on_request": len}])
+def test_what_is_not_hooks_is_refused(wrong: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"pass hooks=Hooks\(on_request=function\)"):
+        AsyncClient(api_key="k", hooks=wrong)
+
+
+async def test_with_options_replaces_the_hooks(
+    calls: Calls, observed: AsyncClient, raw: RawServer
+) -> None:
+    raw.answer = lambda e: e.whole(b"{}")
+    await observed.with_options(timeout=5).request("GET", "/models")
+    await observed.with_options(hooks=None).request("GET", "/models")
+    assert calls.names == ["request", "response"]
