@@ -19,10 +19,16 @@ from .batch_options import BatchOptions, PromptOptions
 from .errors import EXPECTED, INTERRUPTED, one_limit, refuse_dash, report
 from .options import CHAT_MODEL, IMAGE_MODEL, Connection, check
 from .output import Output, prepare_streams
+from .verbose import show_requests
 
 Json = Annotated[
     bool, Parameter(negative="", show_default=False, help="Print JSON, one value per line.")
 ]
+_VERBOSE = "Show a line for each request on stderr."
+Verbose = Annotated[
+    bool, Parameter(name=("--verbose", "-v"), negative="", show_default=False, help=_VERBOSE)
+]
+_STRICT_MODELS = "Answer 404 for models that are not listed."
 Model = Annotated[str, Parameter(help="The model to ask.")]
 
 
@@ -63,16 +69,24 @@ def demo(
         Path, Parameter(name=("--output", "-o"), help="The directory to save the picture in.")
     ] = Path(),
     json: Json = False,
+    verbose: Verbose = False,
 ) -> None:
     """Show what the package can do, in a few seconds, with a built-in server."""
+    show_requests(verbose)
     from .demo import run_demo
     from .running import run as run_loop
 
     run_loop(run_demo(output, Output(as_json=json)))
 
 
-def models(*, json: Json = False, connection: Connection = Connection()) -> None:  # noqa: B008
+def models(
+    *,
+    json: Json = False,
+    verbose: Verbose = False,
+    connection: Connection = Connection(),  # noqa: B008
+) -> None:
     """List the models of the server."""
+    show_requests(verbose)
     from .models import list_models
     from .running import run as run_loop
 
@@ -125,12 +139,14 @@ def chat(
         ),
     ] = None,
     json: Json = False,
+    verbose: Verbose = False,
     connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> int:
     """Ask a question; without one, start a conversation.
 
     With --json, prints one line per chunk; with --json --no-stream, the whole answer.
     """
+    show_requests(verbose)
     from .chat import ChatOptions, ask_once
     from .prompt import read_prompt
     from .schema_file import read_schema
@@ -183,9 +199,11 @@ def image(
         Path | None, Parameter(help="A PNG, transparent where the picture is to be changed.")
     ] = None,
     json: Json = False,
+    verbose: Verbose = False,
     connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> None:
     """Draw a picture, or change one, and save it."""
+    show_requests(verbose)
     from .images import ImageOptions, draw
     from .running import run as run_loop
 
@@ -222,12 +240,14 @@ def batch(
     options: BatchOptions = BatchOptions(),  # noqa: B008 - frozen
     prompts: PromptOptions = PromptOptions(),  # noqa: B008
     json: Json = False,
+    verbose: Verbose = False,
     connection: Connection = Connection(),  # noqa: B008
 ) -> int:
     """Send a file of requests; run it again to resume.
 
     Ctrl-C waits for the requests in flight; a second Ctrl-C stops at once.
     """
+    show_requests(verbose)
     from .batch import batch as run_batch
 
     return run_batch(source, output, options, prompts, connection, Output(as_json=json))
@@ -265,13 +285,12 @@ def serve(
         Parameter(help="An additional model; can be repeated.", negative="", show_default=False),
     ] = (),
     strict_models: Annotated[
-        bool,
-        Parameter(
-            help="Answer 404 for models that are not listed.", negative="", show_default=False
-        ),
+        bool, Parameter(help=_STRICT_MODELS, negative="", show_default=False)
     ] = False,
+    verbose: Verbose = False,
 ) -> int:
     """Run the built-in server until Ctrl-C."""
+    show_requests(verbose, "openai_async.testing.requests")
     from .serve import serve as serve_until_interrupted
 
     return serve_until_interrupted(

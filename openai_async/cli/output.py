@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 # Control characters except line feed and tab: neither a model nor a server may send commands to the
 # terminal.
 _CONTROL_CHARACTERS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
+# Erases the line that the cursor is in: a progress bar or a spinner, which is drawn again.
+_ERASE = "\r\x1b[J"
 # Characters that would break a row of tab-separated columns.
 _SEPARATORS = str.maketrans("\t\r\n", "   ")
+# The last character on the terminal: whether a line has begun there.
+_last_written: dict[str, str] = {}
 
 
 class OutputError(Exception):
@@ -177,6 +181,15 @@ def write_note(message: str) -> None:
     _write_labelled("note", "yellow", message)
 
 
+def write_log(line: str) -> None:
+    """A line of the log on stderr: on a terminal, below the text that is being written."""
+    start = ""
+    if sys.stderr.isatty():
+        start = _ERASE if _last_written.get("stdout", "\n") == "\n" else "\n"
+        line = _printable(line)
+    _write(sys.stderr, f"{start}{line}\n")
+
+
 def write_error_json(value: Mapping[str, Any]) -> None:
     """An error as JSON on stderr."""
     _write(sys.stderr, _dumps(value).decode() + "\n")
@@ -225,6 +238,8 @@ def _write(stream: TextIO, text: str) -> None:
     with _output_errors():
         stream.write(text)
         stream.flush()
+    if text and stream is sys.stdout and stream.isatty():
+        _last_written["stdout"] = text[-1]
 
 
 @contextmanager

@@ -31,6 +31,10 @@ from .sending import send_truncated
 _current: ContextVar[Exchange] = ContextVar("openai_async_exchange")
 
 _logger = logging.getLogger(__name__)
+# A line for each request, for `openai-async serve --verbose`. In tests the client's log has them.
+_requests = logging.getLogger("openai_async.testing.requests")
+if _requests.level == logging.NOTSET:
+    _requests.setLevel(logging.WARNING)
 # A test looks at a few; a server that runs for days must not keep them all.
 _MAX_RECORDS = 10_000
 
@@ -95,6 +99,7 @@ class Pipeline:
         finally:
             self._exchanges.discard(exchange)
             record.finish()
+            _requests.info("%s %s: %d", request.method, request.path, response.status)
         return response
 
     async def _answer(self, exchange: Exchange, handler: WebHandler) -> web.StreamResponse:
