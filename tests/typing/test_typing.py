@@ -20,7 +20,12 @@ from openai_async import (
     ChatCompletionEventStream,
     ChatCompletionStream,
     Conversation,
+    Hooks,
     ParsedChatCompletionStream,
+    Request,
+    Response,
+    RetryDetails,
+    StreamEnd,
     Timeout,
     ToolRun,
     audio_part,
@@ -458,6 +463,29 @@ async def tools(client: AsyncClient) -> None:
 
 def options(client: AsyncClient) -> None:
     assert_type(client.with_options(timeout=5, max_retries=1), AsyncClient)
+
+
+def hooks(client: AsyncClient) -> None:
+    Hooks(on_request=lambda request: assert_type(request, Request))
+    Hooks(on_response=lambda _, response: assert_type(response, Response))
+    Hooks(on_error=lambda _, error: assert_type(error, BaseException))
+    Hooks(on_retry=lambda _, retry: assert_type(retry, RetryDetails))
+    Hooks(on_stream_end=lambda _, end: assert_type(end, StreamEnd))
+    Hooks(on_request=print, on_stream_end=print)
+    Hooks(on_response=bool)  # type: ignore[arg-type]
+    client.with_options(hooks=[Hooks(), Hooks()])
+    client.with_options(hooks=None)
+    AsyncClient(hooks=print)  # type: ignore[arg-type]
+
+
+def stream_ends(response: Response, end: StreamEnd) -> None:
+    assert_type(end.completion, ChatCompletion | None)
+    assert_type(end.usage, CompletionUsage | None)
+    assert_type(end.error, BaseException | None)
+    assert_type((end.first_event, end.elapsed), tuple[float, float])
+    assert_type((end.bytes, end.chunks, end.complete), tuple[int, int, bool])
+    response.on_stream_end.append(lambda end: assert_type(end, StreamEnd))
+    response.on_stream_end.append(len)  # type: ignore[arg-type]
 
 
 async def talks(client: AsyncClient) -> None:
