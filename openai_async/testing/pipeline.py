@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler as WebHandler
 from .exchange import Exchange, Handler, ServerState
 from .limits import Limiter, estimate_tokens
 from .picture_store import BASE_PATH
-from .recording import RecordedRequest
+from .recording import RecordedRequest, Signal
 from .responses import (
     RefusedError,
     failure_response,
@@ -46,7 +46,7 @@ class Pipeline:
         self.state = state
         self.requests: deque[RecordedRequest] = deque(maxlen=_MAX_RECORDS)
         self._count = 0
-        self._arrival = asyncio.Event()
+        self._arrival = Signal()
         self._exchanges: set[Exchange] = set()
         self._script = script
         self._api_key = api_key
@@ -65,15 +65,17 @@ class Pipeline:
         if count < 1:
             msg = f"count must be 1 or more, not {count!r}."
             raise ValueError(msg)
-        while self._count < count:
-            await self._arrival.wait()
-        return self.requests[-1]
+        while True:
+            arrival = self._arrival  # the next one, even if it comes from another thread right now
+            if self._count >= count:
+                return self.requests[-1]
+            await arrival.wait()
 
     def _record_arrival(self, record: RecordedRequest) -> None:
         self.requests.append(record)
         self._count += 1
-        self._arrival.set()  # wakes those that are waiting...
-        self._arrival = asyncio.Event()  # ...and later ones wait for the next request
+        arrival, self._arrival = self._arrival, Signal()  # later ones wait for the next request
+        arrival.set()
 
     async def handle(self, request: web.Request, handler: WebHandler) -> web.StreamResponse:
         record = RecordedRequest(request.method, request.path, dict(request.query), request.headers)

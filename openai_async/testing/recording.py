@@ -2,11 +2,28 @@
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any
 
 import attrs
 
 from ..jsontext import strict_loads
+
+
+class Signal:
+    """Set once. Can be awaited in any loop: a test's may be another than the server's."""
+
+    def __init__(self) -> None:
+        self._future: Future[None] = Future()
+        # A future that runs cannot be cancelled: not by one of several that wait for it.
+        self._future.set_running_or_notify_cancel()
+
+    def set(self) -> None:
+        self._future.set_result(None)
+
+    async def wait(self) -> None:
+        if not self._future.done():
+            await asyncio.wrap_future(self._future)
 
 
 @attrs.define(eq=False)
@@ -25,7 +42,7 @@ class RecordedRequest:
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     body: bytes = attrs.field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
     disconnected: bool = False
-    _done: asyncio.Event = attrs.field(factory=asyncio.Event, init=False, repr=False)
+    _done: Signal = attrs.field(factory=Signal, init=False, repr=False)
 
     @property
     def json(self) -> Any:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Iterable
+from typing import Self
 
 from aiohttp import web
 
@@ -15,6 +16,7 @@ from .picture_store import BASE_PATH
 from .pipeline import Pipeline, make_application
 from .recording import RecordedRequest
 from .script import Chooser, Failure, Reply, Script
+from .thread import ServerThread
 
 _HOST = "127.0.0.1"
 # aiohttp logs a traceback for every request that is not HTTP: the client's fault, reported to the
@@ -41,6 +43,10 @@ class LocalServer:
     `limits` apply to each model; requests beyond them are answered with 429. None means no limit.
     `models` are listed. Requests for other models are answered as well, unless `strict_models` is
     set: then they are refused with 404, as OpenAI does.
+
+    `async with LocalServer() as server:` runs it in the loop of the test. With a plain `with`, for
+    tests that are not async, it runs in a thread; all its methods work from the test's thread, and
+    the async ones in any loop.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class LocalServer:
         self._connections = 0
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
+        self._thread: ServerThread | None = None
 
     def __repr__(self) -> str:
         running = "running" if self._runner is not None else "stopped"
@@ -85,7 +92,7 @@ class LocalServer:
     def url(self) -> str:
         """What a client takes as its `base_url`."""
         if not self._state.origin:
-            msg = "LocalServer has no address yet: use `async with` or `await server.start()`."
+            msg = "LocalServer has no address yet: use `with`, `async with` or `server.start()`."
             raise RuntimeError(msg)
         return f"{self._state.origin}{BASE_PATH}"
 
@@ -96,6 +103,7 @@ class LocalServer:
     @property
     def requests(self) -> list[RecordedRequest]:
         """The requests in order of their arrival; of very many, the latest 10,000."""
+        # Copied in one step, which no other thread interrupts.
         return list(self._pipeline.requests)
 
     @property
@@ -120,10 +128,19 @@ class LocalServer:
         `RecordedRequest` and returns its `Reply` or `Failure`, or None to leave the request to the
         other functions, then to the steps. It may be async.
         """
-        self._script.add(steps, times)
+        if self._thread is None:
+            self._script.add(steps, times)
+        else:
+            self._thread.call(self._script.add, steps, times)
 
     def reset(self) -> None:
         """Clear the requests, the script, and the usage counted towards the limits."""
+        if self._thread is None:
+            self._clear()
+        else:
+            self._thread.call(self._clear)
+
+    def _clear(self) -> None:
         self._pipeline.clear()
         if self._limiter is not None:
             self._limiter.clear()
@@ -134,6 +151,38 @@ class LocalServer:
         return await self._pipeline.received(count)
 
     async def start(self) -> None:
+        if self._thread is None:
+            await self._start()
+        else:
+            await self._thread.run(self._start)
+
+    async def stop(self) -> None:
+        """Close all connections, whatever they are waiting for, and end all handlers."""
+        if self._thread is None:
+            await self._stop()
+        else:
+            await self._thread.run(self._stop)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    def __enter__(self) -> Self:
+        if self._runner is not None or self._thread is not None:
+            msg = "LocalServer is running already: use it as it is."
+            raise RuntimeError(msg)
+        self._thread = ServerThread(self._start, self._stop)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.close()
+
+    async def _start(self) -> None:
         if self._runner is not None:
             return
         runner = self._runner = web.AppRunner(
@@ -151,13 +200,12 @@ class LocalServer:
                 self._accept, _HOST, self._port, backlog=_BACKLOG
             )
         except BaseException:
-            await self.stop()
+            await self._stop()
             raise
         self._port = self._listener.sockets[0].getsockname()[1]
         self._state.origin = f"http://{_HOST}:{self._port}"
 
-    async def stop(self) -> None:
-        """Close all connections, whatever they are waiting for, and end all handlers."""
+    async def _stop(self) -> None:
         runner, listener = self._runner, self._listener
         if runner is None:
             return
@@ -176,13 +224,6 @@ class LocalServer:
             await self._pipeline.idle()
         await self._state.batches.stop()
         await runner.cleanup()
-
-    async def __aenter__(self) -> "LocalServer":
-        await self.start()
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self.stop()
 
     def _accept(self) -> asyncio.Protocol:
         """Counts a new connection; the list of live ones does not have those that have ended."""
