@@ -33,6 +33,7 @@ from openai_async import AsyncClient
 from openai_async.streaming.life_cycle import TRANSITIONS
 from openai_async.testing import DEFAULT_MODELS, Failure, LocalServer
 
+from .plugin_metadata import python_path
 from .raw_server import RawServer, chunk
 
 ROOT = Path(__file__).parent.parent
@@ -113,22 +114,34 @@ async def test_the_tests_of_a_page_pass(page: Path, workplace: dict[str, str]) -
             await test()
 
 
+async def run_tests(page: Path, directory: Path, environment: dict[str, str]) -> None:
+    """Run the code of a page as a file of tests, with the settings of testing.md."""
+    ((_, settings),) = blocks(ROOT / "docs" / "testing.md", "toml")
+    (directory / "pyproject.toml").write_text(settings, encoding="utf-8")
+    tests = "\n\n".join(code for _, code in blocks(page, "python") if "def test_" in code)
+    (directory / "test_app.py").write_text(tests, encoding="utf-8")
+    await run([sys.executable, "-m", "pytest", "-q", "-W", "error", "test_app.py"], environment)
+
+
+async def test_the_tests_of_the_readme_pass_in_a_directory_of_their_own(
+    tmp_path: Path, workplace: dict[str, str]
+) -> None:
+    workplace["PYTHONPATH"] = python_path(tmp_path / "site")
+    await run_tests(ROOT / "README.md", tmp_path, workplace)
+
+
 async def test_the_tests_of_testing_md_pass_in_a_directory_of_their_own(
     tmp_path: Path, workplace: dict[str, str], server: LocalServer
 ) -> None:
-    """With the settings of the page, and again without key and server, from the recording."""
+    """And again without key and server, from the recording."""
     page = ROOT / "docs" / "testing.md"
-    ((_, settings),) = blocks(page, "toml")
-    (tmp_path / "pyproject.toml").write_text(settings, encoding="utf-8")
-    tests = "\n\n".join(code for _, code in blocks(page, "python"))
-    (tmp_path / "test_app.py").write_text(tests, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "test_app.py"]
-    await run(command, workplace)
+    workplace["PYTHONPATH"] = python_path(tmp_path / "site")
+    await run_tests(page, tmp_path, workplace)
     assert len(server.requests) == 1
     assert "Bearer" not in (tmp_path / "multiply.yaml").read_text(encoding="utf-8")
     await server.stop()
     del workplace["OPENAI_API_KEY"]
-    await run(command, workplace)
+    await run_tests(page, tmp_path, workplace)
 
 
 # --- the web app of the README, run as it says ---

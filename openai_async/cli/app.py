@@ -287,6 +287,19 @@ def serve(
     strict_models: Annotated[
         bool, Parameter(help=_STRICT_MODELS, negative="", show_default=False)
     ] = False,
+    fail: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help=(
+                "Make the next request fail: 503 or another status, cut=3 or stall=3 (after 3 "
+                "tokens of a stream), delay=2 (seconds). Add times=5 for the next five, or "
+                "share=10% for a tenth of all at random, and to a status retry-after=2: "
+                "429,retry-after=2,times=5. Can be repeated."
+            ),
+            negative="",
+            show_default=False,
+        ),
+    ] = (),
     verbose: Verbose = False,
 ) -> int:
     """Run the built-in server until Ctrl-C."""
@@ -294,5 +307,5 @@ def serve(
     from .serve import serve as serve_until_interrupted
 
     return serve_until_interrupted(
-        port, tokens_per_second, rpm, tpm, models, model, strict_models, Output()
+        port, tokens_per_second, rpm, tpm, models, model, strict_models, fail, Output()
     )

@@ -6,6 +6,7 @@ import asyncio
 
 from ..testing import DEFAULT_MODELS, LocalServer, ServerLimits
 from .errors import CommandError, UsageError
+from .failures import script_failures
 from .options import LOCAL_KEY
 from .output import Output
 
@@ -18,6 +19,7 @@ def serve(
     models: str | None,
     model: tuple[str, ...],
     strict_models: bool,
+    fail: tuple[str, ...],
     output: Output,
 ) -> int:
     """Serve until Ctrl-C, which is not a failure here."""
@@ -38,6 +40,7 @@ def serve(
         limits=limits,
         strict_models=strict_models,
     )
+    script_failures(server, fail)
     try:
         asyncio.run(_serve(server, output))
     except KeyboardInterrupt:

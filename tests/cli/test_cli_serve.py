@@ -2,11 +2,21 @@
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from openai_async import AsyncClient, NotFoundError, RateLimitError
+from openai_async import (
+    APITimeoutError,
+    AsyncClient,
+    InternalServerError,
+    NotFoundError,
+    RateLimitError,
+    StreamInterruptedError,
+    Timeout,
+)
 
 from .cli_process import outcome, start_cli
 from .cli_thread import run_beside
@@ -126,3 +136,99 @@ async def test_a_list_of_models_with_a_hole_is_wrong_usage(models: str) -> None:
     code, _, stderr = await outcome(await start_cli("serve", f"--models={models}"))
     assert code == 2
     assert stderr == f"error: --models is {models!r}: write it like my-model,another-one.\n"
+
+
+# --- failures ---
+
+
+@asynccontextmanager
+async def failing(*options: str, **client_options: Any) -> AsyncIterator[AsyncClient]:
+    """A client of a server with these options; it does not retry."""
+    process = await start_cli("serve", "--port", "0", *options)
+    async with AsyncClient(
+        base_url=await served_url(process), api_key="local", max_retries=0, **client_options
+    ) as client:
+        yield client
+    process.send_signal(signal.SIGINT)
+    await outcome(process)
+
+
+async def ask(client: AsyncClient) -> str:
+    return (await client.chat.completions.create(model="gpt-4o", messages=HI)).text
+
+
+async def test_fail_is_for_the_next_requests_in_order() -> None:
+    async with failing("--fail", "503,times=2", "--fail", "429, retry-after=2") as client:
+        for _ in range(2):
+            with pytest.raises(InternalServerError, match="503"):
+                await ask(client)
+        with pytest.raises(RateLimitError) as refused:
+            await ask(client)
+        assert refused.value.retry_after == 2
+        assert await ask(client)
+
+
+@pytest.mark.parametrize(
+    ("how", "error"), [("cut=2", StreamInterruptedError), ("stall=2", APITimeoutError)]
+)
+async def test_fail_can_end_a_stream_or_let_it_hang(how: str, error: type[Exception]) -> None:
+    async with failing("--fail", how, timeout=Timeout(idle=0.5)) as client:
+        stream = client.chat.completions.create(model="gpt-4o", messages=HI, stream=True)
+        seen = 0
+        with pytest.raises(error):
+            async for _ in stream.text():
+                seen += 1
+        assert seen == 2
+
+
+async def test_fail_can_be_late() -> None:
+    async with failing("--fail", "delay=3600", timeout=Timeout(total=0.5)) as client:
+        with pytest.raises(APITimeoutError):
+            await ask(client)
+        assert await client.with_options(timeout=20).models.list()
+
+
+async def failed(count: int) -> list[int]:
+    """Which of the requests fail if half of them do."""
+    found = []
+    async with failing("--fail", "500,share=50%") as client:
+        for number in range(count):
+            try:
+                await ask(client)
+            except InternalServerError:
+                found.append(number)
+    return found
+
+
+async def test_fail_for_a_share_is_at_random_and_the_same_each_time() -> None:
+    first, second = await failed(20), await failed(20)
+    assert 4 < len(first) < 16
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("", "status must be an HTTP status, like 503, not ''"),
+        ("often", "status must be an HTTP status, like 503, not 'often'"),
+        ("700", "status must be an HTTP status from 200 to 599, not 700"),
+        ("503,times=0", "times must be a number of requests, like 2, not '0'"),
+        ("503,times=10000000", "times must be a number of requests, like 2, not '10000000'"),
+        ("503,times=x", "times must be a number of requests, like 2, not 'x'"),
+        ("503,share=0%", "share must be a percentage, like 10%, not '0%'"),
+        ("503,share=nan", "share must be a percentage, like 10%, not 'nan'"),
+        ("503,share=5%,times=2", "pass times or share, not both"),
+        ("503,504", "it has two values for status"),
+        ("503,after=2", "write a status or one of retry-after=, delay=, "),
+        ("retry-after=2", "retry-after needs a status, like 429,retry-after=2"),
+        ("429,retry-after=nan", "retry-after must be seconds, like 2, not 'nan'"),
+        ("times=2", "it needs a status, delay, cut or stall"),
+        ("delay=-1", "delay must be seconds, like 0.5, not '-1'"),
+        ("cut=1,stall=1", "takes cut_after or stall_after, not both"),
+    ],
+)
+async def test_a_wrong_failure_is_a_usage_error(value: str, says: str) -> None:
+    code, stdout, stderr = await run_beside("serve", f"--fail={value}")
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith(f"error: --fail is {value!r}: {says}")
+    assert stderr.count("\n") == 1

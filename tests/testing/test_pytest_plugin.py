@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,31 +14,20 @@ from typing import TypeAlias
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PLUGINS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
-    "entry-points"
-]["pytest11"]
+from ..plugin_metadata import python_path
 
 Run: TypeAlias = Callable[..., str]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs pytest on a file, and returns what it prints.
-
-    An installed package tells pytest of its plugin; here, its metadata are in `site`.
-    """
-    site = tmp_path / "site" / "openai_async-1.dist-info"
-    site.mkdir(parents=True)
-    lines = ["[pytest11]", *(f"{name} = {module}" for name, module in PLUGINS.items())]
-    (site / "METADATA").write_text("Metadata-Version: 2.1\nName: openai_async\nVersion: 1\n")
-    (site / "entry_points.txt").write_text("\n".join(lines))
+    """Runs pytest on a file, and returns what it prints."""
     (tmp_path / "pytest.ini").touch()
     unwanted = ("PYTEST_", "OPENAI_", "COV_")
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(unwanted)
     }
-    environment["PYTHONPATH"] = os.pathsep.join([str(site.parent), str(ROOT)])
+    environment["PYTHONPATH"] = python_path(tmp_path / "site")
 
     def run(code: str, *options: str, passed: int = 0) -> str:
         (tmp_path / "test_app.py").write_text(dedent(code), encoding="utf-8")
