@@ -58,8 +58,9 @@ async def sse_response(
                 await response.write(data)
             if not _has_left(request):
                 await response.write_eof()
-        except ConnectionResetError:
-            pass  # the browser has left
+        except ConnectionError:
+            if not _has_left(request):
+                raise
         return response
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -267,3 +268,21 @@ async def test_a_browser_that_asks_again_is_told_to_stop(
     async with serve(streams) as url, Browser(url, last_event_id="7") as browser:
         assert await browser.begin() == 204
     assert raw.exchanges == []
+
+
+async def test_a_stalled_browser_whose_connection_is_reset_is_no_error(
+    serve: Serve, raw: RawServer, streams: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        with suppress(ConnectionError):
+            while True:
+                await exchange.part(sse(chunk("x" * 100_000)))
+
+    raw.answer = answer
+    async with serve(streams) as url:
+        async with Browser(url, receive_buffer=4096) as browser:
+            await browser.begin()
+            await asyncio.sleep(1)  # of virtual time: until all that is between them is full
+        await raw.hung_up.wait()
+    assert caplog.records == []
