@@ -105,12 +105,15 @@ Copy: TypeAlias = Callable[[Pipe], Awaitable[None]]
 class Relay:
     """The events of an answer as bytes, for a browser: an async iterator.
 
-    Leaving it early hangs up: by `aclose()`, by the end of its `async with`, or because nothing
-    refers to it. A failure is the last event; it is logged, and the browser gets a safe text.
+    Leaving it early hangs up: by `aclose()`, `close()`, the end of its `async with`, or because
+    nothing refers to it. A failure is the last event; it is logged, and the browser gets a safe
+    text.
 
     Attributes:
         passes_errors_on: the server's own errors are relayed, with their text.
     """
+
+    _task: asyncio.Task[None] | None = None  # for one whose arguments are wrong, too
 
     def __init__(
         self,
@@ -129,7 +132,6 @@ class Relay:
         self._failed = failed
         self._keep_alive = keep_alive
         self._pipe = Pipe(headers)
-        self._task: asyncio.Task[None] | None = None
         self._between_events = True
         self._over = False
         self._gone: Callable[[], bool] = _never
@@ -196,11 +198,15 @@ class Relay:
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
-    def __del__(self) -> None:
+    def close(self) -> None:
+        """Hang up, without waiting, from any thread: what Django calls at the end of a response."""
+        self._over = True
         if self._task is not None and not self._task.done():
-            # RuntimeError: the loop is closed, and has ended its tasks. This may be another thread.
-            with suppress(RuntimeError):
+            with suppress(RuntimeError):  # the loop is closed, and has ended its tasks
                 self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+
+    def __del__(self) -> None:
+        self.close()
 
     def _start(self) -> None:
         if self._task is None and not self._over:
