@@ -25,6 +25,7 @@ APPS = {
     "django_app": ("django", "uvicorn"),
     "quart_app": ("quart", "hypercorn"),
 }
+BY_HAND = {"by_hand_aiohttp": "aiohttp_app", "by_hand_fastapi": "fastapi_app"}
 # Seconds until a program that does not end by itself is killed. Without a grace time, aiohttp waits
 # for a minute, and uvicorn for ever.
 PATIENCE = 40
@@ -36,8 +37,8 @@ from aiohttp import web
 
 run_app = web.run_app
 listening = socket.socket(fileno=int(sys.argv[2]))
-web.run_app = lambda app, shutdown_timeout: run_app(
-    app, sock=listening, shutdown_timeout=shutdown_timeout / 5
+web.run_app = lambda app, *, shutdown_timeout, **options: run_app(
+    app, sock=listening, shutdown_timeout=shutdown_timeout / 5, **options
 )
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
@@ -61,9 +62,9 @@ class Program:
 
 
 @asynccontextmanager
-async def running(name: str, upstream: str, log: Path) -> AsyncIterator[Program]:
-    """The app, asking the server at the URL `upstream`."""
-    for module in APPS.get(name, ()):
+async def running(name: str, upstream: str, log: Path, **more: str) -> AsyncIterator[Program]:
+    """The app, asking the server at the URL `upstream`; with more environment variables."""
+    for module in APPS.get(BY_HAND.get(name, name), ()):
         pytest.importorskip(module)
     listening = listener()
     environment = {
@@ -71,6 +72,7 @@ async def running(name: str, upstream: str, log: Path) -> AsyncIterator[Program]
         "PYTHONPATH": str(EXAMPLES.parents[1]),
         "OPENAI_API_KEY": "local",
         "OPENAI_BASE_URL": upstream,
+        **more,
     }
     with listening, log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -97,6 +99,8 @@ def _command(name: str, fd: int) -> list[str]:
     doc = ast.get_docstring(ast.parse(text))
     assert doc is not None
     program, *arguments = shlex.split(doc.splitlines()[-1])
+    if name == "bot":
+        return [sys.executable, *arguments]
     if program == "python":
         return [sys.executable, "-c", RUN_AIOHTTP, *arguments, str(fd)]
     assert arguments[-1] == "5"  # seconds of grace
