@@ -6,6 +6,8 @@ import asyncio
 import logging
 import re
 import uuid
+import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
@@ -144,6 +146,23 @@ class Broadcast(JoinedBroadcast):
             raise OpenAIError(msg)
         await self._begun.wait()
         return self
+
+    def add_done_callback(self, callback: Callable[[Broadcast], object]) -> None:
+        """Call it with this Broadcast, once, when the answer has ended or has failed.
+
+        Raises:
+            OpenAIError: it has not begun: `await broadcast.start()` first.
+        """
+        if self._task is None:
+            msg = "This Broadcast has not begun: await its start() first."
+            raise OpenAIError(msg)
+        this = weakref.ref(self)  # the task must not keep it
+
+        def done(_: object) -> None:
+            if (broadcast := this()) is not None:
+                callback(broadcast)
+
+        self._task.add_done_callback(done)
 
     async def aclose(self) -> None:
         """Hang up, unless the answer has ended; readers get an error as their last event."""

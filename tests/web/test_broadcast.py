@@ -311,3 +311,21 @@ async def test_a_broadcast_that_was_closed_before_it_began_says_so(
     await broadcast.aclose()
     with pytest.raises(OpenAIError, match="make another"):
         await broadcast.start()
+
+
+async def test_its_end_calls_back(raw_client: AsyncClient, upstream: Upstream) -> None:
+    running = set()
+    ended = asyncio.Event()
+    broadcast = await Broadcast(ask(raw_client)).start()
+    running.add(broadcast)
+    broadcast.add_done_callback(running.discard)
+    broadcast.add_done_callback(lambda _: ended.set())
+    upstream.write(*PIECES)
+    upstream.end()
+    await ended.wait()
+    assert running == set()
+
+
+async def test_it_calls_back_only_once_it_has_begun(broadcast: Broadcast) -> None:
+    with pytest.raises(OpenAIError, match=r"await its start\(\) first"):
+        broadcast.add_done_callback(print)
