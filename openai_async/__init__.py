@@ -7,6 +7,8 @@ async with AsyncClient() as client:
         model="gpt-4o", messages=[{"role": "user", "content": "Hi"}]
     )
     print(result.text)
+
+PYTEST_DONT_REWRITE: pytest, which loads the plugin in `testing`, may start after this is imported.
 """
 
 import os

@@ -145,12 +145,14 @@ async def test_a_list_of_models_with_a_hole_is_wrong_usage(models: str) -> None:
 async def failing(*options: str, **client_options: Any) -> AsyncIterator[AsyncClient]:
     """A client of a server with these options; it does not retry."""
     process = await start_cli("serve", "--port", "0", *options)
-    async with AsyncClient(
-        base_url=await served_url(process), api_key="local", max_retries=0, **client_options
-    ) as client:
-        yield client
-    process.send_signal(signal.SIGINT)
-    await outcome(process)
+    try:
+        async with AsyncClient(
+            base_url=await served_url(process), api_key="local", max_retries=0, **client_options
+        ) as client:
+            yield client
+    finally:
+        process.send_signal(signal.SIGINT)
+        await outcome(process)
 
 
 async def ask(client: AsyncClient) -> str:

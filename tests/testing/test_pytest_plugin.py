@@ -191,6 +191,21 @@ def test_nothing_is_imported_until_a_test_uses_it(run: Run) -> None:
     run(code, passed=1)
 
 
+def test_pytest_may_be_started_by_a_program_that_uses_the_package(tmp_path: Path) -> None:
+    (tmp_path / "test_app.py").write_text("def test_one(openai_server): ...", encoding="utf-8")
+    code = "import openai_async, pytest; pytest.main(['-W', 'error', '-p', 'no:asyncio', '.'])"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": python_path(tmp_path / "site"), "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_it_can_be_turned_off(run: Run) -> None:
     code = "def test_one(openai_server): ..."
     assert "fixture 'openai_server' not found" in run(code, "-p", "no:openai_async")
