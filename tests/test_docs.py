@@ -11,6 +11,7 @@ import ast
 import asyncio
 import gc
 import inspect
+import json
 import logging
 import os
 import re
@@ -19,7 +20,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +181,10 @@ class Site:
 @pytest.mark.virtual_time
 async def test_the_web_app_of_the_readme_passes_tokens_on(site: Site) -> None:
     answer = await site.asked()
-    assert (answer.status, "Why is the sky blue?" in await answer.text()) == (200, True)
+    assert answer.status == 200
+    events = [json.loads(line[6:]) for line in (await answer.text()).split("\n\n") if line]
+    assert "Why is the sky blue?" in "".join(event.get("text", "") for event in events)
+    assert events[-1] == {"type": "done", "finish_reason": "stop"}
 
 
 @pytest.mark.virtual_time
@@ -193,7 +196,7 @@ async def test_the_web_app_of_the_readme_answers_with_the_status_of_an_error(
     answer = await site.asked()
     assert answer.status == status
     text = await answer.text()
-    assert text.startswith("The service")
+    assert json.loads(text)["error"]["message"].startswith("The service")
     assert "sk-secret" not in text
 
 
@@ -203,7 +206,7 @@ async def test_the_web_app_of_the_readme_answers_502_if_there_is_no_answer(
 ) -> None:
     await server.stop()
     answer = await site.asked()
-    assert (answer.status, await answer.text()) == (502, "The service could not be reached.")
+    assert (answer.status, "could not be reached" in await answer.text()) == (502, True)
 
 
 @pytest.mark.virtual_time
@@ -211,9 +214,11 @@ async def test_the_web_app_of_the_readme_does_not_end_a_broken_stream_as_if_it_w
     site: Site, server: LocalServer
 ) -> None:
     server.script(Failure(cut_after=2))
-    answer = await site.asked()
-    with pytest.raises(aiohttp.ClientPayloadError):
-        await answer.text()
+    text = await (await site.asked()).text()
+    assert text.endswith(
+        'event: error\ndata: {"type":"error","message":"The answer broke off before it was '
+        'complete."}\n\n'
+    )
 
 
 @pytest.mark.virtual_time
@@ -230,10 +235,10 @@ async def test_the_web_app_of_the_readme_says_that_a_question_is_missing(
 @pytest.mark.parametrize(
     ("failure", "begins"),
     [
-        (Failure(429, headers={"retry-after": "120"}), "No answer: HTTP 429: "),
-        (Failure(delay=10_000), "No answer: No complete answer within 600 s. "),
-        (Failure(cut_after=2), "The answer broke off: The stream ended before "),
-        (Failure(stall_after=2), "The answer broke off: The stream was silent for 300 s. "),
+        (Failure(429, headers={"retry-after": "120"}), "Not relayed: HTTP 429: "),
+        (Failure(delay=10_000), "The answer broke off while it was relayed: No complete answer "),
+        (Failure(cut_after=2), "The answer broke off while it was relayed: The stream ended "),
+        (Failure(stall_after=2), "The answer broke off while it was relayed: The stream was sil"),
     ],
     ids=str,
 )
@@ -245,16 +250,15 @@ async def test_the_web_app_of_the_readme_logs_a_failure_in_one_line(
     begins: str,
 ) -> None:
     server.script(failure, times=3)
-    with suppress(aiohttp.ClientPayloadError):
-        await (await site.asked()).text()
+    await (await site.asked()).text()
     assert [record.getMessage()[: len(begins)] for record in problems(caplog)] == [begins]
     assert [record.exc_info for record in problems(caplog)] == [None]
 
 
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("failure", [Failure(stall_after=2), Failure(delay=600)], ids=str)
-async def test_the_web_app_of_the_readme_stops_at_once_whatever_it_waits_for(
-    site: Site, server: LocalServer, caplog: pytest.LogCaptureFixture, failure: Failure
+async def test_the_web_app_of_the_readme_stops_within_its_grace_time_whatever_it_waits_for(
+    site: Site, server: LocalServer, failure: Failure
 ) -> None:
     server.script(failure)
     asking = asyncio.create_task(site.asked())
@@ -264,17 +268,14 @@ async def test_the_web_app_of_the_readme_stops_at_once_whatever_it_waits_for(
     loop = asyncio.get_running_loop()
     began = loop.time()
     await site.runner.cleanup()
-    assert loop.time() - began < 0.5
+    assert loop.time() - began < 10.5  # twice: until the handlers end, and until they are cancelled
     await request.finished()
     await asyncio.wait([asking])
     asking.exception()
-    (record,) = problems(caplog)
-    assert record.exc_info is None
-    assert "client " in record.getMessage()
 
 
 @pytest.mark.virtual_time
-async def test_the_web_app_of_the_readme_stops_within_2_seconds_of_a_browser_that_does_not_read(
+async def test_the_web_app_of_the_readme_stops_within_its_grace_time_if_a_browser_does_not_read(
     site: Site, raw: RawServer
 ) -> None:
     site.names["client"] = AsyncClient(base_url=raw.url)
@@ -284,8 +285,9 @@ async def test_the_web_app_of_the_readme_stops_within_2_seconds_of_a_browser_tha
     loop = asyncio.get_running_loop()
     began = loop.time()
     await site.runner.cleanup()
-    assert 0 < loop.time() - began <= 2
+    assert 0 < loop.time() - began < 10.5
     answer.close()
+    await site.names["client"].close()
 
 
 def problems(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
