@@ -207,7 +207,10 @@ async def test_usage_that_only_we_have_asked_for_may_be_missing(
 
     raw.answer = cut
     assert (await ask(raw_client).completion()).text == "Hi"
-    assert "usage" not in caplog.text
+    assert {record.levelname for record in caplog.records} == {"DEBUG", "INFO"}
+    # The body of the request and the completion are logged too; the question is in the former.
+    assert "without the usage" not in caplog.text
+    assert "stream read whole" in caplog.text
     with pytest.raises(StreamInterruptedError):
         await ask(raw_client, stream_options=QUESTION).completion()
 
