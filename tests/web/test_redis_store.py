@@ -114,7 +114,7 @@ async def test_a_server_that_is_gone_is_an_error_for_the_readers(
         from redis_store import RedisStore  # type: ignore[import-not-found]
     finally:
         sys.path.pop(0)
-    redis = redis_asyncio.Redis(unix_socket_path=str(tmp_path / "none"))
+    redis = redis_asyncio.Redis(unix_socket_path=str(tmp_path / "none"), retry=None)
     broadcast = Broadcast(ask(client), store=RedisStore(redis))
     parts = [data async for data in broadcast.sse()]
     assert parts[-1].startswith(b"event: error\n")

@@ -1,6 +1,7 @@
-"""SIGTERM ends an app within its grace time, whatever its streams are waiting for.
+"""After SIGTERM, an answer under way has the grace time of the app to end.
 
-Each app is a program of its own, as in docs/web.md; it prints its URL when it listens.
+Each app is a program of its own, as in docs/web.md; it prints its URL when it listens. That stalled
+answers and browsers do not delay its end is in test_examples.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import pytest
 
 from ..raw_server import Exchange, RawServer, chunk, sse
 from .browser import Browser
-from .test_relaying import until_hung_up
 
 CLIENT = """
 import socket, sys
@@ -97,48 +97,6 @@ async def running(
         if program.returncode is None:
             program.kill()
         await program.wait()
-
-
-@pytest.mark.parametrize("kind", PROGRAMS)
-async def test_a_stalled_answer_does_not_delay_the_end(kind: str, raw: RawServer) -> None:
-    async def answer(exchange: Exchange) -> None:
-        await exchange.start_stream()
-        await exchange.part(sse(chunk("Hel")))
-        await until_hung_up(exchange)
-
-    raw.answer = answer
-    async with running(kind, raw.url) as (program, url), Browser(url) as browser:
-        await browser.begin()
-        await browser.part()
-        program.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(PATIENCE):
-            await program.wait()
-            await raw.hung_up.wait()
-
-
-# hypercorn 0.18 does not end while a connection cannot be written to, whatever the app does.
-@pytest.mark.parametrize("kind", [kind for kind in PROGRAMS if kind != "hypercorn"])
-async def test_a_stalled_browser_does_not_delay_the_end(kind: str, raw: RawServer) -> None:
-    full = asyncio.Event()
-
-    async def answer(exchange: Exchange) -> None:
-        await exchange.start_stream()
-        try:
-            while True:
-                async with asyncio.timeout(1):
-                    await exchange.part(sse(chunk("x" * 100_000)))
-        except TimeoutError:
-            full.set()
-        await until_hung_up(exchange)
-
-    raw.answer = answer
-    async with running(kind, raw.url) as (program, url), Browser(url, receive_buffer=4096) as slow:
-        await slow.begin()
-        await full.wait()
-        program.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(PATIENCE):
-            await program.wait()
-            await raw.hung_up.wait()
 
 
 @pytest.mark.parametrize("kind", PROGRAMS)
