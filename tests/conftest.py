@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -78,6 +79,18 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the developer's own key or URL."""
     for name in ("API_KEY", "BASE_URL", "ORG_ID", "PROJECT_ID"):
         monkeypatch.delenv(f"OPENAI_{name}", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """`--verbose` and OPENAI_LOG set up the package's loggers, for the rest of the process."""
+    loggers = [logging.getLogger(f"openai_async{name}") for name in ("", ".testing.requests")]
+    were = [(log, log.level, [*log.handlers], log.propagate) for log in loggers]
+    yield
+    for log, level, handlers, propagate in were:
+        log.setLevel(level)
+        log.handlers[:] = handlers
+        log.propagate = propagate
 
 
 @pytest.fixture(autouse=True)

@@ -238,6 +238,16 @@ async def test_what_on_stream_end_raises_is_logged(
     assert len(after.ends) == 1
 
 
+async def test_a_hook_that_returns_a_coroutine_is_refused(raw: RawServer) -> None:
+    async def count(request: Request) -> None: ...
+
+    hooks = Hooks(on_request=lambda request: count(request))
+    async with AsyncClient(base_url=raw.url, api_key="k", hooks=hooks) as client:
+        with pytest.raises(InvalidArgumentError, match="on_request returned a coroutine"):
+            await client.models.list()
+    assert raw.exchanges == []
+
+
 async def test_async_hooks_are_refused() -> None:
     async def count(request: Request) -> None: ...
 

@@ -4,14 +4,14 @@
     joined = Broadcast.join(answer_id, store=RedisStore(redis))             # in another
 
 Each answer is a Redis stream, which has what a store needs: to append, and to read on from anywhere
-and wait for more. It expires a minute after its last record.
+and wait for more. It expires a minute after its end, or ten after its process has died.
 """
 
 from collections.abc import AsyncIterator
 
 from redis.asyncio import Redis
 
-KEEP = 60  # seconds
+KEEP, KEEP_UNFINISHED = 60, 600  # seconds
 WAIT = 5000  # milliseconds
 
 
@@ -20,7 +20,16 @@ class RedisStore:
         self._redis = redis
 
     async def append(self, id: str, record: bytes) -> None:
-        await self._redis.xadd(f"broadcast:{id}", {"record": record})
+        await self._add(id, {"record": record}, KEEP_UNFINISHED)
+
+    async def end(self, id: str, record: bytes) -> None:
+        await self._add(id, {"record": record, "end": b""}, KEEP)
+
+    async def _add(self, id: str, fields: dict[str, bytes], keep: int) -> None:
+        async with self._redis.pipeline() as pipeline:
+            pipeline.xadd(f"broadcast:{id}", fields)
+            pipeline.expire(f"broadcast:{id}", keep)
+            await pipeline.execute()
 
     async def read(self, id: str, after: int) -> AsyncIterator[bytes]:
         key, last = f"broadcast:{id}", "0"
@@ -36,9 +45,3 @@ class RedisStore:
                         yield fields[b"record"]
                     if b"end" in fields:
                         return
-
-    async def end(self, id: str, record: bytes) -> None:
-        async with self._redis.pipeline() as pipeline:
-            pipeline.xadd(f"broadcast:{id}", {"record": record, "end": b""})
-            pipeline.expire(f"broadcast:{id}", KEEP)
-            await pipeline.execute()

@@ -27,7 +27,11 @@ def _times(text: str) -> int:
 
 def _share(text: str) -> float:
     share = float(text.removesuffix("%")) / 100
-    return _within(share, 0 < share <= 1)
+    return _within(share, text.endswith("%") and 0 < share <= 1)
+
+
+def _tokens(text: str) -> int:
+    return _within(int(text), int(text) >= 0)
 
 
 def _within(number: N, holds: bool) -> N:
@@ -41,8 +45,8 @@ _WORDS: dict[str, tuple[Callable[[str], Any], str]] = {
     "status": (int, "an HTTP status, like 503"),
     "retry-after": (_seconds, "seconds, like 2"),
     "delay": (_seconds, "seconds, like 0.5"),
-    "cut": (int, "a number of tokens, like 3"),
-    "stall": (int, "a number of tokens, like 3"),
+    "cut": (_tokens, "a number of tokens, like 3"),
+    "stall": (_tokens, "a number of tokens, like 3"),
     "times": (_times, "a number of requests, like 2"),
     "share": (_share, "a percentage, like 10%"),
 }
@@ -68,11 +72,13 @@ def script_failures(server: LocalServer, texts: Sequence[str]) -> None:
 def _values(text: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for part in text.split(","):
+        if part.strip() in _WORDS:
+            raise _wrong(text, f"{part.strip()} needs a value, like {part.strip()}=2")
         name, _, word = part.strip().rpartition("=")
         name = name or "status"
         if name not in _WORDS:
             known = ", ".join(f"{known}=" for known in _WORDS if known != "status")
-            raise _wrong(text, f"write a status or one of {known} not {part.strip()!r}")
+            raise _wrong(text, f"{part.strip()!r} is neither a status nor one of {known}")
         if name in values:
             raise _wrong(text, f"it has two values for {name}")
         read, what = _WORDS[name]
@@ -89,6 +95,8 @@ def _failure(text: str, values: dict[str, Any]) -> Failure:
     retry_after = values.get("retry-after")
     if retry_after is not None and "status" not in values:
         raise _wrong(text, "retry-after needs a status, like 429,retry-after=2")
+    if len(values.keys() & {"status", "cut", "stall"}) > 1:
+        raise _wrong(text, "pass one of a status, cut and stall")
     if not values.keys() & {"status", "delay", "cut", "stall"}:
         raise _wrong(text, "it needs a status, delay, cut or stall")
     try:

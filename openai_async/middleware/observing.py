@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 
 from ..errors import APIError, InvalidArgumentError
@@ -12,6 +12,15 @@ from ..http.request import Request, Response
 from .chain import Middleware, Send
 
 log = logging.getLogger("openai_async")
+
+
+def _call(name: str, hook: Callable[..., object], *arguments: object) -> None:
+    """Call a hook, which must have done its work when it returns."""
+    result = hook(*arguments)
+    if isinstance(result, Coroutine):
+        result.close()
+        msg = f"{name} returned a coroutine: pass a plain function, or write a middleware."
+        raise InvalidArgumentError(msg)
 
 
 def observers(hooks: Hooks | Sequence[Hooks] | None) -> list[Middleware]:
@@ -36,7 +45,7 @@ class Observer:
     async def __call__(self, request: Request, send: Send) -> Response:
         hooks, state = self._hooks, request.state
         if hooks.on_request is not None:
-            hooks.on_request(request)
+            _call("on_request", hooks.on_request, request)
         others = state.on_retry
         if hooks.on_retry is not None:
             state.on_retry = (*others, partial(_told, hooks.on_retry, request))
@@ -44,12 +53,12 @@ class Observer:
             response = await send(request)
         except Exception as error:
             if hooks.on_error is not None:
-                hooks.on_error(request, error)
+                _call("on_error", hooks.on_error, request, error)
             raise
         except BaseException as error:  # a hook must not replace a cancellation
             if hooks.on_error is not None:
                 try:
-                    hooks.on_error(request, error)
+                    _call("on_error", hooks.on_error, request, error)
                 except Exception:
                     log.exception("The hook on_error failed during a cancellation.")
             raise
@@ -57,9 +66,10 @@ class Observer:
             state.on_retry = others  # a request may be sent again
         # First: if `on_response` raises, the stream is closed, and its end is told.
         if hooks.on_stream_end is not None and response.stream is not None:
-            response.on_stream_end.append(partial(hooks.on_stream_end, request))
+            told = partial(_call, "on_stream_end", hooks.on_stream_end, request)
+            response.on_stream_end.append(told)
         if hooks.on_response is not None:
-            hooks.on_response(request, response)
+            _call("on_response", hooks.on_response, request, response)
         return response
 
 
@@ -70,4 +80,4 @@ def _told(
     attempt: int,
     delay: float,
 ) -> None:
-    hook(request, RetryDetails(error=error, attempt=attempt, delay=delay))
+    _call("on_retry", hook, request, RetryDetails(error=error, attempt=attempt, delay=delay))

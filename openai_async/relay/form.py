@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 from ..errors import OpenAIError
+from ..http.headers import check_present
 from ..jsontext import dumps
 from ..types.base import APIObject
 from ..types.chat_common import CompletionUsage
@@ -74,3 +75,12 @@ def event(value: object, name: bytes | None = None) -> bytes:
     """One event. JSON has no line breaks, so its data is one line."""
     data = b"data: %b\n\n" % dumps(value)
     return data if name is None else b"event: %b\n%b" % (name, data)
+
+
+def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers that an app adds to its response.
+
+    Raises:
+        InvalidArgumentError: they are not strings, or would break out of their lines.
+    """
+    return check_present(headers)

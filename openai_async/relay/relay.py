@@ -124,8 +124,9 @@ class Relay:
         headers: Mapping[str, str] = HEADERS,
         passes_errors_on: bool = False,
     ) -> None:
-        if keep_alive is not None and not (is_number(keep_alive) and keep_alive > 0):
-            msg = f"keep_alive is {keep_alive!r}: pass a number of seconds above 0, or None."
+        # With less, it would do nothing else.
+        if keep_alive is not None and not (is_number(keep_alive) and keep_alive >= 0.1):
+            msg = f"keep_alive is {keep_alive!r}: pass a number of seconds, from 0.1, or None."
             raise InvalidArgumentError(msg)
         self.passes_errors_on = passes_errors_on
         self._copy = copy

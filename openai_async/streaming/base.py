@@ -299,6 +299,11 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
             async for data in stream.sse(form="text"):
                 await send(data)
         """
+        if self._state is CLOSED:
+            self._check_open()
+        if self._state is ENDED and not (self._ready or self._held):
+            msg = "This stream has been read to its end: there is nothing left to relay."
+            raise InvalidArgumentError(msg)
         if form == "raw":
             response = raw.ResponseStream(self._give_away(), self._path)
             return response.sse(keep_alive=keep_alive)

@@ -38,20 +38,19 @@ async def sse_response(
     Raises:
         InvalidArgumentError: an argument is wrong.
     """
-    plan = Plan(stream, form, first_event, keep_alive)
+    plan = Plan(stream, form, first_event, keep_alive, headers)
     relay = plan.relay(request.headers.get("Last-Event-ID"))
-    more = headers or {}
     if relay is None:
-        return web.Response(status=204, headers=more)
+        return web.Response(status=204, headers=plan.headers)
     async with relay:
         relay.watch(lambda: _has_left(request))
         if (refusal := await begin(relay, plan.first_event)) is not None:
             return web.Response(
                 status=refusal.status,
-                headers={**refusal.headers, **more},
+                headers=plan.beside(refusal.headers),
                 body=refusal.body,
             )
-        response = web.StreamResponse(headers={**relay.headers, **more})
+        response = web.StreamResponse(headers=plan.beside(relay.headers))
         try:
             await response.prepare(request)
             async for data in relay:

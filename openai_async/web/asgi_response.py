@@ -35,6 +35,7 @@ class SSEResponse(Response):
 
     Args:
         stream, form, first_event, keep_alive, headers: as for `sse_response`.
+        background: called after the response, such as a `BackgroundTask` of Starlette.
 
     Raises:
         InvalidArgumentError: an argument is wrong.
@@ -48,13 +49,15 @@ class SSEResponse(Response):
         first_event: float = FIRST_EVENT,
         keep_alive: float | None = KEEP_ALIVE,
         headers: Mapping[str, str] | None = None,
+        background: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self._plan = Plan(stream, form, first_event, keep_alive)
+        self._plan = Plan(stream, form, first_event, keep_alive, headers)
         if Response is object:
             self.raw_headers = encoded(headers or {})
         else:
             super().__init__(headers=headers)
             del self.headers["content-length"]
+        self.background: Any = background
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -70,8 +73,8 @@ class SSEResponse(Response):
         finally:
             listener.cancel()
             await asyncio.wait((listener,))
-        if (background := getattr(self, "background", None)) is not None:
-            await background()
+        if self.background is not None:
+            await self.background()
 
     async def _relay(self, relay: Relay, send: Send) -> None:
         if (refusal := await begin(relay, self._plan.first_event)) is not None:

@@ -38,6 +38,14 @@ class JoinedBroadcast:
     """A browser that has lost its connection can continue where it was."""
 
     def __init__(self, id: str, store: BroadcastStore, idle: float | None) -> None:
+        if not isinstance(id, str) or not id:
+            msg = f"id is {id!r}: pass a string, the name of the answer."
+            raise InvalidArgumentError(msg)
+        if not all(callable(getattr(store, name, None)) for name in ("append", "read", "end")):
+            msg = (
+                f"store has type {type(store).__name__}: pass a BroadcastStore, like MemoryStore()."
+            )
+            raise InvalidArgumentError(msg)
         if idle is not None and not (is_number(idle) and idle > 0):
             msg = f"idle is {idle!r}: pass a number of seconds above 0, or None."
             raise InvalidArgumentError(msg)
@@ -117,7 +125,9 @@ class Broadcast(JoinedBroadcast):
                 "chat.completions.create(..., stream=True) returns."
             )
             raise InvalidArgumentError(msg)
-        super().__init__(id or uuid.uuid4().hex, MemoryStore() if store is None else store, idle)
+        super().__init__(
+            uuid.uuid4().hex if id is None else id, MemoryStore() if store is None else store, idle
+        )
         self._stream: ChatCompletionStream | None = stream
         self._begun = asyncio.Event()
         self._task: asyncio.Task[None] | None = None

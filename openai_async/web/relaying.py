@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
 from attrs import frozen
+from multidict import CIMultiDict
 
 from ..errors import InvalidArgumentError, OpenAIError
 from ..options import is_number
 from ..relay.failures import error_body, error_headers, status_of
+from ..relay.form import checked_headers
 from ..relay.relay import Relay
 from .broadcast import JoinedBroadcast
 
@@ -34,8 +36,18 @@ class Plan:
     """
 
     def __init__(
-        self, stream: object, form: str | None, first_event: float, keep_alive: float | None
+        self,
+        stream: object,
+        form: str | None,
+        first_event: float,
+        keep_alive: float | None,
+        headers: Mapping[str, str] | None,
     ) -> None:
+        if isinstance(stream, Coroutine):
+            stream.close()
+            msg = "stream is a coroutine: call create(..., stream=True), without await."
+            raise InvalidArgumentError(msg)
+        self.headers = checked_headers(headers or {})
         self._sse: Any = getattr(stream, "sse", None)
         if self._sse is None:
             msg = (
@@ -52,6 +64,12 @@ class Plan:
             self._options["form"] = form
         self._relay: Relay = self._sse(**self._options)
         self._resumes = isinstance(stream, JoinedBroadcast)
+
+    def beside(self, headers: Mapping[str, str]) -> CIMultiDict[str]:
+        """The headers of a response, with the app's own, which prevail."""
+        both = CIMultiDict(headers)
+        both.update(self.headers)
+        return both
 
     def relay(self, last_event_id: str | None) -> Relay | None:
         """The relay for a browser; `None` if it must not try again.

@@ -221,12 +221,16 @@ async def test_fail_for_a_share_is_at_random_and_the_same_each_time() -> None:
         ("503,share=nan", "share must be a percentage, like 10%, not 'nan'"),
         ("503,share=5%,times=2", "pass times or share, not both"),
         ("503,504", "it has two values for status"),
-        ("503,after=2", "write a status or one of retry-after=, delay=, "),
+        ("503,after=2", "'after=2' is neither a status nor one of retry-after=, delay=, "),
         ("retry-after=2", "retry-after needs a status, like 429,retry-after=2"),
         ("429,retry-after=nan", "retry-after must be seconds, like 2, not 'nan'"),
         ("times=2", "it needs a status, delay, cut or stall"),
         ("delay=-1", "delay must be seconds, like 0.5, not '-1'"),
-        ("cut=1,stall=1", "takes cut_after or stall_after, not both"),
+        ("cut=1,stall=1", "pass one of a status, cut and stall"),
+        ("503,cut=1", "pass one of a status, cut and stall"),
+        ("cut=-1", "cut must be a number of tokens, like 3, not '-1'"),
+        ("503,share=0.1", "share must be a percentage, like 10%, not '0.1'"),
+        ("503,times", "times needs a value, like times=2"),
     ],
 )
 async def test_a_wrong_failure_is_a_usage_error(value: str, says: str) -> None:

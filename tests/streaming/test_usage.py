@@ -198,7 +198,7 @@ async def test_the_rest_of_the_body_is_as_ever(raw: RawServer, raw_client: Async
 async def test_usage_that_only_we_have_asked_for_may_be_missing(
     raw: RawServer, raw_client: AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, "openai_async")
+    caplog.set_level(logging.DEBUG, "openai_async")
 
     async def cut(exchange: Exchange) -> None:
         await exchange.start_stream()

@@ -329,3 +329,19 @@ async def test_its_end_calls_back(raw_client: AsyncClient, upstream: Upstream) -
 async def test_it_calls_back_only_once_it_has_begun(broadcast: Broadcast) -> None:
     with pytest.raises(OpenAIError, match=r"await its start\(\) first"):
         broadcast.add_done_callback(print)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"id": 5}, "id is 5: pass a string"),
+        ({"store": {}}, "store has type dict: pass a BroadcastStore"),
+        ({"idle": 0}, "idle is 0: pass a number of seconds above 0"),
+    ],
+    ids=["id", "store", "idle"],
+)
+async def test_a_wrong_argument_is_refused(
+    raw_client: AsyncClient, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        Broadcast(ask(raw_client), **arguments)

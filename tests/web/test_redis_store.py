@@ -97,6 +97,14 @@ async def test_an_unknown_answer_is_none(
     assert [record async for record in stores[0].read("a-8", 0)] == []
 
 
+async def test_an_answer_whose_process_has_died_expires(
+    stores: tuple[BroadcastStore, BroadcastStore], redis_socket: str
+) -> None:
+    await stores[0].append("a-7", b"{}")
+    async with redis_asyncio.Redis(unix_socket_path=redis_socket) as redis:
+        assert 0 < await redis.ttl("broadcast:a-7") <= 600
+
+
 async def test_it_expires(
     stores: tuple[BroadcastStore, BroadcastStore], client: AsyncClient, redis_socket: str
 ) -> None:
