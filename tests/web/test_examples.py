@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from .test_relaying import until_hung_up
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+PAGE = Path(__file__).with_name("page.mjs")
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 HELLO = (sse(chunk("Hel")), sse(chunk("lo", finish="stop") | {"usage": USAGE}), DONE)
 EVENTS = (
@@ -38,10 +40,6 @@ class Site:
 
     program: Program
     upstream: RawServer
-
-    @property
-    def page(self) -> str:
-        return self.program.url
 
     @property
     def answer(self) -> str:
@@ -71,7 +69,7 @@ async def read(url: str) -> bytes:
 
 
 async def test_it_has_a_page(site: Site) -> None:
-    async with Browser(site.page) as browser:
+    async with Browser(site.program.url) as browser:
         assert await browser.begin() == 200
         assert b"</script>" in await browser.rest()
     assert browser.headers["content-type"].startswith("text/html")
@@ -222,6 +220,43 @@ async def test_an_error_within_the_answer_is_its_last_event(site: Site) -> None:
         b"event: error\n"
         b'data: {"type":"error","message":"The answer broke off before it was complete."}\n\n'
     )
+
+
+async def shown(site: Site) -> str:
+    """What the page shows when it has asked; run by node."""
+    if (node := shutil.which("node")) is None:
+        pytest.skip("needs node")
+    program = await asyncio.create_subprocess_exec(
+        *(node, str(PAGE), site.program.url), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await program.communicate()
+    assert program.returncode == 0
+    page = json.loads(output)
+    assert page["open"] == 0  # otherwise, the EventSource would ask again
+    return str(page["shown"])
+
+
+async def test_the_page_shows_the_answer(site: Site) -> None:
+    site.answers(lambda exchange: exchange.stream(*HELLO))
+    assert await shown(site) == "Hello"
+    (message,) = json.loads(site.upstream.exchanges[-1].body)["messages"]
+    assert message == {"role": "user", "content": "Why?"}
+
+
+async def test_the_page_shows_that_there_is_no_answer(site: Site) -> None:
+    site.answers(lambda exchange: exchange.whole(b"{}", status="401 No"))
+    # An EventSource does not say why.
+    assert await shown(site) in ("No answer.", "The service did not accept our credentials.")
+
+
+async def test_the_page_shows_that_the_answer_broke_off(site: Site) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(HELLO[0])
+        exchange.abort()
+
+    site.answers(answer)
+    assert await shown(site) == "HelThe answer broke off before it was complete."
 
 
 # hypercorn 0.18 does not end while a connection cannot be written to, whatever the app does.
