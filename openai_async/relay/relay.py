@@ -42,6 +42,8 @@ class Pipe:
         """The answer has begun: it is no longer refused."""
         self.error: OpenAIError | None = None
         self.ended = False
+        self.has_events = True
+        """It is a stream of events: others can be put between them."""
         self._parts: list[bytes] = []
         self._size = 0
         self._reader: asyncio.Future[None] | None = None
@@ -57,6 +59,7 @@ class Pipe:
         self.opened = True
         if content_type is not None:
             self.headers = {**self.headers, "Content-Type": content_type}
+            self.has_events = content_type.lower().startswith("text/event-stream")
         self._wake()
 
     async def put(self, data: bytes) -> None:
@@ -68,7 +71,7 @@ class Pipe:
             self._writer = asyncio.get_running_loop().create_future()
             await self._writer
 
-    def end(self) -> None:
+    def end(self, _: object = None) -> None:
         """No more will follow."""
         self.ended = True
         self._wake()
@@ -107,7 +110,8 @@ class Relay:
 
     Leaving it early hangs up: by `aclose()`, `close()`, the end of its `async with`, or because
     nothing refers to it. A failure is the last event; it is logged, and the browser gets a safe
-    text.
+    text. If a raw answer has no events, because it is JSON or a sound, its failure is raised: then
+    the server breaks the response off too.
 
     Attributes:
         passes_errors_on: the server's own errors are relayed, with their text.
@@ -133,7 +137,8 @@ class Relay:
         self._failed = failed
         self._keep_alive = keep_alive
         self._pipe = Pipe(headers)
-        self._between_events = True
+        self._tail = b"\n\n"
+        """The last bytes: a blank line may arrive in two pieces."""
         self._over = False
         self._gone: Callable[[], bool] = _never
 
@@ -183,7 +188,7 @@ class Relay:
                     return self._last_event(pipe.error)
             elif await self._silent():
                 return COMMENT
-        self._between_events = data.endswith(_BLANK_LINES)
+        self._tail = (self._tail + data[-4:])[-4:]
         return data
 
     async def aclose(self) -> None:
@@ -212,11 +217,13 @@ class Relay:
     def _start(self) -> None:
         if self._task is None and not self._over:
             self._task = asyncio.create_task(_run(self._copy, self._pipe))
+            # Not in `_run`, which does not run at all if it is cancelled at once.
+            self._task.add_done_callback(self._pipe.end)
 
     async def _silent(self) -> bool:
         """Wait for bytes; whether it is time for a comment."""
         loop, pipe = asyncio.get_running_loop(), self._pipe
-        limit = self._keep_alive if self._between_events else None
+        limit = self._keep_alive if self._between_events() else None
         begun = loop.time()
         while not (pipe.waiting or pipe.ended or self._gone()):
             left = CHECK_INTERVAL if limit is None else begun + limit - loop.time()
@@ -225,10 +232,15 @@ class Relay:
             await pipe.wait(min(left, CHECK_INTERVAL))
         return False
 
+    def _between_events(self) -> bool:
+        return self._pipe.has_events and self._tail.endswith(_BLANK_LINES)
+
     def _last_event(self, error: OpenAIError) -> bytes:
+        if not self._pipe.has_events:
+            raise error
         log.warning("The answer broke off while it was relayed: %s", error)
         event = self._failed(error)
-        return event if self._between_events else b"\n\n" + event
+        return event if self._between_events() else b"\n\n" + event
 
     def _raise_mistakes(self) -> None:
         """Raise what is not a failure of the API, but a mistake in a middleware, for example."""
@@ -242,8 +254,6 @@ async def _run(copy: Copy, pipe: Pipe) -> None:
         await copy(pipe)
     except OpenAIError as error:
         pipe.error = error
-    finally:
-        pipe.end()
 
 
 def _never() -> bool:

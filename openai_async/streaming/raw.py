@@ -147,8 +147,8 @@ class ResponseStream:
 
     def sse(self, *, form: Literal["raw"] = "raw", keep_alive: float | None = KEEP_ALIVE) -> Relay:
         """The bytes for a browser, as they come, with comments while there are none: an async
-        iterator. The server's own errors reach the browser with their own text; a body that
-        breaks off is followed by `event: error`.
+        iterator. The server's own errors reach the browser with their own text. Events that
+        break off are followed by `event: error`; for another body, the error is raised.
 
         Raises:
             InvalidArgumentError: another form; `chat.completions.create(stream=True)` has those.

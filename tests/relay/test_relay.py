@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from openai_async import AsyncClient, AuthenticationError, InvalidArgumentError
+from openai_async import (
+    AsyncClient,
+    AuthenticationError,
+    InvalidArgumentError,
+    StreamInterruptedError,
+)
 
 from ..raw_server import Exchange, RawServer, chunk, sse
 from ..web.test_relaying import until_hung_up
@@ -73,3 +78,54 @@ async def test_a_wrong_argument_is_refused_and_leaves_nothing_behind(stream: Any
     with pytest.raises(InvalidArgumentError, match="keep_alive is 0"):
         stream.sse(keep_alive=0)
     gc.collect()
+
+
+async def test_closing_it_at_once_ends_its_reader(stream: Any) -> None:
+    relay = stream.sse(keep_alive=None)
+
+    async def read() -> list[bytes]:
+        return [data async for data in relay]
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(read())
+        tasks.create_task(relay.aclose())  # before the relay has done anything
+    assert reading.result() == []
+
+
+async def test_a_blank_line_that_arrives_in_two_pieces_ends_a_raw_event(
+    stream: Any, raw: RawServer
+) -> None:
+    received = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(b"data: {}\r\n")
+        await received.wait()
+        await exchange.part(b"\r\n")
+        await until_hung_up(exchange)
+
+    raw.answer = answer
+    async with stream.sse(form="raw") as relay:
+        assert await anext(relay) == b"data: {}\r\n"
+        received.set()
+        assert await anext(relay) == b"\r\n"
+        async with asyncio.timeout(10):
+            assert await anext(relay) == b":\n\n"
+
+
+async def test_nothing_is_put_into_a_raw_answer_that_has_no_events(
+    stream: Any, raw: RawServer
+) -> None:
+    """It fails instead, so that the browser does not take it for complete."""
+
+    async def answer(exchange: Exchange) -> None:
+        head = "HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 9\r\n\r\n"
+        await exchange.send(head.encode() + b"mp3\n\n")
+        await asyncio.sleep(20)  # longer than without a comment
+        exchange.writer.close()
+
+    raw.answer = answer
+    async with stream.sse(form="raw") as relay:
+        assert await anext(relay) == b"mp3\n\n"
+        with pytest.raises(StreamInterruptedError):
+            await anext(relay)
