@@ -42,6 +42,8 @@ async def sse_response(
     relay = plan.relay(request.headers.get("Last-Event-ID"))
     if relay is None:
         return web.Response(status=204, headers=plan.headers)
+    if request.method == "HEAD":  # `add_get` takes it too; it must not cost an answer
+        return web.Response(headers=plan.beside(relay.headers))
     async with relay:
         relay.watch(lambda: _has_left(request))
         if (refusal := await begin(relay, plan.first_event)) is not None:

@@ -65,6 +65,9 @@ class SSEResponse(Response):
         if relay is None:
             await self._send_whole(send, NOTHING_NEW)
             return
+        if scope["method"] == "HEAD":  # a route for GET takes it too; it must not cost an answer
+            await self._send_whole(send, Refusal(200, relay.headers, b""))
+            return
         listener = asyncio.create_task(_until_left(receive))
         try:
             async with relay:

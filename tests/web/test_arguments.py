@@ -1,0 +1,85 @@
+"""The arguments of `sse_response` and `SSEResponse`: what they do, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from openai_async import AsyncClient, InvalidArgumentError
+from openai_async.web import SSEResponse
+
+from ..raw_server import RawServer
+from .browser import Browser
+from .servers import SERVERS, Serve
+from .test_relaying import HELLO, serve, streams
+
+__all__ = ("serve", "streams")
+
+pytestmark = pytest.mark.virtual_time
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"form": "json"}, r'form is .json.: pass "chunks", "text", "ui" or "raw"'),
+        ({"first_event": "3"}, r"first_event is .3.: pass a number of seconds"),
+        ({"keep_alive": 0.01}, r"keep_alive is 0.01: pass a number of seconds, from 0.1"),
+        ({"headers": ["a"]}, r"Headers have type list"),
+        ({"headers": {"a": 1}}, r"Header .a. is not text"),
+        ({"headers": {"a": "b\r\nc: d"}}, r"contains a line break"),
+    ],
+    ids=["form", "first_event", "keep_alive", "list", "number", "line break"],
+)
+async def test_a_wrong_argument_is_refused_before_anything_is_sent(
+    raw: RawServer, streams: Callable[[], Any], arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        SSEResponse(streams(), **arguments)
+    assert raw.exchanges == []
+
+
+async def test_an_answer_that_is_not_streamed_is_refused(raw_client: AsyncClient) -> None:
+    asked: Any = raw_client.chat.completions.create(
+        model="gpt-4o", messages=[{"role": "user", "content": "Hi"}]
+    )
+    with pytest.raises(InvalidArgumentError, match=r"call create\(\.\.\., stream=True\)"):
+        SSEResponse(asked)
+
+
+async def test_a_stream_that_has_been_read_is_refused(
+    raw: RawServer, streams: Callable[[], Any]
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(*HELLO)
+    stream = streams()
+    await stream.completion()
+    with pytest.raises(InvalidArgumentError, match="nothing left to relay"):
+        SSEResponse(stream)
+
+
+async def test_headers_of_the_app_replace_those_of_the_relay(
+    serve: Serve, raw: RawServer, streams: Callable[[], Any]
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(*HELLO)
+    own = {"cache-control": "no-store", "X-Answer": "7"}
+    async with serve(streams, headers=own) as url, Browser(url) as browser:
+        await browser.begin()
+    assert browser.headers.getall("cache-control") == ["no-store"]
+    assert browser.headers["x-answer"] == "7"
+
+
+async def test_a_background_task_follows_the_response(
+    raw: RawServer, streams: Callable[[], Any]
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(*HELLO)
+    ended = asyncio.Event()
+
+    async def background() -> None:
+        ended.set()
+
+    async with SERVERS["starlette"](streams, background=background) as url, Browser(url) as browser:
+        await browser.begin()
+        await browser.rest()
+        await ended.wait()
