@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import uuid
 import weakref
@@ -126,7 +127,9 @@ class Broadcast(JoinedBroadcast):
             )
             raise InvalidArgumentError(msg)
         super().__init__(
-            uuid.uuid4().hex if id is None else id, MemoryStore() if store is None else store, idle
+            uuid.uuid4().hex if id is None else id,
+            MemoryStore(math.inf) if store is None else store,
+            idle,
         )
         self._stream: ChatCompletionStream | None = stream
         self._begun = asyncio.Event()
@@ -151,6 +154,8 @@ class Broadcast(JoinedBroadcast):
         if stream is not None:
             write = _write(stream, self._store, self.id, self._begun)
             self._task = asyncio.create_task(write)
+            # `_write` does not run at all if it is cancelled at once.
+            self._task.add_done_callback(lambda _, begun=self._begun: begun.set())  # type: ignore[misc]
         elif self._task is None:
             msg = "This Broadcast was closed before it began: make another."
             raise OpenAIError(msg)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from openai_async import AsyncClient, InvalidArgumentError
-from openai_async.web import SSEResponse
+from openai_async.web import Broadcast, SSEResponse
 
 from ..raw_server import RawServer
 from .browser import Browser
 from .servers import SERVERS, Serve
-from .test_relaying import HELLO, serve, streams
+from .test_relaying import HELLO, ask, serve, streams
 
 __all__ = ("serve", "streams")
 
@@ -83,3 +83,19 @@ async def test_a_background_task_follows_the_response(
         await browser.begin()
         await browser.rest()
         await ended.wait()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"id": 5}, "id is 5: pass a string"),
+        ({"store": {}}, "store has type dict: pass a BroadcastStore"),
+        ({"idle": 0}, "idle is 0: pass a number of seconds above 0"),
+    ],
+    ids=["id", "store", "idle"],
+)
+async def test_a_wrong_argument_of_a_broadcast_is_refused(
+    raw_client: AsyncClient, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=message):
+        Broadcast(ask(raw_client), **arguments)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -331,17 +333,27 @@ async def test_it_calls_back_only_once_it_has_begun(broadcast: Broadcast) -> Non
         broadcast.add_done_callback(print)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"id": 5}, "id is 5: pass a string"),
-        ({"store": {}}, "store has type dict: pass a BroadcastStore"),
-        ({"idle": 0}, "idle is 0: pass a number of seconds above 0"),
-    ],
-    ids=["id", "store", "idle"],
-)
-async def test_a_wrong_argument_is_refused(
-    raw_client: AsyncClient, arguments: dict[str, Any], message: str
+async def test_closing_it_at_once_does_not_keep_its_reader_waiting(
+    broadcast: Broadcast, upstream: Upstream
 ) -> None:
-    with pytest.raises(InvalidArgumentError, match=message):
-        Broadcast(ask(raw_client), **arguments)
+    relay = broadcast.sse(keep_alive=None)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(broadcast.start())
+        tasks.create_task(broadcast.aclose())  # before it has done anything
+    with pytest.raises(OpenAIError):
+        await relay.begin(3)
+
+
+async def test_without_a_store_it_can_be_joined_as_long_as_it_is_there(
+    broadcast: Broadcast, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.write(*PIECES)
+    upstream.end()
+    assert await joined(broadcast) == WHOLE
+    later = time.monotonic() + 3600
+    monkeypatch.setattr("openai_async.web.stores.time", SimpleNamespace(monotonic=lambda: later))
+    assert await joined(broadcast) == WHOLE
+
+
+async def joined(broadcast: Broadcast) -> bytes:
+    return b"".join([data async for data in broadcast.sse()])
