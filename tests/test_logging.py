@@ -349,3 +349,13 @@ def test_without_openai_log_nothing_is_shown() -> None:
 def test_another_level_is_explained() -> None:
     warning = "UserWarning: OPENAI_LOG is 'warn': set it to info or debug. Nothing is logged."
     assert warning in stderr_with("warn")
+
+
+async def test_the_keys_of_other_services_are_not_shown(
+    raw: RawServer, raw_client: AsyncClient, debug: Lines
+) -> None:
+    raw.answer = answer(b'{"tools": [{"client_secret": "hidden-4"}], "token": "Hel"}')
+    tool = {"type": "mcp", "authorization": "hidden-1", "headers": {"X-API-Key": "hidden-2"}}
+    await raw_client.request("POST", "/responses", json={"api_key": "hidden-3", "tools": [tool]})
+    assert "hidden" not in "".join(debug())
+    assert '"token":"Hel"' in "".join(debug())

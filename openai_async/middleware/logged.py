@@ -65,7 +65,6 @@ class _StreamLine:
     def __init__(self, request: Request, response: Response) -> None:
         self._named = named(request)
         self._secret = response.secret
-        self._attempts = response.attempts
 
     def __call__(self, end: StreamEnd) -> None:
         if end.complete:

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InvalidArgumentError
 from ..jsontext import dumps, loads
 from ..types.values import TOO_DEEP
-from .redaction import redacted
+from .redaction import SECRET_HEADERS, redacted
 
 # Longer texts, lists and bodies that are not JSON are cut to this many characters or items.
 MAX_TEXT = 1000
@@ -18,6 +18,13 @@ MAX_ITEMS = 50
 MAX_BASE64 = 16
 
 _BASE64 = re.compile(r"(data:[^,\s]{0,100};base64,)?([A-Za-z0-9+/_=\-\r\n]{200})")
+
+# The keys of other services, as the tools of an MCP server need them. Not "token", which is also a
+# piece of a text.
+_SECRETS = {
+    *(name.lower().replace("-", "_") for name in SECRET_HEADERS),
+    *("access_token", "apikey", "client_secret", "password"),
+}
 
 
 def shown_body(body: Any, secret: str | None) -> str:
@@ -43,11 +50,15 @@ def _cut(value: Any) -> Any:
     if isinstance(value, str):
         return _cut_text(value)
     if isinstance(value, Mapping):
-        return {key: _cut(item) for key, item in value.items()}
+        return {key: "[secret]" if _is_secret(key) else _cut(item) for key, item in value.items()}
     if isinstance(value, list):
         items = [_cut(item) for item in value[:MAX_ITEMS]]
         return items if len(value) <= MAX_ITEMS else [*items, f"… {len(value)} items"]
     return value
+
+
+def _is_secret(key: object) -> bool:
+    return isinstance(key, str) and key.lower().replace("-", "_") in _SECRETS
 
 
 def _cut_text(text: str) -> str:
