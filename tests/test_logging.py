@@ -359,3 +359,12 @@ async def test_the_keys_of_other_services_are_not_shown(
     await raw_client.request("POST", "/responses", json={"api_key": "hidden-3", "tools": [tool]})
     assert "hidden" not in "".join(debug())
     assert '"token":"Hel"' in "".join(debug())
+
+
+async def test_a_line_stays_one_whatever_the_path(
+    raw: RawServer, raw_client: AsyncClient, info: Lines
+) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"{}")
+    await raw_client.request("GET", "/files/a%0AINFO%20forged")
+    (line,) = info()
+    assert line.startswith("GET /v1/files/a%0AINFO%20forged: 200")

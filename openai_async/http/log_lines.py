@@ -18,7 +18,8 @@ log = logging.getLogger("openai_async")
 def named(request: Request) -> str:
     """A request: method, path and model. Not the query, which may contain a key."""
     model = None if request.params is None else request.params.get("model")
-    path = f"{request.method} {request.url.path}"
+    # As it is sent: a line break in an id stays encoded.
+    path = f"{request.method} {request.url.raw_path.partition('?')[0]}"
     if not isinstance(model, str):
         return path
     return f"{path} {model if model.isprintable() else repr(model)}"

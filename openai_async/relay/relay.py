@@ -87,6 +87,9 @@ class Pipe:
 
     async def wait(self, seconds: float) -> None:
         """Wait until something happens, or the time is over."""
+        if self._reader is not None:
+            msg = "Another task is reading this relay: give each browser a relay of its own."
+            raise OpenAIError(msg)
         loop = asyncio.get_running_loop()
         self._reader = loop.create_future()
         timer = loop.call_later(seconds, self._wake)
@@ -128,10 +131,7 @@ class Relay:
         headers: Mapping[str, str] = HEADERS,
         passes_errors_on: bool = False,
     ) -> None:
-        # With less, it would do nothing else.
-        if keep_alive is not None and not (is_number(keep_alive) and keep_alive >= 0.1):
-            msg = f"keep_alive is {keep_alive!r}: pass a number of seconds, from 0.1, or None."
-            raise InvalidArgumentError(msg)
+        check_keep_alive(keep_alive)
         self.passes_errors_on = passes_errors_on
         self._copy = copy
         self._failed = failed
@@ -246,6 +246,16 @@ class Relay:
         """Raise what is not a failure of the API, but a mistake in a middleware, for example."""
         if self._task is not None and self._task.done():
             self._task.result()
+
+
+def check_keep_alive(seconds: object) -> None:
+    """
+    Raises:
+        InvalidArgumentError: it is neither `None` nor long enough to do anything else meanwhile.
+    """
+    if seconds is not None and not (is_number(seconds) and seconds >= 0.1):
+        msg = f"keep_alive is {seconds!r}: pass a number of seconds, from 0.1, or None."
+        raise InvalidArgumentError(msg)
 
 
 async def _run(copy: Copy, pipe: Pipe) -> None:

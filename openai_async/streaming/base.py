@@ -41,12 +41,14 @@ from .receiver import Receiver
 
 if TYPE_CHECKING:
     from ..relay import copies, forms
+    from ..relay import relay as relays
     from ..relay.forms import SSEForm
     from ..relay.relay import Relay
     from . import raw
 else:  # few programs relay
     copies = LazyModule("openai_async.relay.copies")
     forms = LazyModule("openai_async.relay.forms")
+    relays = LazyModule("openai_async.relay.relay")
     raw = LazyModule("openai_async.streaming.raw")
 
 Event = TypeVar("Event", bound=APIObject)
@@ -304,6 +306,7 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
         if self._state is ENDED and not (self._ready or self._held):
             msg = "This stream has been read to its end: there is nothing left to relay."
             raise InvalidArgumentError(msg)
+        relays.check_keep_alive(keep_alive)
         if form == "raw":
             response = raw.ResponseStream(self._give_away(), self._path)
             return response.sse(keep_alive=keep_alive)

@@ -76,6 +76,8 @@ class SSEResponse(Response):
         finally:
             listener.cancel()
             await asyncio.wait((listener,))
+        if not listener.cancelled():
+            listener.result()  # raises what `receive` has raised
         if self.background is not None:
             await self.background()
 

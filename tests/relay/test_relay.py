@@ -12,6 +12,7 @@ from openai_async import (
     AsyncClient,
     AuthenticationError,
     InvalidArgumentError,
+    OpenAIError,
     StreamInterruptedError,
 )
 
@@ -129,3 +130,22 @@ async def test_nothing_is_put_into_a_raw_answer_that_has_no_events(
         assert await anext(relay) == b"mp3\n\n"
         with pytest.raises(StreamInterruptedError):
             await anext(relay)
+
+
+async def test_a_second_reader_is_refused(stream: Any) -> None:
+    relay = stream.sse(keep_alive=None)
+    await anext(relay)
+    first = asyncio.create_task(anext(relay))
+    await asyncio.sleep(0.01)  # of virtual time: it is waiting
+    with pytest.raises(OpenAIError, match="Another task is reading this relay"):
+        await anext(relay)
+    await relay.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await first
+
+
+async def test_a_refused_raw_relay_leaves_the_stream_as_it_was(stream: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="keep_alive"):
+        stream.sse(form="raw", keep_alive=0)
+    async with stream.sse(form="raw") as relay:
+        assert await anext(relay) == sse(chunk("Hel"))
