@@ -31,7 +31,7 @@ class SSEResponse(Response):
 
     An error before the answer begins is a response with its status (401, 429, 502, ...) and a safe
     text in JSON; a later one is the last event. A browser that leaves, even before the first token,
-    hangs up the stream at once.
+    hangs up the stream within half a second.
 
     Args:
         stream, form, first_event, keep_alive, headers: as for `sse_response`.
