@@ -18,14 +18,14 @@ from openai_async import AsyncClient, OpenAIError
 
 URL = os.environ["BOT_URL"]
 PAUSE = 1.0  # seconds between two edits of a message
-LIMIT = 4000  # of the 4096 characters of a message; an error needs a few, too
+LIMIT = 4000  # of the 4096 characters of a message; an error needs a few too
 
 log = logging.getLogger("bot")
 client = AsyncClient()  # reads OPENAI_API_KEY and OPENAI_BASE_URL
 
 
 async def call(http: aiohttp.ClientSession, method: str, **parameters: Any) -> Any:
-    """Call a method of the bot API; again later, if it says that there were too many calls."""
+    """Call a method of the bot API; wait and try again if there were too many calls."""
     while True:
         async with http.post(f"{URL}/{method}", json=parameters) as response:
             reply = await response.json()
@@ -71,7 +71,7 @@ async def answer(http: aiohttp.ClientSession, chat: int, question: str) -> None:
 async def respond(http: aiohttp.ClientSession, update: dict[str, Any]) -> None:
     try:
         await answer(http, update["message"]["chat"]["id"], update["message"]["text"])
-    except Exception:  # of the bot API: the other answers go on
+    except Exception:  # from the bot API: the other answers go on
         log.exception("The answer to update %s failed.", update["update_id"])
 
 

@@ -48,5 +48,5 @@ async def answer() -> Response | tuple[dict[str, object], int]:
         status = getattr(error, "status_code", None) or 502
         return {"error": {"message": error.safe_message}}, status
     response = Response(relay, headers=dict(relay.headers))
-    response.timeout = None  # Quart's own, of a minute, would cut the answer off
+    response.timeout = None  # Quart's default, a minute, would cut the answer off
     return response

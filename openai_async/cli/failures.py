@@ -13,7 +13,7 @@ from .errors import UsageError
 N = TypeVar("N", int, float)
 # The server keeps a list of the failures to come.
 _MAX_TIMES = 10**6
-# So that the same requests fail each time.
+# Seeded, so that the same requests fail each time.
 _SEED = 0
 
 
@@ -40,7 +40,7 @@ def _within(number: N, holds: bool) -> N:
     return number
 
 
-# What may be written, how its value is read, and what that is.
+# Each word that is allowed, how its value is read, and what the value is.
 _WORDS: dict[str, tuple[Callable[[str], Any], str]] = {
     "status": (int, "an HTTP status, like 503"),
     "retry-after": (_seconds, "seconds, like 2"),

@@ -15,11 +15,11 @@ class _Lines(logging.Handler):
 
 
 def show_requests(wanted: bool, name: str = "openai_async") -> None:
-    """If wanted, show the requests that a logger tells of."""
+    """If wanted, show the requests that a logger reports."""
     if not wanted:
         return
     log = logging.getLogger(name)
     log.propagate = False
-    log.handlers = [_Lines()]  # not also that of OPENAI_LOG
+    log.handlers = [_Lines()]  # instead of the one for OPENAI_LOG
     if log.level != logging.DEBUG:  # as OPENAI_LOG=debug sets it
         log.setLevel(logging.INFO)

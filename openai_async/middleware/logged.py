@@ -105,7 +105,7 @@ def _facts_of(attempts: int, request_id: str | None) -> list[str]:
 
 def _tokens_in(body: bytes) -> list[str]:
     """The tokens in the `usage` of an answer, found without parsing it: that is done later."""
-    place = body.rfind(b'"usage"')  # not in a text, where its quotes are escaped
+    place = body.rfind(b'"usage"')  # never inside text, where quotes are escaped
     if place < 0:
         return []
     usage = body[place : place + _USAGE_LENGTH]

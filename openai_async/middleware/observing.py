@@ -1,4 +1,4 @@
-"""Hooks as middlewares. They are the outermost: the user's middlewares and retries are within."""
+"""Hooks as middlewares. They are outermost: the user's middlewares and retries are inside them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger("openai_async")
 
 
 def _call(name: str, hook: Callable[..., object], *arguments: object) -> None:
-    """Call a hook, which must have done its work when it returns."""
+    """Call a hook, which must be done when it returns."""
     result = hook(*arguments)
     if isinstance(result, Coroutine):
         result.close()
@@ -64,7 +64,7 @@ class Observer:
             raise
         finally:
             state.on_retry = others  # a request may be sent again
-        # First: if `on_response` raises, the stream is closed, and its end is told.
+        # First: if `on_response` raises, the stream is closed, and its end is reported.
         if hooks.on_stream_end is not None and response.stream is not None:
             told = partial(_call, "on_stream_end", hooks.on_stream_end, request)
             response.on_stream_end.append(told)

@@ -1,4 +1,4 @@
-"""What a relay's task does: reads an answer into the pipe, as events or as it came."""
+"""What a relay's task does: read an answer into the pipe, as events or as it came."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """What each chunk adds to choice 0 of a chat completion, however the server formats it.
 
-The chunks are put together by the same rules as for `stream.completion()`, and what has grown is
-read from there. So the deltas add up to the completion: of several copies of the reasoning only one
-is read, and the pieces of tool calls belong where the rules say. The other choices are left out.
+The chunks are put together by the same rules as for `stream.completion()`, and the deltas are
+what has grown there. So they add up to the completion: if the server sends several copies of the
+reasoning, only one is read, and each piece of a tool call goes where the rules put it. The other
+choices are left out.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Delta: TypeAlias = TextDelta | CallDelta
 
 
 class Call:
-    """A tool call, as far as deltas have reported it. It begins with its first arguments: until
+    """A tool call, as far as the deltas have reported it. It begins with its first arguments: until
     then, its name may still grow.
 
     Attributes:
@@ -48,7 +49,7 @@ class Call:
         self._held = held
         self._begun_as: str | None = None
         self._told = 0
-        """How many of the pieces deltas have reported, and the last one of them."""
+        """How many pieces the deltas have reported, and the last of them."""
         self._last = ""
 
     @property
@@ -94,7 +95,7 @@ class Call:
 
 
 class Deltas:
-    """Takes in the chunks of an answer, of which `n` choices were requested.
+    """Takes in the chunks of an answer for which `n` choices were requested.
 
     Attributes:
         id: of the completion.
@@ -104,9 +105,9 @@ class Deltas:
         self.id = ""
         self._assembly = Assembly(single=n == 1)
         self._calls: dict[int, Call] = {}
-        """By the identity of the call in the assembly."""
+        """By the `id()` of the call in the assembly."""
         self._refused = 0
-        """How many pieces of the refusal deltas have reported."""
+        """How many pieces of the refusal the deltas have reported."""
 
     @property
     def finish_reason(self) -> str | None:

@@ -16,7 +16,7 @@ _DONE = re.compile(rb"\ndata: ?\[DONE\]")
 # ... and quotes inside a string are escaped, so these are keys and values of events.
 # Some gateways send `"error": null` in every chunk.
 _ERROR = rb'"error"\s*:\s*["{]|"type"\s*:\s*"error"'
-# What says that an answer is complete, by the end of the request's path.
+# What marks a complete answer, by the last part of the request's path.
 _ENDS = {
     "/completions": rb'"finish_reason"\s*:\s*"[^"]',  # some send "" for "not yet"
     "/responses": rb'"response\.(completed|incomplete|failed)"',

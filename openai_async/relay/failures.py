@@ -7,7 +7,7 @@ import math
 from ..errors import APIError, APIStatusError, APITimeoutError, InvalidArgumentError, OpenAIError
 from ..jsontext import dumps
 
-# By status, as the API has them. What is not here is a "server_error".
+# The API's error types, by status. Any other status is a "server_error".
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -21,7 +21,7 @@ _TYPES = {
 
 
 def status_of(error: OpenAIError) -> int:
-    """The status that a relay answers with: that of the server, or what a gateway would say."""
+    """The status that a relay answers with: the server's, or what a gateway would send."""
     if isinstance(error, APIStatusError):
         return error.status_code if 400 <= error.status_code <= 599 else 502
     if isinstance(error, APITimeoutError):
@@ -48,7 +48,7 @@ def error_body(error: OpenAIError, *, passed_on: bool = False) -> bytes:
 
 
 def error_headers(error: OpenAIError) -> dict[str, str]:
-    """The headers beside it: when to try again, if the server has said so."""
+    """The headers of that response: when to try again, if the server has said so."""
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
     if isinstance(error, APIError) and error.retry_after:
         headers["Retry-After"] = str(math.ceil(error.retry_after))

@@ -21,9 +21,9 @@ E = TypeVar("E", bound=APIObject)
 
 HEADERS: Mapping[str, str] = {
     "Content-Type": "text/event-stream; charset=utf-8",
-    # Neither store it nor compress it, which would collect events until a block is full.
+    # Do not store it. Do not compress it: that would hold events back until a block is full.
     "Cache-Control": "no-cache, no-transform",
-    # nginx, and what is built on it, would collect events too.
+    # nginx, and what is built on it, would hold events back too.
     "X-Accel-Buffering": "no",
 }
 DONE = b"data: [DONE]\n\n"
@@ -53,7 +53,7 @@ class Chunks(Form[APIObject]):
 
     def chunk(self, chunk: APIObject) -> bytes:
         value = json_of(chunk)
-        kind = value.get("type")  # the events of images have one, and are named after it
+        kind = value.get("type")  # image events have one, which is also their name
         name = f"event: {kind}\n" if isinstance(kind, str) and kind.isprintable() else ""
         return b"%bdata: %b\n\n" % (name.encode(), dumps(value))
 
@@ -65,8 +65,8 @@ class Chunks(Form[APIObject]):
 
 
 def json_of(chunk: APIObject) -> dict[str, Any]:
-    """The JSON of a chunk as it came: nobody has had it in between who could have changed it, and
-    looking for changes takes as long as all the rest.
+    """The JSON of a chunk as it came: nobody can have changed it in between, and looking for
+    changes would take as long as everything else.
     """
     return chunk.to_dict() if chunk._raw is None else chunk._raw
 

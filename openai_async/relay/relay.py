@@ -1,13 +1,13 @@
 """The bytes of a relayed answer: read ahead by a task, with comments while there are none.
 
-A browser, and every proxy on the way to it, gives up on a response that is silent for long, and
-nobody notices that a browser has left unless something is written to it. So a comment is sent in
-each silence. It cannot be sent by the task that waits for the answer, which must not be disturbed:
-a stream whose reader is cancelled hangs up.
+A browser, and every proxy on the way to it, gives up on a response that is silent for too long,
+and nobody notices that a browser has left unless something is written to it. So a comment is sent
+in each silence. The task that waits for the answer cannot send it, since that task must not be
+disturbed: a stream whose reader is cancelled hangs up.
 
     answer ── the task of the relay ──> pipe, at most 64 KiB ── `anext(relay)` ──> browser
 
-A slow browser fills its pipe, and then the answer is not read on: it slows down nobody else.
+While a slow browser's pipe is full, its answer is not read any further; nobody else slows down.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .form import COMMENT, HEADERS
 
 log = logging.getLogger("openai_async")
 
-# Bytes that wait for a slow browser: as many as one read of an answer may have.
+# How many bytes may wait for a slow browser: as many as one read of an answer may return.
 MAX_WAITING = 64 * 1024
 # How often to see whether the browser is still there, in seconds.
 CHECK_INTERVAL = 0.25
@@ -39,11 +39,11 @@ class Pipe:
     def __init__(self, headers: Mapping[str, str]) -> None:
         self.headers = headers
         self.opened = False
-        """The answer has begun: it is no longer refused."""
+        """The answer has begun: it can no longer be refused."""
         self.error: OpenAIError | None = None
         self.ended = False
         self.has_events = True
-        """It is a stream of events: others can be put between them."""
+        """The answer is a stream of events: others can be put between them."""
         self._parts: list[bytes] = []
         self._size = 0
         self._reader: asyncio.Future[None] | None = None
@@ -86,7 +86,7 @@ class Pipe:
         return data
 
     async def wait(self, seconds: float) -> None:
-        """Wait until something happens, or the time is over."""
+        """Wait until something happens, or the time is up."""
         if self._reader is not None:
             msg = "Another task is reading this relay: give each browser a relay of its own."
             raise OpenAIError(msg)
@@ -113,14 +113,14 @@ class Relay:
 
     Leaving it early hangs up: by `aclose()`, `close()`, the end of its `async with`, or because
     nothing refers to it. A failure is the last event; it is logged, and the browser gets a safe
-    text. If a raw answer has no events, because it is JSON or a sound, its failure is raised: then
-    the server breaks the response off too.
+    text. If a raw answer has no events, because it is JSON or audio, its failure is raised, so that
+    the web server breaks the response off too.
 
     Attributes:
         passes_errors_on: the server's own errors are relayed, with their text.
     """
 
-    _task: asyncio.Task[None] | None = None  # for one whose arguments are wrong, too
+    _task: asyncio.Task[None] | None = None  # for `__del__`, even if the arguments are wrong
 
     def __init__(
         self,
@@ -152,8 +152,8 @@ class Relay:
         self._gone = gone
 
     async def begin(self, within: float) -> bool:
-        """Wait for the answer to begin, but no longer than so many seconds; `False` if it has
-        nothing for this browser.
+        """Wait up to `within` seconds for the answer to begin; `False` if it has nothing for this
+        browser.
 
         Raises:
             OpenAIError: it has been refused, or has failed.
@@ -217,7 +217,7 @@ class Relay:
     def _start(self) -> None:
         if self._task is None and not self._over:
             self._task = asyncio.create_task(_run(self._copy, self._pipe))
-            # Not in `_run`, which does not run at all if it is cancelled at once.
+            # Not in `_run`, which never runs if it is cancelled at once.
             self._task.add_done_callback(self._pipe.end)
 
     async def _silent(self) -> bool:
@@ -243,7 +243,7 @@ class Relay:
         return event if self._between_events() else b"\n\n" + event
 
     def _raise_mistakes(self) -> None:
-        """Raise what is not a failure of the API, but a mistake in a middleware, for example."""
+        """Raise what is not a failure of the API: a mistake in a middleware, for example."""
         if self._task is not None and self._task.done():
             self._task.result()
 
@@ -251,7 +251,7 @@ class Relay:
 def check_keep_alive(seconds: object) -> None:
     """
     Raises:
-        InvalidArgumentError: it is neither `None` nor long enough to do anything else meanwhile.
+        InvalidArgumentError: it is neither `None` nor at least 0.1 s.
     """
     if seconds is not None and not (is_number(seconds) and seconds >= 0.1):
         msg = f"keep_alive is {seconds!r}: pass a number of seconds, from 0.1, or None."

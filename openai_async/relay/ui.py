@@ -2,9 +2,9 @@
 
     start, start-step, (a part: its start, deltas and end)*, finish-step, finish, [DONE]
 
-A text and a reasoning end before the next part begins. A tool call has no end, but its whole input
-at the end of the answer: until then, the browser must not call the tool. A refusal is a text, since
-there is no part for it. https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
+Text and reasoning end before the next part begins. A tool call has no end; instead, its whole
+input follows at the end of the answer: until then, the browser must not call the tool. A refusal is
+sent as text, since there is no part for it. https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class UI(Form[ChatCompletionChunk]):
         )
 
     def error(self, error: OpenAIError) -> bytes:
-        # Calls stay open: their tools must not be called, nor be given to the model as failed.
+        # Calls stay open: their tools must not be called, nor reported to the model as failed.
         failure = {"type": "error", "errorText": error.safe_message}
         return self._close() + event(failure, b"error")
 
@@ -71,7 +71,7 @@ class UI(Form[ChatCompletionChunk]):
         if self._started:
             return b""
         self._started = True
-        # Without an id: an answer to the results of tools continues the browser's own message.
+        # Without an id: an answer to tool results continues the browser's own message.
         return event({"type": "start"}) + event({"type": "start-step"})
 
     def _delta(self, delta: Delta) -> bytes:
@@ -118,7 +118,7 @@ class UI(Form[ChatCompletionChunk]):
             return event({"type": "tool-input-error", **head, "input": text, "errorText": reason})
 
     def _id_of(self, call: Call) -> str:
-        """Its id. The SDK knows calls by their ids; not all servers send one for each."""
+        """The id of a call. The SDK knows calls by their ids, but not all servers send them."""
         if (key := self._ids.get(call)) is None:
             key = call.id
             if not key or key in self._ids.values():

@@ -1,4 +1,4 @@
-"""The end of a stream that has opened, told once to whoever asked for it: pacing, hooks, the log.
+"""The end of a stream that has opened, reported once to whoever asked: pacing, hooks, the log.
 
 A stream holds its response until then, if somebody has asked; see `Response.on_stream_end`.
 """
@@ -24,7 +24,7 @@ def tell_end(
     error: BaseException | None,
     chunks: int,
 ) -> None:
-    """Call the callbacks in the stream's loop; here if that does not run."""
+    """Call the callbacks in the stream's loop, or here if that is not running."""
     body, callbacks = response.stream, response.take_callbacks()
     if body is None or not callbacks:
         return

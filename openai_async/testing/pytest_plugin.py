@@ -19,7 +19,7 @@ _MARKER = "openai_server"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", f"{_MARKER}(**options): options of LocalServer for the fixture of this name"
+        "markers", f"{_MARKER}(**options): options of LocalServer for the fixture with this name"
     )
 
 
@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def openai_server(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LocalServer]:
-    """An OpenAI-compatible server in a thread; OPENAI_BASE_URL and OPENAI_API_KEY lead to it.
+    """An OpenAI-compatible server in a thread; OPENAI_BASE_URL and OPENAI_API_KEY point to it.
 
     Its options can be set with `@pytest.mark.openai_server(...)`.
     """
@@ -51,13 +51,13 @@ def openai_client(
 
     client = AsyncClient(base_url=openai_server.url, api_key=_key(_marker(request)))
     yield client
-    # In a loop of its own, whatever has become of the test's. The thread's current loop stays.
+    # In a loop of its own: the test's may be closed. The thread's current loop stays as it is.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         runner.run(client.close())
 
 
 def _marker(request: pytest.FixtureRequest) -> pytest.Mark:
-    """The test's, or one without options."""
+    """The test's marker, or one without options."""
     default = getattr(pytest.mark, _MARKER).mark
     found: pytest.Mark = request.node.get_closest_marker(_MARKER, default)
     return found

@@ -30,10 +30,10 @@ async def sse_response(
         stream: what `create(..., stream=True)` returns, not awaited; `client.stream(...)`; or a
             `Broadcast`.
         form: `"chunks"` (the default), `"text"`, `"ui"` or `"raw"`; see docs/web.md.
-        first_event: seconds to wait for the answer to begin. After them, the response begins
+        first_event: seconds to wait for the answer to begin. After that, the response begins
             without it, and a failure can only be an event.
         keep_alive: seconds of silence after which a comment is sent; `None` for never.
-        headers: more headers of the response.
+        headers: more headers for the response.
 
     Raises:
         InvalidArgumentError: an argument is wrong.
@@ -42,7 +42,7 @@ async def sse_response(
     relay = plan.relay(request.headers.get("Last-Event-ID"))
     if relay is None:
         return web.Response(status=204, headers=plan.headers)
-    if request.method == "HEAD":  # `add_get` takes it too; it must not cost an answer
+    if request.method == "HEAD":  # `add_get` accepts HEAD too; it must not pay for an answer
         return web.Response(headers=plan.beside(relay.headers))
     async with relay:
         relay.watch(lambda: _has_left(request))

@@ -14,7 +14,7 @@ from .relaying import FIRST_EVENT, NOTHING_NEW, Plan, Refusal, Relayed, begin
 if TYPE_CHECKING:
     from starlette.responses import Response
 else:
-    try:  # FastAPI takes nothing else
+    try:  # FastAPI accepts nothing else
         from starlette.responses import Response
     except ImportError:
         Response = object
@@ -65,7 +65,7 @@ class SSEResponse(Response):
         if relay is None:
             await self._send_whole(send, NOTHING_NEW)
             return
-        if scope["method"] == "HEAD":  # a route for GET takes it too; it must not cost an answer
+        if scope["method"] == "HEAD":  # a GET route may accept it too; do not pay for an answer
             await self._send_whole(send, Refusal(200, relay.headers, b""))
             return
         listener = asyncio.create_task(_until_left(receive))

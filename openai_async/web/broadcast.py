@@ -1,4 +1,4 @@
-"""An answer under way that several browsers can read: after a reload, in a second tab, in a log."""
+"""An answer being written that several browsers read: after a reload, in another tab, in a log."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .stores import BroadcastStore, MemoryStore
 log = logging.getLogger("openai_async")
 
 IDLE = 360.0
-"""Seconds of silence after which the process that writes an answer is taken for dead: more than the
+"""Seconds of silence after which the process that writes an answer is presumed dead: more than the
 300 s after which a silent stream fails there."""
 # A Last-Event-ID of ours. No answer has a billion chunks.
 _NUMBER = re.compile("[0-9]{1,9}")
-# Seconds for the last record of a broadcast that is cancelled.
+# Seconds for storing the last record of a broadcast that is cancelled.
 END_WITHIN = 5.0
 
 
@@ -61,12 +61,12 @@ class JoinedBroadcast:
         keep_alive: float | None = KEEP_ALIVE,
         last_event_id: str | None = None,
     ) -> Relay:
-        """The answer as server-sent events, from its beginning or from behind an event.
+        """The answer as server-sent events, from its beginning or after an event.
 
         Args:
-            form, keep_alive: as for `stream.sse`; `"raw"` is not among the forms.
-            last_event_id: the `Last-Event-ID` of the browser; one that is not a number is taken
-                for none.
+            form, keep_alive: as for `stream.sse`; `"raw"` is not allowed.
+            last_event_id: the `Last-Event-ID` of the browser; one that is not a number is
+                ignored.
 
         Raises:
             InvalidArgumentError: there is no such form.
@@ -91,8 +91,8 @@ class JoinedBroadcast:
 class Broadcast(JoinedBroadcast):
     """An answer that several browsers can read, each from its beginning, while it is written.
 
-    It reads the stream to its end, whether anybody listens or not, from the first reader or
-    `start()` on. Keep it as long as browsers may join: `aclose()`, leaving its `async with`, or
+    From the first reader or `start()` on, it reads the stream to its end, whether anybody
+    listens or not. Keep it as long as browsers may join: `aclose()`, leaving its `async with`, or
     dropping it hangs up, if nobody reads it any more.
 
     Example::
@@ -105,8 +105,8 @@ class Broadcast(JoinedBroadcast):
         store: where the chunks are kept; by default, in a `MemoryStore` of its own, as long as the
             broadcast is.
         id: names the answer in the store; by default, a random one.
-        idle: seconds of silence after which readers give up. It must be longer than that of the
-            client, `Timeout(idle=300)`.
+        idle: seconds of silence after which readers give up. It must be longer than the client's
+            own, `Timeout(idle=300)`.
 
     Raises:
         InvalidArgumentError: an argument is wrong.
@@ -144,7 +144,7 @@ class Broadcast(JoinedBroadcast):
         Args:
             id: that of a `Broadcast` with the same store.
             store: where its chunks are.
-            idle: seconds of silence after which its process is taken for dead.
+            idle: seconds of silence after which the process that writes it is presumed dead.
         """
         return JoinedBroadcast(id, store, idle)
 
@@ -154,7 +154,7 @@ class Broadcast(JoinedBroadcast):
         if stream is not None:
             write = _write(stream, self._store, self.id, self._begun)
             self._task = asyncio.create_task(write)
-            # `_write` does not run at all if it is cancelled at once.
+            # `_write` never runs if it is cancelled at once.
             self._task.add_done_callback(lambda _, begun=self._begun: begun.set())  # type: ignore[misc]
         elif self._task is None:
             msg = "This Broadcast was closed before it began: make another."
@@ -163,7 +163,7 @@ class Broadcast(JoinedBroadcast):
         return self
 
     def add_done_callback(self, callback: Callable[[Broadcast], object]) -> None:
-        """Call it with this Broadcast, once, when the answer has ended or has failed.
+        """Call a function with this Broadcast, once, when the answer has ended or has failed.
 
         Raises:
             OpenAIError: it has not begun: `await broadcast.start()` first.
@@ -171,7 +171,7 @@ class Broadcast(JoinedBroadcast):
         if self._task is None:
             msg = "This Broadcast has not begun: await its start() first."
             raise OpenAIError(msg)
-        this = weakref.ref(self)  # the task must not keep it
+        this = weakref.ref(self)  # the task must not keep it alive
 
         def done(_: object) -> None:
             if (broadcast := this()) is not None:

@@ -29,7 +29,7 @@ def start_record(n: int) -> bytes:
 
 
 def end_record(usage: CompletionUsage | None, error: OpenAIError | None) -> bytes:
-    """The last record. Of an error, it has what a browser may know, and the class."""
+    """The last record. Of an error, it keeps the class and what a browser may know."""
     failure = None
     if error is not None:
         failure = {
@@ -55,7 +55,7 @@ def _error(failure: dict[str, Any]) -> OpenAIError:
 
 
 class Reading:
-    """Reads the records behind the first `after` into a pipe, as events in a form."""
+    """Reads the records after the first `after` into a pipe, as events in a form."""
 
     def __init__(
         self, store: BroadcastStore, id: str, form: SSEForm, after: int, idle: float | None
@@ -82,7 +82,7 @@ class Reading:
             if kind == _START:
                 self.form = form_of(self._name, chat=True, n=value["n"])
                 continue
-            # Those that the browser has are read too: what follows depends on them.
+            # Records that the browser already has are read too: what follows depends on them.
             data = self._last_events(value) if kind == _END else self._events(value)
             if number > self._after:
                 pipe.open()
@@ -90,7 +90,7 @@ class Reading:
                     await pipe.put(_with_id(data, number))
             if kind == _END:
                 return
-        msg = f"There is no broadcast {self._id!r}, or not any more."
+        msg = f"There is no broadcast {self._id!r}, or it is no longer kept."
         raise NotFoundError(msg, status_code=404)
 
     def _events(self, value: dict[str, Any]) -> bytes:
@@ -102,7 +102,7 @@ class Reading:
 
 
 def _with_id(data: bytes, number: int) -> bytes:
-    """The events, the last of which has the id: a browser that has it has all of them."""
+    """The events, with the id on the last: a browser that has that one has them all."""
     last = data.rfind(b"\n\n", 0, -2) + 2 if b"\n\n" in data[:-2] else 0
     return b"%bid: %d\n%b" % (data[:last], number, data[last:])
 

@@ -103,7 +103,7 @@ async def begin(relay: Relay, within: float) -> Refusal | None:
     try:
         begun = await relay.begin(within)
     except InvalidArgumentError:
-        raise  # a mistake of the app: for its own log
+        raise  # a mistake in the app: for its own log
     except OpenAIError as error:
         log.warning("Not relayed: %s", error)
         body = error_body(error, passed_on=relay.passes_errors_on)

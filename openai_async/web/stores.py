@@ -1,4 +1,4 @@
-"""Where the chunks of a `Broadcast` are, for readers that come late: what a store is, and one in
+"""Where the chunks of a `Broadcast` are kept for late readers: what a store is, and one in
 memory.
 
 docs/examples/redis_store.py is one that several processes share.
@@ -19,11 +19,11 @@ class BroadcastStore(Protocol):
     """Keeps the records of answers, by id. A record is bytes: JSON without line breaks."""
 
     async def append(self, id: str, record: bytes) -> None:
-        """Add a record to an answer, which begins with its first."""
+        """Add a record to an answer; the first one begins it."""
 
     def read(self, id: str, after: int) -> AsyncIterator[bytes]:
-        """The records behind the first `after`: those that are there, then each that is added, up
-        to the last. It ends at once if there is no such answer.
+        """The records after the first `after`: those that are there, then each one as it is added,
+        up to the last. There are none if there is no such answer.
         """
         ...
 
@@ -59,7 +59,8 @@ class _Log:
 class MemoryStore:
     """Answers in the memory of this process, for one event loop.
 
-    An answer takes as much as its JSON, some 200 bytes a token, until `keep` seconds after its end.
+    An answer takes as much memory as its JSON, some 200 bytes a token, until `keep` seconds after
+    its end.
 
     Args:
         keep: how long a browser may still join, or come back.
