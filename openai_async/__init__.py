@@ -8,7 +8,7 @@ async with AsyncClient() as client:
     )
     print(result.text)
 
-PYTEST_DONT_REWRITE: pytest, which loads the plugin in `testing`, may start after this is imported.
+PYTEST_DONT_REWRITE: pytest loads the plugin in `testing`, perhaps after this has been imported.
 """
 
 import os

@@ -128,7 +128,7 @@ class AsyncClient(RawRequests):
             is created.
         ssl: an `ssl.SSLContext`, an `aiohttp.Fingerprint`, or `False` to skip verification.
         middlewares: see `openai_async.middleware`; the first is the outermost.
-        hooks: functions to call as requests begin and end: `Hooks`, or a list of them.
+        hooks: functions to call when requests begin and end: `Hooks`, or a list of them.
         session: your own `aiohttp.ClientSession` to send through. The client never closes it.
         http_client, webhook_secret, websocket_base_url, _strict_response_validation: options of
             the official client that have no meaning here; only `None` is accepted.
@@ -405,8 +405,8 @@ class AsyncClient(RawRequests):
     # --- in a web app ---
 
     async def cleanup_ctx(self, app: object) -> AsyncIterator[None]:
-        """Closes the client when an aiohttp app has ended: after its last response, so that answers
-        under way can end within the app's `shutdown_timeout`.
+        """Closes the client when an aiohttp app shuts down, after its last response: answers under
+        way can finish within the app's `shutdown_timeout`.
 
         Example::
 
@@ -417,7 +417,7 @@ class AsyncClient(RawRequests):
 
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncIterator[None]:
-        """The same for Starlette, FastAPI and others with a lifespan.
+        """The same for Starlette, FastAPI and other frameworks with a lifespan.
 
         Example::
 

@@ -2,7 +2,7 @@
 
     client = AsyncClient(hooks=Hooks(on_response=count))
 
-They see what happens; a middleware can also change it. docs/hooks.md has examples of both.
+Hooks observe what happens; a middleware can also change it. docs/hooks.md has examples of both.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ def _plain_function(instance: object, attribute: Attribute[Any], value: object) 
 
 @frozen(kw_only=True)
 class Hooks:
-    """Plain functions that are called on the event loop, so they must not block.
+    """Plain functions, called on the event loop: they must not block.
 
-    Each call begins with `on_request`, and ends with `on_error` or `on_response`; if its answer is
-    a stream, `on_stream_end` follows once that ends. What a hook raises reaches the caller, so
-    `on_request` can refuse a request. There are two exceptions: what `on_stream_end` raises is
-    logged, as it may run in a destructor, and so is what `on_error` raises during a cancellation.
+    Each call begins with `on_request`, and ends with `on_error` or `on_response`; if the answer is
+    a stream, `on_stream_end` follows when it ends. An exception in a hook reaches the caller, so
+    `on_request` can refuse a request. In two cases it is logged instead: in `on_stream_end`, which
+    may run in a destructor, and in `on_error` during a cancellation.
 
     Attributes:
         on_request: called with the request before anything is sent.
@@ -64,7 +64,8 @@ class Hooks:
             opened.
         on_error: called with the request and the exception, when the call has failed for good or
             was cancelled.
-        on_retry: called with the request and `RetryDetails`, before the wait.
+        on_retry: called with the request and `RetryDetails`, before the wait for the next
+            attempt.
         on_stream_end: called with the request and a `StreamEnd`, exactly once for each stream that
             has opened, however it ends: read whole, left, dropped, cancelled or broken.
     """

@@ -79,7 +79,7 @@ async def test_retries_are_within_one_call(calls: Calls, raw: RawServer) -> None
     ]
 
 
-async def test_a_request_that_is_sent_twice_has_its_retries_told_once(
+async def test_a_request_that_is_sent_twice_reports_each_retry_once(
     calls: Calls, raw: RawServer
 ) -> None:
     async def answer(exchange: Exchange) -> None:

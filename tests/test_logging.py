@@ -205,7 +205,7 @@ async def test_the_line_of_a_stream_says_how_it_ended(
     assert re.search(r", 1 attempt, req_1, about \d+ \+ 1 tokens$", info()[0])
 
 
-async def test_a_name_of_a_model_cannot_begin_a_line(
+async def test_the_name_of_a_model_cannot_begin_a_line(
     raw: RawServer, raw_client: AsyncClient, info: Lines
 ) -> None:
     raw.answer = answer(b"{}")

@@ -1,4 +1,4 @@
-"""A page that asks, in aiohttp.
+"""A page that asks a question, in aiohttp.
 
 python aiohttp_app.py
 """

@@ -18,14 +18,14 @@ from openai_async import AsyncClient, OpenAIError
 
 URL = os.environ["BOT_URL"]
 PAUSE = 1.0  # seconds between two edits of a message
-LIMIT = 4000  # of the 4096 characters of a message; an error needs a few too
+LIMIT = 4000  # a message has at most 4096 characters; this leaves room for an error
 
 log = logging.getLogger("bot")
 client = AsyncClient()  # reads OPENAI_API_KEY and OPENAI_BASE_URL
 
 
 async def call(http: aiohttp.ClientSession, method: str, **parameters: Any) -> Any:
-    """Call a method of the bot API; wait and try again if there were too many calls."""
+    """Call a method of the bot API; if there were too many calls, wait and try again."""
     while True:
         async with http.post(f"{URL}/{method}", json=parameters) as response:
             reply = await response.json()
@@ -37,14 +37,14 @@ async def call(http: aiohttp.ClientSession, method: str, **parameters: Any) -> A
 
 
 async def answer(http: aiohttp.ClientSession, chat: int, question: str) -> None:
-    """Answer in as many messages as it takes, each of which is edited at most once a second."""
+    """Answer in as many messages as it takes; each is edited at most once a second."""
     loop, text, shown = asyncio.get_running_loop(), "", ""
     sent = await call(http, "sendMessage", chat_id=chat, text="…")
     due = loop.time() + PAUSE
 
     async def edit(text: str) -> None:
         nonlocal due, shown
-        if text.strip() and text != shown:  # anything else is refused
+        if text.strip() and text != shown:  # the API rejects an empty or unchanged text
             await asyncio.sleep(due - loop.time())
             message = {"chat_id": chat, "message_id": sent["message_id"]}
             await call(http, "editMessageText", **message, text=text)
@@ -71,7 +71,7 @@ async def answer(http: aiohttp.ClientSession, chat: int, question: str) -> None:
 async def respond(http: aiohttp.ClientSession, update: dict[str, Any]) -> None:
     try:
         await answer(http, update["message"]["chat"]["id"], update["message"]["text"])
-    except Exception:  # from the bot API: the other answers go on
+    except Exception:  # from the bot API, for example; the other answers go on
         log.exception("The answer to update %s failed.", update["update_id"])
 
 

@@ -1,5 +1,4 @@
-"""What sse_response(request, stream, form="text") does, written by hand: docs/web.md says what it
-misses.
+"""sse_response(request, stream, form="text"), written by hand; docs/web.md says what this misses.
 
 python by_hand_aiohttp.py
 """
@@ -64,7 +63,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
             log.warning("The answer broke off: %s", error)
             await send("error", "event: error\n", message=error.safe_message)
         except ConnectionError:
-            pass  # the browser has left
+            pass  # the browser has disconnected
     return response
 
 

@@ -1,4 +1,4 @@
-"""What SSEResponse(stream, form="text") does, written by hand: docs/web.md says what it misses.
+"""SSEResponse(stream, form="text"), written by hand; docs/web.md says what this misses.
 
 uvicorn by_hand_fastapi:app --timeout-graceful-shutdown 5
 """

@@ -1,4 +1,4 @@
-"""A page that asks, in Django.
+"""A page that asks a question, in Django.
 
 uvicorn django_app:app --timeout-graceful-shutdown 5
 """

@@ -1,4 +1,4 @@
-"""A page that asks, in FastAPI; the same with Starlette.
+"""A page that asks a question, in FastAPI.
 
 uvicorn fastapi_app:app --timeout-graceful-shutdown 5
 """

@@ -1,4 +1,4 @@
-"""A page that asks, in Quart.
+"""A page that asks a question, in Quart.
 
 hypercorn quart_app:app --graceful-timeout 5
 """

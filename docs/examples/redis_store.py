@@ -3,8 +3,9 @@
     broadcast = Broadcast(stream, store=RedisStore(redis), id=answer_id)    # in one process
     joined = Broadcast.join(answer_id, store=RedisStore(redis))             # in another
 
-Each answer is a Redis stream, which can do what a store must: append, read on from anywhere, and
-wait for more. It expires a minute after its end, or ten minutes after its process has died.
+Each answer is a Redis stream, which has what a store needs: to append, and to read on from anywhere
+and wait for more. It expires a minute after its end, or ten minutes after its process
+dies.
 """
 
 from collections.abc import AsyncIterator

@@ -291,9 +291,9 @@ def serve(
         tuple[str, ...],
         Parameter(
             help=(
-                "Make the next request fail: 503 or another status, cut=3 or stall=3 (after 3 "
-                "tokens of a stream), delay=2 (seconds). Add times=5 for the next five, or "
-                "share=10% for a tenth of all at random, and to a status retry-after=2: "
+                "Make the next request fail: with 503 or another status, cut=3 or stall=3 (after 3 "
+                "tokens of a stream), or delay=2 (seconds). Add times=5 for the next 5 requests, "
+                "share=10% for a random tenth of all, or retry-after=2 to a status, as in "
                 "429,retry-after=2,times=5. Can be repeated."
             ),
             negative="",

@@ -11,9 +11,9 @@ from ..testing import Failure, LocalServer, RecordedRequest
 from .errors import UsageError
 
 N = TypeVar("N", int, float)
-# The server keeps a list of the failures to come.
+# The server keeps all the failures to come in a list.
 _MAX_TIMES = 10**6
-# Seeded, so that the same requests fail each time.
+# The same requests fail each time.
 _SEED = 0
 
 
@@ -40,7 +40,7 @@ def _within(number: N, holds: bool) -> N:
     return number
 
 
-# Each word that is allowed, how its value is read, and what the value is.
+# Each word, how its value is read, and a description of the value.
 _WORDS: dict[str, tuple[Callable[[str], Any], str]] = {
     "status": (int, "an HTTP status, like 503"),
     "retry-after": (_seconds, "seconds, like 2"),

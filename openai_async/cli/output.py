@@ -27,7 +27,7 @@ _CONTROL_CHARACTERS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)
 _ERASE = "\r\x1b[J"
 # Characters that would break a row of tab-separated columns.
 _SEPARATORS = str.maketrans("\t\r\n", "   ")
-# The last character on the terminal: whether a line has begun there.
+# The last character on the terminal, which tells whether the cursor is within a line.
 _last_written: dict[str, str] = {}
 
 

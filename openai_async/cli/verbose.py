@@ -20,6 +20,6 @@ def show_requests(wanted: bool, name: str = "openai_async") -> None:
         return
     log = logging.getLogger(name)
     log.propagate = False
-    log.handlers = [_Lines()]  # instead of the one for OPENAI_LOG
+    log.handlers = [_Lines()]  # instead of the one that OPENAI_LOG has added
     if log.level != logging.DEBUG:  # as OPENAI_LOG=debug sets it
         log.setLevel(logging.INFO)

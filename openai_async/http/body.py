@@ -124,7 +124,7 @@ class ByteStream:
         return take_buffered(self._content)
 
     def when_closed(self, method: Callable[[APIConnectionError], None]) -> None:
-        """Call a method if the client is closed while nobody reads. It is referenced weakly."""
+        """Call a method if the client is closed while nobody reads. Held by a weak reference."""
         self._on_loss = weakref.WeakMethod(method)
 
     @property

@@ -1,7 +1,7 @@
-"""What the log says of requests: one logger, and the same words for the same things.
+"""What the log says about requests: one logger, and the same words for the same things.
 
-INFO has a line for each request and each retry; DEBUG has what is sent and what comes back, without
-headers. Nothing here is called unless its level is on.
+INFO has a line for each request and each retry; DEBUG has the bodies that are sent and received,
+without headers. Nothing here is called unless its level is on.
 """
 
 from __future__ import annotations

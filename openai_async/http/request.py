@@ -41,7 +41,7 @@ class SendState:
         in_flight: an attempt is at the server, or its answer has arrived.
         no_retry: it must not be sent again.
         getting_key: the attempt is waiting for the api_key function, or was when it failed.
-        on_retry: called with the failure, the number of the attempt that failed, and the seconds
+        on_retry: called with the error, the number of the attempt that failed, and the seconds
             until the next one.
     """
 
@@ -55,8 +55,8 @@ class SendState:
 class Request:
     """One call, complete except for an API key from a function, which is called for each attempt.
 
-    A middleware may read and change every field. `repr()` shows no headers, key or body. Requests
-    are equal only to themselves, so that hooks can keep in a dict what belongs to one.
+    A middleware may read and change every field. `repr()` shows no headers, key or body. A
+    request is equal only to itself, so hooks can use it as the key of a dict.
     """
 
     method: str
@@ -138,16 +138,16 @@ class Response:
 
     @property
     def on_stream_end(self) -> list[StreamCallback]:
-        """Called with a `StreamEnd`, once, when a stream ends in whatever way.
+        """Functions to call with a `StreamEnd`, once, when the stream ends, in whatever way.
 
-        They must not block. What they raise is logged, since there may be no caller any more.
+        They must not block. Their exceptions are logged, since there may be no caller any more.
         """
         if self._on_stream_end is None:
             self._on_stream_end = []
         return self._on_stream_end
 
     def take_callbacks(self) -> list[StreamCallback]:
-        """The callbacks for the end of the stream, which are not given out again."""
+        """The callbacks for the end of the stream; the next call returns none."""
         callbacks = self._on_stream_end or []
         taken = [*callbacks]
         callbacks.clear()  # copies of this response share them

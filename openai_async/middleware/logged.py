@@ -1,4 +1,4 @@
-"""One line in the log for each request, when it or its stream has ended.
+"""One line in the log for each request, written when the request or its stream has ended.
 
 POST /v1/chat/completions gpt-4o: 200 in 0.92 s, 2 attempts, req_1, 34 + 12 tokens
 POST /v1/chat/completions gpt-4o: 429 RateLimitError in 2.30 s, 3 attempts, req_2
@@ -22,12 +22,12 @@ from .chain import Send
 
 _IN = re.compile(rb'"(?:prompt|input)_tokens"\s*:\s*(\d{1,12})')
 _OUT = re.compile(rb'"(?:completion|output)_tokens"\s*:\s*(\d{1,12})')
-# `usage` is searched this far; in a chat it has 300 bytes.
+# How many bytes of `usage` to search; a chat's has about 300.
 _USAGE_LENGTH = 2000
 
 
 def logged(send: Send) -> Send:
-    """`send`, with its line in the log if INFO is on."""
+    """`send`, with a line in the log if INFO is on."""
 
     def call(request: Request) -> Awaitable[Response]:
         return _logged(request, send) if log.isEnabledFor(logging.INFO) else send(request)
@@ -60,7 +60,7 @@ def _log_failure(request: Request, error: BaseException) -> None:
 
 
 class _StreamLine:
-    """The line for a stream. It does not keep the request, whose body may be large."""
+    """Logs the line for a stream. It holds no reference to the request, whose body may be large."""
 
     def __init__(self, request: Request, response: Response) -> None:
         self._named = named(request)
@@ -104,8 +104,8 @@ def _facts_of(attempts: int, request_id: str | None) -> list[str]:
 
 
 def _tokens_in(body: bytes) -> list[str]:
-    """The tokens in the `usage` of an answer, found without parsing it: that is done later."""
-    place = body.rfind(b'"usage"')  # never inside text, where quotes are escaped
+    """The tokens in the `usage` of an answer, found without parsing it, which is done later."""
+    place = body.rfind(b'"usage"')  # never inside a text, where the quotes are escaped
     if place < 0:
         return []
     usage = body[place : place + _USAGE_LENGTH]

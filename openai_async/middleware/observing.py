@@ -1,4 +1,4 @@
-"""Hooks as middlewares. They are outermost: the user's middlewares and retries are inside them."""
+"""Hooks as middlewares. They are the outermost, around the user's middlewares and the retries."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def observers(hooks: Hooks | Sequence[Hooks] | None) -> list[Middleware]:
     """The middlewares that call these hooks; the first is the outermost.
 
     Raises:
-        InvalidArgumentError: these are not hooks.
+        InvalidArgumentError: `hooks` is neither `Hooks` nor a sequence of them.
     """
     several = [hooks] if isinstance(hooks, Hooks) else hooks or ()
     if not isinstance(several, Sequence) or not all(isinstance(one, Hooks) for one in several):
-        msg = "hooks is not Hooks, nor a list of them: pass hooks=Hooks(on_request=function)."
+        msg = "hooks is neither Hooks nor a list of them: pass hooks=Hooks(on_request=function)."
         raise InvalidArgumentError(msg)
     return [Observer(one) for one in several]
 
@@ -64,7 +64,7 @@ class Observer:
             raise
         finally:
             state.on_retry = others  # a request may be sent again
-        # First: if `on_response` raises, the stream is closed, and its end is reported.
+        # Before `on_response`: if that raises, the stream is closed, and its end is reported.
         if hooks.on_stream_end is not None and response.stream is not None:
             told = partial(_call, "on_stream_end", hooks.on_stream_end, request)
             response.on_stream_end.append(told)

@@ -1,4 +1,4 @@
-"""What a relay's task does: read an answer into the pipe, as events or as it came."""
+"""What a relay's task does: read an answer into the pipe, as events or unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T", covariant=True)
 
 
 class Answer(Protocol[T]):
-    """A stream: entering opens it, and leaving hangs up."""
+    """A stream: entering it opens it, and leaving it hangs up."""
 
     async def __aenter__(self) -> object: ...
     async def __aexit__(self, *exc: object) -> None: ...
@@ -71,6 +71,6 @@ def relay_events(stream: Answer[Any], form: Form[Any], keep_alive: float | None)
 
 
 def relay_bytes(response: Response, path: str, keep_alive: float | None) -> Relay:
-    """The relay of a response, as it comes."""
+    """The relay of a response, unchanged."""
     copy = bytes_of(response, path)
     return Relay(copy, failed=Chunks().error, keep_alive=keep_alive, passes_errors_on=True)

@@ -1,9 +1,8 @@
 """What each chunk adds to choice 0 of a chat completion, however the server formats it.
 
-The chunks are put together by the same rules as for `stream.completion()`, and the deltas are
-what has grown there. So they add up to the completion: if the server sends several copies of the
-reasoning, only one is read, and each piece of a tool call goes where the rules put it. The other
-choices are left out.
+The chunks are assembled by the same rules as for `stream.completion()`, and what has grown is read
+from the assembly. So the deltas add up to the completion: if the reasoning is sent twice, one copy
+is read, and each piece of a tool call goes where the rules put it. Other choices are left out.
 """
 
 from __future__ import annotations
@@ -95,7 +94,7 @@ class Call:
 
 
 class Deltas:
-    """Takes in the chunks of an answer for which `n` choices were requested.
+    """Takes the chunks of an answer for which `n` choices were requested.
 
     Attributes:
         id: of the completion.
@@ -139,7 +138,7 @@ class Deltas:
                 yield delta
 
     def end(self) -> Iterator[CallDelta]:
-        """What has been held back until the end of the answer."""
+        """What was held back until the end of the answer."""
         for call in self._calls.values():
             if (delta := call.grow(last=True)) is not None:
                 yield delta

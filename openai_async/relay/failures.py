@@ -7,7 +7,7 @@ import math
 from ..errors import APIError, APIStatusError, APITimeoutError, InvalidArgumentError, OpenAIError
 from ..jsontext import dumps
 
-# The API's error types, by status. Any other status is a "server_error".
+# By status, as the API names them. All others are a "server_error".
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -21,14 +21,14 @@ _TYPES = {
 
 
 def status_of(error: OpenAIError) -> int:
-    """The status that a relay answers with: the server's, or what a gateway would send."""
+    """The status of the response: the server's, or the one that a gateway would send."""
     if isinstance(error, APIStatusError):
         return error.status_code if 400 <= error.status_code <= 599 else 502
     if isinstance(error, APITimeoutError):
         return 504
     if isinstance(error, InvalidArgumentError):
         return 500  # the app's own mistake
-    # Otherwise, this client cannot send: it has been closed, or has no key.
+    # Not an API error: usually the client is closed, or has no key.
     return 502 if isinstance(error, APIError) else 503
 
 
@@ -39,8 +39,8 @@ def error_object(error: OpenAIError) -> dict[str, str | None]:
 
 
 def error_body(error: OpenAIError, *, passed_on: bool = False) -> bytes:
-    """The body of a response with `status_of(error)`: with the safe text, or as the server said it
-    (but without the key).
+    """The body of a response with `status_of(error)`: with the safe text, or with `passed_on` as
+    the server sent it (without the key).
     """
     if passed_on and isinstance(error, APIStatusError) and isinstance(error.body, dict):
         return dumps(error.body)

@@ -1,6 +1,6 @@
-"""What a form is: it turns the chunks of one answer into the events that a browser gets.
+"""A form turns the chunks of one answer into the events that a browser gets.
 
-A form is given the chunks one by one, and returns bytes. It does no I/O. The format is that of
+It takes the chunks one by one, and returns bytes. It does no I/O. The format is that of
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
@@ -21,9 +21,9 @@ E = TypeVar("E", bound=APIObject)
 
 HEADERS: Mapping[str, str] = {
     "Content-Type": "text/event-stream; charset=utf-8",
-    # Do not store it. Do not compress it: that would hold events back until a block is full.
+    # No reuse by caches, and no compression, which would hold events back until a block is full.
     "Cache-Control": "no-cache, no-transform",
-    # nginx, and what is built on it, would hold events back too.
+    # nginx, and proxies built on it, would buffer events too.
     "X-Accel-Buffering": "no",
 }
 DONE = b"data: [DONE]\n\n"
@@ -45,7 +45,7 @@ class Form(ABC, Generic[E]):
 
     @abstractmethod
     def error(self, error: OpenAIError) -> bytes:
-        """The events that say that the answer has failed. No others follow."""
+        """The events for an answer that has failed. No others follow."""
 
 
 class Chunks(Form[APIObject]):
@@ -65,8 +65,8 @@ class Chunks(Form[APIObject]):
 
 
 def json_of(chunk: APIObject) -> dict[str, Any]:
-    """The JSON of a chunk as it came: nobody can have changed it in between, and looking for
-    changes would take as long as everything else.
+    """The JSON of a chunk as it came. No user code has seen the chunk, so nothing has changed it,
+    and looking for changes would take as long as everything else.
     """
     return chunk.to_dict() if chunk._raw is None else chunk._raw
 

@@ -1,4 +1,4 @@
-"""The forms in which an answer can be relayed, by name. `"raw"` is not one: it is not parsed."""
+"""The forms in which an answer can be relayed, by name; except `"raw"`, which is not parsed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .form import Chunks, Form
 
 if TYPE_CHECKING:
     from . import text, ui
-else:  # an app uses one of them
+else:  # most apps use only one of them
     text = LazyModule("openai_async.relay.text")
     ui = LazyModule("openai_async.relay.ui")
 
@@ -18,11 +18,11 @@ SSEForm = Literal["chunks", "text", "ui"]
 
 
 def form_of(name: object, *, chat: bool, n: int = 1) -> Form[Any]:
-    """A new form, by its name; `chat` if it is for a chat completion, for which `n` choices were
-    requested.
+    """A new form, by its name. `chat` says whether it is for a chat completion, and `n` how many
+    choices were requested.
 
     Raises:
-        InvalidArgumentError: there is no such form, or it is not for this stream.
+        InvalidArgumentError: there is no such form, or this stream does not have it.
     """
     if name == "chunks":
         return Chunks()

@@ -1,13 +1,13 @@
-"""The bytes of a relayed answer: read ahead by a task, with comments while there are none.
+"""The bytes of a relayed answer, read ahead by a task; in between, comments.
 
-A browser, and every proxy on the way to it, gives up on a response that is silent for too long,
-and nobody notices that a browser has left unless something is written to it. So a comment is sent
-in each silence. The task that waits for the answer cannot send it, since that task must not be
-disturbed: a stream whose reader is cancelled hangs up.
+Proxies give up on a response that is silent for too long, and a lost connection is often noticed
+only when something is written to it. So a comment is sent after some seconds of silence. The task
+that waits for the answer cannot send it: waiting with a timeout would cancel the read, and a stream
+whose reader is cancelled hangs up.
 
     answer ── the task of the relay ──> pipe, at most 64 KiB ── `anext(relay)` ──> browser
 
-While a slow browser's pipe is full, its answer is not read any further; nobody else slows down.
+A slow browser fills its pipe, and then its answer is not read any further. Others are not affected.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .form import COMMENT, HEADERS
 
 log = logging.getLogger("openai_async")
 
-# How many bytes may wait for a slow browser: as many as one read of an answer may return.
+# Bytes that may wait for a slow browser: as many as one read of an answer may return.
 MAX_WAITING = 64 * 1024
 # How often to see whether the browser is still there, in seconds.
 CHECK_INTERVAL = 0.25
@@ -39,11 +39,11 @@ class Pipe:
     def __init__(self, headers: Mapping[str, str]) -> None:
         self.headers = headers
         self.opened = False
-        """The answer has begun: it can no longer be refused."""
+        """The answer has begun: it can no longer fail with a status."""
         self.error: OpenAIError | None = None
         self.ended = False
         self.has_events = True
-        """The answer is a stream of events: others can be put between them."""
+        """Whether these are events, so that others can be put between them."""
         self._parts: list[bytes] = []
         self._size = 0
         self._reader: asyncio.Future[None] | None = None
@@ -55,7 +55,7 @@ class Pipe:
         return bool(self._parts)
 
     def open(self, content_type: str | None = None) -> None:
-        """The answer has begun; its content type, if that is not the usual one."""
+        """The answer has begun; `content_type` is its type, if not that of events."""
         self.opened = True
         if content_type is not None:
             self.headers = {**self.headers, "Content-Type": content_type}
@@ -63,7 +63,7 @@ class Pipe:
         self._wake()
 
     async def put(self, data: bytes) -> None:
-        """Pass on some bytes; waits while too many are waiting."""
+        """Pass on some bytes. Waits while the pipe is full."""
         self._parts.append(data)
         self._size += len(data)
         self._wake()
@@ -88,7 +88,7 @@ class Pipe:
     async def wait(self, seconds: float) -> None:
         """Wait until something happens, or the time is up."""
         if self._reader is not None:
-            msg = "Another task is reading this relay: give each browser a relay of its own."
+            msg = "Another task is reading this relay: give each browser its own relay."
             raise OpenAIError(msg)
         loop = asyncio.get_running_loop()
         self._reader = loop.create_future()
@@ -111,16 +111,16 @@ Copy: TypeAlias = Callable[[Pipe], Awaitable[None]]
 class Relay:
     """The events of an answer as bytes, for a browser: an async iterator.
 
-    Leaving it early hangs up: by `aclose()`, `close()`, the end of its `async with`, or because
-    nothing refers to it. A failure is the last event; it is logged, and the browser gets a safe
-    text. If a raw answer has no events, because it is JSON or audio, its failure is raised, so that
-    the web server breaks the response off too.
+    `aclose()`, `close()`, leaving its `async with` or dropping the last reference to it hangs up.
+    A failure is logged, and becomes the last event, with a safe text. If a raw answer is not made
+    of events, but is JSON or audio, the failure is raised, so that the server breaks off its
+    response too.
 
     Attributes:
-        passes_errors_on: the server's own errors are relayed, with their text.
+        passes_errors_on: whether an early error is relayed with the server's own text.
     """
 
-    _task: asyncio.Task[None] | None = None  # for `__del__`, even if the arguments are wrong
+    _task: asyncio.Task[None] | None = None  # `__del__` also runs if the arguments are wrong
 
     def __init__(
         self,
@@ -148,15 +148,15 @@ class Relay:
         return self._pipe.headers
 
     def watch(self, gone: Callable[[], bool]) -> None:
-        """End the relay soon after `gone()` is true: after at most a quarter of a second."""
+        """End the relay once `gone()` is true, within a quarter of a second."""
         self._gone = gone
 
     async def begin(self, within: float) -> bool:
-        """Wait up to `within` seconds for the answer to begin; `False` if it has nothing for this
-        browser.
+        """Wait for the answer to begin, for up to `within` seconds. Returns `False` if there is
+        nothing new for this browser.
 
         Raises:
-            OpenAIError: it has been refused, or has failed.
+            OpenAIError: the answer failed before it began.
         """
         self._start()
         pipe, loop = self._pipe, asyncio.get_running_loop()
@@ -221,7 +221,7 @@ class Relay:
             self._task.add_done_callback(self._pipe.end)
 
     async def _silent(self) -> bool:
-        """Wait for bytes; whether it is time for a comment."""
+        """Wait for bytes. Returns `True` if it is time for a comment."""
         loop, pipe = asyncio.get_running_loop(), self._pipe
         limit = self._keep_alive if self._between_events() else None
         begun = loop.time()
@@ -243,7 +243,7 @@ class Relay:
         return event if self._between_events() else b"\n\n" + event
 
     def _raise_mistakes(self) -> None:
-        """Raise what is not a failure of the API: a mistake in a middleware, for example."""
+        """Raise any exception that is not an `OpenAIError`, such as a bug in a middleware."""
         if self._task is not None and self._task.done():
             self._task.result()
 
@@ -251,15 +251,15 @@ class Relay:
 def check_keep_alive(seconds: object) -> None:
     """
     Raises:
-        InvalidArgumentError: it is neither `None` nor at least 0.1 s.
+        InvalidArgumentError: it is neither `None` nor a number of at least 0.1.
     """
     if seconds is not None and not (is_number(seconds) and seconds >= 0.1):
-        msg = f"keep_alive is {seconds!r}: pass a number of seconds, from 0.1, or None."
+        msg = f"keep_alive is {seconds!r}: pass at least 0.1 seconds, or None."
         raise InvalidArgumentError(msg)
 
 
 async def _run(copy: Copy, pipe: Pipe) -> None:
-    """The task of a relay. It must not refer to the relay, which ends it when it is dropped."""
+    """The task of a relay. It holds no reference to the relay, which cancels it when dropped."""
     try:
         await copy(pipe)
     except OpenAIError as error:

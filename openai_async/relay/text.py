@@ -1,4 +1,4 @@
-"""The form "text": only what a page shows, each as a small object with a `type`."""
+"""The form "text": just what a page shows, as small objects with a `type`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .form import Form, event
 
 
 class Text(Form[ChatCompletionChunk]):
-    """Texts, tool calls, and at the end the usage and the finish reason."""
+    """Text and tool calls, then the usage and the finish reason."""
 
     def __init__(self, n: int) -> None:
         self._deltas = Deltas(n)
@@ -38,7 +38,7 @@ def _event_of(delta: Delta) -> bytes:
 
 
 def _call(delta: CallDelta) -> dict[str, Any]:
-    """A piece of a tool call; one with a name begins it."""
+    """A piece of a tool call; a piece with a name begins the call."""
     call, piece = delta.call, {"type": "tool_call", "index": delta.call.index}
     if delta.begins:
         piece |= {"id": call.id, "name": call.name} if call.id else {"name": call.name}

@@ -2,8 +2,8 @@
 
     start, start-step, (a part: its start, deltas and end)*, finish-step, finish, [DONE]
 
-Text and reasoning end before the next part begins. A tool call has no end; instead, its whole
-input follows at the end of the answer: until then, the browser must not call the tool. A refusal is
+Text and reasoning parts end before the next part begins. A tool call has no end event: its whole
+input follows at the end of the answer, as the browser must not call the tool before. A refusal is
 sent as text, since there is no part for it. https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
 """
 
@@ -38,7 +38,7 @@ class UI(Form[ChatCompletionChunk]):
         self._deltas = Deltas(n)
         self._started = False
         self._open: tuple[str, str] | None = None
-        """The kind and the id of the text that is being written."""
+        """The kind and id of the text part that is open."""
         self._texts = 0
         self._ids: dict[Call, str] = {}
 
@@ -63,7 +63,7 @@ class UI(Form[ChatCompletionChunk]):
         )
 
     def error(self, error: OpenAIError) -> bytes:
-        # Calls stay open: their tools must not be called, nor reported to the model as failed.
+        # Calls stay open: a tool must not be called, nor reported to the model as failed.
         failure = {"type": "error", "errorText": error.safe_message}
         return self._close() + event(failure, b"error")
 
@@ -71,7 +71,7 @@ class UI(Form[ChatCompletionChunk]):
         if self._started:
             return b""
         self._started = True
-        # Without an id: an answer to tool results continues the browser's own message.
+        # Without an id: after tool results, the answer continues the browser's own message.
         return event({"type": "start"}) + event({"type": "start-step"})
 
     def _delta(self, delta: Delta) -> bytes:
@@ -118,7 +118,7 @@ class UI(Form[ChatCompletionChunk]):
             return event({"type": "tool-input-error", **head, "input": text, "errorText": reason})
 
     def _id_of(self, call: Call) -> str:
-        """The id of a call. The SDK knows calls by their ids, but not all servers send them."""
+        """Its id. The SDK tells calls apart by id, but not all servers send one for each."""
         if (key := self._ids.get(call)) is None:
             key = call.id
             if not key or key in self._ids.values():

@@ -75,7 +75,7 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
     """
 
     _path: ClassVar[str] = ""
-    """The end of the path of its endpoint, which says how an answer ends."""
+    """The end of the path of its endpoint, which determines how an answer ends."""
     _n: int = 1
     """How many choices or pictures were requested."""
 
@@ -281,10 +281,10 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
     def sse(
         self, *, form: SSEForm | Literal["raw"] = "chunks", keep_alive: float | None = KEEP_ALIVE
     ) -> Relay:
-        """What is still to be read, as server-sent events for a browser: an async iterator over
-        bytes. `openai_async.web` sends it with the right status and headers.
+        """The rest of the stream as server-sent events for a browser: an async iterator of bytes.
+        `openai_async.web` sends it with the right status and headers.
 
-        A failure is the last event, `event: error`, with `error.safe_message`.
+        A failure becomes the last event, `event: error`, with `error.safe_message`.
 
         Args:
             form: `"chunks"`, as the API sends them; `"text"`, small objects with what a page shows;
@@ -294,7 +294,7 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
             keep_alive: seconds of silence after which a comment is sent; `None` for never.
 
         Raises:
-            InvalidArgumentError: the form is not one of these, or not for this stream.
+            InvalidArgumentError: there is no such form, or this stream does not have it.
 
         Example::
 
@@ -314,7 +314,7 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
         return copies.relay_events(self, made, keep_alive)
 
     def _give_away(self) -> Connect:
-        """What opens the response, for another to read it."""
+        """What opens the response, for another object to read."""
         if self._state is not UNOPENED or self._connect is None:
             msg = 'form="raw" takes a stream that has not been opened: pass it without `await`.'
             raise InvalidArgumentError(msg)

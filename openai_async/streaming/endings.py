@@ -1,6 +1,6 @@
-"""The end of a stream that has opened, reported once to whoever asked: pacing, hooks, the log.
+"""Reports the end of an opened stream, once, to those who asked for it: pacing, hooks, the log.
 
-A stream holds its response until then, if somebody has asked; see `Response.on_stream_end`.
+If anybody has asked, the stream holds its response until then; see `Response.on_stream_end`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def tell_end(
     error: BaseException | None,
     chunks: int,
 ) -> None:
-    """Call the callbacks in the stream's loop, or here if that is not running."""
+    """Call the callbacks in the stream's loop, or right here if that is not running."""
     body, callbacks = response.stream, response.take_callbacks()
     if body is None or not callbacks:
         return

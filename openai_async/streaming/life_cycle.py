@@ -119,7 +119,7 @@ class LifeCycle:
             self._tell_end()
 
     def _tell_end(self, error: BaseException | None = None) -> None:
-        """Tell those who wait for it that the stream has ended; only once."""
+        """Tell those who asked that the stream has ended; only once."""
         response, self._response = self._response, None
         if response is not None:
             receiver = self._receiver

@@ -25,8 +25,9 @@ Connect = Callable[[Callable[[Response], Awaitable[None]]], Awaitable[Response]]
 
 
 class Opening:
-    """That callback. It refers to the stream only while that opens: a hook that waits for the end
-    of the stream may keep the request, which keeps this, and would keep the stream from ending.
+    """The callback of `Connect`. It refers to the stream only while the stream opens. A hook may
+    keep the request, and so this object, until the stream ends; if this still referred to the
+    stream, dropping the stream would not end it.
     """
 
     __slots__ = ("begin",)
@@ -36,7 +37,7 @@ class Opening:
 
     def __call__(self, response: Response) -> Awaitable[None]:
         if self.begin is None:
-            msg = "The stream of this request has opened before: build another request."
+            msg = "The stream of this request has been opened before: build another request."
             raise OpenAIError(msg)
         return self.begin(response)
 
@@ -64,7 +65,7 @@ class ResponseStream:
     )
 
     def __init__(self, connect: Connect, path: str = "") -> None:
-        self._path = path  # says how a complete answer ends
+        self._path = path  # determines how a complete answer ends
         self._connect: Connect | None = connect  # until it has been entered
         self._body: ByteStream | None = None
         self._first: bytes | None = None
@@ -146,12 +147,12 @@ class ResponseStream:
         return b"".join([data async for data in self])
 
     def sse(self, *, form: Literal["raw"] = "raw", keep_alive: float | None = KEEP_ALIVE) -> Relay:
-        """The bytes for a browser, as they come, with comments while there are none: an async
-        iterator. The server's own errors reach the browser with their own text. Events that
-        break off are followed by `event: error`; for another body, the error is raised.
+        """The bytes for a browser, as they come, with comments in between during silence: an async
+        iterator. The server's errors reach the browser with their original text. Events that break
+        off are followed by `event: error`; for any other body, the error is raised.
 
         Raises:
-            InvalidArgumentError: another form; `chat.completions.create(stream=True)` has those.
+            InvalidArgumentError: another form; `chat.completions.create(stream=True)` has others.
         """
         if form != "raw":
             msg = f'form is {form!r}: bytes have no other form than "raw".'
@@ -190,7 +191,7 @@ class ResponseStream:
             body.abort()
 
     def _tell_end(self, error: BaseException | None = None) -> None:
-        """Tell those who wait for it that the stream has ended; only once."""
+        """Tell those who asked that the stream has ended; only once."""
         response, self._response = self._response, None
         if response is not None:
             complete = self._ended

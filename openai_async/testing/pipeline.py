@@ -31,7 +31,7 @@ from .sending import send_truncated
 _current: ContextVar[Exchange] = ContextVar("openai_async_exchange")
 
 _logger = logging.getLogger(__name__)
-# A line for each request, for `openai-async serve --verbose`. In tests the client's log has them.
+# A line for each request, for `openai-async serve --verbose`. In tests, the client logs them.
 _requests = logging.getLogger("openai_async.testing.requests")
 if _requests.level == logging.NOTSET:
     _requests.setLevel(logging.WARNING)

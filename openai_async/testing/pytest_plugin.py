@@ -44,14 +44,14 @@ def openai_server(
 def openai_client(
     request: pytest.FixtureRequest, openai_server: LocalServer
 ) -> Iterator[AsyncClient]:
-    """An `AsyncClient` of `openai_server`, for any event loop; closed after the test."""
+    """An `AsyncClient` for `openai_server`, usable in any event loop; closed after the test."""
     import asyncio
 
     from ..client import AsyncClient
 
     client = AsyncClient(base_url=openai_server.url, api_key=_key(_marker(request)))
     yield client
-    # In a loop of its own: the test's may be closed. The thread's current loop stays as it is.
+    # In a new loop, as the test's may be closed. The thread's current loop is left as it is.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         runner.run(client.close())
 

@@ -11,11 +11,11 @@ from ..jsontext import strict_loads
 
 
 class Signal:
-    """Set once. Can be awaited in any loop: a test's may be another than the server's."""
+    """Set once. Can be awaited in any loop: the test's may differ from the server's."""
 
     def __init__(self) -> None:
         self._future: Future[None] = Future()
-        # A future that runs cannot be cancelled: not by one of several that wait for it.
+        # A running future cannot be cancelled, so one waiter cannot cancel it for the others.
         self._future.set_running_or_notify_cancel()
 
     def set(self) -> None:

@@ -44,9 +44,9 @@ class LocalServer:
     `models` are listed. Requests for other models are answered as well, unless `strict_models` is
     set: then they are refused with 404, as OpenAI does.
 
-    `async with LocalServer() as server:` runs it in the loop of the test. With a plain `with`, for
-    tests that are not async, it runs in a thread; all its methods work from the test's thread, and
-    the async ones in any loop.
+    `async with LocalServer() as server:` runs it in the test's event loop. A plain `with`, for
+    tests that are not async, runs it in a thread: all methods work from the test's thread, and the
+    async ones in any loop.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class LocalServer:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """The requests in order of their arrival; of very many, the latest 10,000."""
+        """The requests in order of arrival; at most the latest 10,000."""
         # Copied in one step, which no other thread interrupts.
         return list(self._pipeline.requests)
 
@@ -172,7 +172,7 @@ class LocalServer:
 
     def __enter__(self) -> Self:
         if self._runner is not None or self._thread is not None:
-            msg = "LocalServer is running already: use it as it is."
+            msg = "LocalServer is running already: use it without `with`."
             raise RuntimeError(msg)
         self._thread = ServerThread(self._start, self._stop)
         return self

@@ -1,4 +1,4 @@
-"""A thread with an event loop in which a server runs, for tests that are not async."""
+"""Runs a server in a thread with an event loop, for tests that are not async."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ class ServerThread:
         self._ended: Future[None] = Future()
         self._closing = asyncio.Event()
         self._loop = asyncio.new_event_loop()
-        # A program that Ctrl-C ends before it can close the thread must not wait for it at exit.
+        # A program that Ctrl-C ends before it has closed this must not wait for the thread at exit.
         self._thread = threading.Thread(target=self._run, name="LocalServer", daemon=True)
         try:
             self._thread.start()
@@ -33,7 +33,7 @@ class ServerThread:
             raise
 
     def call(self, function: Callable[..., T], *args: object) -> T:
-        """Call a function between two steps of the server, whose state it may change."""
+        """Call a function in the server's loop, where it may change the server's state."""
         if threading.current_thread() is self._thread:
             return function(*args)
 

@@ -27,14 +27,15 @@ class StreamEnd:
     """How a stream ended.
 
     Attributes:
-        complete: the whole answer has arrived. If not, and `error` is `None`, the stream was left.
+        complete: whether the whole answer arrived. If not, and `error` is `None`, the stream was
+            left early.
         error: why the answer broke off: an `APIError`, or `CancelledError` if its reader was
             cancelled.
         meta: request id, status, headers, attempts.
         first_event: seconds from the call to the first event, or to the first bytes.
         elapsed: seconds from the call to the end of the stream.
-        bytes: how many bytes of the body have arrived, decompressed.
-        chunks: how many events have arrived; of a stream of bytes, how many pieces were read.
+        bytes: how many bytes of the body arrived, after decompression.
+        chunks: how many events arrived; for a stream of bytes, how many pieces were read.
     """
 
     __slots__ = (
@@ -65,8 +66,8 @@ class StreamEnd:
 
     @property
     def completion(self) -> ChatCompletion | None:
-        """The completion so far, made when it is first read; `None` for other streams, and if the
-        answer is malformed.
+        """The completion so far, put together on first access; `None` if the stream is not a chat,
+        or the answer is malformed.
         """
         if self._completion is None and self._answer is not None:
             with suppress(MalformedError):
@@ -77,8 +78,8 @@ class StreamEnd:
 
     @property
     def usage(self) -> CompletionUsage | None:
-        """The tokens of a chat completion: the server's numbers, or an estimate if it has reported
-        none (`usage.estimated`).
+        """The tokens of a chat completion: as the server reported them, or else an estimate
+        (`usage.estimated`).
         """
         if self._answer is None:
             return None

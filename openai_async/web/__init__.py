@@ -1,11 +1,11 @@
-"""Streams to a browser: in aiohttp.web with `sse_response`, in Starlette, FastAPI and any other
-ASGI framework with `SSEResponse`.
+"""Relays a stream to a browser: `sse_response` in aiohttp.web; `SSEResponse` in Starlette, FastAPI
+and any other ASGI framework.
 
     return await sse_response(request, stream)
     return SSEResponse(stream)
 
-Pass the stream on as `create(..., stream=True)` returns it, without `await`. Then the response can
-have the status of an early error, and a browser that leaves before the first token is noticed.
+Pass the stream as `create(..., stream=True)` returns it, without `await`. Then the response can
+have the status of an early error, and a browser that disconnects before the first token is noticed.
 """
 
 from .aiohttp_response import sse_response

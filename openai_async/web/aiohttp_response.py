@@ -19,21 +19,21 @@ async def sse_response(
     keep_alive: float | None = KEEP_ALIVE,
     headers: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
-    """Relay a stream to the browser, to its end: `return await sse_response(request, stream)`.
+    """Relay a whole stream to the browser: `return await sse_response(request, stream)`.
 
-    An error before the answer begins is a response with its status (401, 429, 502, ...) and a safe
-    text in JSON; a later one is the last event. A browser that leaves, even before the first token,
-    hangs up the stream within half a second.
+    An error before the answer begins becomes a response with its status (401, 429, 502, ...) and a
+    safe text in JSON; a later one becomes the last event. When the browser disconnects, even before
+    the first token, the stream is closed within half a second.
 
     Args:
-        request: the browser's.
+        request: the request that is being handled.
         stream: what `create(..., stream=True)` returns, not awaited; `client.stream(...)`; or a
             `Broadcast`.
         form: `"chunks"` (the default), `"text"`, `"ui"` or `"raw"`; see docs/web.md.
-        first_event: seconds to wait for the answer to begin. After that, the response begins
+        first_event: seconds to wait for the answer to begin. After that, the response starts
             without it, and a failure can only be an event.
         keep_alive: seconds of silence after which a comment is sent; `None` for never.
-        headers: more headers for the response.
+        headers: additional headers for the response.
 
     Raises:
         InvalidArgumentError: an argument is wrong.
@@ -42,7 +42,7 @@ async def sse_response(
     relay = plan.relay(request.headers.get("Last-Event-ID"))
     if relay is None:
         return web.Response(status=204, headers=plan.headers)
-    if request.method == "HEAD":  # `add_get` accepts HEAD too; it must not pay for an answer
+    if request.method == "HEAD":  # `add_get` accepts HEAD too; it must not cost an answer
         return web.Response(headers=plan.beside(relay.headers))
     async with relay:
         relay.watch(lambda: _has_left(request))

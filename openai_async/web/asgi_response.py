@@ -25,17 +25,17 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class SSEResponse(Response):
-    """A stream, relayed to the browser: `return SSEResponse(stream)`.
+    """Relays a stream to the browser: `return SSEResponse(stream)`.
 
-    It is an ASGI application, and a `Response` if Starlette is installed.
+    It is an ASGI application, and a Starlette `Response` if Starlette is installed.
 
-    An error before the answer begins is a response with its status (401, 429, 502, ...) and a safe
-    text in JSON; a later one is the last event. A browser that leaves, even before the first token,
-    hangs up the stream within half a second.
+    An error before the answer begins becomes a response with its status (401, 429, 502, ...) and a
+    safe text in JSON; a later one becomes the last event. When the browser disconnects, even before
+    the first token, the stream is closed within half a second.
 
     Args:
         stream, form, first_event, keep_alive, headers: as for `sse_response`.
-        background: called after the response, such as a `BackgroundTask` of Starlette.
+        background: called after the response, such as Starlette's `BackgroundTask`.
 
     Raises:
         InvalidArgumentError: an argument is wrong.
@@ -65,7 +65,7 @@ class SSEResponse(Response):
         if relay is None:
             await self._send_whole(send, NOTHING_NEW)
             return
-        if scope["method"] == "HEAD":  # a GET route may accept it too; do not pay for an answer
+        if scope["method"] == "HEAD":  # GET routes accept HEAD too; it must not cost an answer
             await self._send_whole(send, Refusal(200, relay.headers, b""))
             return
         listener = asyncio.create_task(_until_left(receive))
@@ -85,7 +85,7 @@ class SSEResponse(Response):
         if (refusal := await begin(relay, self._plan.first_event)) is not None:
             await self._send_whole(send, refusal)
             return
-        with suppress(OSError):  # the browser has left
+        with suppress(OSError):  # the browser has disconnected
             await self._start(send, 200, relay.headers)
             async for data in relay:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -104,13 +104,13 @@ class SSEResponse(Response):
 
     async def _send_whole(self, send: Send, whole: Refusal) -> None:
         length = {"Content-Length": str(len(whole.body))} if whole.body else {}
-        with suppress(OSError):  # the browser has left
+        with suppress(OSError):  # the browser has disconnected
             await self._start(send, whole.status, {**whole.headers, **length})
             await send({"type": "http.response.body", "body": whole.body})
 
 
 def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Headers as ASGI has them."""
+    """Headers as ASGI takes them."""
     pairs = ((name.lower(), value) for name, value in headers.items())
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
 

@@ -1,4 +1,4 @@
-"""An answer being written that several browsers read: after a reload, in another tab, in a log."""
+"""One answer for several readers while it is written: after a reload, in a second tab, in a log."""
 
 from __future__ import annotations
 
@@ -25,18 +25,15 @@ log = logging.getLogger("openai_async")
 
 IDLE = 360.0
 """Seconds of silence after which the process that writes an answer is presumed dead: more than the
-300 s after which a silent stream fails there."""
-# A Last-Event-ID of ours. No answer has a billion chunks.
+300 s after which a silent stream fails in that process."""
+# A Last-Event-ID that we sent. No answer has a billion chunks.
 _NUMBER = re.compile("[0-9]{1,9}")
-# Seconds for storing the last record of a broadcast that is cancelled.
+# Seconds allowed for storing the last record.
 END_WITHIN = 5.0
 
 
 class JoinedBroadcast:
-    """An answer in a store that another process may write; made by `Broadcast.join`."""
-
-    resumes = True
-    """A browser that has lost its connection can continue where it was."""
+    """An answer in a store, perhaps written by another process; made by `Broadcast.join`."""
 
     def __init__(self, id: str, store: BroadcastStore, idle: float | None) -> None:
         if not isinstance(id, str) or not id:
@@ -64,9 +61,8 @@ class JoinedBroadcast:
         """The answer as server-sent events, from its beginning or after an event.
 
         Args:
-            form, keep_alive: as for `stream.sse`; `"raw"` is not allowed.
-            last_event_id: the `Last-Event-ID` of the browser; one that is not a number is
-                ignored.
+            form, keep_alive: as for `stream.sse`, but without `"raw"`.
+            last_event_id: the browser's `Last-Event-ID`; ignored if it is not a number.
 
         Raises:
             InvalidArgumentError: there is no such form.
@@ -91,9 +87,9 @@ class JoinedBroadcast:
 class Broadcast(JoinedBroadcast):
     """An answer that several browsers can read, each from its beginning, while it is written.
 
-    From the first reader or `start()` on, it reads the stream to its end, whether anybody
-    listens or not. Keep it as long as browsers may join: `aclose()`, leaving its `async with`, or
-    dropping it hangs up, if nobody reads it any more.
+    From the first reader or `start()` on, the stream is read to its end, whether anybody listens
+    or not. Keep a reference as long as browsers may join. `aclose()` or leaving its
+    `async with` hangs up; so does dropping it, unless somebody is reading it.
 
     Example::
 
@@ -102,11 +98,11 @@ class Broadcast(JoinedBroadcast):
 
     Args:
         stream: what `create(..., stream=True)` returns.
-        store: where the chunks are kept; by default, in a `MemoryStore` of its own, as long as the
-            broadcast is.
-        id: names the answer in the store; by default, a random one.
+        store: where the chunks are kept; by default a new `MemoryStore`, which lives as long as the
+            broadcast.
+        id: the name of the answer in the store; random by default.
         idle: seconds of silence after which readers give up. It must be longer than the client's
-            own, `Timeout(idle=300)`.
+            `Timeout(idle=300)`.
 
     Raises:
         InvalidArgumentError: an argument is wrong.
@@ -142,14 +138,14 @@ class Broadcast(JoinedBroadcast):
         If there is none, the response is a 404.
 
         Args:
-            id: that of a `Broadcast` with the same store.
+            id: the id of a `Broadcast` with the same store.
             store: where its chunks are.
             idle: seconds of silence after which the process that writes it is presumed dead.
         """
         return JoinedBroadcast(id, store, idle)
 
     async def start(self) -> Self:
-        """Begin to read the stream, before anybody joins; returns once others can join by id."""
+        """Begin to read the stream before anybody joins. Returns once others can join by id."""
         stream, self._stream = self._stream, None
         if stream is not None:
             write = _write(stream, self._store, self.id, self._begun)
@@ -163,7 +159,7 @@ class Broadcast(JoinedBroadcast):
         return self
 
     def add_done_callback(self, callback: Callable[[Broadcast], object]) -> None:
-        """Call a function with this Broadcast, once, when the answer has ended or has failed.
+        """Call `callback` with this Broadcast, once, when the answer has ended or failed.
 
         Raises:
             OpenAIError: it has not begun: `await broadcast.start()` first.
@@ -209,7 +205,7 @@ class Broadcast(JoinedBroadcast):
 async def _write(
     stream: ChatCompletionStream, store: BroadcastStore, id: str, begun: asyncio.Event
 ) -> None:
-    """The task of a broadcast. It must not refer to it, which ends it when it is dropped."""
+    """The task of a broadcast. It must not refer to it: dropping the broadcast cancels the task."""
     error: OpenAIError | None = None
     try:
         try:

@@ -4,7 +4,7 @@
     the chunks, as they came
     {"object": "broadcast.end", "usage": {...} or null, "error": {...} or null}
 
-The number of a record in its answer, from 1, is the id of its events for the browser.
+Records are numbered from 1; the browser gets this number as the id of the record's events.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def start_record(n: int) -> bytes:
 
 
 def end_record(usage: CompletionUsage | None, error: OpenAIError | None) -> bytes:
-    """The last record. Of an error, it keeps the class and what a browser may know."""
+    """The last record. It has an error's class, and what a browser may know about it."""
     failure = None
     if error is not None:
         failure = {
@@ -55,7 +55,7 @@ def _error(failure: dict[str, Any]) -> OpenAIError:
 
 
 class Reading:
-    """Reads the records after the first `after` into a pipe, as events in a form."""
+    """Reads the records that follow number `after` into a pipe, as events in a form."""
 
     def __init__(
         self, store: BroadcastStore, id: str, form: SSEForm, after: int, idle: float | None
@@ -82,7 +82,7 @@ class Reading:
             if kind == _START:
                 self.form = form_of(self._name, chat=True, n=value["n"])
                 continue
-            # Records that the browser already has are read too: what follows depends on them.
+            # Records that the browser already has are read too: later events depend on them.
             data = self._last_events(value) if kind == _END else self._events(value)
             if number > self._after:
                 pipe.open()
@@ -90,7 +90,7 @@ class Reading:
                     await pipe.put(_with_id(data, number))
             if kind == _END:
                 return
-        msg = f"There is no broadcast {self._id!r}, or it is no longer kept."
+        msg = f"There is no broadcast {self._id!r}, or it has expired."
         raise NotFoundError(msg, status_code=404)
 
     def _events(self, value: dict[str, Any]) -> bytes:
@@ -102,13 +102,13 @@ class Reading:
 
 
 def _with_id(data: bytes, number: int) -> bytes:
-    """The events, with the id on the last: a browser that has that one has them all."""
+    """The events, with the id in the last: a browser that has it has them all."""
     last = data.rfind(b"\n\n", 0, -2) + 2 if b"\n\n" in data[:-2] else 0
     return b"%bid: %d\n%b" % (data[:last], number, data[last:])
 
 
 async def _within(idle: float | None, records: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The records, none of which may take longer than `idle` seconds: their writer may be gone."""
+    """The records; waits at most `idle` seconds for each, as their writer may have died."""
     while True:
         try:
             async with asyncio.timeout(idle):
@@ -126,5 +126,5 @@ async def _within(idle: float | None, records: AsyncIterator[bytes]) -> AsyncIte
 
 
 def store_failure(error: Exception) -> OpenAIError:
-    """Our exception for one of a store."""
+    """The exception for a failure of the store."""
     return OpenAIError(f"The store of the broadcast failed: {type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""What both kinds of responses do: choose the form, begin, and answer an early error."""
+"""What both kinds of response do: choose the form, begin, and answer an early error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .broadcast import JoinedBroadcast
 log = logging.getLogger("openai_async")
 
 FIRST_EVENT = 3.0
-"""Seconds to wait for the answer to begin, before the response begins without it."""
+"""Seconds to wait for the answer to begin before the response starts without it."""
 
 
 class Relayed(Protocol):
@@ -72,10 +72,10 @@ class Plan:
         return both
 
     def relay(self, last_event_id: str | None) -> Relay | None:
-        """The relay for a browser; `None` if it must not try again.
+        """The relay for a browser; `None` if the browser must not reconnect.
 
-        An EventSource that has lost its connection asks again, with the id of the last event. Only
-        a `Broadcast` still has what follows it; anything else would be a new answer.
+        An EventSource that lost its connection reconnects with the id of the last event. Only a
+        `Broadcast` still has what follows that; any other stream would be a new answer.
         """
         if not last_event_id:
             return self._relay
@@ -87,7 +87,7 @@ class Plan:
 
 @frozen
 class Refusal:
-    """The response to an early error."""
+    """A response without a stream: to an early error, or with nothing new."""
 
     status: int
     headers: Mapping[str, str]
@@ -95,15 +95,15 @@ class Refusal:
 
 
 NOTHING_NEW = Refusal(204, {}, b"")
-"""Stops an EventSource, which would otherwise ask again and again."""
+"""Stops an EventSource, which would otherwise keep reconnecting."""
 
 
 async def begin(relay: Relay, within: float) -> Refusal | None:
-    """Wait for the answer to begin; the response if it has failed, or has nothing new."""
+    """Wait for the answer to begin. If it fails, or has nothing new, returns the response."""
     try:
         begun = await relay.begin(within)
     except InvalidArgumentError:
-        raise  # a mistake in the app: for its own log
+        raise  # a bug in the app: for the framework to report
     except OpenAIError as error:
         log.warning("Not relayed: %s", error)
         body = error_body(error, passed_on=relay.passes_errors_on)

@@ -1,7 +1,7 @@
-"""Where the chunks of a `Broadcast` are kept for late readers: what a store is, and one in
-memory.
+"""Where the chunks of a `Broadcast` are kept for late readers: the protocol of a store, and one
+in memory.
 
-docs/examples/redis_store.py is one that several processes share.
+docs/examples/redis_store.py is a store that several processes can share.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ..options import is_number
 
 
 class BroadcastStore(Protocol):
-    """Keeps the records of answers, by id. A record is bytes: JSON without line breaks."""
+    """Keeps the records of answers, by id. A record is JSON without line breaks, as bytes."""
 
     async def append(self, id: str, record: bytes) -> None:
-        """Add a record to an answer; the first one begins it."""
+        """Add a record to an answer; the first record creates the answer."""
 
     def read(self, id: str, after: int) -> AsyncIterator[bytes]:
-        """The records after the first `after`: those that are there, then each one as it is added,
-        up to the last. There are none if there is no such answer.
+        """The records that follow the first `after`: those already there, then each one as it is
+        added, up to the last. Ends at once if there is no such answer.
         """
         ...
 
@@ -59,11 +59,11 @@ class _Log:
 class MemoryStore:
     """Answers in the memory of this process, for one event loop.
 
-    An answer takes as much memory as its JSON, some 200 bytes a token, until `keep` seconds after
-    its end.
+    An answer takes as much memory as its JSON, some 200 bytes a token, and is kept for `keep`
+    seconds after its end.
 
     Args:
-        keep: how long a browser may still join, or come back.
+        keep: how many seconds after its end an answer can still be joined.
     """
 
     def __init__(self, keep: float = 60.0) -> None:
@@ -96,7 +96,7 @@ class MemoryStore:
         self._logs[id].ended = time.monotonic()
 
     def _forget(self) -> None:
-        """Forget the answers that ended long ago, whenever one begins or is asked for."""
+        """Forget answers that have expired; called whenever one begins or is read."""
         before = time.monotonic() - self._keep
         old = [id for id, log in self._logs.items() if log.ended is not None and log.ended < before]
         for id in old:

@@ -1,4 +1,4 @@
-"""A body for the log: without API keys, with long texts and base64 cut."""
+"""A body for the log: without API keys, and with long texts and base64 cut."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .redaction import SECRET_HEADERS, redacted
 # Longer texts, lists and bodies that are not JSON are cut to this many characters or items.
 MAX_TEXT = 1000
 MAX_ITEMS = 50
-# Of base64, only the type and this much are shown: the format of a file.
+# Characters of base64 that are shown, after its type: enough to tell the format of a file.
 MAX_BASE64 = 16
 
 _BASE64 = re.compile(r"(data:[^,\s]{0,100};base64,)?([A-Za-z0-9+/_=\-\r\n]{200})")
@@ -30,8 +30,8 @@ _SECRETS = {
 def shown_body(body: Any, secret: str | None) -> str:
     """A body, as bytes or parsed, on one line.
 
-    It is parsed to be redacted: no JSON escape can then hide a key. It is redacted before it is
-    cut, which could leave half of a key.
+    It is redacted after parsing, so that no JSON escape can hide a key, and before cutting, which
+    could leave half a key.
     """
     if isinstance(body, bytes):
         try:

@@ -159,7 +159,7 @@ async def ask(client: AsyncClient) -> str:
     return (await client.chat.completions.create(model="gpt-4o", messages=HI)).text
 
 
-async def test_fail_is_for_the_next_requests_in_order() -> None:
+async def test_fail_applies_to_the_next_requests_in_order() -> None:
     async with failing("--fail", "503,times=2", "--fail", "429, retry-after=2") as client:
         for _ in range(2):
             with pytest.raises(InternalServerError, match="503"):

@@ -113,7 +113,7 @@ class TestText:
             b'data: {"type":"text","text":"Hi"}\n\n' + USAGE_EVENT + STOP
         )
 
-    async def test_of_two_copies_of_the_reasoning_one_is_relayed(
+    async def test_only_one_of_two_copies_of_the_reasoning_is_relayed(
         self, raw: RawServer, raw_client: AsyncClient
     ) -> None:
         sent = [chunk(reasoning="Hm", reasoning_content="Hm"), chunk("Hi", finish="stop")]
@@ -203,7 +203,7 @@ class TestText:
             start + '"{\\"a\\": 1, \\"b\\": 2}"}',
         ]
 
-    async def test_empty_arguments_before_the_true_ones_are_left_out(
+    async def test_empty_arguments_before_the_real_ones_are_left_out(
         self, raw: RawServer, raw_client: AsyncClient
     ) -> None:
         sent = [
@@ -225,7 +225,7 @@ class TestText:
             'data: {"type":"refusal","text":"won\'t."}',
         ]
 
-    async def test_of_several_choices_the_first_is_relayed(
+    async def test_only_the_first_of_several_choices_is_relayed(
         self, raw: RawServer, raw_client: AsyncClient
     ) -> None:
         sent = [

@@ -130,7 +130,7 @@ async def test_calls_of_tools_whose_pieces_alternate(
     assert body.endswith(end("tool-calls"))
 
 
-async def test_whole_calls_without_ids_get_one_each(
+async def test_whole_calls_without_ids_get_an_id_each(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     both = calling(call(0, {"a": 1}, "f"), call(0, {"a": 2}, "f"), finish="tool_calls")
@@ -141,7 +141,9 @@ async def test_whole_calls_without_ids_get_one_each(
     ]
 
 
-async def test_calls_with_the_same_id_get_another(raw: RawServer, raw_client: AsyncClient) -> None:
+async def test_calls_with_the_same_id_get_different_ones(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
     both = calling(call(0, '{"a":1}', "f", "c"), call(0, '{"a":2}', "f", "c"), finish="tool_calls")
     body = await relayed(raw, raw_client, "ui", both, USAGE_AND_DONE)
     assert [part for part in parts(body) if "available" in part] == [
@@ -241,7 +243,7 @@ async def test_an_estimated_usage_is_marked(raw: RawServer, raw_client: AsyncCli
     assert lines(body)[-2].endswith('"totalTokens":20,"estimated":true}}}')
 
 
-async def test_of_several_choices_the_first_is_relayed(
+async def test_only_the_first_of_several_choices_is_relayed(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
     sent = [chunk("no", index=1), chunk(finish="length", index=1), chunk(finish="stop")]

@@ -371,7 +371,7 @@ async def test_each_round_of_tools_and_each_turn_has_an_end(
     assert calls.names == ["request", "response", "end"] * 3
 
 
-async def test_a_middleware_is_told_of_the_end_of_a_stream_that_it_replaces(
+async def test_a_middleware_learns_of_the_end_of_a_stream_that_it_replaces(
     calls: Calls, raw: RawServer
 ) -> None:
     """The hooks, which are outside of it, see one stream."""

@@ -101,7 +101,7 @@ def test_without_a_thread_the_error_is_pythons(monkeypatch: pytest.MonkeyPatch) 
         pytest.fail("it has started")
 
 
-def test_an_error_of_stopping_is_raised_and_leaves_no_thread(
+def test_an_error_while_stopping_is_raised_and_leaves_no_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server = LocalServer()
@@ -138,7 +138,7 @@ def test_reset_and_limits_work_from_the_thread_of_the_test() -> None:
         assert content(chat(server)) != "42"
 
 
-def test_a_wrong_step_is_an_error_of_its_own_line() -> None:
+def test_a_wrong_step_is_an_error_at_its_own_line() -> None:
     with LocalServer() as server, pytest.raises(ValueError, match="times"):
         server.script(Reply("42"), times=0)
 

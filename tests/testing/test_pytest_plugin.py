@@ -112,7 +112,7 @@ def test_async_tests_of_anyio(run: Run) -> None:
     run(code, passed=2)
 
 
-def test_each_test_has_a_server_of_its_own(run: Run) -> None:
+def test_each_test_has_its_own_server(run: Run) -> None:
     code = """
         import asyncio, pytest, threading
         from openai_async.testing import Reply
@@ -212,7 +212,7 @@ def test_it_can_be_turned_off(run: Run) -> None:
 
 
 @needs("starlette", "httpx2")
-def test_an_app_of_starlette_in_its_test_client(run: Run) -> None:
+def test_a_starlette_app_in_its_test_client(run: Run) -> None:
     code = """
         from contextlib import asynccontextmanager
 
@@ -244,7 +244,7 @@ def test_an_app_of_starlette_in_its_test_client(run: Run) -> None:
 
 
 @needs("flask", "openai")
-def test_an_app_of_flask_with_the_official_client(run: Run) -> None:
+def test_a_flask_app_with_the_official_client(run: Run) -> None:
     code = """
         import flask
         import openai
@@ -267,7 +267,7 @@ def test_an_app_of_flask_with_the_official_client(run: Run) -> None:
 
 
 @needs("django")
-def test_an_app_of_django_in_its_test_client(run: Run) -> None:
+def test_a_django_app_in_its_test_client(run: Run) -> None:
     code = """
         import django
         from django.conf import settings

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.virtual_time
     [
         ({"form": "json"}, r'form is .json.: pass "chunks", "text", "ui" or "raw"'),
         ({"first_event": "3"}, r"first_event is .3.: pass a number of seconds"),
-        ({"keep_alive": 0.01}, r"keep_alive is 0.01: pass a number of seconds, from 0.1"),
+        ({"keep_alive": 0.01}, r"keep_alive is 0.01: pass at least 0.1 seconds"),
         ({"headers": ["a"]}, r"Headers have type list"),
         ({"headers": {"a": 1}}, r"Header .a. is not text"),
         ({"headers": {"a": "b\r\nc: d"}}, r"contains a line break"),

@@ -163,7 +163,7 @@ async def test_a_long_answer_takes_several_messages(world: World) -> None:
     await world.api.shows(4, "x" * 4000, "x" * 3500 + "Hello")
 
 
-async def test_an_early_error_is_told_in_safe_words(world: World) -> None:
+async def test_an_early_error_is_shown_as_a_safe_text(world: World) -> None:
     body = b'{"error": {"message": "sk-secret"}}'
     world.upstream.answer = lambda exchange: exchange.whole(body, status="401 No")
     world.api.ask(5, "Why?")

@@ -127,7 +127,9 @@ async def test_a_browser_that_has_seen_the_end_is_told_to_stop(
         assert await browser.begin() == 204
 
 
-async def test_an_id_that_is_not_ours_is_ignored(page: str, upstream: Upstream) -> None:
+async def test_a_last_event_id_that_we_did_not_send_is_ignored(
+    page: str, upstream: Upstream
+) -> None:
     upstream.write(*PIECES)
     upstream.end()
     async with Browser(page, last_event_id="x-7") as browser:
@@ -169,7 +171,7 @@ async def test_it_is_read_without_any_reader(broadcast: Broadcast, upstream: Ups
     await upstream.asked.wait()
 
 
-async def test_an_early_refusal_is_the_status_for_every_reader(page: str, raw: RawServer) -> None:
+async def test_an_early_error_is_the_status_for_every_reader(page: str, raw: RawServer) -> None:
     raw.answer = lambda exchange: exchange.whole(b"{}", status="429 No")
     for _ in range(2):
         async with Browser(page) as browser:
@@ -226,7 +228,7 @@ async def test_dropping_it_hangs_up(
     await raw.hung_up.wait()
 
 
-async def test_a_reader_holds_it(raw_client: AsyncClient, upstream: Upstream) -> None:
+async def test_a_reader_keeps_it_alive(raw_client: AsyncClient, upstream: Upstream) -> None:
     broadcast = Broadcast(ask(raw_client))
     upstream.write(PIECES[0])
     relay = broadcast.sse()
@@ -238,7 +240,7 @@ async def test_a_reader_holds_it(raw_client: AsyncClient, upstream: Upstream) ->
     assert b"".join([data async for data in relay]).endswith(DONE)
 
 
-async def test_another_finds_it_by_its_id(raw_client: AsyncClient, upstream: Upstream) -> None:
+async def test_it_can_be_joined_by_its_id(raw_client: AsyncClient, upstream: Upstream) -> None:
     store = MemoryStore()
     async with Broadcast(ask(raw_client), store=store, id="a-7"):
         upstream.write(*PIECES)

@@ -123,7 +123,7 @@ async def test_two_hundred_browsers_at_once(site: Site) -> None:
     assert {*await asyncio.gather(*(read(site.answer) for _ in range(200)))} == {EVENTS}
 
 
-async def test_a_browser_that_leaves_before_the_first_token_hangs_up(site: Site) -> None:
+async def test_a_browser_that_disconnects_before_the_first_token_hangs_up(site: Site) -> None:
     asked, hung_up = asyncio.Event(), asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:
@@ -139,7 +139,7 @@ async def test_a_browser_that_leaves_before_the_first_token_hangs_up(site: Site)
             await hung_up.wait()
 
 
-async def test_a_browser_that_leaves_in_the_middle_hangs_up(site: Site) -> None:
+async def test_a_browser_that_disconnects_in_the_middle_hangs_up(site: Site) -> None:
     hung_up = asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:
@@ -190,7 +190,7 @@ def endless(full: asyncio.Event, hung_up: asyncio.Event) -> Answer:
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])
-async def test_an_early_refusal_has_its_status_and_a_safe_text(site: Site, status: int) -> None:
+async def test_an_early_error_has_its_status_and_a_safe_text(site: Site, status: int) -> None:
     body = b'{"error": {"message": "sk-secret of org-7 at http://internal"}}'
     site.answers(lambda exchange: exchange.whole(body, status=f"{status} No"))
     async with Browser(site.answer) as browser:

@@ -91,7 +91,7 @@ async def test_an_answer_that_has_ended_can_be_read_from_the_middle(
     assert whole.endswith(rest)
 
 
-async def test_an_unknown_answer_is_none(
+async def test_an_unknown_answer_has_no_records(
     stores: tuple[BroadcastStore, BroadcastStore],
 ) -> None:
     assert [record async for record in stores[0].read("a-8", 0)] == []

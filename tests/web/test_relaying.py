@@ -61,7 +61,7 @@ async def test_the_chunks_arrive_as_the_api_sends_them(
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
-async def test_an_early_refusal_becomes_the_status_with_a_safe_text(
+async def test_an_early_error_becomes_the_status_with_a_safe_text(
     serve: Serve, raw: RawServer, streams: Callable[[], Any], status: int
 ) -> None:
     body = b'{"error": {"message": "sk-secret of org-7 at http://internal"}}'
@@ -146,7 +146,7 @@ async def test_after_three_seconds_of_thinking_the_response_begins_with_comments
         assert await browser.rest() == b"".join(HELLO)
 
 
-async def test_a_refusal_after_the_response_has_begun_is_an_event(
+async def test_an_error_after_the_response_has_begun_is_an_event(
     serve: Serve, raw: RawServer, streams: Callable[[], Any]
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -175,7 +175,7 @@ async def test_both_waits_can_be_set(
         assert (await browser.rest()).startswith(b":\n\n" * 3 + HELLO[0])
 
 
-async def test_a_browser_that_leaves_before_the_first_token_hangs_up_within_a_second(
+async def test_a_browser_that_disconnects_before_the_first_token_hangs_up_within_a_second(
     serve: Serve, raw: RawServer, streams: Callable[[], Any]
 ) -> None:
     asked = asyncio.Event()
@@ -193,7 +193,7 @@ async def test_a_browser_that_leaves_before_the_first_token_hangs_up_within_a_se
         assert now() - left < 1
 
 
-async def test_a_browser_that_leaves_in_the_middle_hangs_up_within_a_second(
+async def test_a_browser_that_disconnects_in_the_middle_hangs_up_within_a_second(
     serve: Serve, raw: RawServer, streams: Callable[[], Any]
 ) -> None:
     async def answer(exchange: Exchange) -> None:
@@ -263,7 +263,7 @@ async def test_two_hundred_browsers_at_once(
     assert set(bodies) == {b"".join(HELLO)}
 
 
-async def test_a_browser_that_asks_again_is_told_to_stop(
+async def test_a_browser_that_reconnects_is_told_to_stop(
     serve: Serve, raw: RawServer, streams: Callable[[], Any]
 ) -> None:
     async with serve(streams) as url, Browser(url, last_event_id="7") as browser:
