@@ -27,8 +27,6 @@ log = logging.getLogger("openai_async")
 
 # Bytes that may wait for a slow browser: as many as one read of an answer may return.
 MAX_WAITING = 64 * 1024
-# How often to see whether the browser is still there, in seconds.
-CHECK_INTERVAL = 0.25
 # An event ends with a blank line: between two of them, a comment may be sent.
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
@@ -85,18 +83,19 @@ class Pipe:
             self._writer.set_result(None)
         return data
 
-    async def wait(self, seconds: float) -> None:
+    async def wait(self, seconds: float | None) -> None:
         """Wait until something happens, or the time is up."""
         if self._reader is not None:
             msg = "Another task is reading this relay: give each browser its own relay."
             raise OpenAIError(msg)
         loop = asyncio.get_running_loop()
         self._reader = loop.create_future()
-        timer = loop.call_later(seconds, self._wake)
+        timer = None if seconds is None else loop.call_later(seconds, self._wake)
         try:
             await self._reader
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             self._reader = None
 
     def _wake(self) -> None:
@@ -118,6 +117,7 @@ class Relay:
 
     Attributes:
         passes_errors_on: whether an early error is relayed with the server's own text.
+        cut: it was closed before the answer had ended.
     """
 
     _task: asyncio.Task[None] | None = None  # `__del__` also runs if the arguments are wrong
@@ -133,6 +133,7 @@ class Relay:
     ) -> None:
         check_keep_alive(keep_alive)
         self.passes_errors_on = passes_errors_on
+        self.cut = False
         self._copy = copy
         self._failed = failed
         self._keep_alive = keep_alive
@@ -140,16 +141,11 @@ class Relay:
         self._tail = b"\n\n"
         """The last bytes: a blank line may arrive in two pieces."""
         self._over = False
-        self._gone: Callable[[], bool] = _never
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers of the response; those of a raw relay are known once it has begun."""
         return self._pipe.headers
-
-    def watch(self, gone: Callable[[], bool]) -> None:
-        """End the relay once `gone()` is true, within a quarter of a second."""
-        self._gone = gone
 
     async def begin(self, within: float) -> bool:
         """Wait for the answer to begin, for up to `within` seconds. Returns `False` if there is
@@ -161,9 +157,9 @@ class Relay:
         self._start()
         pipe, loop = self._pipe, asyncio.get_running_loop()
         end = loop.time() + within
-        while not (pipe.opened or pipe.ended or self._gone()) and (left := end - loop.time()) > 0:
-            await pipe.wait(min(left, CHECK_INTERVAL))
-        if pipe.ended and not pipe.opened:
+        while not (pipe.opened or pipe.ended or self._over) and (left := end - loop.time()) > 0:
+            await pipe.wait(left)
+        if pipe.ended and not (pipe.opened or self._over):
             self._over = True
             self._raise_mistakes()
             if pipe.error is not None:
@@ -178,7 +174,7 @@ class Relay:
         self._start()
         pipe = self._pipe
         while not (data := pipe.take()):
-            if self._over or self._gone():
+            if self._over:
                 await self.aclose()
                 raise StopAsyncIteration
             if pipe.ended:
@@ -195,6 +191,7 @@ class Relay:
         """Hang up, unless the answer has ended."""
         self._over = True
         if self._task is not None and not self._task.done():
+            self.cut = True
             self._task.cancel()
             await asyncio.wait((self._task,))
 
@@ -208,6 +205,7 @@ class Relay:
         """Hang up, without waiting, from any thread: what Django calls at the end of a response."""
         self._over = True
         if self._task is not None and not self._task.done():
+            self.cut = True
             with suppress(RuntimeError):  # the loop is closed, and has ended its tasks
                 self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
@@ -225,11 +223,11 @@ class Relay:
         loop, pipe = asyncio.get_running_loop(), self._pipe
         limit = self._keep_alive if self._between_events() else None
         begun = loop.time()
-        while not (pipe.waiting or pipe.ended or self._gone()):
-            left = CHECK_INTERVAL if limit is None else begun + limit - loop.time()
-            if left <= 0:
+        while not (pipe.waiting or pipe.ended):
+            left = None if limit is None else begun + limit - loop.time()
+            if left is not None and left <= 0:
                 return True
-            await pipe.wait(min(left, CHECK_INTERVAL))
+            await pipe.wait(left)
         return False
 
     def _between_events(self) -> bool:
@@ -239,6 +237,12 @@ class Relay:
         if not self._pipe.has_events:
             raise error
         log.warning("The answer broke off while it was relayed: %s", error)
+        return self.failure(error)
+
+    def failure(self, error: OpenAIError) -> bytes:
+        """The event that says so; b"" if a raw answer is not made of events."""
+        if not self._pipe.has_events:
+            return b""
         event = self._failed(error)
         return event if self._between_events() else b"\n\n" + event
 
@@ -264,7 +268,3 @@ async def _run(copy: Copy, pipe: Pipe) -> None:
         await copy(pipe)
     except OpenAIError as error:
         pipe.error = error
-
-
-def _never() -> bool:
-    return False

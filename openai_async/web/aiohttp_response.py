@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 from ..relay import KEEP_ALIVE
+from ..relay.relay import Relay
 from .relaying import FIRST_EVENT, Plan, Relayed, begin
+
+# How often to see whether the browser is still there, in seconds.
+CHECK_INTERVAL = 0.25
 
 
 async def sse_response(
@@ -44,8 +50,7 @@ async def sse_response(
         return web.Response(status=204, headers=plan.headers)
     if request.method == "HEAD":  # `add_get` accepts HEAD too; it must not cost an answer
         return web.Response(headers=plan.beside(relay.headers))
-    async with relay:
-        relay.watch(lambda: _has_left(request))
+    async with relay, _closed_on_disconnect(relay, request):
         if (refusal := await begin(relay, plan.first_event)) is not None:
             return web.Response(
                 status=refusal.status,
@@ -63,6 +68,27 @@ async def sse_response(
             if not _has_left(request):
                 raise
         return response
+
+
+@asynccontextmanager
+async def _closed_on_disconnect(relay: Relay, request: web.Request) -> AsyncIterator[None]:
+    """Close the relay soon after the browser has disconnected. A handler is not told, unless it
+    writes, or the app has `handler_cancellation`.
+    """
+    loop = asyncio.get_running_loop()
+    timer = loop.call_later(CHECK_INTERVAL, lambda: check())
+
+    def check() -> None:
+        nonlocal timer
+        if _has_left(request):
+            relay.close()
+        else:
+            timer = loop.call_later(CHECK_INTERVAL, check)
+
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _has_left(request: web.Request) -> bool:

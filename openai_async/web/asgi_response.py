@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..errors import StreamInterruptedError
 from ..relay import KEEP_ALIVE
 from ..relay.relay import Relay
 from .relaying import FIRST_EVENT, NOTHING_NEW, Plan, Refusal, Relayed, begin
@@ -69,9 +70,9 @@ class SSEResponse(Response):
             await self._send_whole(send, Refusal(200, relay.headers, b""))
             return
         listener = asyncio.create_task(_until_left(receive))
+        listener.add_done_callback(lambda _: relay.close())
         try:
             async with relay:
-                relay.watch(listener.done)
                 await self._relay(relay, send)
         finally:
             listener.cancel()
@@ -89,7 +90,14 @@ class SSEResponse(Response):
             await self._start(send, 200, relay.headers)
             async for data in relay:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+            last = b""
+            if relay.cut:
+                # uvicorn 0.43 to 0.45 also reports a disconnect when it shuts down. The browser is
+                # still there then, and must not take the answer for complete.
+                last = relay.failure(StreamInterruptedError("The browser has disconnected."))
+                if not last:
+                    return  # the server breaks the response off
+            await send({"type": "http.response.body", "body": last})
 
     async def _start(self, send: Send, status: int, headers: Mapping[str, str]) -> None:
         own = {name.lower() for name, _ in self.raw_headers}

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from openai_async import AsyncClient
+from openai_async.web import SSEResponse
 
 from ..raw_server import DONE, Exchange, RawServer, chunk, sse
 from .browser import Browser
@@ -301,3 +302,33 @@ async def test_a_head_request_gets_the_headers_and_sends_no_request(
                 assert response.status == 200
                 assert response.headers["x-accel-buffering"] == "no"
     assert raw.exchanges == []
+
+
+@pytest.mark.parametrize("form", ["chunks", "raw"])
+async def test_a_disconnect_that_the_server_only_reports_does_not_look_like_the_end(
+    raw: RawServer, streams: Callable[[], Any], form: str
+) -> None:
+    """uvicorn 0.43 to 0.45 reports one when it shuts down."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(HELLO[0])
+        await until_hung_up(exchange)
+
+    raw.answer = answer
+    stopping = asyncio.Event()
+    sent: list[bytes] = []
+
+    async def receive() -> dict[str, Any]:
+        await stopping.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message.get("body", b""))
+        if HELLO[0] in sent:
+            stopping.set()
+
+    scope = {"type": "http", "method": "GET", "headers": []}
+    await SSEResponse(streams(), form=form)(scope, receive, send)
+    assert sent[-1].startswith(b"event: error\n")
+    await raw.hung_up.wait()
