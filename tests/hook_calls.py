@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
-from openai_async import Hooks, Request, RetryDetails, StreamEnd
+import pytest
 
-from .raw_server import DONE, Exchange, chunk, sse
+from openai_async import AsyncClient, Hooks, Request, RetryDetails, StreamEnd
+
+from .raw_server import DONE, Exchange, RawServer, chunk, sse
 
 Ends = list[StreamEnd]
 USAGE: dict[str, Any] = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
@@ -62,3 +65,16 @@ async def endless(exchange: Exchange) -> None:
 
 class RefusedError(Exception):
     pass
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
+
+
+@pytest.fixture
+async def observed(raw: RawServer, calls: Calls) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(
+        base_url=raw.url, api_key="local", max_retries=0, hooks=calls.hooks
+    ) as client:
+        yield client

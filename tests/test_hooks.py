@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -22,24 +21,13 @@ from openai_async import (
 )
 from openai_async.testing import LocalServer
 
-from .hook_calls import WHOLE, Calls, RefusedError, ended, endless
+from .hook_calls import WHOLE, Calls, RefusedError, calls, ended, endless, observed
 from .raw_server import Exchange, RawServer
 from .streaming.test_stream import ask
 
+__all__ = ("calls", "observed")
+
 pytestmark = pytest.mark.virtual_time
-
-
-@pytest.fixture
-def calls() -> Calls:
-    return Calls()
-
-
-@pytest.fixture
-async def observed(raw: RawServer, calls: Calls) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(
-        base_url=raw.url, api_key="local", max_retries=0, hooks=calls.hooks
-    ) as client:
-        yield client
 
 
 # --- whole answers ---

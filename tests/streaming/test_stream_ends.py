@@ -6,7 +6,7 @@ import asyncio
 import gc
 import threading
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -25,24 +25,13 @@ from openai_async import (
 )
 from openai_async.testing import LocalServer, Reply
 
-from ..hook_calls import WHOLE, Calls, Ends, RefusedError, ended, endless
+from ..hook_calls import WHOLE, Calls, Ends, RefusedError, calls, ended, endless, observed
 from ..raw_server import DONE, Exchange, RawServer, chunk, sse
 from .test_stream import ask
 
+__all__ = ("calls", "observed")
+
 pytestmark = pytest.mark.virtual_time
-
-
-@pytest.fixture
-def calls() -> Calls:
-    return Calls()
-
-
-@pytest.fixture
-async def observed(raw: RawServer, calls: Calls) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(
-        base_url=raw.url, api_key="local", max_retries=0, hooks=calls.hooks
-    ) as client:
-        yield client
 
 
 # --- what is told of a stream ---
