@@ -20,6 +20,7 @@ from .jsontext import dumps
 from .middleware.pacing.token_estimate import estimate_tokens
 from .options import is_number
 from .resources.endpoint import check_known
+from .resources.tool_runs import Read, ToolRun
 from .streaming.chat import ChatCompletionStream
 from .turns import Message, Turn, by_turn, counted, plain, question, read_saved
 from .types.chat_completion import ChatCompletion
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ("Conversation",)
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 _OPTIONS = frozenset(ChatCompletionOptions.__annotations__)
 
@@ -220,17 +222,23 @@ class Conversation:
         return request
 
     async def _open(
-        self, turn: Turn, text: str, images: Iterable[ImageSource], params: Mapping[str, Any]
-    ) -> AsyncIterator[str | ToolStep[None]]:
+        self,
+        turn: Turn,
+        read: Read[P],
+        text: str,
+        images: Iterable[ImageSource],
+        params: Mapping[str, Any],
+    ) -> AsyncIterator[P | ToolStep[None]]:
         """Begin to read the answer; nothing is sent before its first step is awaited."""
         request = await self._request(turn, text, images, params)
         self._check(turn)
         if self.tools:
-            turn.answer = run = self.client.chat.completions.run_tools(**request)
-            return aiter(run)
+            run: ToolRun[None] = self.client.chat.completions.run_tools(**request)
+            turn.answer = run
+            return run._begin(read)
         stream: ChatCompletionStream = self.client.chat.completions.create(**request, stream=True)
         turn.answer = stream
-        return stream.text()
+        return read(stream)
 
     def _keep(self, turn: Turn, completion: ChatCompletion) -> None:
         """Add a turn that has succeeded to the history."""

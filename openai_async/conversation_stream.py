@@ -5,20 +5,34 @@ However the reading ends, the turn is over: kept in the history at its end, left
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from .errors import OpenAIError
+from ._submodules import LazyModule
+from .errors import InvalidArgumentError, OpenAIError
 from .images.reading import ImageSource
-from .resources.tool_runs import ToolRun
+from .relay import KEEP_ALIVE
+from .resources.tool_runs import Read, ToolRun
 from .streaming.chat import ChatCompletionStream
 from .turns import Turn
 from .types.chat_completion import ChatCompletion
 
 if TYPE_CHECKING:
+    from .relay import steps as relayed
+    from .relay.forms import PageFormName
+    from .relay.relay import Relay
+    from .types.chat_common import CompletionUsage
     from .types.tool_steps import ToolStep
+else:  # few programs relay
+    relayed = LazyModule("openai_async.relay.steps")
+
+P = TypeVar("P")
 
 __all__ = ("ConversationStream",)
+
+
+def _texts(stream: ChatCompletionStream) -> AsyncIterator[str]:
+    return stream.text()
 
 
 class Talk(Protocol):
@@ -27,8 +41,13 @@ class Talk(Protocol):
     def _begin(self) -> Turn: ...
 
     async def _open(
-        self, turn: Turn, text: str, images: Iterable[ImageSource], params: Mapping[str, Any]
-    ) -> AsyncIterator[str | ToolStep[None]]: ...
+        self,
+        turn: Turn,
+        read: Read[P],
+        text: str,
+        images: Iterable[ImageSource],
+        params: Mapping[str, Any],
+    ) -> AsyncIterator[P | ToolStep[None]]: ...
 
     def _check(self, turn: Turn) -> None: ...
 
@@ -54,7 +73,7 @@ class ConversationStream:
         self._conversation = conversation
         self._asked = (text, images, params)
         self._turn: Turn | None = None
-        self._steps: AsyncIterator[str | ToolStep[None]] | None = None
+        self._steps: AsyncIterator[Any] | None = None
         self._reading = False
 
     def __aiter__(self) -> AsyncIterator[str]:
@@ -68,8 +87,9 @@ class ConversationStream:
             raise StopAsyncIteration
         self._reading = True
         try:
-            if (text := await self._next()) is not None:
-                return text
+            while (step := await self._next(_texts)) is not None:
+                if isinstance(step, str):
+                    return step
         except BaseException:
             self._leave()
             raise
@@ -92,21 +112,40 @@ class ConversationStream:
     def __del__(self) -> None:
         self._leave()
 
-    async def _next(self) -> str | None:
-        """The next piece of text; `None` at the end, when the turn has become history."""
+    def sse(self, *, form: PageFormName = "text", keep_alive: float | None = KEEP_ALIVE) -> Relay:
+        """The turn as server-sent events for a browser, with the calls and results of tools; see
+        `ChatCompletionStream.sse`. Once it has been relayed to its end, it is in the history.
+
+        Raises:
+            InvalidArgumentError: the turn has begun, or has no such form.
+        """
+        if self._turn is not None:
+            msg = "This turn has already begun: relay one that has not."
+            raise InvalidArgumentError(msg)
+        return relayed.relay_run(self, form, keep_alive)
+
+    async def _pieces(self) -> AsyncGenerator[relayed.Piece, None]:
+        while (piece := await self._next(aiter)) is not None:
+            yield piece
+
+    def _usage(self) -> CompletionUsage | None:
+        answer = None if self._turn is None else self._turn.answer
+        if isinstance(answer, ToolRun):
+            return answer._usage()
+        return None if answer is None else answer.usage
+
+    async def _next(self, read: Read[P]) -> P | ToolStep[None] | None:
+        """The next step; `None` at the end, when the turn has become history."""
         conversation = self._conversation
         if self._turn is None:
             self._turn = conversation._begin()
         turn = self._turn
         conversation._check(turn)
         if self._steps is None:
-            self._steps = await conversation._open(turn, *self._asked)
+            self._steps = await conversation._open(turn, read, *self._asked)
         async for step in self._steps:
             conversation._check(turn)
-            if isinstance(step, str):
-                return step
-            if step.type == "content.delta":
-                return step.delta
+            return step  # type: ignore[no-any-return]
         if isinstance(turn.answer, ChatCompletionStream):
             completion = await turn.answer.completion()
         else:

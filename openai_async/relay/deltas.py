@@ -40,7 +40,7 @@ class Call:
     then, its name may still grow.
 
     Attributes:
-        index: 0 for the first call, 1 for the next one, and so on.
+        index: 0 for the first call, 1 for the next one, and so on, also over several answers.
     """
 
     def __init__(self, held: dict[str, Any], index: int) -> None:
@@ -50,6 +50,11 @@ class Call:
         self._told = 0
         """How many pieces the deltas have reported, and the last of them."""
         self._last = ""
+
+    @property
+    def sent_index(self) -> int:
+        """The `index` of its chunks; the completion sorts the calls by it."""
+        return int(self._held["index"])
 
     @property
     def id(self) -> str:
@@ -94,7 +99,8 @@ class Call:
 
 
 class Deltas:
-    """Takes the chunks of an answer for which `n` choices were requested.
+    """Takes the chunks of an answer for which `n` choices were requested; of a run of tools, those
+    of one answer after the other.
 
     Attributes:
         id: of the completion.
@@ -105,6 +111,8 @@ class Deltas:
         self._assembly = Assembly(single=n == 1)
         self._calls: dict[int, Call] = {}
         """By the `id()` of the call in the assembly."""
+        self._earlier_calls = 0
+        """How many calls there were in earlier answers."""
         self._refused = 0
         """How many pieces of the refusal the deltas have reported."""
 
@@ -115,7 +123,16 @@ class Deltas:
 
     @property
     def calls(self) -> list[Call]:
-        return [*self._calls.values()]
+        """The calls of this answer, in the order in which the completion has them."""
+        return sorted(self._calls.values(), key=lambda call: call.sent_index)
+
+    def next_answer(self) -> None:
+        """The chunks that follow are another answer of the same run."""
+        self._earlier_calls += len(self._calls)
+        self._calls = {}
+        self._assembly = Assembly(single=True)
+        self._refused = 0
+        self.id = ""
 
     def of(self, chunk: ChatCompletionChunk) -> Iterator[Delta]:
         """What a chunk adds."""
@@ -133,7 +150,8 @@ class Deltas:
             self._refused = len(refusal)
             yield TextDelta("refusal", new)
         for held in choice.calls.take_changed() if choice.calls else ():
-            call = self._calls.setdefault(id(held), Call(held, len(self._calls)))
+            index = self._earlier_calls + len(self._calls)
+            call = self._calls.setdefault(id(held), Call(held, index))
             if (delta := call.grow()) is not None:
                 yield delta
 

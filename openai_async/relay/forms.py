@@ -10,11 +10,13 @@ from .form import Chunks, Form
 
 if TYPE_CHECKING:
     from . import text, ui
+    from .page_form import PageForm
 else:  # most apps use only one of them
     text = LazyModule("openai_async.relay.text")
     ui = LazyModule("openai_async.relay.ui")
 
 SSEForm = Literal["chunks", "text", "ui"]
+PageFormName = Literal["text", "ui"]
 
 
 def form_of(name: object, *, chat: bool, n: int = 1) -> Form[Any]:
@@ -32,4 +34,9 @@ def form_of(name: object, *, chat: bool, n: int = 1) -> Form[Any]:
     if not chat:
         msg = f'form={name!r} is for chat completions: pass "chunks" or "raw" for this stream.'
         raise InvalidArgumentError(msg)
+    return page_form_of(name, n)
+
+
+def page_form_of(name: object, n: int = 1) -> PageForm:
+    """A new form for a page, by its name, which must be one of `PageFormName`."""
     return text.Text(n) if name == "text" else ui.UI(n)

@@ -5,23 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import OpenAIError
-from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_common import CompletionUsage
-from .deltas import CallDelta, Delta, Deltas, TextDelta
-from .form import Form, event
+from ..types.tool_steps import ToolResultStep
+from .deltas import Call, CallDelta, Delta, TextDelta
+from .form import event
+from .page_form import PageForm
 
 
-class Text(Form[ChatCompletionChunk]):
-    """Text and tool calls, then the usage and the finish reason."""
-
-    def __init__(self, n: int) -> None:
-        self._deltas = Deltas(n)
-
-    def chunk(self, chunk: ChatCompletionChunk) -> bytes:
-        return b"".join([_event_of(delta) for delta in self._deltas.of(chunk)])
+class Text(PageForm):
+    """Text, tool calls and their results, then the usage and the finish reason."""
 
     def end(self, usage: CompletionUsage | None) -> bytes:
-        events = [_event_of(delta) for delta in self._deltas.end()]
+        events = [self._rest()]
         if usage is not None:
             events.append(event({"type": "usage", **_counts(usage)}))
         events.append(event({"type": "done", "finish_reason": self._deltas.finish_reason}))
@@ -30,11 +25,20 @@ class Text(Form[ChatCompletionChunk]):
     def error(self, error: OpenAIError) -> bytes:
         return event({"type": "error", "message": error.safe_message}, b"error")
 
+    def _delta(self, delta: Delta) -> bytes:
+        if isinstance(delta, TextDelta):
+            return event({"type": delta.kind, "text": delta.text})
+        return event(_call(delta))
 
-def _event_of(delta: Delta) -> bytes:
-    if isinstance(delta, TextDelta):
-        return event({"type": delta.kind, "text": delta.text})
-    return event(_call(delta))
+    def _call_ended(self, call: Call) -> bytes:
+        return b""
+
+    def _result(self, call: Call, step: ToolResultStep) -> bytes:
+        result = {"type": "tool_result", "index": call.index, "content": step.content}
+        return event(result if step.error is None else result | {"failed": True})
+
+    def _next_answer(self) -> bytes:
+        return b""
 
 
 def _call(delta: CallDelta) -> dict[str, Any]:

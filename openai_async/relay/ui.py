@@ -3,7 +3,8 @@
     start, start-step, (a part: its start, deltas and end)*, finish-step, finish, [DONE]
 
 Text and reasoning parts end before the next part begins. A tool call has no end event: its whole
-input follows at the end of the answer, as the browser must not call the tool before. A refusal is
+input follows at the end of the answer, as the browser must not call the tool before. If the app
+calls it, the output follows, and the next answer is another step of the same message. A refusal is
 sent as text, since there is no part for it. https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
 """
 
@@ -17,8 +18,10 @@ from ..jsontext import loads
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_common import CompletionUsage
 from ..types.growing_text import utf8
-from .deltas import Call, CallDelta, Delta, Deltas, TextDelta
-from .form import DONE, HEADERS, Form, event
+from ..types.tool_steps import ToolResultStep
+from .deltas import Call, CallDelta, Delta, TextDelta
+from .form import DONE, HEADERS, event
+from .page_form import PageForm
 
 _FINISH_REASONS = {
     "stop": "stop",
@@ -29,21 +32,23 @@ _FINISH_REASONS = {
 }
 
 
-class UI(Form[ChatCompletionChunk]):
+class UI(PageForm):
     """The parts of one message."""
 
     headers: ClassVar[Mapping[str, str]] = {**HEADERS, "x-vercel-ai-ui-message-stream": "v1"}
 
     def __init__(self, n: int) -> None:
-        self._deltas = Deltas(n)
+        super().__init__(n)
         self._started = False
         self._open: tuple[str, str] | None = None
         """The kind and id of the text part that is open."""
         self._texts = 0
         self._ids: dict[Call, str] = {}
+        self._ended: set[Call] = set()
+        """The calls whose whole input has been sent."""
 
     def chunk(self, chunk: ChatCompletionChunk) -> bytes:
-        return self._start() + b"".join([self._delta(delta) for delta in self._deltas.of(chunk)])
+        return self._start() + super().chunk(chunk)
 
     def end(self, usage: CompletionUsage | None) -> bytes:
         reason = _FINISH_REASONS.get(self._deltas.finish_reason or "", "other")
@@ -53,9 +58,9 @@ class UI(Form[ChatCompletionChunk]):
         return b"".join(
             [
                 self._start(),
-                *[self._delta(delta) for delta in self._deltas.end()],
+                self._rest(),
+                *[self._call_ended(call) for call in self._deltas.calls],
                 self._close(),
-                *[self._input(call) for call in self._deltas.calls],
                 event({"type": "finish-step"}),
                 event(finish),
                 DONE,
@@ -106,16 +111,35 @@ class UI(Form[ChatCompletionChunk]):
         piece = {"type": "tool-input-delta", "toolCallId": key, "inputTextDelta": delta.arguments}
         return begin + event(piece)
 
-    def _input(self, call: Call) -> bytes:
-        """The whole input of a call."""
+    def _call_ended(self, call: Call) -> bytes:
+        """The whole input of a call, once."""
+        if call in self._ended:
+            return b""
+        self._ended.add(call)
         text = call.arguments
         head = {"toolCallId": self._id_of(call), "toolName": call.name}
         try:
             given = text if call.is_custom else loads(utf8(text)) if text.strip() else {}
-            return event({"type": "tool-input-available", **head, "input": given})
+            ended = event({"type": "tool-input-available", **head, "input": given})
         except ValueError:  # the model was cut off, or wrote NaN, which JavaScript cannot read
             reason = "The arguments are not valid JSON."
-            return event({"type": "tool-input-error", **head, "input": text, "errorText": reason})
+            ended = event({"type": "tool-input-error", **head, "input": text, "errorText": reason})
+        return self._close() + ended
+
+    def _result(self, call: Call, step: ToolResultStep) -> bytes:
+        head = {"toolCallId": self._id_of(call)}
+        if step.error is not None:
+            return event({"type": "tool-output-error", **head, "errorText": step.content})
+        head["type"] = "tool-output-available"
+        if isinstance(step.value, str | None):
+            return event({**head, "output": step.content})
+        try:
+            return event({**head, "output": loads(utf8(step.content))})
+        except ValueError:  # it has a NaN, which JavaScript cannot read
+            return event({**head, "output": step.content})
+
+    def _next_answer(self) -> bytes:
+        return event({"type": "finish-step"}) + event({"type": "start-step"})
 
     def _id_of(self, call: Call) -> str:
         """Its id. The SDK tells calls apart by id, but not all servers send one for each."""

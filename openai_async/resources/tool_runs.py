@@ -11,12 +11,18 @@ that loop gets an iterator of its own, which cancels the calls and hangs up when
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 
+from .._submodules import LazyModule
 from ..errors import InvalidArgumentError, OpenAIError, ToolRoundsExceededError
 from ..options import check_whole, is_number
+from ..relay import KEEP_ALIVE
+from ..streaming.answer import Received
 from ..streaming.chat import ChatCompletionStream
+from ..streaming.chat_readers import text_of
+from ..streaming.reader import Reader
+from ..streaming.usage_estimate import total_usage
 from ..structured.answers import Misfits, check_complete, with_values
 from ..structured.response_formats import ResponseFormat
 from ..types.chat_completion import ChatCompletion
@@ -36,11 +42,19 @@ from .stream_usage import stream_arguments
 from .tool_calls import Caller, Running, tell_apart
 
 if TYPE_CHECKING:
+    from ..relay import steps as relayed
+    from ..relay.forms import PageFormName
+    from ..relay.relay import Relay
+    from ..types.chat_common import CompletionUsage
     from ..types.chat_params import ChatCompletionMessageParam
     from .base_client import BaseClient
     from .endpoint import Endpoint
+else:  # few programs relay
+    relayed = LazyModule("openai_async.relay.steps")
 
 T = TypeVar("T")
+P = TypeVar("P")
+Read: TypeAlias = Callable[[ChatCompletionStream], AsyncIterator[P]]
 
 
 class ToolRun(Generic[T]):
@@ -67,6 +81,8 @@ class ToolRun(Generic[T]):
         self._expected: ResponseFormat[T] | None = parsing.expected
         self._caller = caller
         self._max_rounds = max_rounds
+        self._usages: list[CompletionUsage | None] = []
+        """Of the answers that were streamed."""
         self._running = Running()
         self._secret: str | None = None
         """The keys that were sent for the latest answer."""
@@ -98,33 +114,55 @@ class ToolRun(Generic[T]):
 
     async def _completion(self) -> ParsedChatCompletion[T]:
         if not self._ended:
-            async for _ in self._begin(stream=False):
+            async for _ in self._begin(None):
                 pass
         return self.completions[-1]
 
-    def _begin(self, *, stream: bool) -> AsyncGenerator[ToolStep[T], None]:
+    def _begin(self, read: Read[P] | None) -> AsyncGenerator[P | ToolStep[T], None]:
+        """The steps; `read` reads the chunks of a streamed answer. Without it, none is streamed."""
         self._check_open()
         if self._begun:
             msg = "This run has already begun: await it or iterate over it, once."
             raise OpenAIError(msg)
         self._begun = True
-        return self._steps(stream=stream)
+        return self._steps(read)
 
     @property
     def partial(self) -> ChatCompletion | None:
         """What has arrived of the streamed answer, also after the run failed during it."""
         return None if self._stream is None else self._stream.partial
 
+    # --- relaying ---
+
+    def sse(self, *, form: PageFormName = "text", keep_alive: float | None = KEEP_ALIVE) -> Relay:
+        """The run as server-sent events for a browser, with the results of the tools; see
+        `ChatCompletionStream.sse`.
+
+        Raises:
+            InvalidArgumentError: the run has begun, or has no such form.
+        """
+        if self._begun or self._left:
+            msg = "This run has already begun: relay one that has not."
+            raise InvalidArgumentError(msg)
+        return relayed.relay_run(self, form, keep_alive)
+
+    def _pieces(self) -> AsyncGenerator[relayed.Piece, None]:
+        return self._begin(aiter)
+
+    def _usage(self) -> CompletionUsage | None:
+        return total_usage(self._usages)
+
     # --- the loop ---
 
-    async def _steps(self, *, stream: bool) -> AsyncGenerator[ToolStep[T], None]:
+    async def _steps(self, read: Read[P] | None) -> AsyncGenerator[P | ToolStep[T], None]:
         try:
             for number in range(1, self._max_rounds + 1):
-                if stream:
+                if read is not None:
                     self._stream = self._streamed()
-                    async for text in self._stream.text():
-                        yield ContentDeltaStep(delta=text)
+                    async for piece in read(self._stream):
+                        yield piece
                     completion = await self._stream.completion()
+                    self._usages.append(self._stream.usage)
                     self._secret, self._stream = self._stream._secret, None
                 else:
                     completion = await self._asked()
@@ -137,7 +175,7 @@ class ToolRun(Generic[T]):
                     raise self._exceeded(answer)
                 called = {}
                 for index, call in ours.items():
-                    yield ToolCallStep(call=call)
+                    yield ToolCallStep(call=call, index=index)
                     answered = self._caller.answer(call, misfits.get(index), self._secret)
                     called[self._running.start(answered)] = call
                 results = {}
@@ -248,7 +286,7 @@ class _Steps(Generic[T]):
 
     async def __anext__(self) -> ToolStep[T]:
         if self._steps is None:
-            self._steps = self._run._begin(stream=True)
+            self._steps = self._run._begin(_texts)
         else:
             self._run._check_open()
         if self._waiting:
@@ -263,6 +301,15 @@ class _Steps(Generic[T]):
     def __del__(self) -> None:
         if self._steps is not None:  # if not, another loop may be running
             self._run._leave()
+
+
+def _texts(stream: ChatCompletionStream) -> AsyncIterator[ContentDeltaStep]:
+    return Reader(stream, _text_step)
+
+
+def _text_step(chunk: Received) -> ContentDeltaStep | None:
+    text = text_of(chunk)
+    return None if text is None else ContentDeltaStep(delta=text)
 
 
 def run_tools(

@@ -6,6 +6,7 @@ is close enough to add up the cost of streams that were left early.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..middleware.pacing.token_estimate import CHARACTERS, UNKNOWN_SIZE, image_tokens
@@ -46,6 +47,17 @@ def estimated_usage(prompt_size: int, answer: ChatCompletion) -> EstimatedUsage:
     prompt, completion = (-(-size // CHARACTERS) for size in (prompt_size, written))
     return EstimatedUsage(
         prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
+    )
+
+
+def total_usage(usages: Iterable[CompletionUsage | None]) -> CompletionUsage:
+    """The tokens of several requests; an estimate if one of them is."""
+    known = [usage for usage in usages if usage is not None]
+    kind = EstimatedUsage if any(usage.estimated for usage in known) else CompletionUsage
+    return kind(
+        prompt_tokens=sum(usage.prompt_tokens for usage in known),
+        completion_tokens=sum(usage.completion_tokens for usage in known),
+        total_tokens=sum(usage.total_tokens for usage in known),
     )
 
 

@@ -32,6 +32,8 @@ class ToolCallStep:
     type: Literal["tool_call"] = "tool_call"
     call: ParsedFunctionToolCall
     """`.parsed_arguments` are its arguments; `None` if they do not fit, or the tool is unknown."""
+    index: int
+    """Which of the calls in the answer it is: 0 for the first."""
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,60 @@
+"""What the forms for a page, "text" and "ui", have in common: they show one answer, or a run of
+tools with several answers and the results of their calls in between.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from ..types.chat_chunk import ChatCompletionChunk
+from ..types.tool_steps import ToolResultStep
+from .deltas import Call, Delta, Deltas
+from .form import Form
+
+
+class PageForm(Form[ChatCompletionChunk]):
+    """Turns what each chunk adds into events."""
+
+    def __init__(self, n: int) -> None:
+        self._deltas = Deltas(n)
+        self._called: dict[str, Call] = {}
+        """The calls that the app answers, by their id in the run, which is never empty."""
+        self._has_results = False
+
+    def chunk(self, chunk: ChatCompletionChunk) -> bytes:
+        begin = b""
+        if self._has_results:  # the run has sent them to the model, and this is its next answer
+            self._has_results = False
+            self._deltas.next_answer()
+            begin = self._next_answer()
+        return begin + b"".join([self._delta(delta) for delta in self._deltas.of(chunk)])
+
+    def called(self, index: int, id: str) -> bytes:
+        """The events when the answer is complete, and the app answers one of its calls."""
+        call = self._called[id] = self._deltas.calls[index]
+        return self._rest() + self._call_ended(call)
+
+    def result(self, step: ToolResultStep) -> bytes:
+        """The events for the result of a call."""
+        self._has_results = True
+        return self._result(self._called[step.call.id], step)
+
+    def _rest(self) -> bytes:
+        """What was held back until the end of the answer."""
+        return b"".join([self._delta(delta) for delta in self._deltas.end()])
+
+    @abstractmethod
+    def _delta(self, delta: Delta) -> bytes:
+        """The events for something that is new."""
+
+    @abstractmethod
+    def _call_ended(self, call: Call) -> bytes:
+        """The events when a call has all its arguments."""
+
+    @abstractmethod
+    def _result(self, call: Call, step: ToolResultStep) -> bytes:
+        """The events for the result of a call."""
+
+    @abstractmethod
+    def _next_answer(self) -> bytes:
+        """The events between the results and the next answer."""
