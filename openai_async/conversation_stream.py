@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .relay import steps as relayed
     from .relay.forms import PageFormName
     from .relay.relay import Relay
+    from .types.chat_chunk import ChatCompletionChunk
     from .types.chat_common import CompletionUsage
     from .types.tool_steps import ToolStep
 else:  # few programs relay
@@ -124,7 +125,7 @@ class ConversationStream:
             raise InvalidArgumentError(msg)
         return relayed.relay_run(self, form, keep_alive)
 
-    async def _pieces(self) -> AsyncGenerator[relayed.Piece, None]:
+    async def _all_steps(self) -> AsyncGenerator[ChatCompletionChunk | ToolStep[None], None]:
         while (piece := await self._next(aiter)) is not None:
             yield piece
 

@@ -5,11 +5,37 @@ tools with several answers and the results of their calls in between.
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TypeAlias
+
+from attrs import frozen
 
 from ..types.chat_chunk import ChatCompletionChunk
-from ..types.tool_steps import ToolResultStep
 from .deltas import Call, Delta, Deltas
 from .form import Form
+
+
+@frozen
+class Called:
+    """The answer is complete, and the app answers this call."""
+
+    index: int
+    """Which of the calls in the answer it is."""
+    id: str
+    """Of the call in the run; never empty."""
+
+
+@frozen
+class Result:
+    """What a call has returned, or the text for the model that says how it failed."""
+
+    id: str
+    content: str
+    is_text: bool
+    """It is not JSON."""
+    failed: bool
+
+
+Piece: TypeAlias = ChatCompletionChunk | Called | Result
 
 
 class PageForm(Form[ChatCompletionChunk]):
@@ -18,7 +44,7 @@ class PageForm(Form[ChatCompletionChunk]):
     def __init__(self, n: int) -> None:
         self._deltas = Deltas(n)
         self._called: dict[str, Call] = {}
-        """The calls that the app answers, by their id in the run, which is never empty."""
+        """The calls that the app answers, by their id in the run."""
         self._has_results = False
 
     def chunk(self, chunk: ChatCompletionChunk) -> bytes:
@@ -29,15 +55,15 @@ class PageForm(Form[ChatCompletionChunk]):
             begin = self._next_answer()
         return begin + b"".join([self._delta(delta) for delta in self._deltas.of(chunk)])
 
-    def called(self, index: int, id: str) -> bytes:
-        """The events when the answer is complete, and the app answers one of its calls."""
-        call = self._called[id] = self._deltas.calls[index]
-        return self._rest() + self._call_ended(call)
-
-    def result(self, step: ToolResultStep) -> bytes:
-        """The events for the result of a call."""
+    def piece(self, piece: Piece) -> bytes:
+        """The events for a piece of a run."""
+        if isinstance(piece, ChatCompletionChunk):
+            return self.chunk(piece)
+        if isinstance(piece, Called):
+            call = self._called[piece.id] = self._deltas.calls[piece.index]
+            return self._rest() + self._call_ended(call)
         self._has_results = True
-        return self._result(self._called[step.call.id], step)
+        return self._result(self._called[piece.id], piece)
 
     def _rest(self) -> bytes:
         """What was held back until the end of the answer."""
@@ -52,7 +78,7 @@ class PageForm(Form[ChatCompletionChunk]):
         """The events when a call has all its arguments."""
 
     @abstractmethod
-    def _result(self, call: Call, step: ToolResultStep) -> bytes:
+    def _result(self, call: Call, result: Result) -> bytes:
         """The events for the result of a call."""
 
     @abstractmethod

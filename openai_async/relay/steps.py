@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from ..errors import InvalidArgumentError
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_common import CompletionUsage
 from ..types.tool_steps import ToolCallStep, ToolResultStep, ToolStep
 from .forms import page_form_of
-from .page_form import PageForm
+from .page_form import Called, PageForm, Piece, Result
 from .relay import Copy, Pipe, Relay
-
-Piece: TypeAlias = ChatCompletionChunk | ToolStep[Any]
 
 
 class Run(Protocol):
@@ -23,7 +21,7 @@ class Run(Protocol):
     async def __aenter__(self) -> object: ...
     async def __aexit__(self, *exc: object) -> None: ...
 
-    def _pieces(self) -> AsyncGenerator[Piece, None]:
+    def _all_steps(self) -> AsyncGenerator[ChatCompletionChunk | ToolStep[Any], None]:
         """The chunks of each answer, then the steps of its calls."""
         ...
 
@@ -35,32 +33,46 @@ def relay_run(run: Run, form: str, keep_alive: float | None) -> Relay:
     """The relay of a run, in a form.
 
     Raises:
-        InvalidArgumentError: the form has no events for the results of tools.
+        InvalidArgumentError: the form has no events for tools.
     """
     if form not in ("text", "ui"):
-        msg = f'form={form!r} has no events for tools: pass form="text" or form="ui".'
-        raise InvalidArgumentError(msg)
+        raise no_tools(form)
     made = page_form_of(form)
     return Relay(_copy(run, made), failed=made.error, headers=made.headers, keep_alive=keep_alive)
 
 
+def no_tools(form: object) -> InvalidArgumentError:
+    """The exception for a form that has no events for tools."""
+    msg = f'form={form!r} has no events for tools: pass form="text" or form="ui".'
+    return InvalidArgumentError(msg)
+
+
+async def pieces_of(run: Run) -> AsyncGenerator[Piece, None]:
+    """What a browser may see of a run; closing it stops the run."""
+    async with run, aclosing(run._all_steps()) as steps:
+        async for step in steps:
+            if (piece := _piece_of(step)) is not None:
+                yield piece
+
+
+def _piece_of(step: ChatCompletionChunk | ToolStep[Any]) -> Piece | None:
+    if isinstance(step, ChatCompletionChunk):
+        return step
+    if isinstance(step, ToolCallStep):
+        return Called(step.index, step.call.id)
+    if isinstance(step, ToolResultStep):
+        is_text = isinstance(step.value, str | None)
+        return Result(step.call.id, step.content, is_text, step.error is not None)
+    return None
+
+
 def _copy(run: Run, form: PageForm) -> Copy:
     async def copy(pipe: Pipe) -> None:
-        async with run, aclosing(run._pieces()) as pieces:
+        async with aclosing(pieces_of(run)) as pieces:
             async for piece in pieces:
                 pipe.open()
-                if data := _events(form, piece):
+                if data := form.piece(piece):
                     await pipe.put(data)
             await pipe.put(form.end(run._usage()))
 
     return copy
-
-
-def _events(form: PageForm, piece: Piece) -> bytes:
-    if isinstance(piece, ChatCompletionChunk):
-        return form.chunk(piece)
-    if isinstance(piece, ToolCallStep):
-        return form.called(piece.index, piece.call.id)
-    if isinstance(piece, ToolResultStep):
-        return form.result(piece)
-    return b""

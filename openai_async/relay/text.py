@@ -6,10 +6,9 @@ from typing import Any
 
 from ..errors import OpenAIError
 from ..types.chat_common import CompletionUsage
-from ..types.tool_steps import ToolResultStep
 from .deltas import Call, CallDelta, Delta, TextDelta
 from .form import event
-from .page_form import PageForm
+from .page_form import PageForm, Result
 
 
 class Text(PageForm):
@@ -33,9 +32,9 @@ class Text(PageForm):
     def _call_ended(self, call: Call) -> bytes:
         return b""
 
-    def _result(self, call: Call, step: ToolResultStep) -> bytes:
-        result = {"type": "tool_result", "index": call.index, "content": step.content}
-        return event(result if step.error is None else result | {"failed": True})
+    def _result(self, call: Call, result: Result) -> bytes:
+        told = {"type": "tool_result", "index": call.index, "content": result.content}
+        return event(told | {"failed": True} if result.failed else told)
 
     def _next_answer(self) -> bytes:
         return b""

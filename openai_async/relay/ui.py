@@ -18,10 +18,9 @@ from ..jsontext import loads
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_common import CompletionUsage
 from ..types.growing_text import utf8
-from ..types.tool_steps import ToolResultStep
 from .deltas import Call, CallDelta, Delta, TextDelta
 from .form import DONE, HEADERS, event
-from .page_form import PageForm
+from .page_form import PageForm, Result
 
 _FINISH_REASONS = {
     "stop": "stop",
@@ -126,17 +125,15 @@ class UI(PageForm):
             ended = event({"type": "tool-input-error", **head, "input": text, "errorText": reason})
         return self._close() + ended
 
-    def _result(self, call: Call, step: ToolResultStep) -> bytes:
-        head = {"toolCallId": self._id_of(call)}
-        if step.error is not None:
-            return event({"type": "tool-output-error", **head, "errorText": step.content})
-        head["type"] = "tool-output-available"
-        if isinstance(step.value, str | None):
-            return event({**head, "output": step.content})
+    def _result(self, call: Call, result: Result) -> bytes:
+        key, text = self._id_of(call), result.content
+        if result.failed:
+            return event({"type": "tool-output-error", "toolCallId": key, "errorText": text})
+        head = {"type": "tool-output-available", "toolCallId": key}
         try:
-            return event({**head, "output": loads(utf8(step.content))})
+            return event({**head, "output": text if result.is_text else loads(utf8(text))})
         except ValueError:  # it has a NaN, which JavaScript cannot read
-            return event({**head, "output": step.content})
+            return event({**head, "output": text})
 
     def _next_answer(self) -> bytes:
         return event({"type": "finish-step"}) + event({"type": "start-step"})

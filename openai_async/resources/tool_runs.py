@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ..relay import steps as relayed
     from ..relay.forms import PageFormName
     from ..relay.relay import Relay
+    from ..types.chat_chunk import ChatCompletionChunk
     from ..types.chat_common import CompletionUsage
     from ..types.chat_params import ChatCompletionMessageParam
     from .base_client import BaseClient
@@ -146,7 +147,7 @@ class ToolRun(Generic[T]):
             raise InvalidArgumentError(msg)
         return relayed.relay_run(self, form, keep_alive)
 
-    def _pieces(self) -> AsyncGenerator[relayed.Piece, None]:
+    def _all_steps(self) -> AsyncGenerator[ChatCompletionChunk | ToolStep[T], None]:
         return self._begin(aiter)
 
     def _usage(self) -> CompletionUsage | None:

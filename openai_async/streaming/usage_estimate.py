@@ -10,21 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..middleware.pacing.token_estimate import CHARACTERS, UNKNOWN_SIZE, image_tokens
-from ..types.chat_common import CompletionUsage
+from ..types.chat_common import CompletionUsage, EstimatedUsage
 from ..types.chat_completion import ChatCompletion, ChatCompletionMessage
 
 # How the base64 of pictures, files and audio begins in a request.
 _BASE64 = (b";base64,", b'"data":"')
-
-
-class EstimatedUsage(CompletionUsage):
-    """Tokens as estimated from the length of the texts: `.estimated` is True."""
-
-    __slots__ = ()
-
-    @property
-    def estimated(self) -> bool:
-        return True
 
 
 def prompt_size(body: bytes) -> int:

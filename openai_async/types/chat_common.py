@@ -57,3 +57,13 @@ class CompletionUsage(APIObject):
         `ChatCompletionStream.usage`.
         """
         return False
+
+
+class EstimatedUsage(CompletionUsage):
+    """Tokens as estimated from the length of the texts: `.estimated` is True."""
+
+    __slots__ = ()
+
+    @property
+    def estimated(self) -> bool:
+        return True

@@ -9,16 +9,17 @@ import re
 import uuid
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Self
 
-from .. import ChatCompletionStream
 from ..errors import InvalidArgumentError, OpenAIError
 from ..options import is_number
 from ..relay import KEEP_ALIVE
 from ..relay.forms import SSEForm
 from ..relay.relay import Copy, Pipe, Relay
-from .records import Reading, end_record, start_record, store_failure
+from ..relay.steps import no_tools
+from .answers import Answers, check_answers, choices, has_tools, pieces, usage
+from .records import Reading, end_record, record_of, start_record, store_failure
 from .stores import BroadcastStore, MemoryStore
 
 log = logging.getLogger("openai_async")
@@ -34,6 +35,9 @@ END_WITHIN = 5.0
 
 class JoinedBroadcast:
     """An answer in a store, perhaps written by another process; made by `Broadcast.join`."""
+
+    _has_tools = False
+    """It is known to be a run of tools."""
 
     def __init__(self, id: str, store: BroadcastStore, idle: float | None) -> None:
         if not isinstance(id, str) or not id:
@@ -70,6 +74,8 @@ class JoinedBroadcast:
         if str(form) == "raw":
             msg = 'form="raw" is not for a Broadcast, which keeps chunks: pass "chunks".'
             raise InvalidArgumentError(msg)
+        if self._has_tools and form == "chunks":
+            raise no_tools(form)
         known = _NUMBER.fullmatch(last_event_id or "")
         after = int(known[0]) if known else 0
         reading = Reading(self._store, self.id, form, after, self._idle)
@@ -97,7 +103,7 @@ class Broadcast(JoinedBroadcast):
         return await sse_response(request, broadcasts[id])
 
     Args:
-        stream: what `create(..., stream=True)` returns.
+        stream: what `create(..., stream=True)`, `run_tools` or `Conversation.stream` returns.
         store: where the chunks are kept; by default a new `MemoryStore`, which lives as long as the
             broadcast.
         id: the name of the answer in the store; random by default.
@@ -110,24 +116,20 @@ class Broadcast(JoinedBroadcast):
 
     def __init__(
         self,
-        stream: ChatCompletionStream,
+        stream: Answers,
         *,
         store: BroadcastStore | None = None,
         id: str | None = None,
         idle: float | None = IDLE,
     ) -> None:
-        if not isinstance(stream, ChatCompletionStream):
-            msg = (
-                f"stream has type {type(stream).__name__}: pass what "
-                "chat.completions.create(..., stream=True) returns."
-            )
-            raise InvalidArgumentError(msg)
+        check_answers(stream)
         super().__init__(
             uuid.uuid4().hex if id is None else id,
             MemoryStore(math.inf) if store is None else store,
             idle,
         )
-        self._stream: ChatCompletionStream | None = stream
+        self._has_tools = has_tools(stream)
+        self._stream: Answers | None = stream
         self._begun = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -202,19 +204,17 @@ class Broadcast(JoinedBroadcast):
         return begin
 
 
-async def _write(
-    stream: ChatCompletionStream, store: BroadcastStore, id: str, begun: asyncio.Event
-) -> None:
+async def _write(stream: Answers, store: BroadcastStore, id: str, begun: asyncio.Event) -> None:
     """The task of a broadcast. It must not refer to it: dropping the broadcast cancels the task."""
     error: OpenAIError | None = None
     try:
         try:
-            await store.append(id, start_record(stream._n))
+            await store.append(id, start_record(choices(stream), tools=has_tools(stream)))
         finally:
             begun.set()
-        async with stream:
-            async for chunk in stream:
-                await store.append(id, chunk.to_json().encode())
+        async with aclosing(pieces(stream)) as read:
+            async for piece in read:
+                await store.append(id, record_of(piece))
     except asyncio.CancelledError:
         error = OpenAIError("The broadcast was closed before the answer was complete.")
         await _end(store, id, end_record(None, error))
@@ -225,7 +225,7 @@ async def _write(
     except Exception as failure:
         log.exception("The store of a broadcast failed.")
         error = store_failure(failure)
-    await _end(store, id, end_record(None if error else stream.usage, error))
+    await _end(store, id, end_record(None if error else usage(stream), error))
 
 
 async def _end(store: BroadcastStore, id: str, record: bytes) -> None:

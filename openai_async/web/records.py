@@ -1,8 +1,10 @@
 """What a `Broadcast` writes into its store, and how it is read again.
 
-    {"object": "broadcast.start", "n": 1}
-    the chunks, as they came
-    {"object": "broadcast.end", "usage": {...} or null, "error": {...} or null}
+    {"object": "broadcast.start", "n": 1, "tools": false}
+    the chunks, as they came; in a run of tools also, between its answers,
+    {"object": "broadcast.called", "index": 0, "id": "call_1"}
+    {"object": "broadcast.result", "id": "call_1", "content": "7", ...}
+    {"object": "broadcast.end", "usage": {...} or null, "estimated": false, "error": {...} or null}
 
 Records are numbered from 1; the browser gets this number as the id of the record's events.
 """
@@ -13,19 +15,33 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from attrs import asdict
+
 from .. import errors
 from ..errors import APIError, APITimeoutError, NotFoundError, OpenAIError
 from ..jsontext import dumps, loads
 from ..relay.forms import SSEForm, form_of
+from ..relay.page_form import Called, PageForm, Piece, Result
 from ..relay.relay import Pipe
+from ..relay.steps import no_tools
 from ..types.chat import ChatCompletionChunk, CompletionUsage
+from ..types.chat_common import EstimatedUsage
 from .stores import BroadcastStore
 
 _START, _END = "broadcast.start", "broadcast.end"
+_STEPS: dict[str, type[Called | Result]] = {"broadcast.called": Called, "broadcast.result": Result}
 
 
-def start_record(n: int) -> bytes:
-    return dumps({"object": _START, "n": n})
+def start_record(n: int, *, tools: bool) -> bytes:
+    """The first record: how many choices were requested, and whether it is a run of tools."""
+    return dumps({"object": _START, "n": n, "tools": tools})
+
+
+def record_of(piece: Piece) -> bytes:
+    if isinstance(piece, ChatCompletionChunk):
+        return piece.to_json().encode()
+    name = next(name for name, kind in _STEPS.items() if isinstance(piece, kind))
+    return dumps({"object": name, **asdict(piece)})
 
 
 def end_record(usage: CompletionUsage | None, error: OpenAIError | None) -> bytes:
@@ -39,7 +55,8 @@ def end_record(usage: CompletionUsage | None, error: OpenAIError | None) -> byte
             "retry_after": getattr(error, "retry_after", None),
         }
     counts = None if usage is None else usage.to_dict()
-    return dumps({"object": _END, "usage": counts, "error": failure})
+    estimated = usage is not None and usage.estimated
+    return dumps({"object": _END, "usage": counts, "estimated": estimated, "error": failure})
 
 
 def _error(failure: dict[str, Any]) -> OpenAIError:
@@ -80,6 +97,8 @@ class Reading:
             if kind == _END and value["error"] is not None:
                 raise _error(value["error"])
             if kind == _START:
+                if value["tools"] and self._name == "chunks":
+                    raise no_tools(self._name)
                 self.form = form_of(self._name, chat=True, n=value["n"])
                 continue
             # Records that the browser already has are read too: later events depend on them.
@@ -94,11 +113,17 @@ class Reading:
         raise NotFoundError(msg, status_code=404)
 
     def _events(self, value: dict[str, Any]) -> bytes:
-        return self.form.chunk(ChatCompletionChunk.from_dict(value))
+        kind = _STEPS.get(value.get("object", ""))
+        if kind is None:
+            return self.form.chunk(ChatCompletionChunk.from_dict(value))
+        del value["object"]
+        assert isinstance(self.form, PageForm)
+        return self.form.piece(kind(**value))
 
     def _last_events(self, value: dict[str, Any]) -> bytes:
         usage = value["usage"]
-        return self.form.end(None if usage is None else CompletionUsage.from_dict(usage))
+        kind = EstimatedUsage if value["estimated"] else CompletionUsage
+        return self.form.end(None if usage is None else kind.from_dict(usage))
 
 
 def _with_id(data: bytes, number: int) -> bytes:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from openai_async import AsyncClient
 from openai_async.relay.forms import SSEForm
 from openai_async.types.chat import ChatCompletionMessageParam
 
-from ..raw_server import DONE, RawServer, chunk, sse
+from ..raw_server import DONE, Exchange, RawServer, chunk, sse
 from ..streaming.events import USAGE
 
 MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hi"}]
@@ -24,6 +25,12 @@ async def relayed(
         model="gpt-4o", messages=MESSAGES, stream=True, **params
     )
     return b"".join([data async for data in stream.sse(form=form)])
+
+
+def answering(*answers: list[Any]) -> Callable[[Exchange], Awaitable[None]]:
+    """One of these answers for each request."""
+    rest = iter(answers)
+    return lambda exchange: exchange.stream(*next(rest))
 
 
 def calling(*pieces: dict[str, object], **more: Any) -> dict[str, object]:

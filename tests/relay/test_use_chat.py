@@ -19,13 +19,20 @@ from openai_async.web import sse_response
 
 from ..raw_server import DONE, Exchange, RawServer, chunk, sse
 from ..streaming.events import call
-from .relayed import MESSAGES, USAGE_AND_DONE, calling
+from .relayed import MESSAGES, USAGE_AND_DONE, answering, calling
 
 PROGRAM = Path(__file__).with_name("use_chat.mjs")
 PACKAGES = ("ai@7.0.173", "@ai-sdk/react@4.0.177", "react@19.3.1", "react-test-renderer@19.3.1")
 
 USAGE = {"usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3}}
 STEP = {"type": "step-start"}
+
+
+async def multiply(a: int, b: int) -> dict[str, int]:
+    if a == 0:
+        raise ValueError(a)
+    return {"product": a * b}
+
 
 Use = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -51,18 +58,25 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def use(raw_client: AsyncClient, program: Path) -> AsyncIterator[Use]:
     """Runs the program with these texts, against an app that relays each answer of `raw`."""
 
+    chats = raw_client.chat.completions
+    asked: Any = {"model": "gpt-4o", "messages": MESSAGES}
+
     async def chat(request: web.Request) -> web.StreamResponse:
         assert (await request.json())["messages"]
-        stream = raw_client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
-        return await sse_response(request, stream, form="ui")
+        return await sse_response(request, chats.create(**asked, stream=True), form="ui")
+
+    async def tools(request: web.Request) -> web.StreamResponse:
+        run = chats.run_tools(**asked, tools=[multiply])
+        return await sse_response(request, run, form="ui")
 
     app = web.Application()
-    app.router.add_post("/api/chat", chat)
+    app.router.add_post("/chat", chat)
+    app.router.add_post("/tools", tools)
 
     async with TestServer(app) as server:
 
-        async def use(*texts: str, **more: str) -> dict[str, Any]:
-            given = {"api": str(server.make_url("/api/chat")), "texts": texts, **more}
+        async def use(*texts: str, path: str = "/chat", **more: str) -> dict[str, Any]:
+            given = {"api": str(server.make_url(path)), "texts": texts, **more}
             node = await asyncio.create_subprocess_exec(
                 *("node", str(program), json.dumps(given)),
                 stdout=asyncio.subprocess.PIPE,
@@ -78,12 +92,6 @@ async def use(raw_client: AsyncClient, program: Path) -> AsyncIterator[Use]:
             return json.loads(shown)  # type: ignore[no-any-return]
 
         yield use
-
-
-def answering(*answers: list[Any]) -> Callable[[Exchange], Awaitable[None]]:
-    """One of these answers for each request."""
-    rest = iter(answers)
-    return lambda exchange: exchange.stream(*next(rest))
 
 
 def said(message: dict[str, Any]) -> dict[str, Any]:
@@ -145,6 +153,41 @@ async def test_tools_are_called_in_the_browser_and_the_answer_goes_on_in_the_sam
         text("3 and 7"),
     ]
     assert [finish["finishReason"] for finish in shown["finished"]] == ["tool-calls", "stop"]
+
+
+async def test_the_app_calls_tools_and_the_answer_goes_on_in_the_same_message(
+    raw: RawServer, use: Use
+) -> None:
+    raw.answer = answering(
+        [
+            chunk("Let me see."),
+            calling(call(0, '{"a":2,"b":3}', "multiply", "c1")),
+            calling(call(1, '{"a":0,"b":3}', "multiply", "c2")),
+            calling(call(2, '{"a":0,', "multiply", "c3")),
+            chunk(finish="tool_calls"),
+            USAGE_AND_DONE,
+        ],
+        [chunk("6", finish="stop"), USAGE_AND_DONE],
+    )
+    shown = await use("2 * 3?", path="/tools")
+    question, answer = map(said, shown["messages"])
+    assert question == user("2 * 3?")
+    begin, first, product, failed, misread, *rest = answer["parts"]
+    assert [begin, first] == [STEP, text("Let me see.")]
+    assert rest == [STEP, text("6")]
+    assert product == {
+        "type": "tool-multiply",
+        "toolCallId": "c1",
+        "state": "output-available",
+        "input": {"a": 2, "b": 3},
+        "output": {"product": 6},
+    }
+    assert (failed["toolCallId"], failed["state"]) == ("c2", "output-error")
+    assert failed["errorText"] == "The tool multiply failed: ValueError."
+    assert (misread["toolCallId"], misread["state"]) == ("c3", "output-error")
+    assert "JSON" in misread["errorText"]
+    assert shown["status"] == "ready"
+    assert [finish["finishReason"] for finish in shown["finished"]] == ["stop"]
 
 
 async def test_a_tool_is_not_called_with_arguments_that_are_not_json(

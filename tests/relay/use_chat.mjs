@@ -1,6 +1,6 @@
 // A page with the hook `useChat`, rendered without a browser. It sends the texts one by one, answers
-// each tool call with the sum of its input, stops an answer once it shows `stopAt`, and prints what
-// it shows at last.
+// each call of `add` with the sum of its input, stops an answer once it shows `stopAt`, and prints
+// what it shows at last.
 import { Chat, useChat } from "@ai-sdk/react";
 import { DefaultChatTransport, lastAssistantMessageIsCompleteWithToolCalls } from "ai";
 import { setImmediate as turn } from "node:timers/promises";
@@ -13,6 +13,7 @@ const chat = new Chat({
   transport: new DefaultChatTransport({ api }),
   sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithToolCalls,
   onToolCall: ({ toolCall: { toolName, toolCallId, input } }) => {
+    if (toolName !== "add") return;
     const output = Object.values(input).reduce((a, b) => a + b, 0);
     chat.addToolOutput({ tool: toolName, toolCallId, output });
   },

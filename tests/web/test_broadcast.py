@@ -273,7 +273,7 @@ async def test_a_store_forgets_an_answer_some_time_after_its_end(
 
 async def test_a_reader_gives_up_on_a_process_that_writes_no_more(caplog: Any) -> None:
     store = MemoryStore()
-    await store.append("a-7", b'{"object":"broadcast.start","n":1}')
+    await store.append("a-7", b'{"object":"broadcast.start","n":1,"tools":false}')
     joined = Broadcast.join("a-7", store=store, idle=20)
     parts = [data async for data in joined.sse(keep_alive=None)]
     assert b"took too long" in b"".join(parts)
