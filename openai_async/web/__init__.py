@@ -12,6 +12,7 @@ from .aiohttp_response import sse_response
 from .asgi_response import SSEResponse
 from .broadcast import Broadcast, JoinedBroadcast
 from .stores import BroadcastStore, MemoryStore
+from .ui_messages import from_ui_messages
 
 __all__ = [
     "Broadcast",
@@ -19,5 +20,6 @@ __all__ = [
     "JoinedBroadcast",
     "MemoryStore",
     "SSEResponse",
+    "from_ui_messages",
     "sse_response",
 ]

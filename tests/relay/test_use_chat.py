@@ -15,11 +15,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from openai_async import AsyncClient
-from openai_async.web import sse_response
+from openai_async.web import from_ui_messages, sse_response
 
 from ..raw_server import DONE, Exchange, RawServer, chunk, sse
 from ..streaming.events import call
-from .relayed import MESSAGES, USAGE_AND_DONE, answering, calling
+from .relayed import USAGE_AND_DONE, answering, calling
 
 PROGRAM = Path(__file__).with_name("use_chat.mjs")
 PACKAGES = ("ai@7.0.173", "@ai-sdk/react@4.0.177", "react@19.3.1", "react-test-renderer@19.3.1")
@@ -59,14 +59,15 @@ async def use(raw_client: AsyncClient, program: Path) -> AsyncIterator[Use]:
     """Runs the program with these texts, against an app that relays each answer of `raw`."""
 
     chats = raw_client.chat.completions
-    asked: Any = {"model": "gpt-4o", "messages": MESSAGES}
 
     async def chat(request: web.Request) -> web.StreamResponse:
-        assert (await request.json())["messages"]
-        return await sse_response(request, chats.create(**asked, stream=True), form="ui")
+        messages = from_ui_messages((await request.json())["messages"])
+        stream = chats.create(model="gpt-4o", messages=messages, stream=True)
+        return await sse_response(request, stream, form="ui")
 
     async def tools(request: web.Request) -> web.StreamResponse:
-        run = chats.run_tools(**asked, tools=[multiply])
+        messages = from_ui_messages((await request.json())["messages"])
+        run = chats.run_tools(model="gpt-4o", messages=messages, tools=[multiply])
         return await sse_response(request, run, form="ui")
 
     app = web.Application()
@@ -188,6 +189,27 @@ async def test_the_app_calls_tools_and_the_answer_goes_on_in_the_same_message(
     assert "JSON" in misread["errorText"]
     assert shown["status"] == "ready"
     assert [finish["finishReason"] for finish in shown["finished"]] == ["stop"]
+
+
+async def test_the_next_request_has_what_the_run_has_added_to_the_conversation(
+    raw: RawServer, use: Use
+) -> None:
+    called = [
+        calling(call(0, '{"a":2,"b":3}', "multiply", "c1"), call(1, '{"a":', "multiply", "c2")),
+        chunk(finish="tool_calls"),
+        DONE,
+    ]
+    raw.answer = answering(called, [chunk("6", finish="stop"), DONE], [chunk("Bye"), DONE])
+    await use("2 * 3?", "Bye", path="/tools")
+    _, after_the_calls, last = [json.loads(exchange.body)["messages"] for exchange in raw.exchanges]
+    without_text = {**after_the_calls[1], "content": None}
+    assert last == [
+        after_the_calls[0],
+        without_text,
+        *after_the_calls[2:],
+        {"role": "assistant", "content": "6"},
+        {"role": "user", "content": "Bye"},
+    ]
 
 
 async def test_a_tool_is_not_called_with_arguments_that_are_not_json(

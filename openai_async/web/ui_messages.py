@@ -1,0 +1,146 @@
+"""The messages that `useChat` of Vercel's AI SDK posts, as the API's messages.
+
+A message has parts: texts, files, calls of tools with their results. An answer in several steps is
+several messages for the API: each step, and the results of its calls.
+https://ai-sdk.dev/docs/reference/ai-sdk-core/ui-message
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..errors import InvalidArgumentError
+from ..jsontext import dumps
+from ..types.chat_params import ChatCompletionMessageParam
+
+_AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
+
+
+def from_ui_messages(messages: object) -> list[ChatCompletionMessageParam]:
+    """The messages of a request, from those of `useChat`.
+
+    Reasoning and parts of your own (`data-...`) are left out, and so are calls without a result, as
+    of an answer that was stopped: the API refuses a history with such a call.
+
+    Args:
+        messages: the `messages` of the JSON that the hook posts. It comes from a browser, which may
+            send anything; a `system` message is refused, so that only the app gives instructions.
+
+    Raises:
+        InvalidArgumentError: it is something else. Answer with status 400.
+
+    Example::
+
+        asked = await request.json()
+        messages = from_ui_messages(asked["messages"])
+    """
+    made: list[Any] = []
+    for where, message in _objects(messages, "messages"):
+        role = message.get("role")
+        parts = [part for _, part in _objects(message.get("parts"), f"{where}.parts")]
+        if role == "user":
+            made.append({"role": "user", "content": _content(parts, where)})
+        elif role == "assistant":
+            for step in _steps(parts):
+                made += _answer(step, where)
+        else:
+            msg = f'{where} has role {role!r}: only "user" and "assistant" are taken.'
+            raise InvalidArgumentError(msg)
+    return made
+
+
+def _objects(values: object, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects in a list, each with its place."""
+    if not isinstance(values, list):
+        msg = f"{where} is not a list: pass the messages that useChat posts."
+        raise InvalidArgumentError(msg)
+    for index, value in enumerate(values):
+        if not isinstance(value, dict):
+            msg = f"{where}[{index}] is not an object: pass the messages that useChat posts."
+            raise InvalidArgumentError(msg)
+        yield f"{where}[{index}]", value
+
+
+def _text(holder: dict[str, Any], key: str, where: str) -> str:
+    value = holder.get(key)
+    if not isinstance(value, str):
+        msg = f"{where} has a part whose {key} is not a string: pass the messages useChat posts."
+        raise InvalidArgumentError(msg)
+    return value
+
+
+# --- what the user says ---
+
+
+def _content(parts: list[dict[str, Any]], where: str) -> str | list[dict[str, Any]]:
+    content: list[dict[str, Any]] = []
+    for part in parts:
+        if part.get("type") == "text":
+            content.append({"type": "text", "text": _text(part, "text", where)})
+        elif part.get("type") == "file":
+            content.append(_file(part, where))
+    if all(part["type"] == "text" for part in content):
+        return "".join(part["text"] for part in content)
+    return content
+
+
+def _file(part: dict[str, Any], where: str) -> dict[str, Any]:
+    url, kind = _text(part, "url", where), _text(part, "mediaType", where).lower()
+    if kind.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": url}}
+    head, _, data = url.partition(",")
+    if not (head.startswith("data:") and head.endswith(";base64")):
+        msg = f"{where} has a file of type {kind!r} by URL: only pictures can be sent by URL."
+        raise InvalidArgumentError(msg)
+    if kind in _AUDIO:
+        return {"type": "input_audio", "input_audio": {"data": data, "format": _AUDIO[kind]}}
+    name = _text(part, "filename", where) if part.get("filename") else "file"
+    return {"type": "file", "file": {"file_data": url, "filename": name}}
+
+
+# --- what the model says ---
+
+
+def _steps(parts: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The parts of each step."""
+    steps: list[list[dict[str, Any]]] = [[]]
+    for part in parts:
+        if part.get("type") == "step-start":
+            steps.append([])
+        else:
+            steps[-1].append(part)
+    return steps
+
+
+def _answer(parts: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
+    """The message of a step, and the results of its calls."""
+    text = "".join(_text(part, "text", where) for part in parts if part.get("type") == "text")
+    calls, results = [], []
+    for part in parts:
+        if part.get("state") in ("output-available", "output-error"):
+            call = _call(part, where)
+            calls.append(call)
+            results.append({"role": "tool", "tool_call_id": call["id"], "content": _result(part)})
+    if not text and not calls:
+        return []
+    message: dict[str, Any] = {"role": "assistant", "content": text or None}
+    return [message | {"tool_calls": calls} if calls else message, *results]
+
+
+def _call(part: dict[str, Any], where: str) -> dict[str, Any]:
+    kind = _text(part, "type", where)
+    name = _text(part, "toolName", where) if kind == "dynamic-tool" else kind.removeprefix("tool-")
+    key, given = _text(part, "toolCallId", where), part.get("input")
+    if given is None:
+        given = part.get("rawInput", {})
+    if not isinstance(given, str):
+        given = dumps(given).decode()
+    elif part["state"] == "output-available":  # only custom tools can do anything with a text
+        return {"id": key, "type": "custom", "custom": {"name": name, "input": given}}
+    return {"id": key, "type": "function", "function": {"name": name, "arguments": given}}
+
+
+def _result(part: dict[str, Any]) -> str:
+    told = part.get("errorText" if part["state"] == "output-error" else "output")
+    return told if isinstance(told, str) else dumps(told).decode()
