@@ -33,9 +33,10 @@ async def sse_response(
 
     Args:
         request: the request that is being handled.
-        stream: what `create(..., stream=True)` returns, not awaited; `client.stream(...)`; or a
-            `Broadcast`.
-        form: `"chunks"` (the default), `"text"`, `"ui"` or `"raw"`; see docs/web.md.
+        stream: what `create(..., stream=True)` or `run_tools` returns, not awaited;
+            `client.stream(...)`; `Conversation.stream(...)`; or a `Broadcast`.
+        form: `"chunks"` (the default), `"text"` (the default with tools), `"ui"` or `"raw"`; see
+            docs/web.md.
         first_event: seconds to wait for the answer to begin. After that, the response starts
             without it, and a failure can only be an event.
         keep_alive: seconds of silence after which a comment is sent; `None` for never.

@@ -51,8 +51,8 @@ class Plan:
         self._sse: Any = getattr(stream, "sse", None)
         if self._sse is None:
             msg = (
-                f"stream has type {type(stream).__name__}: pass what create(..., stream=True) "
-                "returns, client.stream(...) or a Broadcast."
+                f"stream has type {type(stream).__name__}: pass what create(..., stream=True) or "
+                "run_tools returns, client.stream(...), Conversation.stream(...) or a Broadcast."
             )
             raise InvalidArgumentError(msg)
         if not (is_number(first_event) and first_event >= 0):
