@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import shutil
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from openai_async import AsyncClient
 from openai_async.testing import LocalServer, Reply
 from openai_async.web import Broadcast, BroadcastStore
 
+from ..raw_server import DONE, Exchange, RawServer, chunk, sse
+from .programs import EXAMPLES
+from .servers import address, listener
 from .test_relaying import ask
 
 redis_asyncio = pytest.importorskip("redis.asyncio")
-ROOT = Path(__file__).parents[2]
+ROOT = EXAMPLES.parents[1]
+APP = Path(__file__).with_name("redis_app.py")
 
 
 def redis_server() -> str:
@@ -52,7 +60,7 @@ async def redis_socket(tmp_path: Path) -> AsyncIterator[str]:
 @pytest.fixture
 async def stores(redis_socket: str) -> AsyncIterator[tuple[BroadcastStore, BroadcastStore]]:
     """Two, each with connections of its own, as in two processes."""
-    path = ROOT / "docs" / "examples" / "redis_store.py"
+    path = EXAMPLES / "redis_store.py"
     spec = importlib.util.spec_from_file_location("redis_store", path)
     assert spec is not None
     assert spec.loader is not None
@@ -76,6 +84,66 @@ async def test_two_processes_share_an_answer(
         read = [b"".join([data async for data in relay]) for relay in (here, there)]
         assert first[0] + read[0] == first[1] + read[1]
         assert b'"type":"done"' in read[0]
+
+
+@asynccontextmanager
+async def worker(redis_socket: str, upstream: str) -> AsyncIterator[tuple[str, Process]]:
+    """A process that serves redis_app.py, and its URL."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(EXAMPLES)]),
+        "OPENAI_API_KEY": "local",
+        "OPENAI_BASE_URL": upstream,
+    }
+    with listener() as listening:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(APP), redis_socket, str(listening.fileno())),
+            env=environment,
+            pass_fds=[listening.fileno()],
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            yield address(listening), process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+async def test_a_browser_joins_in_another_process_and_learns_that_the_first_has_died(
+    redis_socket: str, raw: RawServer
+) -> None:
+    may_go_on = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("Hel")))
+        await may_go_on.wait()
+        await exchange.part(sse(chunk("lo", finish="stop")) + DONE)
+        await exchange.end()
+
+    raw.answer = answer
+    async with (
+        worker(redis_socket, raw.url) as (first_url, first),
+        worker(redis_socket, raw.url) as (second_url, _),
+        ClientSession() as session,
+    ):
+        async with session.post(first_url) as response:
+            id = await response.text()
+        async with session.get(f"{second_url}{id}") as response:
+            assert b'"text":"Hel"' in await response.content.readuntil(b"\n\n")
+            may_go_on.set()
+            rest = await response.read()
+            assert b'"text":"lo"' in rest
+            assert b'"type":"done"' in rest
+        may_go_on.clear()
+        async with session.post(first_url) as response:
+            id = await response.text()
+        async with session.get(f"{second_url}{id}") as response:
+            assert b'"text":"Hel"' in await response.content.readuntil(b"\n\n")
+        first.kill()
+        async with session.get(f"{second_url}{id}?idle=1") as response:
+            assert b"took too long" in await response.read()
 
 
 async def test_an_answer_that_has_ended_can_be_read_from_the_middle(
@@ -117,7 +185,7 @@ async def test_it_expires(
 async def test_a_server_that_is_gone_is_an_error_for_the_readers(
     client: AsyncClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sys.path.insert(0, str(ROOT / "docs" / "examples"))
+    sys.path.insert(0, str(EXAMPLES))
     try:
         from redis_store import RedisStore  # type: ignore[import-not-found]
     finally:
