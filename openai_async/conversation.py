@@ -20,7 +20,8 @@ from .jsontext import dumps
 from .middleware.pacing.token_estimate import estimate_tokens
 from .options import is_number
 from .resources.endpoint import check_known
-from .resources.tool_runs import Read, ToolRun
+from .resources.tool_run_reader import Read
+from .resources.tool_runs import ToolRun
 from .streaming.chat import ChatCompletionStream
 from .turns import Message, Turn, by_turn, counted, plain, question, read_saved
 from .types.chat_completion import ChatCompletion

@@ -12,7 +12,8 @@ from ._submodules import LazyModule
 from .errors import InvalidArgumentError, OpenAIError
 from .images.reading import ImageSource
 from .relay import KEEP_ALIVE
-from .resources.tool_runs import Read, ToolRun
+from .resources.tool_run_reader import Read
+from .resources.tool_runs import ToolRun
 from .streaming.chat import ChatCompletionStream
 from .turns import Turn
 from .types.chat_completion import ChatCompletion

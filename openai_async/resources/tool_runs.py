@@ -5,31 +5,27 @@
 
 Both run the same loop, an async generator (`ToolRun._steps`): it owns the tasks of the calls, and
 waits for them however it ends. A generator does not notice when the `async for` over it is left, so
-that loop gets an iterator of its own, which cancels the calls and hangs up when it is dropped.
+that loop gets an iterator of its own (`tool_run_reader`), which cancels the calls and hangs up when
+it is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from .._submodules import LazyModule
 from ..errors import InvalidArgumentError, OpenAIError, ToolRoundsExceededError
 from ..options import check_whole, is_number
 from ..relay import KEEP_ALIVE
-from ..streaming.answer import Received
 from ..streaming.chat import ChatCompletionStream
-from ..streaming.chat_readers import text_of
-from ..streaming.reader import Reader
-from ..streaming.usage_estimate import total_usage
 from ..structured.answers import Misfits, check_complete, with_values
 from ..structured.response_formats import ResponseFormat
 from ..types.chat_completion import ChatCompletion
 from ..types.parsed_chats import ParsedChatCompletion, ParsedFunctionToolCall
 from ..types.tool_steps import (
     CompletionStep,
-    ContentDeltaStep,
     OnToolError,
     ToolCallStep,
     ToolResultStep,
@@ -40,6 +36,7 @@ from .params import json_body, sent_number
 from .parsing import Parsing, checked
 from .stream_usage import stream_arguments
 from .tool_calls import Caller, Running, tell_apart
+from .tool_run_reader import Read, Steps
 
 if TYPE_CHECKING:
     from ..relay import steps as relayed
@@ -55,7 +52,6 @@ else:  # few programs relay
 
 T = TypeVar("T")
 P = TypeVar("P")
-Read: TypeAlias = Callable[[ChatCompletionStream], AsyncIterator[P]]
 
 
 class ToolRun(Generic[T]):
@@ -96,7 +92,7 @@ class ToolRun(Generic[T]):
         return self._completion().__await__()
 
     def __aiter__(self) -> AsyncIterator[ToolStep[T]]:
-        return _Steps(self)
+        return Steps(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -151,6 +147,8 @@ class ToolRun(Generic[T]):
         return self._begin(aiter)
 
     def _usage(self) -> CompletionUsage | None:
+        from ..streaming.usage_estimate import total_usage  # few programs need it
+
         return total_usage(self._usages)
 
     # --- the loop ---
@@ -272,45 +270,6 @@ class ToolRun(Generic[T]):
         if self._stream is not None:
             self._stream._leave()
         self._running.cancel()
-
-
-class _Steps(Generic[T]):
-    """The iterator of one `async for`; see `streaming.reader.Reader`."""
-
-    def __init__(self, run: ToolRun[T]) -> None:
-        self._run = run
-        self._steps: AsyncGenerator[ToolStep[T], None] | None = None
-        self._waiting = False
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> ToolStep[T]:
-        if self._steps is None:
-            self._steps = self._run._begin(_texts)
-        else:
-            self._run._check_open()
-        if self._waiting:
-            msg = "Another task is waiting for the next step of this run: iterate in one task."
-            raise OpenAIError(msg)
-        self._waiting = True
-        try:
-            return await anext(self._steps)
-        finally:
-            self._waiting = False
-
-    def __del__(self) -> None:
-        if self._steps is not None:  # if not, another loop may be running
-            self._run._leave()
-
-
-def _texts(stream: ChatCompletionStream) -> AsyncIterator[ContentDeltaStep]:
-    return Reader(stream, _text_step)
-
-
-def _text_step(chunk: Received) -> ContentDeltaStep | None:
-    text = text_of(chunk)
-    return None if text is None else ContentDeltaStep(delta=text)
 
 
 def run_tools(
