@@ -144,8 +144,10 @@ def test_a_dynamic_tool_has_its_name_beside_its_type() -> None:
     assert told[0]["tool_calls"] == [function("add", "{}", "c1")]
 
 
-@pytest.mark.parametrize("state", ["input-streaming", "input-available", "approval-requested"])
-def test_a_call_without_a_result_is_left_out(state: str) -> None:
+@pytest.mark.parametrize(
+    "state", ["input-streaming", "input-available", "approval-requested", "output-denied", None]
+)
+def test_a_call_without_a_result_is_left_out(state: str | None) -> None:
     stopped = called("add", "c1", input={"a": 1}) | {"state": state}
     told = from_ui_messages([assistant(STEP, text("Let me"), stopped), user(text("Well?"))])
     assert told == [
