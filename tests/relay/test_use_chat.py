@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from openai_async import AsyncClient
-from openai_async.web import from_ui_messages, sse_response
+from openai_async.web import Broadcast, from_ui_messages, sse_response
 
 from ..raw_server import DONE, Exchange, RawServer, chunk, sse
 from ..streaming.events import call
@@ -55,7 +55,13 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def use(raw_client: AsyncClient, program: Path) -> AsyncIterator[Use]:
+def resumed() -> asyncio.Event:
+    """Set when a page that was reloaded asks for the answer under way."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def use(raw_client: AsyncClient, program: Path, resumed: asyncio.Event) -> AsyncIterator[Use]:
     """Runs the program with these texts, against an app that relays each answer of `raw`."""
 
     chats = raw_client.chat.completions
@@ -70,7 +76,26 @@ async def use(raw_client: AsyncClient, program: Path) -> AsyncIterator[Use]:
         run = chats.run_tools(model="gpt-4o", messages=messages, tools=[multiply])
         return await sse_response(request, run, form="ui")
 
+    answers: dict[str, Broadcast] = {}
+
+    async def begin(request: web.Request) -> web.StreamResponse:
+        asked = await request.json()
+        messages = from_ui_messages(asked["messages"])
+        stream = chats.create(model="gpt-4o", messages=messages, stream=True)
+        broadcast = answers[asked["id"]] = Broadcast(stream)
+        return await sse_response(request, broadcast, form="ui")
+
+    async def resume(request: web.Request) -> web.StreamResponse:
+        broadcast = answers.get(request.match_info["id"])
+        if broadcast is None:
+            return web.Response(status=204)
+        resumed.set()
+        return await sse_response(request, broadcast, form="ui")
+
     app = web.Application()
+    app.router.add_post("/broadcast", begin)
+    app.router.add_get("/broadcast/{id}/stream", resume)
+    app.router.add_get("/chat/{id}/stream", resume)
     app.router.add_post("/chat", chat)
     app.router.add_post("/tools", tools)
 
@@ -245,6 +270,32 @@ async def test_an_early_failure_is_shown_with_the_safe_text(raw: RawServer, use:
     assert shown["status"] == "error"
     assert "sk-secret" not in shown["error"]
     assert len(shown["messages"]) == 1
+
+
+async def test_a_page_that_is_reloaded_shows_the_answer_from_its_beginning(
+    raw: RawServer, use: Use, resumed: asyncio.Event
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("Hel")))
+        await resumed.wait()
+        await exchange.part(sse(chunk("lo", finish="stop")) + USAGE_AND_DONE)
+        await exchange.end()
+
+    raw.answer = answer
+    shown = await use("Hi", path="/broadcast", reloadAt="Hel")
+    question, whole = map(said, shown["messages"])
+    assert (question, whole["parts"]) == (user("Hi"), [STEP, text("Hello")])
+    assert len(raw.exchanges) == 1
+
+
+async def test_a_page_that_is_reloaded_after_the_answer_finds_none_under_way(
+    raw: RawServer, use: Use
+) -> None:
+    raw.answer = answering([chunk("Hel"), DONE])
+    shown = await use("Hi", reloadAt="Hel")
+    assert (shown["status"], shown.get("error")) == ("ready", None)
+    assert [*map(said, shown["messages"])] == [user("Hi")]
 
 
 async def test_stopping_an_answer_hangs_up(raw: RawServer, use: Use) -> None:
