@@ -25,13 +25,17 @@ def chain(middlewares: Sequence[Middleware], send: Send) -> Send:
 
 
 def checked(middleware: Middleware) -> Middleware:
-    """A middleware of the user's; an error says what to do if it forgets to return the response."""
+    """A middleware of the user's; an error says what to do if it does not return a response."""
 
     async def call(request: Request, send: Send) -> Response:
         response = await middleware(request, send)
-        if response is None:
+        if not isinstance(response, Response):
             name = getattr(middleware, "__qualname__", type(middleware).__name__)
-            msg = f"The middleware {name} returned None: end it with `return await send(request)`."
+            what = "None" if response is None else f"a value of type {type(response).__name__}"
+            msg = (
+                f"The middleware {name} returned {what}: return a Response, "
+                "as `return await send(request)` does."
+            )
             raise OpenAIError(msg)
         return response
 

@@ -424,16 +424,20 @@ async def test_a_request_that_was_changed_into_a_wrong_one_is_refused(
 
 @pytest.mark.parametrize("place", ["middlewares", "rate_limit"])
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_middleware_that_forgets_to_return_is_named(
-    raw: RawServer, raw_client: AsyncClient, place: str, stream: bool
+@pytest.mark.parametrize(
+    ("returned", "what"), [(None, "None"), ({"text": "Hi"}, "a value of type dict")]
+)
+async def test_a_middleware_that_returns_no_response_is_named(
+    raw: RawServer, raw_client: AsyncClient, place: str, stream: bool, returned: Any, what: str
 ) -> None:
     async def forget(request: Request, send: Send) -> Any:
         await send(request)
+        return returned
 
     raw.answer = lambda exchange: exchange.stream(DONE)
     options: Any = {place: [forget] if place == "middlewares" else forget}
     client = raw_client.with_options(max_retries=0, **options)
-    with pytest.raises(OpenAIError, match=r"forget returned None: end it with `return await"):
+    with pytest.raises(OpenAIError, match=f"forget returned {what}: return a Response"):
         if stream:
             async with client.stream("GET", "/x"):
                 pass
