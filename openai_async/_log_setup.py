@@ -9,7 +9,7 @@ _LEVELS = {"info": logging.INFO, "debug": logging.DEBUG}
 
 
 def show_log(level: str) -> None:
-    """Write the log to stderr, unless the root logger has handlers."""
+    """Write the log to stderr, unless the program has added handlers for it."""
     number = _LEVELS.get(level.strip().lower())
     if number is None:
         msg = f"OPENAI_LOG is {level!r}: set it to info or debug. Nothing is logged."
@@ -17,7 +17,8 @@ def show_log(level: str) -> None:
         return
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
-    handler.addFilter(lambda record: not logging.getLogger().handlers)  # they show it already
     log = logging.getLogger("openai_async")
+    # Other handlers show it already.
+    handler.addFilter(lambda record: log.handlers == [handler] and not logging.getLogger().handlers)
     log.addHandler(handler)
     log.setLevel(number)

@@ -306,8 +306,12 @@ async def test_nothing_is_computed_if_nothing_is_logged(
 PROGRAM = """\
 import asyncio, logging, sys
 from openai_async import AsyncClient, Response
-if "configured" in sys.argv:
+if "root" in sys.argv:
     logging.basicConfig(format="own: %(message)s")
+if "logger" in sys.argv:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("own: %(message)s"))
+    logging.getLogger("openai_async").addHandler(handler)
 
 async def answer(request, send):
     return Response(status=200, headers={}, body=b"{}")
@@ -337,9 +341,10 @@ def test_openai_log_shows_the_log(level: str) -> None:
     assert re.fullmatch(line, stderr_with(level))
 
 
-def test_a_program_that_has_set_up_logging_shows_each_line_once() -> None:
+@pytest.mark.parametrize("configured", ["root", "logger"])
+def test_a_program_that_has_set_up_logging_shows_each_line_once(configured: str) -> None:
     line = r"own: GET /v1/models: 200 in \d\.\d\d s, 1 attempt\n"
-    assert re.fullmatch(line, stderr_with("info", "configured"))
+    assert re.fullmatch(line, stderr_with("info", configured))
 
 
 def test_without_openai_log_nothing_is_shown() -> None:
