@@ -56,7 +56,7 @@ class Plan:
             )
             raise InvalidArgumentError(msg)
         if not (is_number(first_event) and first_event >= 0):
-            msg = f"first_event is {first_event!r}: pass a number of seconds."
+            msg = f"first_event is {first_event!r}: pass a number of seconds, 0 or more."
             raise InvalidArgumentError(msg)
         self.first_event = first_event
         self._options: dict[str, Any] = {"keep_alive": keep_alive}

@@ -68,7 +68,7 @@ class MemoryStore:
 
     def __init__(self, keep: float = 60.0) -> None:
         if not (is_number(keep) and keep >= 0):
-            msg = f"keep is {keep!r}: pass a number of seconds."
+            msg = f"keep is {keep!r}: pass a number of seconds, 0 or more."
             raise InvalidArgumentError(msg)
         self._keep = keep
         self._logs: dict[str, _Log] = {}

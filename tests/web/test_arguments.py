@@ -25,13 +25,14 @@ pytestmark = pytest.mark.virtual_time
     ("arguments", "message"),
     [
         ({"form": "json"}, r'form is .json.: pass "chunks", "text", "ui" or "raw"'),
+        ({"first_event": -1}, r"first_event is -1: pass a number of seconds, 0 or more"),
         ({"first_event": "3"}, r"first_event is .3.: pass a number of seconds"),
         ({"keep_alive": 0.01}, r"keep_alive is 0.01: pass at least 0.1 seconds"),
         ({"headers": ["a"]}, r"Headers have type list"),
         ({"headers": {"a": 1}}, r"Header .a. is not text"),
         ({"headers": {"a": "b\r\nc: d"}}, r"contains a line break"),
     ],
-    ids=["form", "first_event", "keep_alive", "list", "number", "line break"],
+    ids=["form", "negative", "first_event", "keep_alive", "list", "number", "line break"],
 )
 async def test_a_wrong_argument_is_refused_before_anything_is_sent(
     raw: RawServer, streams: Callable[[], Any], arguments: dict[str, Any], message: str
