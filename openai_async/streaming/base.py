@@ -169,6 +169,7 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
         self._answer = self._new_answer()
         self._receiver = Receiver(self._answer, response.meta, response.secret)
         self._ready.clear()
+        self._chunks = 0
         self._grace_ends, self._idle = None, body.idle
         try:
             # The first event often arrives together with the headers.

@@ -375,9 +375,9 @@ async def test_a_middleware_learns_of_the_end_of_a_stream_that_it_replaces(
     async with AsyncClient(
         base_url=raw.url, api_key="k", hooks=calls.hooks, middlewares=[twice]
     ) as client:
-        await ask(client).completion()
-    assert [end.complete for end in ends] == [False]
-    assert ended(calls).complete
+        chunks = [piece async for piece in ask(client)]
+    assert [(end.complete, end.chunks) for end in ends] == [(False, 1)]
+    assert (ended(calls).complete, ended(calls).chunks) == (True, len(chunks))
 
 
 # --- nothing is kept ---
