@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ from openai_async import (
     APIError,
     AsyncClient,
     Hooks,
+    InvalidArgumentError,
     Request,
+    Response,
     RetryPolicy,
+    Send,
     StreamInterruptedError,
 )
 from openai_async.testing import LocalServer
@@ -213,6 +217,28 @@ async def test_the_name_of_a_model_cannot_begin_a_line(
     assert info()[0].startswith("POST /v1/chat/completions 'a\\nb': 200 in")
 
 
+@pytest.mark.parametrize(
+    ("field", "wrong", "line"),
+    [
+        ("url", "http://api.test/?key=abc", "POST ? gpt-4o: InvalidArgumentError in 0.00 s"),
+        ("params", ["gpt-4o"], "POST /v1/x: 200 in 0.00 s, 1 attempt, req_1"),
+    ],
+    ids=["url", "params"],
+)
+async def test_what_a_middleware_gets_wrong_is_not_an_error_of_the_log(
+    raw: RawServer, raw_client: AsyncClient, info: Lines, field: str, wrong: object, line: str
+) -> None:
+    async def change(request: Request, send: Send) -> Response:
+        setattr(request, field, wrong)
+        return await send(request)
+
+    raw.answer = answer(b"{}")
+    changed = raw_client.with_options(middlewares=[change])
+    with suppress(InvalidArgumentError):
+        await changed.request("POST", "/x", json={"model": "gpt-4o"})
+    assert info() == [line]
+
+
 # --- DEBUG ---
 
 
@@ -259,6 +285,22 @@ async def test_bodies_that_are_not_json_are_shown_as_far_as_they_are_text(
         "GET /v1/x: sending no body",
         'GET /v1/x: 200, received "plain\\nwords"',
     ]
+
+
+@pytest.mark.parametrize("kind", [str, bytearray, memoryview])
+async def test_the_body_that_a_middleware_sets_is_logged_without_keys(
+    raw: RawServer, debug: Lines, kind: type
+) -> None:
+    async def change(request: Request, send: Send) -> Response:
+        text = f'{{"input": "{KEY}"}}'
+        body: Any = text if kind is str else kind(text.encode())
+        request.body = body
+        return await send(request)
+
+    raw.answer = answer(b"{}")
+    async with AsyncClient(base_url=raw.url, api_key=KEY, middlewares=[change]) as client:
+        await client.request("POST", "/x", json={})
+    assert debug()[0] == 'POST /v1/x: sending {"input":"[api_key]"}'
 
 
 async def test_a_form_and_a_refusal_are_logged(

@@ -7,6 +7,10 @@ without headers. Nothing here is called unless its level is on.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
+
+from yarl import URL
 
 from ..errors import APIError
 from ..wire.log_text import shown_body
@@ -17,9 +21,11 @@ log = logging.getLogger("openai_async")
 
 def named(request: Request) -> str:
     """A request: method, path and model. Not the query, which may contain a key."""
-    model = None if request.params is None else request.params.get("model")
-    # As it is sent: a line break in an id stays encoded.
-    path = f"{request.method} {request.url.raw_path.partition('?')[0]}"
+    model = request.params.get("model") if isinstance(request.params, Mapping) else None
+    # As it is sent: a line break in an id stays encoded. If a middleware has set a wrong type, the
+    # error that says so is being logged.
+    path = request.url.raw_path if isinstance(request.url, URL) else "?"
+    path = f"{request.method} {path}"
     if not isinstance(model, str):
         return path
     return f"{path} {model if model.isprintable() else repr(model)}"
@@ -33,9 +39,14 @@ def failure(error: BaseException) -> str:
 
 def log_request(request: Request, secret: str | None) -> None:
     """An attempt, before it is sent."""
-    body = request.body
-    shown = shown_body(body, secret) if isinstance(body, bytes) else repr(body)
-    log.debug("%s: sending %s", named(request), "no body" if body is None else shown)
+    body: Any = request.body
+    if isinstance(body, str):  # aiohttp sends it, too, if a middleware sets it
+        body = body.encode("utf-8", "replace")
+    if isinstance(body, bytes | bytearray | memoryview):
+        shown = shown_body(bytes(body), secret)
+    else:
+        shown = "no body" if body is None else repr(body)
+    log.debug("%s: sending %s", named(request), shown)
 
 
 def log_response(request: Request, response: Response) -> None:
