@@ -29,6 +29,7 @@ from openai_async import (
     StreamInterruptedError,
 )
 from openai_async.testing import LocalServer
+from openai_async.wire import redaction
 
 from .hook_calls import WHOLE, endless
 from .raw_server import DONE, Exchange, RawServer, chunk
@@ -263,6 +264,9 @@ async def test_long_texts_lists_and_base64_are_cut(
         "url": f"data:image/png;base64,{data}",
         "data": data,
         "list": [0.5] * 1536,
+        "markdown": f"![cat](data:image/png;base64,{data})",
+        "words": "apple\n" * 100,
+        "fields": {str(number): number for number in range(100)},
     }
     await raw_client.request("POST", "/x", json=body)
     sent = debug()[0]
@@ -270,7 +274,10 @@ async def test_long_texts_lists_and_base64_are_cut(
     assert '"url":"data:image/png;base64,AAAAAAAAAAAAAAAA… 1358 characters"' in sent
     assert '"data":"AAAAAAAAAAAAAAAA… 1336 characters"' in sent
     assert '0.5,"… 1536 items"]' in sent
-    assert len(sent) < 2000
+    assert '"markdown":"![cat](data:image/png;base64,AAAAAAAAAAAAAAAA… 1366 characters"' in sent
+    assert r'apple\napple\n",' in sent
+    assert '"49":49,"…":"100 fields"}' in sent
+    assert len(sent) < 4000
 
 
 async def test_bodies_that_are_not_json_are_shown_as_far_as_they_are_text(
@@ -408,6 +415,50 @@ async def test_the_keys_of_other_services_are_not_shown(
     assert '"token":"Hel"' in "".join(debug())
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"city": "Oslo", "api_key": "hidden"}',
+        '{\\"password\\": \\"hidden\\"}',
+        'curl -H "Authorization: Bearer hidden"',
+        "Incorrect token: Bearer hidden-hidden-hidden",
+        "https://api.test/v1?access_token=hidden&x=1",
+        "http://user:hidden@proxy:3128",
+        "sk-proj-hidden-hidden-hidden",
+    ],
+    ids=["json", "escaped", "header", "bearer", "query", "password", "pasted"],
+)
+async def test_keys_within_texts_are_not_shown(
+    raw: RawServer, raw_client: AsyncClient, debug: Lines, text: str
+) -> None:
+    raw.answer = lambda exchange: exchange.whole(text.encode(), status="400 No")
+    with pytest.raises(APIError):
+        await raw_client.request("POST", "/x", json={"arguments": text})
+    assert len(debug()) == 2
+    assert all("hidden" not in line and "[secret]" in line for line in debug())
+
+
+async def test_words_about_keys_are_shown(
+    raw: RawServer, raw_client: AsyncClient, debug: Lines
+) -> None:
+    raw.answer = answer(b"{}")
+    text = "The Bearer of news at http://host:8080/a@b has a secret and 4 max_tokens=5."
+    schema = {"properties": {"password": {"type": "string"}}}
+    await raw_client.request("POST", "/x", json={"input": text, "parameters": schema})
+    assert debug()[0] == (
+        f'POST /v1/x: sending {{"input":"{text}",'
+        '"parameters":{"properties":{"password":{"type":"string"}}}}'
+    )
+
+
+async def test_what_is_not_quite_json_is_shown_too(
+    raw: RawServer, raw_client: AsyncClient, debug: Lines
+) -> None:
+    raw.answer = answer(b'{"logprob": NaN, "half": "\\ud83d"}')
+    await raw_client.request("GET", "/x")
+    assert debug()[1] == 'GET /v1/x: 200, received {"logprob":NaN,"half":"\\ud83d"}'
+
+
 async def test_a_line_stays_one_whatever_the_path(
     raw: RawServer, raw_client: AsyncClient, info: Lines
 ) -> None:
@@ -415,3 +466,22 @@ async def test_a_line_stays_one_whatever_the_path(
     await raw_client.request("GET", "/files/a%0AINFO%20forged")
     (line,) = info()
     assert line.startswith("GET /v1/files/a%0AINFO%20forged: 200")
+
+
+async def test_what_is_cut_off_is_not_looked_at(
+    raw: RawServer, debug: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To redact each number of an answer with vectors took twelve times as long as to parse it."""
+    looked: list[object] = []
+    replace = redaction._without
+
+    def count(value: Any, key: str) -> Any:
+        looked.append(value)
+        return replace(value, key)
+
+    monkeypatch.setattr(redaction, "_without", count)
+    raw.answer = answer(b"[%s]" % b",".join([b'"x"'] * 10_000))
+    async with AsyncClient(base_url=raw.url, api_key=KEY) as client:
+        await client.request("GET", "/x")
+    assert "10000 items" in debug()[1]
+    assert 0 < len(looked) < 100

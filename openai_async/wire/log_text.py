@@ -1,37 +1,45 @@
-"""A body for the log: without API keys, and with long texts and base64 cut."""
+"""A body for the log: without API keys, and with long texts, lists and base64 cut."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
-from ..errors import InvalidArgumentError
-from ..jsontext import dumps, loads
+from ..jsontext import loads
 from ..types.values import TOO_DEEP
-from .redaction import SECRET_HEADERS, redacted
+from .redaction import redacted
 
-# Longer texts, lists and bodies that are not JSON are cut to this many characters or items.
+# Longer texts, lists and objects are cut to this many characters, items or fields.
 MAX_TEXT = 1000
 MAX_ITEMS = 50
-# Characters of base64 that are shown, after its type: enough to tell the format of a file.
-MAX_BASE64 = 16
 
-_BASE64 = re.compile(r"(data:[^,\s]{0,100};base64,)?([A-Za-z0-9+/_=\-\r\n]{200})")
+# Of base64, 16 characters are shown after its type: enough to tell the format of a file. It begins
+# with a long line, unlike a list of words.
+_BASE64 = re.compile(
+    r"((?:data:[^,\s]{0,100};base64,)?[\w+/=-]{16})[\w+/=-]{44}[\w+/=\r\n-]{140,}", re.ASCII
+)
 
-# The keys of other services, as the tools of an MCP server need them. Not "token", which is also a
-# piece of a text.
-_SECRETS = {
-    *(name.lower().replace("-", "_") for name in SECRET_HEADERS),
-    *("access_token", "apikey", "client_secret", "password"),
-}
+# The keys of other services, as the tools of an MCP server need them. Not "token" alone, which is
+# also a piece of a text.
+_NAME = (
+    r"[\w-]{0,30}(?:authorization|api[_-]?key|subscription[_-]key|[_-]token|secret|password|cookie)"
+)
+_SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
+# In texts: the JSON of a tool's arguments, a header, a query, a password in a URL, a pasted key.
+_SECRET = re.compile(
+    rf"""(\b{_NAME}[\\"']*\s?[:=]\s?[\\"']*(?:Bearer\s|Basic\s)?|\bBearer\s(?=\S{{16}}))"""
+    r"""[^\s\\"'&,;]+|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)|\bsk-[\w-]{20,}""",
+    re.IGNORECASE,
+)
 
 
 def shown_body(body: Any, secret: str | None) -> str:
     """A body, as bytes or parsed, on one line.
 
-    It is redacted after parsing, so that no JSON escape can hide a key, and before cutting, which
-    could leave half a key.
+    It is redacted after parsing, so that no JSON escape can hide a key.
     """
     if isinstance(body, bytes):
         try:
@@ -41,28 +49,41 @@ def shown_body(body: Any, secret: str | None) -> str:
                 return f"<{len(body)} bytes>"
             body = body.decode("utf-8", "replace")
     try:
-        return dumps(_cut(redacted(body, secret))).decode("utf-8", "replace")
-    except (InvalidArgumentError, RecursionError):  # nested too deep, or NaN
+        text = json.dumps(_shown(body, secret), ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
         return TOO_DEEP
+    return text.encode("utf-8", "backslashreplace").decode()  # lone surrogates
 
 
-def _cut(value: Any) -> Any:
+def _shown(value: Any, secret: str | None) -> Any:
+    """What is cut off is not looked at: a list of vectors has millions of numbers."""
     if isinstance(value, str):
-        return _cut_text(value)
+        return _shown_text(redacted(value, secret))  # before cutting, which could leave half a key
     if isinstance(value, Mapping):
-        return {key: "[secret]" if _is_secret(key) else _cut(item) for key, item in value.items()}
+        fields = {
+            _shown(name, secret): "[secret]" if _is_secret(name, item) else _shown(item, secret)
+            for name, item in islice(value.items(), MAX_ITEMS)
+        }
+        more = {"…": f"{len(value)} fields"} if len(value) > MAX_ITEMS else {}
+        return fields | more
     if isinstance(value, list):
-        items = [_cut(item) for item in value[:MAX_ITEMS]]
+        items = [_shown(item, secret) for item in value[:MAX_ITEMS]]
         return items if len(value) <= MAX_ITEMS else [*items, f"… {len(value)} items"]
     return value
 
 
-def _is_secret(key: object) -> bool:
-    return isinstance(key, str) and key.lower().replace("-", "_") in _SECRETS
+def _is_secret(name: object, value: object) -> bool:
+    """Not an object: that is the schema of a parameter with such a name."""
+    return (
+        isinstance(name, str)
+        and not isinstance(value, Mapping)
+        and _SECRET_NAME.fullmatch(name) is not None
+    )
 
 
-def _cut_text(text: str) -> str:
-    if (found := _BASE64.match(text)) is not None:
-        start = found.start(2) + MAX_BASE64
-        return f"{text[:start]}… {len(text)} characters"
-    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… {len(text)} characters"
+def _shown_text(text: str) -> str:
+    shown = _SECRET.sub(lambda found: f"{found[1] or ''}[secret]", text[:MAX_TEXT])
+    shown, cut = _BASE64.subn(r"\1…", shown)
+    if not cut and len(text) <= MAX_TEXT:
+        return shown
+    return f"{shown.removesuffix('…')}… {len(text)} characters"
