@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias
 
@@ -25,7 +26,7 @@ def chain(middlewares: Sequence[Middleware], send: Send) -> Send:
 
 
 def checked(middleware: Middleware) -> Middleware:
-    """A middleware of the user's; an error says what to do if it does not return a response."""
+    """A middleware of the user's, whose response is checked and completed."""
 
     async def call(request: Request, send: Send) -> Response:
         response = await middleware(request, send)
@@ -37,6 +38,9 @@ def checked(middleware: Middleware) -> Middleware:
                 "as `return await send(request)` does."
             )
             raise OpenAIError(msg)
+        if not response.started:  # it is the middleware's own, perhaps with the stream of another
+            response.started = request.started
+            response.elapsed = time.perf_counter() - request.started
         return response
 
     return call

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -378,6 +379,20 @@ async def test_a_middleware_learns_of_the_end_of_a_stream_that_it_replaces(
         chunks = [piece async for piece in ask(client)]
     assert [(end.complete, end.chunks) for end in ends] == [(False, 1)]
     assert (ended(calls).complete, ended(calls).chunks) == (True, len(chunks))
+
+
+async def test_the_times_of_a_response_that_a_middleware_makes(
+    calls: Calls, observed: AsyncClient, raw: RawServer
+) -> None:
+    async def renew(request: Request, send: Send) -> Response:
+        response = await send(request)
+        return Response(status=200, headers={}, stream=response.stream)
+
+    raw.answer = lambda e: e.stream(*WHOLE)
+    begun = time.perf_counter()
+    await ask(observed.with_options(middlewares=[renew])).completion()
+    end = ended(calls)
+    assert 0 < end.first_event <= end.elapsed <= time.perf_counter() - begun
 
 
 # --- nothing is kept ---
