@@ -10,6 +10,7 @@ import asyncio
 import codecs
 import copy
 import io
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import wraps
 from pathlib import Path
@@ -69,6 +70,16 @@ class _UnreadContent(BinaryContent):
     async def _begin(self, response: Response) -> None:
         self._close()  # the previous attempt
         self._body, self._response = response.stream, response
+
+    async def __anext__(self) -> bytes:
+        data = await super().__anext__()
+        if self._pieces == 1:
+            self.begun()
+        return data
+
+    def begun(self) -> None:
+        """The first bytes have arrived: until now, the headers had."""
+        self.response.elapsed = time.perf_counter() - self.response.started
 
     def hand_over(self) -> ByteStream | None:
         """The body, for another reader, who also closes it."""
@@ -142,6 +153,7 @@ class StreamingResponse(Answered, Generic[R]):
         except BaseException as error:
             self._content._tell_end(error)
             raise
+        self._content.begun()
         self._content._response = None  # the other reader tells how the stream ends
         return self._response
 

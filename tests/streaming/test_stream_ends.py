@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -55,6 +56,31 @@ async def test_the_end_of_a_stream_that_was_read_whole(
     assert end.completion is end.completion
     assert end.usage is not None
     assert (end.usage.total_tokens, end.usage.estimated, end.total_tokens) == (12, False, 12)
+
+
+@pytest.mark.parametrize("parsed", [True, False], ids=["parsed", "bytes"])
+async def test_the_first_event_of_a_streaming_response_is_not_its_headers(
+    calls: Calls, observed: AsyncClient, raw: RawServer, parsed: bool
+) -> None:
+    opened = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await opened.wait()
+        for event in WHOLE:
+            await exchange.part(event if isinstance(event, bytes) else sse(event))
+        await exchange.end()
+
+    raw.answer = answer
+    hi: Any = [{"role": "user", "content": "Hi"}]
+    completions = observed.chat.completions.with_streaming_response
+    async with completions.create(model="gpt-4o", messages=hi, stream=True) as response:
+        headers = response.elapsed
+        opened.set()
+        async for _ in await response.parse() if parsed else response.iter_bytes():
+            pass
+    end = ended(calls)
+    assert headers < timedelta(seconds=end.first_event) <= timedelta(seconds=end.elapsed)
 
 
 async def test_the_end_of_a_stream_that_broke_off(
