@@ -97,6 +97,14 @@ async def test_a_line_has_the_tokens_of_its_answer(
     assert info() == [f"POST /v1/things: 200 in 0.00 s, 1 attempt, req_1{tokens}"]
 
 
+async def test_the_tokens_of_answers_that_are_only_listed_are_not_counted_again(
+    raw: RawServer, raw_client: AsyncClient, info: Lines
+) -> None:
+    raw.answer = answer(b'{"object": "list", "data": [%s]}' % USAGE)
+    await raw_client.chat.completions.list()
+    assert info() == ["GET /v1/chat/completions: 200 in 0.00 s, 1 attempt, req_1"]
+
+
 async def test_retries_have_a_line_each(raw: RawServer, info: Lines) -> None:
     async def fail_once(exchange: Exchange) -> None:
         if len(raw.exchanges) == 1:

@@ -42,7 +42,9 @@ async def _logged(request: Request, send: Send) -> Response:
         _log_failure(request, error)
         raise
     if response.stream is None:
-        parts = [_took(request), *_facts(response), *_tokens_in(response.body)]
+        parts = [_took(request), *_facts(response)]
+        if request.method == "POST":  # a list of stored answers has their usage, not its own
+            parts += _tokens_in(response.body)
         log.info("%s: %d in %s", named(request), response.status, ", ".join(parts))
     else:
         response.on_stream_end.append(_StreamLine(request, response))
