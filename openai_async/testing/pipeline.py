@@ -162,7 +162,9 @@ class Pipeline:
     async def _chosen_step(self, record: RecordedRequest) -> Reply | Failure | None:
         try:
             return await self._script.choose(record)
-        except Exception as error:
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # that of `pytest.fail` is no Exception
             # The function is the test's own: its author reads this in the client's exception.
             _logger.exception(
                 "A function of the script failed on %s %s", record.method, record.path

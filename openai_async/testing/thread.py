@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -56,7 +57,8 @@ class ServerThread:
         self._ended.result()
 
     def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._closing.set)
+        with suppress(RuntimeError):  # a SystemExit has closed the loop
+            self._loop.call_soon_threadsafe(self._closing.set)
         wait([self._ended])  # `join` refuses to wait for a thread that is just starting
         self._thread.join()
 
@@ -76,5 +78,7 @@ class ServerThread:
             self._started.set_exception(error)
         else:
             self._started.set_result(None)
-        await self._closing.wait()
-        await self._stop()
+        try:
+            await self._closing.wait()
+        finally:
+            await self._stop()

@@ -155,6 +155,29 @@ def test_a_function_of_the_script_may_use_the_server() -> None:
         assert content(chat(server)) != "42"
 
 
+def test_a_function_of_the_script_may_fail_the_test() -> None:
+    def fail(request: RecordedRequest) -> Reply:
+        pytest.fail(f"{request.path} is not expected")
+
+    with LocalServer() as server:
+        server.script(fail)
+        with pytest.raises(urllib.error.HTTPError, match="500") as failed:
+            chat(server)
+        with failed.value as answer:
+            assert "Failed: /v1/chat/completions is not expected" in answer.read().decode()
+
+
+def test_a_function_of_the_script_may_end_the_program() -> None:
+    def leave(request: RecordedRequest) -> Reply:
+        sys.exit(3)
+
+    with pytest.raises(SystemExit, match="3"), LocalServer() as server:
+        server.script(leave)
+        with pytest.raises(HTTPException):
+            chat(server)
+    assert servers() == []
+
+
 def test_steps_added_while_requests_arrive_are_each_used_once() -> None:
     with LocalServer() as server, ThreadPoolExecutor(4) as pool:
         answers = []
