@@ -248,6 +248,14 @@ async def test_what_a_middleware_gets_wrong_is_not_an_error_of_the_log(
     assert info() == [line]
 
 
+async def test_a_request_id_cannot_control_the_terminal(
+    raw: RawServer, raw_client: AsyncClient, info: Lines
+) -> None:
+    raw.answer = lambda e: e.whole(b"{}", status="200 OK\r\nx-request-id: \x1b[2Jreq")
+    await raw_client.request("GET", "/models")
+    assert info() == [r"GET /v1/models: 200 in 0.00 s, 1 attempt, '\x1b[2Jreq'"]
+
+
 # --- DEBUG ---
 
 

@@ -28,7 +28,12 @@ def named(request: Request) -> str:
     path = f"{request.method} {path}"
     if not isinstance(model, str):
         return path
-    return f"{path} {model if model.isprintable() else repr(model)}"
+    return f"{path} {in_line(model)}"
+
+
+def in_line(text: str) -> str:
+    """A text from outside, which cannot begin a line or control a terminal."""
+    return text if text.isprintable() else repr(text)
 
 
 def failure(error: BaseException) -> str:

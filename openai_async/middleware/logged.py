@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable
 
 from ..errors import APIError
-from ..http.log_lines import failure, log, named
+from ..http.log_lines import failure, in_line, log, named
 from ..http.request import Request, Response
 from ..types.stream_end import StreamEnd
 from ..wire.log_text import shown_body
@@ -102,7 +102,7 @@ def _facts(answered: Response | APIError) -> list[str]:
 
 
 def _facts_of(attempts: int, request_id: str | None) -> list[str]:
-    return [_number(attempts, "attempt"), *([] if request_id is None else [request_id])]
+    return [_number(attempts, "attempt"), *([] if request_id is None else [in_line(request_id)])]
 
 
 def _tokens_in(body: bytes) -> list[str]:
