@@ -44,9 +44,13 @@ def _plain_function(instance: object, attribute: Attribute[Any], value: object) 
         msg = f"{name} has type {type(value).__name__}: pass a function."
         raise InvalidArgumentError(msg)
     function = inspect.unwrap(value)
-    if any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None)))):  # noqa: B004
-        msg = f"{name} is async: pass a plain function, or write a middleware."
-        raise InvalidArgumentError(msg)
+    for called in (function, getattr(function, "__call__", None)):  # noqa: B004
+        if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
+            msg = f"{name} is async: pass a plain function, or write a middleware."
+            raise InvalidArgumentError(msg)
+        if inspect.isgeneratorfunction(called):  # calling it runs none of its code
+            msg = f"{name} has a yield: pass a plain function, or write a middleware."
+            raise InvalidArgumentError(msg)
 
 
 @frozen(kw_only=True)
