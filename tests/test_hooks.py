@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -226,6 +227,19 @@ async def test_what_on_stream_end_raises_is_logged(
     assert len(after.ends) == 1
 
 
+async def test_the_other_hooks_are_told_of_the_end_if_one_is_interrupted(raw: RawServer) -> None:
+    def interrupt(request: Request, end: StreamEnd) -> None:
+        pytest.fail("not whole")
+
+    outer = Calls()
+    raw.answer = lambda e: e.stream(*WHOLE)
+    hooks = [outer.hooks, Hooks(on_stream_end=interrupt)]
+    async with AsyncClient(base_url=raw.url, api_key="k", hooks=hooks) as client:
+        with pytest.raises(pytest.fail.Exception, match="not whole"):
+            await ask(client).completion()
+    assert ended(outer).complete
+
+
 async def test_a_hook_that_returns_a_coroutine_is_refused(raw: RawServer) -> None:
     async def count(request: Request) -> None: ...
 
@@ -236,15 +250,24 @@ async def test_a_hook_that_returns_a_coroutine_is_refused(raw: RawServer) -> Non
     assert raw.exchanges == []
 
 
-async def test_async_hooks_are_refused() -> None:
+async def test_hooks_that_a_call_would_not_run_are_refused() -> None:
     async def count(request: Request) -> None: ...
 
     class Counter:
         async def __call__(self, request: Request) -> None: ...
 
-    for wrong in (count, Counter()):
+    async def around(request: Request) -> AsyncIterator[None]:
+        yield
+
+    for wrong in (count, Counter(), around):
         with pytest.raises(InvalidArgumentError, match="on_request is async: pass a plain"):
             Hooks(on_request=wrong)
+
+    def span(request: Request) -> Iterator[None]:
+        yield
+
+    with pytest.raises(InvalidArgumentError, match="on_request has a yield: pass a plain"):
+        Hooks(on_request=span)
     with pytest.raises(InvalidArgumentError, match="on_retry has type int: pass a function"):
         Hooks(on_retry=3)  # type: ignore[arg-type]
 

@@ -39,11 +39,14 @@ def tell_end(
     )
 
     def call() -> None:
-        for callback in callbacks:
+        while callbacks:
             try:
-                callback(end)
+                callbacks.pop(0)(end)
             except Exception:  # there may be no caller: this may run in a destructor
                 log.exception("A callback for the end of a stream failed.")
+            except BaseException:  # Ctrl-C, `pytest.fail`: the others are told as well
+                call()
+                raise
 
     loop = body.loop
     if running_loop() is loop or not loop.is_running():
