@@ -102,7 +102,7 @@ def _failure(text: str, values: dict[str, Any]) -> Failure:
     try:
         return Failure(
             values.get("status"),
-            headers=None if retry_after is None else {"retry-after": f"{retry_after:g}"},
+            headers=None if retry_after is None else {"retry-after": f"{retry_after:.12g}"},
             delay=values.get("delay", 0.0),
             cut_after=values.get("cut"),
             stall_after=values.get("stall"),
