@@ -371,12 +371,7 @@ async def test_nothing_is_computed_if_nothing_is_logged(
 PROGRAM = """\
 import asyncio, logging, sys
 from openai_async import AsyncClient, Response
-if "root" in sys.argv:
-    logging.basicConfig(format="own: %(message)s")
-if "logger" in sys.argv:
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("own: %(message)s"))
-    logging.getLogger("openai_async").addHandler(handler)
+exec(" ".join(sys.argv[1:]))  # what a program does to set up logging
 
 async def answer(request, send):
     return Response(status=200, headers={}, body=b"{}")
@@ -406,10 +401,30 @@ def test_openai_log_shows_the_log(level: str) -> None:
     assert re.fullmatch(line, stderr_with(level))
 
 
-@pytest.mark.parametrize("configured", ["root", "logger"])
-def test_a_program_that_has_set_up_logging_shows_each_line_once(configured: str) -> None:
+OWN = "logging.basicConfig(format='own: %(message)s')"
+OWN_OF_THE_PACKAGE = """\
+handler = logging.StreamHandler()
+handler.setFormatter(logging.Formatter("own: %(message)s"))
+logging.getLogger("openai_async").addHandler(handler)
+"""
+
+
+@pytest.mark.parametrize("setup", [OWN, OWN_OF_THE_PACKAGE], ids=["root", "package"])
+def test_a_program_that_has_set_up_logging_shows_each_line_once(setup: str) -> None:
     line = r"own: GET /v1/models: 200 in \d\.\d\d s, 1 attempt\n"
-    assert re.fullmatch(line, stderr_with("info", configured))
+    assert re.fullmatch(line, stderr_with("info", setup))
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        f"{OWN}; logging.getLogger('openai_async').propagate = False",
+        "logging.getLogger().addHandler(logging.NullHandler())",
+    ],
+    ids=["no propagation", "null handler"],
+)
+def test_openai_log_shows_the_log_if_no_handler_of_the_program_does(setup: str) -> None:
+    assert re.search(r" openai_async INFO GET /v1/models: 200 in ", stderr_with("info", setup))
 
 
 def test_without_openai_log_nothing_is_shown() -> None:
