@@ -101,7 +101,9 @@ class Pipeline:
         finally:
             self._exchanges.discard(exchange)
             record.finish()
-            _requests.info("%s %s: %d", request.method, request.path, response.status)
+            # As it was sent: a line break in an id stays encoded.
+            path = request.rel_url.raw_path
+            _requests.info("%s %s: %d", request.method, path, response.status)
         return response
 
     async def _answer(self, exchange: Exchange, handler: WebHandler) -> web.StreamResponse:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from openai_async import AsyncClient
+from openai_async import AsyncClient, NotFoundError
 from openai_async.testing import LocalServer
 
 from .cli_process import Terminal, outcome, start_cli
@@ -46,9 +46,11 @@ async def test_serve_shows_the_requests_that_it_answers() -> None:
     process = await start_cli("serve", "--port", "0", "-v")
     async with AsyncClient(base_url=await served_url(process), api_key="local") as client:
         await client.models.list()
+        with pytest.raises(NotFoundError):
+            await client.request("GET", "/a%0Ab")
     process.send_signal(signal.SIGINT)
     code, _, stderr = await outcome(process)
-    assert (code, stderr) == (0, "GET /v1/models: 200\n")
+    assert (code, stderr) == (0, "GET /v1/models: 200\nGET /v1/a%0Ab: 404\n")
 
 
 def test_on_a_terminal_it_begins_a_line_of_its_own() -> None:
