@@ -11,6 +11,7 @@ import copy
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import APIConnectionError, APITimeoutError, OpenAIError
 from .aiohttp_internals import Answer, bytes_received, read_any, take_buffered
@@ -18,6 +19,10 @@ from .connection_errors import WIRE_ERRORS, connection_error, drop_traceback
 from .open_streams import OpenStreams
 from .urls import server_of
 
+if TYPE_CHECKING:
+    from ..types.stream_end import StreamEnd
+
+StreamCallback: TypeAlias = "Callable[[StreamEnd], object]"
 # An error's body is read to report what went wrong: no more of it than this many bytes...
 MAX_ERROR_BODY = 1024 * 1024
 # ...and for no more than this many seconds.
@@ -43,6 +48,9 @@ class ByteStream:
             keeps track itself.
         open_streams: holds this stream while it has a connection: checks it for silence, and
             closes it when the client is closed.
+
+    Attributes:
+        on_end: called when the stream has ended, by its reader; see `Response.on_stream_end`.
     """
 
     __slots__ = (
@@ -59,6 +67,7 @@ class ByteStream:
         "_open_streams",
         "_silent_since",
         "_timer",
+        "on_end",
     )
 
     def __init__(
@@ -80,6 +89,7 @@ class ByteStream:
         self._close_reason: APIConnectionError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._open_streams = open_streams
+        self.on_end: list[StreamCallback] | None = None
         self._on_loss: weakref.WeakMethod[Callable[[APIConnectionError], None]] | None = None
         open_streams.add(self)
 

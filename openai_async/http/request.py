@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 from multidict import CIMultiDict
@@ -21,14 +21,11 @@ from ..types.structuring import without_hooks
 from ..types.values import quoted
 from ..wire.failures import is_error, object_error
 from ..wire.redaction import redacted
-from .body import MAX_ERROR_BODY, ByteStream
+from .body import MAX_ERROR_BODY, ByteStream, StreamCallback
 from .outgoing import Prepared
 
 if TYPE_CHECKING:
-    from ..types.stream_end import StreamEnd
     from .multipart import Multipart
-
-StreamCallback: TypeAlias = "Callable[[StreamEnd], object]"
 
 _Meta: Any = without_hooks(ResponseMeta)
 
@@ -130,9 +127,6 @@ class Response:
     """How many of the attempts were answered with 429."""
     started: float = field(default=0.0, repr=False)
     """When the call began, by `time.perf_counter()`."""
-    _on_stream_end: list[StreamCallback] | None = field(
-        default=None, repr=False, alias="on_stream_end"
-    )
     secret: str | None = field(default=None, repr=False)
     """The keys that were sent, one per line, to be redacted from errors about this answer."""
 
@@ -141,22 +135,18 @@ class Response:
         """Functions to call with a `StreamEnd`, once, when the stream ends, in whatever way.
 
         They must not block. Their exceptions are logged, since there may be no caller any more.
+        They belong to the stream: responses that are made with it share them.
         """
-        if self._on_stream_end is None:
-            self._on_stream_end = []
-        return self._on_stream_end
-
-    def take_callbacks(self) -> list[StreamCallback]:
-        """The callbacks for the end of the stream; the next call returns none."""
-        callbacks = self._on_stream_end or []
-        taken = [*callbacks]
-        callbacks.clear()  # copies of this response share them
-        return taken
+        if self.stream is None:
+            return []
+        if self.stream.on_end is None:
+            self.stream.on_end = []
+        return self.stream.on_end
 
     @property
     def watched(self) -> bool:
         """Whether anybody waits for the end of the stream."""
-        return bool(self._on_stream_end)
+        return self.stream is not None and bool(self.stream.on_end)
 
     @property
     def meta(self) -> ResponseMeta:

@@ -25,9 +25,10 @@ def tell_end(
     chunks: int,
 ) -> None:
     """Call the callbacks in the stream's loop, or right here if that is not running."""
-    body, callbacks = response.stream, response.take_callbacks()
-    if body is None or not callbacks:
+    body = response.stream
+    if body is None or not body.on_end:
         return
+    callbacks, body.on_end = body.on_end, None
     end = StreamEnd(
         answer,
         response.meta,

@@ -407,6 +407,25 @@ async def test_a_middleware_learns_of_the_end_of_a_stream_that_it_replaces(
     assert (ended(calls).complete, ended(calls).chunks) == (True, len(chunks))
 
 
+async def test_a_middleware_learns_of_the_end_whatever_response_others_make_of_its_stream(
+    observed: AsyncClient, raw: RawServer
+) -> None:
+    ends: Ends = []
+
+    async def renew(request: Request, send: Send) -> Response:
+        response = await send(request)
+        return Response(status=200, headers={}, stream=response.stream)
+
+    async def watch(request: Request, send: Send) -> Response:
+        response = await send(request)
+        response.on_stream_end.append(ends.append)
+        return response
+
+    raw.answer = lambda e: e.stream(*WHOLE)
+    await ask(observed.with_options(middlewares=[renew, watch])).completion()
+    assert [end.complete for end in ends] == [True]
+
+
 async def test_the_times_of_a_response_that_a_middleware_makes(
     calls: Calls, observed: AsyncClient, raw: RawServer
 ) -> None:

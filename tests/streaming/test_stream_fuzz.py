@@ -179,6 +179,7 @@ class Body:
     """Bytes as they come, without a socket."""
 
     idle: float | None = None
+    on_end: None = None
 
     def __init__(self, parts: Iterable[bytes]) -> None:
         self._parts = iter([part for part in parts if part])
