@@ -10,31 +10,29 @@ import asyncio
 import codecs
 import copy
 import io
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from attrs import evolve
 from typing_extensions import TypeForm
 
 from ..errors import OpenAIError
-from ..http.body import ByteStream
 from ..http.request import Request, Response
 from ..middleware import Send
 from ..options import check_whole
 from ..streaming.base import AsyncStream
 from ..streaming.binary import BinaryContent
 from .base_client import Resource
-from .raw_responses import Answered
+from .raw_responses import Answered, OnOpen
+from .unread_content import UnreadContent
 
 if TYPE_CHECKING:
     import os
 
 R = TypeVar("R")
 T = TypeVar("T")
-OnOpen: TypeAlias = Callable[[Response], Awaitable[None]]
 
 
 def streaming(resource: Resource, name: str) -> Callable[..., StreamingCall[Any]]:
@@ -54,39 +52,6 @@ def streaming(resource: Resource, name: str) -> Callable[..., StreamingCall[Any]
     return call
 
 
-class _UnreadContent(BinaryContent):
-    """The body of a response, for the first method that reads it."""
-
-    __slots__ = ("response",)
-
-    def __init__(self, request: Request, send: Send) -> None:
-        async def connect(on_open: OnOpen) -> Response:
-            request.stream, request.on_open = True, on_open
-            self.response = await send(request)
-            return self.response
-
-        super().__init__(connect)
-
-    async def _begin(self, response: Response) -> None:
-        self._close()  # the previous attempt
-        self._body, self._response = response.stream, response
-
-    async def __anext__(self) -> bytes:
-        data = await super().__anext__()
-        if self._pieces == 1:
-            self.begun()
-        return data
-
-    def begun(self) -> None:
-        """The first bytes have arrived: until now, the headers had."""
-        self.response.elapsed = time.perf_counter() - self.response.started
-
-    def hand_over(self) -> ByteStream | None:
-        """The body, for another reader, who also closes it."""
-        body, self._body = self._body, None
-        return body
-
-
 class StreamingResponse(Answered, Generic[R]):
     """An open response.
 
@@ -97,7 +62,7 @@ class StreamingResponse(Answered, Generic[R]):
     def __init__(
         self,
         request: Request,
-        content: _UnreadContent,
+        content: UnreadContent,
         task: asyncio.Task[R],
         *,
         parses_stream: bool,
@@ -291,7 +256,7 @@ class StreamingCall(Generic[R]):
             return await self._client_send(request)
         self._opens = True
         on_open = request.on_open  # reads the stream; `None` if the whole body is wanted
-        content = _UnreadContent(request, self._client_send)
+        content = UnreadContent(request, self._client_send)
         try:
             await content
         except BaseException:
