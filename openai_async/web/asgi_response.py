@@ -86,18 +86,24 @@ class SSEResponse(Response):
         if (refusal := await begin(relay, self._plan.first_event)) is not None:
             await self._send_whole(send, refusal)
             return
-        with suppress(OSError):  # the browser has disconnected
-            await self._start(send, 200, relay.headers)
-            async for data in relay:
-                await send({"type": "http.response.body", "body": data, "more_body": True})
-            last = b""
-            if relay.cut:
-                # uvicorn 0.43 to 0.45 also reports a disconnect when it shuts down. The browser is
-                # still there then, and must not take the answer for complete.
-                last = relay.failure(StreamInterruptedError("The browser has disconnected."))
-                if not last:
-                    return  # the server breaks the response off
-            await send({"type": "http.response.body", "body": last})
+
+        async def pass_on(message: MutableMapping[str, Any]) -> None:
+            try:
+                await send(message)
+            except OSError:  # the browser has disconnected
+                relay.close()
+
+        await self._start(pass_on, 200, relay.headers)
+        async for data in relay:
+            await pass_on({"type": "http.response.body", "body": data, "more_body": True})
+        last = b""
+        if relay.cut:
+            # uvicorn 0.43 to 0.45 also reports a disconnect when it shuts down. The browser is
+            # still there then, and must not take the answer for complete.
+            last = relay.failure(StreamInterruptedError("The browser has disconnected."))
+            if not last:
+                return  # the server breaks the response off
+        await pass_on({"type": "http.response.body", "body": last})
 
     async def _start(self, send: Send, status: int, headers: Mapping[str, str]) -> None:
         own = {name.lower() for name, _ in self.raw_headers}

@@ -332,3 +332,43 @@ async def test_a_disconnect_that_the_server_only_reports_does_not_look_like_the_
     await SSEResponse(streams(), form=form)(scope, receive, send)
     assert sent[-1].startswith(b"event: error\n")
     await raw.hung_up.wait()
+
+
+async def test_an_error_of_the_app_after_the_response_has_begun_is_raised(raw: RawServer) -> None:
+    """Even if it is an `OSError`, which from `send` means that the browser has disconnected."""
+
+    async def find_prompt(request: Any, send: Any) -> Any:
+        await asyncio.sleep(4)
+        raise FileNotFoundError("prompt.txt")
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        assert message["type"] == "http.response.start"
+
+    scope = {"type": "http", "method": "GET", "headers": []}
+    async with AsyncClient(base_url=raw.url, api_key="k", middlewares=[find_prompt]) as client:
+        with pytest.raises(FileNotFoundError):
+            await SSEResponse(ask(client))(scope, receive, send)
+
+
+async def test_a_server_that_cannot_send_any_more_hangs_up(
+    raw: RawServer, streams: Callable[[], Any]
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(HELLO[0])
+        await until_hung_up(exchange)
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        if "body" in message:
+            raise ConnectionResetError
+
+    raw.answer = answer
+    scope = {"type": "http", "method": "GET", "headers": []}
+    await SSEResponse(streams())(scope, receive, send)
+    await raw.hung_up.wait()
