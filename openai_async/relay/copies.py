@@ -26,6 +26,7 @@ class Response(Answer[bytes], Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]: ...
+    async def _finish(self) -> None: ...
 
 
 def events_of(stream: Answer[Any], form: Form[Any]) -> Copy:
@@ -54,6 +55,8 @@ def bytes_of(response: Response, path: str) -> Copy:
                     if end is not None:
                         end.feed(data)
                     await pipe.put(data)
+                    if end is not None and end.done:
+                        await response._finish()
             except APITimeoutError:
                 raise
             except APIConnectionError as error:

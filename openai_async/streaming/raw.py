@@ -142,6 +142,13 @@ class ResponseStream:
         self._pieces += 1
         return data
 
+    async def _finish(self) -> None:
+        """The answer is complete: what follows is not read, and the connection is released."""
+        body, self._body, self._ended = self._body, None, True
+        if body is not None:
+            await body.finish()
+        self._tell_end()
+
     async def read(self) -> bytes:
         """The rest of the body."""
         return b"".join([data async for data in self])

@@ -16,8 +16,8 @@ from openai_async import (
     StreamInterruptedError,
 )
 
-from ..raw_server import Exchange, RawServer, chunk, sse
-from ..web.test_relaying import until_hung_up
+from ..raw_server import DONE, Exchange, RawServer, chunk, sse
+from ..web.test_relaying import ask, until_hung_up
 from .relayed import MESSAGES
 
 pytestmark = pytest.mark.virtual_time
@@ -130,6 +130,38 @@ async def test_nothing_is_put_into_a_raw_answer_that_has_no_events(
         assert await anext(relay) == b"mp3\n\n"
         with pytest.raises(StreamInterruptedError):
             await anext(relay)
+
+
+@pytest.mark.parametrize("then", ["reset", "silence"])
+async def test_a_raw_answer_ends_with_its_done(stream: Any, raw: RawServer, then: str) -> None:
+    """As it does in any other form; not all servers end the body properly, or at all."""
+    received = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(DONE)
+        if then == "reset":
+            await received.wait()
+            exchange.abort()
+        else:
+            await until_hung_up(exchange)
+
+    raw.answer = answer
+    async with stream.sse(form="raw") as relay:
+        assert await anext(relay) == DONE
+        received.set()
+        assert [data async for data in relay] == []
+    await raw.hung_up.wait()
+
+
+async def test_a_raw_answer_gives_its_connection_back(
+    stream: Any, raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(DONE)
+    for again in (stream, ask(raw_client)):
+        async for _ in again.sse(form="raw"):
+            pass
+    assert raw.connections == 1
 
 
 async def test_a_second_reader_is_refused(stream: Any) -> None:
