@@ -15,6 +15,7 @@ from ..http.headers import check_present
 from ..jsontext import dumps
 from ..types.base import APIObject
 from ..types.chat_common import CompletionUsage
+from ..types.model_methods import json_text
 from .failures import error_object
 
 E = TypeVar("E", bound=APIObject)
@@ -55,7 +56,8 @@ class Chunks(Form[APIObject]):
         value = json_of(chunk)
         kind = value.get("type")  # image events have one, which is also their name
         name = f"event: {kind}\n" if isinstance(kind, str) and kind.isprintable() else ""
-        return b"%bdata: %b\n\n" % (name.encode(), dumps(value))
+        # Not `dumps`, which refuses NaN: some servers send it in logprobs.
+        return f"{name}data: {json_text(value)}\n\n".encode()
 
     def end(self, usage: CompletionUsage | None) -> bytes:
         return DONE

@@ -165,7 +165,7 @@ class ModelMethods:
 
 
 def json_text(value: object, indent: int | None = None, *, ascii_only: bool = False) -> str:
-    """A JSON value as text."""
+    """A JSON value as text. NaN and infinities, which are not JSON, are written as `null`."""
     if not ascii_only:
         try:
             data = encode(value)
@@ -173,6 +173,7 @@ def json_text(value: object, indent: int | None = None, *, ascii_only: bool = Fa
             pass
         else:
             return (data if indent is None else indented(data, indent=indent)).decode()
+    value = json.loads(json.dumps(value), parse_constant=lambda _: None)
     return json.dumps(value, indent=indent, separators=(",", ":") if indent is None else None)
 
 

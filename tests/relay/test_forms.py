@@ -33,6 +33,17 @@ class TestChunks:
         body = await relayed(raw, raw_client, "chunks", *sent, DONE)
         assert body == b"".join(sent) + DONE
 
+    @pytest.mark.parametrize("text", ["Hi", "\\ud83d"], ids=["plain", "half an emoji"])
+    async def test_what_is_not_a_number_is_null(
+        self, raw: RawServer, raw_client: AsyncClient, text: str
+    ) -> None:
+        """Servers written in Python send NaN, which a browser cannot parse."""
+        choice = '{"index":0,"delta":{"content":"%s"},"logprobs":{"content":[{"logprob":%s}]}}'
+        event = 'data: {"id":"1","choices":[' + choice + "]}\n\n"
+        sent = (event % (text, "NaN")).encode()
+        body = await relayed(raw, raw_client, "chunks", sent, sse(chunk(finish="stop")), DONE)
+        assert body.startswith((event % (text, "null")).encode())
+
     async def test_usage_is_relayed_if_the_app_has_asked_for_it(
         self, raw: RawServer, raw_client: AsyncClient
     ) -> None:
