@@ -17,7 +17,7 @@ class Text(PageForm):
     def end(self, usage: CompletionUsage | None) -> bytes:
         events = [self._rest()]
         if usage is not None:
-            events.append(event({"type": "usage", **_counts(usage)}))
+            events.append(event({"type": "usage", **counts(usage)}))
         events.append(event({"type": "done", "finish_reason": self._deltas.finish_reason}))
         return b"".join(events)
 
@@ -48,10 +48,11 @@ def _call(delta: CallDelta) -> dict[str, Any]:
     return piece | {"arguments": delta.arguments}
 
 
-def _counts(usage: CompletionUsage) -> dict[str, int | bool]:
-    counts: dict[str, int | bool] = {
+def counts(usage: CompletionUsage) -> dict[str, int | bool]:
+    """The usage, with a mark if it is estimated."""
+    numbers: dict[str, int | bool] = {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
     }
-    return counts | {"estimated": True} if usage.estimated else counts
+    return numbers | {"estimated": True} if usage.estimated else numbers

@@ -4,7 +4,7 @@
     the chunks, as they came; in a run of tools also, between its answers,
     {"object": "broadcast.called", "index": 0, "id": "call_1"}
     {"object": "broadcast.result", "id": "call_1", "content": "7", ...}
-    {"object": "broadcast.end", "usage": {...} or null, "estimated": false, "error": {...} or null}
+    {"object": "broadcast.end", "usage": {...} or null, "error": {...} or null}
 
 Records are numbered from 1; the browser gets this number as the id of the record's events.
 """
@@ -24,6 +24,7 @@ from ..relay.forms import SSEForm, form_of
 from ..relay.page_form import Called, PageForm, Piece, Result
 from ..relay.relay import Pipe
 from ..relay.steps import no_tools
+from ..relay.text import counts
 from ..types.chat import ChatCompletionChunk, CompletionUsage
 from ..types.chat_common import EstimatedUsage
 from .stores import BroadcastStore
@@ -54,9 +55,7 @@ def end_record(usage: CompletionUsage | None, error: OpenAIError | None) -> byte
             "status_code": getattr(error, "status_code", None),
             "retry_after": getattr(error, "retry_after", None),
         }
-    counts = None if usage is None else usage.to_dict()
-    estimated = usage is not None and usage.estimated
-    return dumps({"object": _END, "usage": counts, "estimated": estimated, "error": failure})
+    return dumps({"object": _END, "usage": usage and counts(usage), "error": failure})
 
 
 def _error(failure: dict[str, Any]) -> OpenAIError:
@@ -122,8 +121,8 @@ class Reading:
 
     def _last_events(self, value: dict[str, Any]) -> bytes:
         usage = value["usage"]
-        kind = EstimatedUsage if value["estimated"] else CompletionUsage
-        return self.form.end(None if usage is None else kind.from_dict(usage))
+        kind = EstimatedUsage if usage and usage.get("estimated") else CompletionUsage
+        return self.form.end(usage and kind.from_dict(usage))
 
 
 def _with_id(data: bytes, number: int) -> bytes:

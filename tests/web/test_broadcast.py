@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -152,6 +153,19 @@ async def test_a_form_with_a_state_resumes_as_if_it_had_not_stopped(
         assert whole.endswith(rest)
         after = whole.index(b"id: %d\n" % seen)
         assert len(rest) == len(whole) - (whole.index(b"\n\n", after) + 2)
+
+
+@pytest.mark.parametrize("usage", [None, b'{"prompt_tokens":1,"total_tokens":NaN}'])
+@pytest.mark.parametrize("form", ["text", "ui"])
+async def test_the_usage_is_that_of_a_relay_without_a_broadcast(
+    form: Any, usage: bytes | None, raw: RawServer, raw_client: AsyncClient
+) -> None:
+    """An estimate if the server sends none, and whatever it sends."""
+    last = [] if usage is None else [b'data: {"id":"1","choices":[],"usage":%b}\n\n' % usage]
+    raw.answer = lambda exchange: exchange.stream(*PIECES, *last, DONE)
+    direct = b"".join([data async for data in ask(raw_client).sse(form=form)])
+    whole = b"".join([data async for data in Broadcast(ask(raw_client)).sse(form=form)])
+    assert re.sub(rb"id: [0-9]+\n", b"", whole) == direct
 
 
 async def test_the_answer_goes_on_when_all_readers_have_left(page: str, upstream: Upstream) -> None:
