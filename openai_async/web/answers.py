@@ -32,7 +32,7 @@ def pieces(stream: Answers) -> AsyncGenerator[Piece, None]:
     return _chunks(stream) if isinstance(stream, ChatCompletionStream) else pieces_of(stream)
 
 
-def usage(stream: Answers) -> CompletionUsage | None:
+def usage_of(stream: Answers) -> CompletionUsage | None:
     """The tokens used for it."""
     return stream.usage if isinstance(stream, ChatCompletionStream) else stream._usage()
 

@@ -10,6 +10,7 @@ import uuid
 import weakref
 from collections.abc import Callable
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Self
 
 from ..errors import InvalidArgumentError, OpenAIError
@@ -18,8 +19,9 @@ from ..relay import KEEP_ALIVE
 from ..relay.forms import SSEForm
 from ..relay.relay import Copy, Pipe, Relay
 from ..relay.steps import no_tools
-from .answers import Answers, check_answers, choices, has_tools, pieces, usage
-from .records import Reading, end_record, record_of, start_record, store_failure
+from ..types.chat import CompletionUsage
+from .answers import Answers, check_answers, choices, has_tools, pieces, usage_of
+from .records import Reading, check_unused, end_record, record_of, start_record, store_failure
 from .stores import BroadcastStore, MemoryStore
 
 log = logging.getLogger("openai_async")
@@ -106,7 +108,7 @@ class Broadcast(JoinedBroadcast):
         stream: what `create(..., stream=True)`, `run_tools` or `Conversation.stream` returns.
         store: where the chunks are kept; by default a new `MemoryStore`, which lives as long as the
             broadcast.
-        id: the name of the answer in the store; random by default.
+        id: the name of the answer in the store, used once; random by default.
         idle: seconds of silence after which readers give up. It must be longer than the client's
             `Timeout(idle=300)`.
 
@@ -128,6 +130,7 @@ class Broadcast(JoinedBroadcast):
             MemoryStore(math.inf) if store is None else store,
             idle,
         )
+        self._named = id is not None
         self._has_tools = has_tools(stream)
         self._stream: Answers | None = stream
         self._begun = asyncio.Event()
@@ -147,17 +150,23 @@ class Broadcast(JoinedBroadcast):
         return JoinedBroadcast(id, store, idle)
 
     async def start(self) -> Self:
-        """Begin to read the stream before anybody joins. Returns once others can join by id."""
+        """Begin to read the stream before anybody joins. Returns once others can join by id.
+
+        Raises:
+            ConflictError: the store already has an answer with this id.
+            OpenAIError: the store failed, or the broadcast was closed before it began.
+        """
         stream, self._stream = self._stream, None
         if stream is not None:
-            write = _write(stream, self._store, self.id, self._begun)
+            write = _write(stream, self._store, self.id, self._begun, named=self._named)
             self._task = asyncio.create_task(write)
-            # `_write` never runs if it is cancelled at once.
-            self._task.add_done_callback(lambda _, begun=self._begun: begun.set())  # type: ignore[misc]
+            self._task.add_done_callback(partial(_over, self._begun))
         elif self._task is None:
             msg = "This Broadcast was closed before it began: make another."
             raise OpenAIError(msg)
         await self._begun.wait()
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            self._task.result()
         return self
 
     def add_done_callback(self, callback: Callable[[Broadcast], object]) -> None:
@@ -204,17 +213,21 @@ class Broadcast(JoinedBroadcast):
         return begin
 
 
-async def _write(stream: Answers, store: BroadcastStore, id: str, begun: asyncio.Event) -> None:
+async def _write(
+    stream: Answers, store: BroadcastStore, id: str, begun: asyncio.Event, *, named: bool
+) -> None:
     """The task of a broadcast. It must not refer to it: dropping the broadcast cancels the task."""
     error: OpenAIError | None = None
+    usage: CompletionUsage | None = None
+    if named:
+        await check_unused(store, id)
     try:
-        try:
-            await store.append(id, start_record(choices(stream), tools=has_tools(stream)))
-        finally:
-            begun.set()
+        await store.append(id, start_record(choices(stream), tools=has_tools(stream)))
+        begun.set()
         async with aclosing(pieces(stream)) as read:
             async for piece in read:
                 await store.append(id, record_of(piece))
+        usage = usage_of(stream)
     except asyncio.CancelledError:
         error = OpenAIError("The broadcast was closed before the answer was complete.")
         await _end(store, id, end_record(None, error))
@@ -225,7 +238,15 @@ async def _write(stream: Answers, store: BroadcastStore, id: str, begun: asyncio
     except Exception as failure:
         log.exception("The store of a broadcast failed.")
         error = store_failure(failure)
-    await _end(store, id, end_record(None if error else usage(stream), error))
+    await _end(store, id, end_record(usage, error))
+    if error is not None and not begun.is_set():
+        raise error
+
+
+def _over(begun: asyncio.Event, task: asyncio.Task[None]) -> None:
+    begun.set()  # `_write` never runs if it is cancelled at once
+    if not task.cancelled():
+        task.exception()  # `start` raises it, unless that was cancelled
 
 
 async def _end(store: BroadcastStore, id: str, record: bytes) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from attrs import asdict
 
 from .. import errors
-from ..errors import APIError, APITimeoutError, NotFoundError, OpenAIError
+from ..errors import APIError, APITimeoutError, ConflictError, NotFoundError, OpenAIError
 from ..jsontext import dumps, loads
 from ..relay.forms import SSEForm, form_of
 from ..relay.page_form import Called, PageForm, Piece, Result
@@ -56,6 +56,16 @@ def end_record(usage: CompletionUsage | None, error: OpenAIError | None) -> byte
             "retry_after": getattr(error, "retry_after", None),
         }
     return dumps({"object": _END, "usage": usage and counts(usage), "error": failure})
+
+
+async def check_unused(store: BroadcastStore, id: str) -> None:
+    """
+    Raises:
+        ConflictError: the store has an answer with this id, whose records would get mixed up.
+    """
+    async for _ in _within(None, store.read(id, 0)):
+        msg = f"The store already has a broadcast {id!r}: give each answer an id of its own."
+        raise ConflictError(msg, status_code=409)
 
 
 def _error(failure: dict[str, Any]) -> OpenAIError:
@@ -134,18 +144,19 @@ def _with_id(data: bytes, number: int) -> bytes:
 async def _within(idle: float | None, records: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The records; waits at most `idle` seconds for each, as their writer may have died."""
     while True:
+        limit = asyncio.timeout(idle)
         try:
-            async with asyncio.timeout(idle):
+            async with limit:
                 record = await anext(records)
         except StopAsyncIteration:
             return
-        except TimeoutError as error:
-            msg = f"The broadcast has been silent for {idle:g} s: its process has probably ended."
-            raise APITimeoutError(msg) from error
         except OpenAIError:
             raise
         except Exception as error:
-            raise store_failure(error) from error
+            if not limit.expired():
+                raise store_failure(error) from error
+            msg = f"The broadcast has been silent for {idle:g} s: its process has probably ended."
+            raise APITimeoutError(msg) from error
         yield record
 
 

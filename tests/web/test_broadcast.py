@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from openai_async import AsyncClient, InvalidArgumentError, OpenAIError
+from openai_async import AsyncClient, ConflictError, InvalidArgumentError, OpenAIError
 from openai_async.web import Broadcast, MemoryStore
 
 from ..raw_server import DONE, Exchange, RawServer, chunk, sse
@@ -311,6 +311,62 @@ async def test_a_store_that_fails_is_an_error_for_the_readers(
     parts = [data async for data in broadcast.sse()]
     assert b"".join(parts).startswith(b"event: error\n")
     assert "no route" in caplog.text
+
+
+class FullStore(MemoryStore):
+    """Takes nothing, or only an end."""
+
+    def __init__(self, *, takes_end: bool) -> None:
+        super().__init__()
+        self._takes_end = takes_end
+
+    async def append(self, id: str, record: bytes) -> None:
+        raise ConnectionError("no room")
+
+    async def end(self, id: str, record: bytes) -> None:
+        await asyncio.sleep(0.1)
+        if not self._takes_end:
+            raise ConnectionError("no room")
+        await super().append(id, record)
+
+
+@pytest.mark.parametrize("takes_end", [True, False])
+async def test_a_store_that_does_not_take_the_answer_fails_its_start(
+    raw_client: AsyncClient, raw: RawServer, takes_end: bool
+) -> None:
+    broadcast = Broadcast(ask(raw_client), store=FullStore(takes_end=takes_end))
+    with pytest.raises(OpenAIError, match="The store of the broadcast failed: .* no room"):
+        await broadcast.start()
+    async with SERVERS["aiohttp"](lambda: broadcast) as url, Browser(url) as browser:
+        assert await browser.begin() == 503
+    assert raw.exchanges == []
+
+
+async def test_an_id_is_used_once(
+    raw_client: AsyncClient, raw: RawServer, upstream: Upstream
+) -> None:
+    store = MemoryStore()
+    upstream.write(*PIECES)
+    upstream.end()
+    async with Broadcast(ask(raw_client), store=store, id="a-7"):
+        again = Broadcast(ask(raw_client), store=store, id="a-7")
+        with pytest.raises(ConflictError, match="already has a broadcast 'a-7'"):
+            await again.start()
+        joined = Broadcast.join("a-7", store=store)
+        assert b"".join([data async for data in joined.sse()]) == WHOLE
+    assert len(raw.exchanges) == 1
+
+
+@pytest.mark.parametrize("idle", [None, 360])
+async def test_a_timeout_of_the_store_is_its_failure(idle: float | None) -> None:
+    class SlowStore(MemoryStore):
+        async def read(self, id: str, after: int) -> AsyncIterator[bytes]:
+            raise TimeoutError("reading from redis")
+            yield b""
+
+    joined = Broadcast.join("a-7", store=SlowStore(), idle=idle)
+    with pytest.raises(OpenAIError, match="The store of the broadcast failed: TimeoutError"):
+        await joined.sse().begin(3)
 
 
 async def test_what_is_not_a_chat_is_refused(raw_client: AsyncClient) -> None:
