@@ -99,6 +99,8 @@ class Reading:
         number = 0
         async for record in self._records:
             number += 1
+            if number % 100 == 0:  # a store in memory never waits, and others must get their turn
+                await asyncio.sleep(0)
             value = loads(record)
             kind = value.get("object")
             if kind == _END and number <= self._after:

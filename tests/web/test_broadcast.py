@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import re
 import time
 from collections.abc import AsyncIterator
@@ -153,6 +154,27 @@ async def test_a_form_with_a_state_resumes_as_if_it_had_not_stopped(
         assert whole.endswith(rest)
         after = whole.index(b"id: %d\n" % seen)
         assert len(rest) == len(whole) - (whole.index(b"\n\n", after) + 2)
+
+
+async def test_a_browser_that_comes_back_late_does_not_hold_up_others() -> None:
+    store = MemoryStore()
+    await store.append("a-7", b'{"object":"broadcast.start","n":1}')
+    for _ in range(1000):
+        await store.append("a-7", json.dumps(chunk("x")).encode())
+    relay = Broadcast.join("a-7", store=store).sse(last_event_id="1000")
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    task = asyncio.create_task(others())
+    await anext(relay)
+    task.cancel()
+    await relay.aclose()
+    assert turns > 9
 
 
 @pytest.mark.parametrize("usage", [None, b'{"prompt_tokens":1,"total_tokens":NaN}'])
