@@ -19,7 +19,6 @@ from ..relay import KEEP_ALIVE
 from ..relay.forms import SSEForm
 from ..relay.relay import Copy, Pipe, Relay
 from ..relay.steps import no_tools
-from ..types.chat import CompletionUsage
 from .answers import Answers, check_answers, choices, has_tools, pieces, usage_of
 from .records import Reading, check_unused, end_record, record_of, start_record, store_failure
 from .stores import BroadcastStore, MemoryStore
@@ -217,8 +216,6 @@ async def _write(
     stream: Answers, store: BroadcastStore, id: str, begun: asyncio.Event, *, named: bool
 ) -> None:
     """The task of a broadcast. It must not refer to it: dropping the broadcast cancels the task."""
-    error: OpenAIError | None = None
-    usage: CompletionUsage | None = None
     if named:
         await check_unused(store, id)
     try:
@@ -227,20 +224,21 @@ async def _write(
         async with aclosing(pieces(stream)) as read:
             async for piece in read:
                 await store.append(id, record_of(piece))
-        usage = usage_of(stream)
+        end = end_record(usage_of(stream), None)
     except asyncio.CancelledError:
         error = OpenAIError("The broadcast was closed before the answer was complete.")
         await _end(store, id, end_record(None, error))
         raise
     except OpenAIError as failure:
         log.warning("The answer of a broadcast failed: %s", failure)
-        error = failure
+        end = end_record(None, failure)
     except Exception as failure:
         log.exception("The store of a broadcast failed.")
-        error = store_failure(failure)
-    await _end(store, id, end_record(usage, error))
-    if error is not None and not begun.is_set():
-        raise error
+        end = end_record(None, store_failure(failure))
+    await _end(store, id, end)
+    if not begun.is_set():
+        msg = "The store of the broadcast failed when it began; the log has the details."
+        raise OpenAIError(msg)
 
 
 def _over(begun: asyncio.Event, task: asyncio.Task[None]) -> None:
@@ -250,6 +248,16 @@ def _over(begun: asyncio.Event, task: asyncio.Task[None]) -> None:
 
 
 async def _end(store: BroadcastStore, id: str, record: bytes) -> None:
+    """Store the last record. Closing the broadcast meanwhile does not leave readers without it."""
+    storing = asyncio.create_task(_store_end(store, id, record))
+    try:
+        await asyncio.shield(storing)
+    except asyncio.CancelledError:
+        await asyncio.wait((storing,))
+        raise
+
+
+async def _store_end(store: BroadcastStore, id: str, record: bytes) -> None:
     try:
         async with asyncio.timeout(END_WITHIN):
             await store.end(id, record)
