@@ -83,6 +83,12 @@ class Pipe:
             self._writer.set_result(None)
         return data
 
+    def take_error(self) -> OpenAIError:
+        """The error, to be raised. If it were kept, its traceback would refer back to it."""
+        assert self.error is not None
+        error, self.error = self.error, None
+        return error
+
     async def wait(self, seconds: float | None) -> None:
         """Wait until something happens, or the time is up."""
         if self._reader is not None:
@@ -163,7 +169,7 @@ class Relay:
             self._over = True
             self._raise_mistakes()
             if pipe.error is not None:
-                raise pipe.error
+                raise pipe.take_error()
             return False
         return True
 
@@ -181,7 +187,7 @@ class Relay:
                 self._over = True
                 self._raise_mistakes()
                 if pipe.error is not None:
-                    return self._last_event(pipe.error)
+                    return self._last_event()
             elif await self._silent():
                 return COMMENT
         self._tail = (self._tail + data[-4:])[-4:]
@@ -233,9 +239,10 @@ class Relay:
     def _between_events(self) -> bool:
         return self._pipe.has_events and self._tail.endswith(_BLANK_LINES)
 
-    def _last_event(self, error: OpenAIError) -> bytes:
+    def _last_event(self) -> bytes:
         if not self._pipe.has_events:
-            raise error
+            raise self._pipe.take_error()
+        error = self._pipe.take_error()
         log.warning("The answer broke off while it was relayed: %s", error)
         return self.failure(error)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -51,7 +50,7 @@ async def sse_response(
         return web.Response(status=204, headers=plan.headers)
     if request.method == "HEAD":  # `add_get` accepts HEAD too; it must not cost an answer
         return web.Response(headers=plan.beside(relay.headers))
-    async with relay, _closed_on_disconnect(relay, request):
+    async with relay, _ClosedOnDisconnect(relay, request):
         if (refusal := await begin(relay, plan.first_event)) is not None:
             return web.Response(
                 status=refusal.status,
@@ -71,25 +70,30 @@ async def sse_response(
         return response
 
 
-@asynccontextmanager
-async def _closed_on_disconnect(relay: Relay, request: web.Request) -> AsyncIterator[None]:
-    """Close the relay soon after the browser has disconnected. A handler is not told, unless it
+class _ClosedOnDisconnect:
+    """Closes the relay soon after the browser has disconnected. A handler is not told, unless it
     writes, or the app has `handler_cancellation`.
     """
-    loop = asyncio.get_running_loop()
-    timer = loop.call_later(CHECK_INTERVAL, lambda: check())
 
-    def check() -> None:
-        nonlocal timer
-        if _has_left(request):
-            relay.close()
+    def __init__(self, relay: Relay, request: web.Request) -> None:
+        self._relay = relay
+        self._request = request
+
+    async def __aenter__(self) -> None:
+        self._wait()
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._timer.cancel()
+
+    def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(CHECK_INTERVAL, self._check)
+
+    def _check(self) -> None:
+        if _has_left(self._request):
+            self._relay.close()
         else:
-            timer = loop.call_later(CHECK_INTERVAL, check)
-
-    try:
-        yield
-    finally:
-        timer.cancel()
+            self._wait()
 
 
 def _has_left(request: web.Request) -> bool:

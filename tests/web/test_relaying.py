@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import logging
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -262,6 +265,41 @@ async def test_two_hundred_browsers_at_once(
     async with serve(streams) as url:
         bodies = await asyncio.gather(*(browse(url) for _ in range(200)))
     assert set(bodies) == {b"".join(HELLO)}
+
+
+@pytest.mark.parametrize("status", [200, 401])
+async def test_nothing_is_left_for_the_garbage_collector(
+    serve: Serve,
+    raw: RawServer,
+    streams: Callable[[], Any],
+    status: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL)  # records would hold the error, and so its traceback
+    made: list[weakref.ref[Any]] = []
+
+    def remembered() -> Any:
+        stream = streams()
+        made.append(weakref.ref(stream))
+        return stream
+
+    async def answer(exchange: Exchange) -> None:
+        if status == 200:
+            await exchange.stream(*HELLO)
+        else:
+            await exchange.whole(b"{}", status="401 No")
+
+    raw.answer = answer
+    async with serve(remembered) as url:
+        gc.disable()
+        try:
+            async with Browser(url) as browser:
+                assert await browser.begin() == status
+                await browser.rest()
+            await asyncio.sleep(1)  # of virtual time: the server is done with it
+            assert made[0]() is None
+        finally:
+            gc.enable()
 
 
 async def test_a_browser_that_reconnects_is_told_to_stop(
