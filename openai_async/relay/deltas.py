@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from ..types.chat_chunk import ChatCompletionChunk
 from ..wire.assembly import Assembly
 from ..wire.choice_assembly import ChoiceAssembly
+from ..wire.merging import Text
 from .form import json_of
 
 
@@ -77,11 +78,12 @@ class Call:
 
     @property
     def _function(self) -> dict[str, Any]:
-        return self._held.get("custom") or self._held.get("function") or {}
+        called = self._held.get("custom") or self._held.get("function")
+        return called if isinstance(called, dict) else {}
 
     @property
     def _pieces(self) -> list[str]:
-        return self._function.get("input" if self.is_custom else "arguments") or []
+        return _text(self._function.get("input" if self.is_custom else "arguments"))
 
     def grow(self, *, last: bool = False) -> CallDelta | None:
         """What is new; with `last`, including what may have been a placeholder."""
@@ -145,7 +147,7 @@ class Deltas:
             yield TextDelta("text", text)
         if (choice := self._choice) is None:
             return
-        refusal = choice.pieces("refusal") or []
+        refusal = _text(choice.pieces("refusal"))
         if new := "".join(refusal[self._refused :]):
             self._refused = len(refusal)
             yield TextDelta("refusal", new)
@@ -165,3 +167,8 @@ class Deltas:
     def _choice(self) -> ChoiceAssembly | None:
         found = self._assembly.choice_of(0)
         return None if found is None else found[1]
+
+
+def _text(value: object) -> Text:
+    """The pieces of a text; none if the server has sent something else in its place."""
+    return value if isinstance(value, Text) else Text()

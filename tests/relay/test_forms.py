@@ -270,6 +270,25 @@ class TestText:
         )
 
 
+@pytest.mark.parametrize("form", ["text", "ui"])
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"tool_calls": [{"index": 0, "id": "c1", "function": 5}]},
+        {"tool_calls": [{"index": 0, "id": "c1", "custom": ["f"]}]},
+        {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": [{"a": 1}]}}]},
+        {"refusal": [{"text": "No."}]},
+    ],
+    ids=["function", "custom", "arguments", "refusal"],
+)
+async def test_a_part_of_the_wrong_shape_does_not_end_the_answer(
+    raw: RawServer, raw_client: AsyncClient, form: Any, delta: dict[str, Any]
+) -> None:
+    body = await relayed(raw, raw_client, form, chunk("Hi", **delta), chunk(finish="stop"), DONE)
+    assert b'"Hi"' in body
+    assert b'"stop"' in lines(body)[-1 if form == "text" else -2].encode()
+
+
 @pytest.mark.parametrize("form", ["json", "", None, 1])
 def test_an_unknown_form_is_refused(raw_client: AsyncClient, form: Any) -> None:
     stream = raw_client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
