@@ -13,7 +13,7 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import Self
 
-from ..errors import InvalidArgumentError, OpenAIError
+from ..errors import InvalidArgumentError, OpenAIError, StreamInterruptedError
 from ..options import is_number
 from ..relay import KEEP_ALIVE
 from ..relay.forms import SSEForm
@@ -219,26 +219,34 @@ async def _write(
     if named:
         await check_unused(store, id)
     try:
-        await store.append(id, start_record(choices(stream), tools=has_tools(stream)))
+        await _append(store, id, start_record(choices(stream), tools=has_tools(stream)))
         begun.set()
         async with aclosing(pieces(stream)) as read:
             async for piece in read:
-                await store.append(id, record_of(piece))
+                await _append(store, id, record_of(piece))
         end = end_record(usage_of(stream), None)
     except asyncio.CancelledError:
-        error = OpenAIError("The broadcast was closed before the answer was complete.")
+        error = StreamInterruptedError("The broadcast was closed before the answer was complete.")
         await _end(store, id, end_record(None, error))
         raise
     except OpenAIError as failure:
         log.warning("The answer of a broadcast failed: %s", failure)
         end = end_record(None, failure)
-    except Exception as failure:
-        log.exception("The store of a broadcast failed.")
-        end = end_record(None, store_failure(failure))
+    except Exception:  # of a middleware, or of what the app does when a tool fails
+        log.exception("The app failed during a broadcast.")
+        end = end_record(None, OpenAIError("The app failed."))
     await _end(store, id, end)
     if not begun.is_set():
         msg = "The store of the broadcast failed when it began; the log has the details."
         raise OpenAIError(msg)
+
+
+async def _append(store: BroadcastStore, id: str, record: bytes) -> None:
+    try:
+        await store.append(id, record)
+    except Exception as error:
+        log.exception("The store of a broadcast failed.")
+        raise store_failure(error) from error
 
 
 def _over(begun: asyncio.Event, task: asyncio.Task[None]) -> None:

@@ -79,6 +79,24 @@ async def test_a_turn_of_a_conversation_is_in_the_history_once_it_has_been_read(
     assert [message["role"] for message in conversation.messages] == ["user", "assistant"]
 
 
+async def test_an_exception_of_the_app_is_an_error_for_the_readers_and_logged_as_its_own(
+    raw: RawServer, raw_client: AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    def explain(call: object, error: Exception) -> str:
+        raise PermissionError("at 10.0.0.1")
+
+    raw.answer = answering([calling(call(0, '{"a":0,"b":2}', "add", "c1")), DONE])
+    asked = raw_client.chat.completions.run_tools(
+        model="gpt-4o", messages=MESSAGES, tools=[add], on_tool_error=explain
+    )
+    async with Broadcast(asked) as broadcast:
+        body = await whole(broadcast.sse(form="text"))
+    assert b"event: error" in body
+    assert b"10.0.0.1" not in body
+    assert "The app failed during a broadcast." in caplog.text
+    assert "PermissionError: at 10.0.0.1" in caplog.text
+
+
 async def test_closing_it_hangs_up(raw: RawServer, raw_client: AsyncClient) -> None:
     async def answer(exchange: Any) -> None:
         await exchange.start_stream()
