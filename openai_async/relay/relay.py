@@ -204,8 +204,10 @@ class Relay:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(self, kind: object = None, *exc: object) -> None:
         await self.aclose()
+        if kind is None and self._task is not None and not self._task.cancelled():
+            self._task.result()  # raises a mistake that was made while nobody was reading
 
     def close(self) -> None:
         """Hang up, without waiting, from any thread: what Django calls at the end of a response."""

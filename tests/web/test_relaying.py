@@ -410,3 +410,27 @@ async def test_a_server_that_cannot_send_any_more_hangs_up(
     scope = {"type": "http", "method": "GET", "headers": []}
     await SSEResponse(streams())(scope, receive, send)
     await raw.hung_up.wait()
+
+
+async def test_an_error_of_the_app_after_a_disconnect_is_raised(raw: RawServer) -> None:
+    """Otherwise, asyncio would log an exception that was never retrieved."""
+    asked = asyncio.Event()
+
+    async def cleans_up_badly(request: Any, send: Any) -> Any:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise KeyError("cache")
+
+    async def receive() -> Any:
+        await asked.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "GET", "headers": []}
+    async with AsyncClient(base_url=raw.url, api_key="k", middlewares=[cleans_up_badly]) as client:
+        with pytest.raises(KeyError, match="cache"):
+            await SSEResponse(ask(client))(scope, receive, send)
