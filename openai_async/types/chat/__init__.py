@@ -70,6 +70,7 @@ __all__ = [
     "CompletionUsage",
     "CreateChatCompletionRequestMessageParam",
     "Custom",
+    "EstimatedUsage",
     "FinishReason",
     "Function",
     "ModerationOutcome",
