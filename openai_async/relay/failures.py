@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..errors import APIError, APIStatusError, APITimeoutError, InvalidArgumentError, OpenAIError
+from ..errors import APIError, APIStatusError, APITimeoutError, OpenAIError
 from ..jsontext import dumps
 
 # By status, as the API names them. All others are a "server_error".
@@ -26,8 +26,6 @@ def status_of(error: OpenAIError) -> int:
         return error.status_code if 400 <= error.status_code <= 599 else 502
     if isinstance(error, APITimeoutError):
         return 504
-    if isinstance(error, InvalidArgumentError):
-        return 500  # the app's own mistake
     # Not an API error: usually the client is closed, or has no key.
     return 502 if isinstance(error, APIError) else 503
 
@@ -38,7 +36,7 @@ def error_object(error: OpenAIError) -> dict[str, str | None]:
     return {"message": error.safe_message, "type": kind, "param": None, "code": None}
 
 
-def error_body(error: OpenAIError, *, passed_on: bool = False) -> bytes:
+def error_body(error: OpenAIError, *, passed_on: bool) -> bytes:
     """The body of a response with `status_of(error)`: with the safe text, or with `passed_on` as
     the server sent it (without the key).
     """
