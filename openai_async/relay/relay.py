@@ -181,7 +181,6 @@ class Relay:
         pipe = self._pipe
         while not (data := pipe.take()):
             if self._over:
-                await self.aclose()
                 raise StopAsyncIteration
             if pipe.ended:
                 self._over = True
@@ -195,10 +194,8 @@ class Relay:
 
     async def aclose(self) -> None:
         """Hang up, unless the answer has ended."""
-        self._over = True
-        if self._task is not None and not self._task.done():
-            self.cut = True
-            self._task.cancel()
+        self.close()
+        if self._task is not None:
             await asyncio.wait((self._task,))
 
     async def __aenter__(self) -> Self:

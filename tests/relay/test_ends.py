@@ -34,6 +34,7 @@ def fed(path: str, body: bytes, size: int) -> EndOfStream:
 )
 def test_an_end_is_found_in_pieces_of_any_size(path: str, body: bytes, size: int) -> None:
     assert fed(path, body, size).complete
+    assert fed(path, body, size).done is body.endswith(DONE)
 
 
 @pytest.mark.parametrize("size", [1, 1000])

@@ -97,6 +97,16 @@ class TestChunks:
             + DONE
         )
 
+    async def test_a_type_with_a_line_break_adds_no_lines_to_its_event(
+        self, raw: RawServer, raw_client: AsyncClient
+    ) -> None:
+        odd = sse({"type": "image_generation.odd\nid: 7", "b64_json": "AAAA"})
+        completed = sse({"type": "image_generation.completed", "b64_json": "BBBB"})
+        raw.answer = lambda exchange: exchange.stream(odd, completed)
+        stream = raw_client.images.generate(prompt="A dog", model="gpt-image-1", stream=True)
+        body = b"".join([data async for data in stream.sse()])
+        assert body == odd + b"event: image_generation.completed\n" + completed + DONE
+
 
 class TestText:
     async def test_a_text_its_usage_and_its_end(
@@ -214,6 +224,33 @@ class TestText:
             start + '"{\\"a\\": 1, \\"b\\": 2}"}',
         ]
 
+    async def test_pieces_that_are_replaced_by_the_whole_begin_the_call_again(
+        self, raw: RawServer, raw_client: AsyncClient
+    ) -> None:
+        pieces = [calling(call(0, '{"a"', "f", "c1")), calling(call(0, ":1}"))]
+        sent = [*pieces, calling(call(0, {"b": 2})), chunk(finish="tool_calls")]
+        body = await relayed(raw, raw_client, "text", *sent, USAGE_AND_DONE)
+        start = 'data: {"type":"tool_call","index":0,"id":"c1","name":"f","arguments":'
+        assert lines(body)[2] == start + '"{\\"b\\": 2}"}'
+
+    async def test_a_call_whose_arguments_precede_its_name_begins_with_both(
+        self, raw: RawServer, raw_client: AsyncClient
+    ) -> None:
+        sent = [calling(call(0, '{"a"')), calling(call(0, ":1}", "f")), chunk(finish="tool_calls")]
+        body = await relayed(raw, raw_client, "text", *sent, USAGE_AND_DONE)
+        assert lines(body)[0] == (
+            'data: {"type":"tool_call","index":0,"name":"f","arguments":"{\\"a\\":1}"}'
+        )
+
+    async def test_a_call_without_a_name_begins_at_the_end(
+        self, raw: RawServer, raw_client: AsyncClient
+    ) -> None:
+        sent = [calling(call(0, "{}", None, "c1")), chunk(finish="tool_calls")]
+        body = await relayed(raw, raw_client, "text", *sent, USAGE_AND_DONE)
+        assert lines(body)[0] == (
+            'data: {"type":"tool_call","index":0,"id":"c1","name":"","arguments":"{}"}'
+        )
+
     async def test_empty_arguments_before_the_real_ones_are_left_out(
         self, raw: RawServer, raw_client: AsyncClient
     ) -> None:
@@ -258,6 +295,10 @@ class TestText:
     async def test_an_empty_answer(self, raw: RawServer, raw_client: AsyncClient) -> None:
         body = await relayed(raw, raw_client, "text", chunk("", finish="stop"), USAGE_AND_DONE)
         assert body == USAGE_EVENT + STOP
+
+    async def test_an_answer_without_choices(self, raw: RawServer, raw_client: AsyncClient) -> None:
+        body = await relayed(raw, raw_client, "text", USAGE_AND_DONE)
+        assert body == USAGE_EVENT + b'data: {"type":"done","finish_reason":null}\n\n'
 
     async def test_an_error_within_the_answer_is_the_last_event_and_gives_nothing_away(
         self, raw: RawServer, raw_client: AsyncClient

@@ -60,6 +60,15 @@ async def test_events_that_break_off_are_followed_by_an_error(
     assert await read(stream) == sent + between + BROKE_OFF
 
 
+async def test_its_content_type_is_that_of_the_server(stream: Any, raw: RawServer) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"mp3", content_type="audio/mpeg")
+    relay = stream.sse(form="raw")
+    await relay.begin(3)
+    assert relay.headers["Content-Type"] == "audio/mpeg"
+    assert relay.headers["Cache-Control"] == "no-cache, no-transform"
+    assert [data async for data in relay] == [b"mp3"]
+
+
 async def test_a_stream_that_falls_silent_is_followed_by_an_error(
     stream: Any, raw: RawServer
 ) -> None:

@@ -11,8 +11,11 @@ import pytest
 from openai_async import (
     AsyncClient,
     AuthenticationError,
+    Hooks,
     InvalidArgumentError,
     OpenAIError,
+    Request,
+    StreamEnd,
     StreamInterruptedError,
 )
 
@@ -60,18 +63,109 @@ async def test_a_relay_that_is_closed_before_it_begins_sends_no_request(
     assert raw.exchanges == []
 
 
-async def test_begin_raises_an_early_error(stream: Any, raw: RawServer) -> None:
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def test_begin_raises_an_early_error_at_once_after_which_nothing_is_left(
+    stream: Any, raw: RawServer
+) -> None:
     raw.answer = lambda exchange: exchange.whole(b"{}", status="401 No")
+    relay = stream.sse()
+    begun = now()
     with pytest.raises(AuthenticationError):
-        await stream.sse().begin(3)
+        await relay.begin(1000)
+    assert now() - begun < 1
+    assert [data async for data in relay] == []
+
+
+async def test_begin_returns_once_the_answer_begins_even_without_an_event(
+    stream: Any, raw: RawServer
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("", role="assistant")))
+        await until_hung_up(exchange)
+
+    raw.answer = answer
+    async with stream.sse(form="text") as relay:
+        begun = now()
+        assert await relay.begin(200)
+        assert now() - begun < 1
+
+
+async def test_begin_of_a_closed_relay_returns_at_once(stream: Any) -> None:
+    relay = stream.sse()
+    relay.close()
+    begun = now()
+    assert await relay.begin(1000)
+    assert now() - begun < 1
+
+
+async def test_closing_it_ends_begin(stream: Any, raw: RawServer) -> None:
+    asked = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        asked.set()
+        await until_hung_up(exchange)
+
+    raw.answer = answer
+    relay = stream.sse()
+    beginning = asyncio.create_task(relay.begin(1000))
+    await asked.wait()
+    relay.close()
+    assert await beginning
+
+
+@pytest.mark.parametrize("first", ["begin", "anext"])
+async def test_a_bug_in_a_middleware_is_raised(raw: RawServer, first: str) -> None:
+    async def buggy(request: Request, send: Any) -> Any:
+        raise ZeroDivisionError
+
+    async with AsyncClient(base_url=raw.url, api_key="local", middlewares=[buggy]) as client:
+        chats = client.chat.completions
+        relay = chats.create(model="gpt-4o", messages=MESSAGES, stream=True).sse()
+        with pytest.raises(ZeroDivisionError):
+            await (relay.begin(3) if first == "begin" else anext(relay))
+
+
+async def test_aclose_returns_once_the_stream_has_ended(stream: Any, raw: RawServer) -> None:
+    ends: list[StreamEnd] = []
+    hooks = Hooks(on_stream_end=lambda request, end: ends.append(end))
+    async with AsyncClient(base_url=raw.url, api_key="local", hooks=hooks) as client:
+        chats = client.chat.completions
+        relay = chats.create(model="gpt-4o", messages=MESSAGES, stream=True).sse()
+        await anext(relay)
+        await relay.aclose()
+        assert len(ends) == 1
+    assert relay.cut
+
+
+async def test_closing_a_relay_that_was_read_whole_does_not_cut_it(
+    stream: Any, raw: RawServer
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(chunk("Hi", finish="stop"), DONE)
+    async with stream.sse() as relay:
+        assert b"".join([data async for data in relay]).endswith(DONE)
+    assert not relay.cut
+
+
+async def test_a_late_failure_is_a_warning_in_the_log(
+    stream: Any, raw: RawServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw.answer = lambda exchange: exchange.stream(chunk("Hel"))
+    assert [data async for data in stream.sse()]
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("openai_async", "WARNING")
+    assert record.getMessage().startswith("The answer broke off while it was relayed: ")
 
 
 async def test_begin_does_not_wait_for_long(stream: Any, raw: RawServer) -> None:
     raw.answer = lambda exchange: asyncio.sleep(1000)
     relay = stream.sse()
-    begun = asyncio.get_running_loop().time()
+    begun = now()
     assert await relay.begin(3)
-    assert asyncio.get_running_loop().time() - begun == pytest.approx(3, abs=0.3)
+    assert now() - begun == pytest.approx(3, abs=0.3)
     await relay.aclose()
 
 
@@ -93,23 +187,24 @@ async def test_closing_it_at_once_ends_its_reader(stream: Any) -> None:
     assert reading.result() == []
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
 async def test_a_blank_line_that_arrives_in_two_pieces_ends_a_raw_event(
-    stream: Any, raw: RawServer
+    stream: Any, raw: RawServer, end: bytes
 ) -> None:
     received = asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:
         await exchange.start_stream()
-        await exchange.part(b"data: {}\r\n")
+        await exchange.part(b"data: {}" + end)
         await received.wait()
-        await exchange.part(b"\r\n")
+        await exchange.part(end)
         await until_hung_up(exchange)
 
     raw.answer = answer
     async with stream.sse(form="raw") as relay:
-        assert await anext(relay) == b"data: {}\r\n"
+        assert await anext(relay) == b"data: {}" + end
         received.set()
-        assert await anext(relay) == b"\r\n"
+        assert await anext(relay) == end
         async with asyncio.timeout(10):
             assert await anext(relay) == b":\n\n"
 

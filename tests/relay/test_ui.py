@@ -169,10 +169,11 @@ async def test_a_call_begins_once_its_name_is_whole(
     ]
 
 
+@pytest.mark.parametrize("arguments", [None, ""])
 async def test_a_call_without_arguments_has_an_empty_input(
-    raw: RawServer, raw_client: AsyncClient
+    raw: RawServer, raw_client: AsyncClient, arguments: str | None
 ) -> None:
-    sent = [calling(call(0, "", "now", "c1"), finish="tool_calls")]
+    sent = [calling(call(0, arguments, "now", "c1"), finish="tool_calls")]
     body = await relayed(raw, raw_client, "ui", *sent, USAGE_AND_DONE)
     assert parts(body) == [
         '{"type":"tool-input-start","toolCallId":"c1","toolName":"now"}',
