@@ -62,8 +62,6 @@ async def sse_response(
             await response.prepare(request)
             async for data in relay:
                 await response.write(data)
-            if not _has_left(request):
-                await response.write_eof()
         except ConnectionError:
             if not _has_left(request):
                 raise

@@ -141,6 +141,14 @@ async def test_whole_calls_without_ids_get_an_id_each(
     ]
 
 
+async def test_a_call_has_an_id_even_if_nothing_in_the_answer_has_one(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    sent = calling(call(0, {"a": 1}, "f"), finish="tool_calls") | {"id": ""}
+    body = await relayed(raw, raw_client, "ui", sent, USAGE_AND_DONE)
+    assert parts(body)[0] == '{"type":"tool-input-start","toolCallId":"call-0","toolName":"f"}'
+
+
 async def test_calls_with_the_same_id_get_different_ones(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -69,6 +71,44 @@ async def test_headers_of_the_app_replace_those_of_the_relay(
         await browser.begin()
     assert browser.headers.getall("cache-control") == ["no-store"]
     assert browser.headers["x-answer"] == "7"
+
+
+@pytest.mark.parametrize(("last_event_id", "status"), [("", 429), ("7", 204)])
+async def test_headers_of_the_app_are_in_responses_without_a_stream_too(
+    serve: Serve, raw: RawServer, streams: Callable[[], Any], last_event_id: str, status: int
+) -> None:
+    """Without those for CORS, a page could not read the error."""
+    raw.answer = lambda exchange: exchange.whole(b"{}", status="429 No")
+    async with (
+        serve(streams, headers={"Access-Control-Allow-Origin": "*"}) as url,
+        Browser(url, last_event_id=last_event_id) as browser,
+    ):
+        assert await browser.begin() == status
+        assert browser.headers["access-control-allow-origin"] == "*"
+
+
+def test_headers_of_the_app_are_sent_without_starlette() -> None:
+    code = """
+import asyncio, sys
+sys.modules["starlette.responses"] = None
+from openai_async import AsyncClient
+from openai_async.web import SSEResponse
+
+async def main():
+    async with AsyncClient(base_url="http://127.0.0.1:1", api_key="local") as client:
+        stream = client.stream("POST", "/responses", json={})
+        async def send(message):
+            print(message.get("headers"))
+        scope = {"type": "http", "method": "HEAD", "headers": []}
+        await SSEResponse(stream, headers={"X-Answer": "7"})(scope, None, send)
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert "(b'x-answer', b'7')" in done.stdout, done.stderr
+    assert "(b'content-type', b'text/event-stream; charset=utf-8')" in done.stdout
 
 
 async def test_a_background_task_follows_the_response(

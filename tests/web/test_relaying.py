@@ -73,6 +73,7 @@ async def test_an_early_error_becomes_the_status_with_a_safe_text(
     async with serve(streams) as url, Browser(url) as browser:
         assert await browser.begin() == status
         answer = await browser.rest()
+    assert browser.headers["content-length"] == str(len(answer))
     assert browser.headers["content-type"] == "application/json"
     assert b"secret" not in answer
     assert b"internal" not in answer
@@ -434,3 +435,40 @@ async def test_an_error_of_the_app_after_a_disconnect_is_raised(raw: RawServer) 
     async with AsyncClient(base_url=raw.url, api_key="k", middlewares=[cleans_up_badly]) as client:
         with pytest.raises(KeyError, match="cache"):
             await SSEResponse(ask(client))(scope, receive, send)
+
+
+async def test_a_disconnect_that_the_server_only_reports_breaks_off_what_has_no_events(
+    raw: RawServer, streams: Callable[[], Any]
+) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\n\r\nmp3")
+        await until_hung_up(exchange)
+
+    raw.answer = answer
+    sending = asyncio.Event()
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        await sending.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if message.get("body"):
+            sending.set()
+
+    scope = {"type": "http", "method": "GET", "headers": []}
+    await SSEResponse(streams(), form="raw")(scope, receive, send)
+    assert [message.get("more_body") for message in sent] == [None, True]
+
+
+async def test_a_failure_of_the_server_to_receive_is_raised(streams: Callable[[], Any]) -> None:
+    async def receive() -> dict[str, Any]:
+        raise ZeroDivisionError
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "GET", "headers": []}
+    with pytest.raises(ZeroDivisionError):
+        await SSEResponse(streams())(scope, receive, send)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
-from openai_async import AsyncClient
+from openai_async import AsyncClient, Request
 
 from ..raw_server import RawServer
 from .browser import Browser
@@ -65,3 +66,32 @@ async def test_a_closed_client_is_a_503(raw_client: AsyncClient, form: str) -> N
     status, error = await refusal(raw_client, form=form)
     assert status == 503
     assert error["message"] == "The request could not be made."
+
+
+async def test_it_is_a_warning_in_the_log(
+    raw: RawServer, raw_client: AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"{}", status="401 No")
+    await refusal(raw_client)
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("openai_async", "WARNING")
+    assert record.getMessage().startswith("Not relayed: HTTP 401")
+
+
+@pytest.mark.parametrize("bug", [ZeroDivisionError, ConnectionError])
+@pytest.mark.parametrize("server", ["aiohttp", "hypercorn"])
+async def test_a_bug_after_the_response_has_begun_does_not_look_like_its_end(
+    raw: RawServer, server: str, bug: type[Exception]
+) -> None:
+    async def buggy(request: Request, send: Any) -> Any:
+        await asyncio.sleep(4)
+        raise bug
+
+    async with (
+        AsyncClient(base_url=raw.url, api_key="local", middlewares=[buggy]) as client,
+        SERVERS[server](lambda: ask(client)) as url,
+        Browser(url) as browser,
+    ):
+        assert await browser.begin() == 200
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError, ValueError)):
+            await browser.rest()
