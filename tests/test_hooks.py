@@ -138,6 +138,26 @@ async def test_the_first_of_several_hooks_is_the_outermost(raw: RawServer) -> No
     ]
 
 
+async def test_a_retry_is_reported_to_all_of_several_hooks(raw: RawServer) -> None:
+    outer, inner = Calls(), Calls()
+    raw.answer = lambda e: e.whole(b"{}", status="500 Broken\r\nretry-after-ms: 1")
+    hooks = [outer.hooks, inner.hooks]
+    async with AsyncClient(base_url=raw.url, api_key="k", max_retries=1, hooks=hooks) as client:
+        with pytest.raises(InternalServerError):
+            await client.request("GET", "/models")
+    assert outer.names == inner.names == ["request", "retry", "error"]
+
+
+async def test_each_hook_may_be_left_out(raw: RawServer, caplog: pytest.LogCaptureFixture) -> None:
+    raw.answer = lambda e: e.whole(b"{}", status="500 Broken\r\nretry-after-ms: 1")
+    async with AsyncClient(base_url=raw.url, api_key="k", max_retries=1, hooks=Hooks()) as client:
+        with pytest.raises(InternalServerError):
+            await client.request("GET", "/models")
+        raw.answer = lambda e: e.stream(*WHOLE)
+        assert (await ask(client).completion()).text == "ab"
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 # --- hooks that raise ---
 
 
