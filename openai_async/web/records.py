@@ -103,8 +103,6 @@ class Reading:
                 await asyncio.sleep(0)
             value = loads(record)
             kind = value.get("object")
-            if kind == _END and number <= self._after:
-                return  # the browser has all of it
             if kind == _END and value["error"] is not None:
                 raise _error(value["error"])
             if kind == _START:
@@ -152,8 +150,6 @@ async def _within(idle: float | None, records: AsyncIterator[bytes]) -> AsyncIte
                 record = await anext(records)
         except StopAsyncIteration:
             return
-        except OpenAIError:
-            raise
         except Exception as error:
             if not limit.expired():
                 raise store_failure(error) from error

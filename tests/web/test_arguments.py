@@ -130,10 +130,12 @@ async def test_a_background_task_follows_the_response(
     ("arguments", "message"),
     [
         ({"id": 5}, "id is 5: pass a string"),
+        ({"id": ""}, "id is .*: pass a string"),
         ({"store": {}}, "store has type dict: pass a BroadcastStore"),
         ({"idle": 0}, "idle is 0: pass a number of seconds above 0"),
+        ({"idle": "9"}, "idle is '9': pass a number of seconds above 0"),
     ],
-    ids=["id", "store", "idle"],
+    ids=["id", "empty-id", "store", "idle", "idle-text"],
 )
 async def test_a_wrong_argument_of_a_broadcast_is_refused(
     raw_client: AsyncClient, arguments: dict[str, Any], message: str

@@ -18,6 +18,7 @@ from openai_async import AsyncClient, ConflictError, InvalidArgumentError, OpenA
 from openai_async.web import Broadcast, MemoryStore
 
 from ..raw_server import DONE, Exchange, RawServer, chunk, sse
+from ..streaming.events import USAGE
 from .browser import Browser
 from .servers import SERVERS
 from .test_relaying import ask, until_hung_up
@@ -217,7 +218,7 @@ async def test_an_early_error_is_the_status_for_every_reader(page: str, raw: Raw
 
 
 async def test_a_later_failure_is_the_last_event_for_every_reader(
-    page: str, raw: RawServer
+    page: str, raw: RawServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.start_stream()
@@ -231,6 +232,7 @@ async def test_a_later_failure_is_the_last_event_for_every_reader(
             body = await browser.rest()
             assert body.startswith(b"id: 2\n" + sse(PIECES[0]) + b"event: error\n")
             assert b"broke off" in body
+    assert caplog.text.count("The answer of a broadcast failed: ") == 1
 
 
 async def test_closing_it_hangs_up_and_ends_its_readers_with_an_error(
@@ -328,12 +330,76 @@ async def test_a_store_forgets_an_answer_some_time_after_its_end(
             assert await browser.begin() == 404
 
 
-async def test_a_reader_gives_up_on_a_process_that_writes_no_more(caplog: Any) -> None:
+@pytest.mark.parametrize(("options", "seconds"), [({}, 360), ({"idle": 20}, 20)])
+async def test_a_reader_gives_up_on_a_process_that_writes_no_more(
+    options: dict[str, Any], seconds: float
+) -> None:
     store = MemoryStore()
     await store.append("a-7", b'{"object":"broadcast.start","n":1,"tools":false}')
-    joined = Broadcast.join("a-7", store=store, idle=20)
+    joined = Broadcast.join("a-7", store=store, **options)
+    begun = asyncio.get_running_loop().time()
     parts = [data async for data in joined.sse(keep_alive=None)]
     assert b"took too long" in b"".join(parts)
+    assert asyncio.get_running_loop().time() - begun == pytest.approx(seconds, abs=1)
+
+
+async def test_a_reader_may_wait_forever() -> None:
+    store = MemoryStore()
+    await store.append("a-7", b'{"object":"broadcast.start","n":1,"tools":false}')
+    reader = anext(Broadcast.join("a-7", store=store, idle=None).sse(keep_alive=None))
+    reading = asyncio.ensure_future(reader)
+    await asyncio.sleep(100_000)  # of virtual time
+    await store.end("a-7", b'{"object":"broadcast.end","usage":null,"error":null}')
+    assert await reading == b"id: 2\n" + DONE
+
+
+async def test_comments_are_sent_while_it_is_silent(
+    broadcast: Broadcast, upstream: Upstream
+) -> None:
+    upstream.write(PIECES[0])
+    async with broadcast.sse(keep_alive=1) as relay:
+        await anext(relay)
+        begun = asyncio.get_running_loop().time()
+        assert await anext(relay) == b":\n\n"
+        assert asyncio.get_running_loop().time() - begun == pytest.approx(1, abs=0.3)
+
+
+async def test_its_usage_is_relayed_and_empty_events_have_no_id(
+    broadcast: Broadcast, upstream: Upstream
+) -> None:
+    upstream.write(chunk("", role="assistant"), chunk("Hi", finish="stop"), USAGE)
+    upstream.end()
+    body = b"".join([data async for data in broadcast.sse(form="text")])
+    assert body.decode() == (
+        'id: 3\ndata: {"type":"text","text":"Hi"}\n\n'
+        'data: {"type":"usage","prompt_tokens":1,"completion_tokens":2,"total_tokens":3}\n\n'
+        'id: 4\ndata: {"type":"done","finish_reason":"stop"}\n\n'
+    )
+
+
+async def test_only_the_first_of_several_choices_is_relayed(
+    raw_client: AsyncClient, upstream: Upstream
+) -> None:
+    upstream.write(chunk("no", index=1), chunk(finish="stop", index=1), *PIECES)
+    upstream.end()
+    stream = raw_client.chat.completions.create(
+        model="gpt-4o", messages=[{"role": "user", "content": "Hi"}], stream=True, n=2
+    )
+    async with Broadcast(stream) as broadcast:
+        body = b"".join([data async for data in broadcast.sse(form="text")])
+    assert b"no" not in body
+    assert b"Hel" in body
+
+
+async def test_an_early_429_says_when_to_try_again(page: str, raw: RawServer) -> None:
+    raw.answer = lambda exchange: exchange.whole(b"{}", status="429 No\r\nRetry-After: 7")
+    async with Browser(page) as browser:
+        assert await browser.begin() == 429
+    assert browser.headers["retry-after"] == "7"
+
+
+async def test_it_has_the_headers_of_its_form(broadcast: Broadcast) -> None:
+    assert broadcast.sse(form="ui").headers["x-vercel-ai-ui-message-stream"] == "v1"
 
 
 class BrokenStore(MemoryStore):
@@ -417,8 +483,45 @@ async def test_what_is_not_a_chat_is_refused(raw_client: AsyncClient) -> None:
         Broadcast("answer")  # type: ignore[arg-type]
 
 
+async def test_a_store_whose_end_fails_is_logged(
+    raw_client: AsyncClient, upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Endless(MemoryStore):
+        async def end(self, id: str, record: bytes) -> None:
+            raise ConnectionError("no route")
+
+    upstream.write(*PIECES)
+    upstream.end()
+    ended = asyncio.Event()
+    broadcast = await Broadcast(ask(raw_client), store=Endless()).start()
+    broadcast.add_done_callback(lambda _: ended.set())
+    await ended.wait()
+    assert "The end of a broadcast could not be stored" in caplog.text
+
+
+async def test_a_memory_store_reads_what_follows_up_to_the_last_record() -> None:
+    store = MemoryStore()
+    await store.append("a-7", b"1")
+    await store.append("a-7", b"2")
+    await store.end("a-7", b"3")
+    assert [record async for record in store.read("a-7", 1)] == [b"2", b"3"]
+
+
+async def test_leaving_its_block_hangs_up(
+    raw_client: AsyncClient, upstream: Upstream, raw: RawServer
+) -> None:
+    async with Broadcast(ask(raw_client)):
+        await upstream.asked.wait()
+    await raw.hung_up.wait()
+
+
+async def test_a_time_to_keep_answers_that_is_no_number_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="keep is '60': pass a number of seconds"):
+        MemoryStore("60")  # type: ignore[arg-type]
+
+
 async def test_raw_is_refused(broadcast: Broadcast) -> None:
-    with pytest.raises(InvalidArgumentError, match=r'pass "chunks"'):
+    with pytest.raises(InvalidArgumentError, match="is not for a Broadcast"):
         broadcast.sse(form="raw")  # type: ignore[arg-type]
 
 
