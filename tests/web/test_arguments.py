@@ -52,6 +52,11 @@ async def test_an_answer_that_is_not_streamed_is_refused(raw_client: AsyncClient
         SSEResponse(asked)
 
 
+def test_what_is_not_a_stream_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^stream has type str: pass what create"):
+        SSEResponse("Hi")  # type: ignore[arg-type]
+
+
 async def test_a_stream_that_has_been_read_is_refused(
     raw: RawServer, streams: Callable[[], Any]
 ) -> None:

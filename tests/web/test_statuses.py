@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openai_async import AsyncClient, Request
+from openai_async import AsyncClient, InvalidArgumentError, Request
 
 from ..raw_server import RawServer
 from .browser import Browser
@@ -76,6 +76,19 @@ async def test_it_is_a_warning_in_the_log(
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("openai_async", "WARNING")
     assert record.getMessage().startswith("Not relayed: HTTP 401")
+
+
+@pytest.mark.parametrize("bug", [ZeroDivisionError, InvalidArgumentError])
+async def test_a_bug_is_for_the_framework_to_report(raw: RawServer, bug: type[Exception]) -> None:
+    async def buggy(request: Request, send: Any) -> Any:
+        raise bug
+
+    async with (
+        AsyncClient(base_url=raw.url, api_key="local", middlewares=[buggy]) as client,
+        SERVERS["aiohttp"](lambda: ask(client)) as url,
+        Browser(url) as browser,
+    ):
+        assert await browser.begin() == 500
 
 
 @pytest.mark.parametrize("bug", [ZeroDivisionError, ConnectionError])
