@@ -283,6 +283,7 @@ async def test_long_texts_lists_and_base64_are_cut(
         "markdown": f"![cat](data:image/png;base64,{data})",
         "words": "apple\n" * 100,
         "fields": {str(number): number for number in range(100)},
+        "short": [0.5] * 50,
     }
     await raw_client.request("POST", "/x", json=body)
     sent = debug()[0]
@@ -293,6 +294,7 @@ async def test_long_texts_lists_and_base64_are_cut(
     assert '"markdown":"![cat](data:image/png;base64,AAAAAAAAAAAAAAAA… 1366 characters"' in sent
     assert r'apple\napple\n",' in sent
     assert '"49":49,"…":"100 fields"}' in sent
+    assert "0.5]" in sent
     assert len(sent) < 4000
 
 
@@ -324,6 +326,14 @@ async def test_the_body_that_a_middleware_sets_is_logged_without_keys(
     async with AsyncClient(base_url=raw.url, api_key=KEY, middlewares=[change]) as client:
         await client.request("POST", "/x", json={})
     assert debug()[0] == 'POST /v1/x: sending {"input":"[api_key]"}'
+
+
+async def test_a_body_that_is_nested_too_deep_is_not_shown(
+    raw: RawServer, raw_client: AsyncClient, debug: Lines
+) -> None:
+    raw.answer = answer(b'{"a":' + b"[" * 900 + b"]" * 900 + b"}")
+    await raw_client.request("GET", "/x")
+    assert debug()[1] == "GET /v1/x: 200, received (nested too deep to show)"
 
 
 async def test_a_form_and_a_refusal_are_logged(
@@ -441,7 +451,9 @@ async def test_the_keys_of_other_services_are_not_shown(
 ) -> None:
     raw.answer = answer(b'{"tools": [{"client_secret": "hidden-4"}], "token": "Hel"}')
     tool = {"type": "mcp", "authorization": "hidden-1", "headers": {"X-API-Key": "hidden-2"}}
-    await raw_client.request("POST", "/responses", json={"api_key": "hidden-3", "tools": [tool]})
+    keys = {"api_key": "hidden-3", "access_token": "hidden-5", "password": "hidden-6"}
+    body = {**keys, "APIKey": "hidden-7", "tools": [tool]}
+    await raw_client.request("POST", "/responses", json=body)
     assert "hidden" not in "".join(debug())
     assert '"token":"Hel"' in "".join(debug())
 
