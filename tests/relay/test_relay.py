@@ -259,6 +259,17 @@ async def test_a_raw_answer_gives_its_connection_back(
     assert raw.connections == 1
 
 
+async def test_no_more_than_64_kib_wait_for_a_slow_browser(stream: Any, raw: RawServer) -> None:
+    sent = [sse(chunk("x" * 1000))] * 1000 + [sse(chunk(finish="stop")), DONE]
+    raw.answer = lambda exchange: exchange.stream(*sent)
+    async with stream.sse() as relay:
+        await relay.begin(3)
+        await asyncio.sleep(1)  # of virtual time: it reads ahead
+        first = await anext(relay)
+        assert 64 * 1024 <= len(first) < 64 * 1024 + 2000
+        assert first + b"".join([data async for data in relay]) == b"".join(sent)
+
+
 async def test_a_second_reader_is_refused(stream: Any) -> None:
     relay = stream.sse(keep_alive=None)
     await anext(relay)
