@@ -304,11 +304,12 @@ async def test_nothing_is_left_for_the_garbage_collector(
 
 
 async def test_a_browser_that_reconnects_is_told_to_stop(
-    serve: Serve, raw: RawServer, streams: Callable[[], Any]
+    serve: Serve, raw: RawServer, streams: Callable[[], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serve(streams) as url, Browser(url, last_event_id="7") as browser:
         assert await browser.begin() == 204
     assert raw.exchanges == []
+    assert caplog.records == []
 
 
 async def test_a_stalled_browser_whose_connection_is_reset_is_no_error(
