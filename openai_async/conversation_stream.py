@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .relay.relay import Relay
     from .types.chat_chunk import ChatCompletionChunk
     from .types.chat_common import CompletionUsage
+    from .types.reasoning import ThinkTagsOption
     from .types.tool_steps import ToolStep
 else:  # few programs relay
     relayed = LazyModule("openai_async.relay.steps")
@@ -114,7 +115,13 @@ class ConversationStream:
     def __del__(self) -> None:
         self._leave()
 
-    def sse(self, *, form: PageFormName = "text", keep_alive: float | None = KEEP_ALIVE) -> Relay:
+    def sse(
+        self,
+        *,
+        form: PageFormName = "text",
+        keep_alive: float | None = KEEP_ALIVE,
+        think_tags: ThinkTagsOption = False,
+    ) -> Relay:
         """The turn as server-sent events for a browser, with the calls and results of tools; see
         `ChatCompletionStream.sse`. Once it has been relayed to its end, it is in the history.
 
@@ -124,7 +131,7 @@ class ConversationStream:
         if self._turn is not None:
             msg = "This turn has already begun: relay one that has not."
             raise InvalidArgumentError(msg)
-        return relayed.relay_run(self, form, keep_alive)
+        return relayed.relay_run(self, form, keep_alive, think_tags)
 
     async def _all_steps(self) -> AsyncGenerator[ChatCompletionChunk | ToolStep[None], None]:
         while (piece := await self._next(aiter)) is not None:

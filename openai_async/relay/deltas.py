@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..types.chat_chunk import ChatCompletionChunk
+from ..types.reasoning import ThinkTagsOption, tags_for
 from ..wire.assembly import Assembly
 from ..wire.choice_assembly import ChoiceAssembly
 from ..wire.merging import Text
@@ -108,8 +109,10 @@ class Deltas:
         id: of the completion.
     """
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, think_tags: ThinkTagsOption) -> None:
         self.id = ""
+        self._think_tags = think_tags
+        self._tags = tags_for(think_tags) if think_tags else None
         self._assembly = Assembly(single=n == 1)
         self._calls: dict[int, Call] = {}
         """By the `id()` of the call in the assembly."""
@@ -133,6 +136,7 @@ class Deltas:
         self._earlier_calls += len(self._calls)
         self._calls = {}
         self._assembly = Assembly(single=True)
+        self._tags = tags_for(self._think_tags) if self._think_tags else None
         self._refused = 0
         self.id = ""
 
@@ -141,10 +145,7 @@ class Deltas:
         self.id = self.id or chunk.id
         added = self._assembly.add(json_of(chunk))
         text, reasoning = (chunk.text, chunk.reasoning) if added is None else added
-        if reasoning:
-            yield TextDelta("reasoning", reasoning)
-        if text:
-            yield TextDelta("text", text)
+        yield from self._texts(text or "", reasoning or "")
         if (choice := self._choice) is None:
             return
         refusal = _text(choice.pieces("refusal"))
@@ -157,11 +158,21 @@ class Deltas:
             if (delta := call.grow()) is not None:
                 yield delta
 
-    def end(self) -> Iterator[CallDelta]:
+    def end(self) -> Iterator[Delta]:
         """What was held back until the end of the answer."""
+        yield from self._texts("", "", last=True)
         for call in self._calls.values():
             if (delta := call.grow(last=True)) is not None:
                 yield delta
+
+    def _texts(self, text: str, reasoning: str, *, last: bool = False) -> Iterator[TextDelta]:
+        if self._tags is not None:
+            thought, text = self._tags.split(text, last=last)
+            reasoning += thought
+        if reasoning:
+            yield TextDelta("reasoning", reasoning)
+        if text:
+            yield TextDelta("text", text)
 
     @property
     def _choice(self) -> ChoiceAssembly | None:

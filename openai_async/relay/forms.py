@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .._submodules import LazyModule
 from ..errors import InvalidArgumentError
+from ..types.reasoning import ThinkTagsOption
 from .form import Chunks, Form
 
 if TYPE_CHECKING:
@@ -19,13 +20,17 @@ SSEForm = Literal["chunks", "text", "ui"]
 PageFormName = Literal["text", "ui"]
 
 
-def form_of(name: object, *, chat: bool, n: int = 1) -> Form[Any]:
+def form_of(
+    name: object, *, chat: bool, n: int = 1, think_tags: ThinkTagsOption = False
+) -> Form[Any]:
     """A new form, by its name. `chat` says whether it is for a chat completion, and `n` how many
     choices were requested.
 
     Raises:
-        InvalidArgumentError: there is no such form, or this stream does not have it.
+        InvalidArgumentError: there is no such form, or this stream does not have it, or it does not
+            split texts.
     """
+    check_splits(name, think_tags)
     if name == "chunks":
         return Chunks()
     if name not in ("text", "ui"):
@@ -34,9 +39,19 @@ def form_of(name: object, *, chat: bool, n: int = 1) -> Form[Any]:
     if not chat:
         msg = f'form={name!r} is for chat completions: pass "chunks" or "raw" for this stream.'
         raise InvalidArgumentError(msg)
-    return page_form_of(name, n)
+    return page_form_of(name, n, think_tags)
 
 
-def page_form_of(name: object, n: int = 1) -> PageForm:
+def page_form_of(name: object, n: int = 1, think_tags: ThinkTagsOption = False) -> PageForm:
     """A new form for a page, by its name, which must be one of `PageFormName`."""
-    return text.Text(n) if name == "text" else ui.UI(n)
+    return text.Text(n, think_tags) if name == "text" else ui.UI(n, think_tags)
+
+
+def check_splits(name: object, think_tags: object) -> None:
+    """
+    Raises:
+        InvalidArgumentError: the form does not split texts, but should.
+    """
+    if think_tags and name in ("chunks", "raw"):
+        msg = f'think_tags is for form="text" and form="ui": form={name!r} does not split texts.'
+        raise InvalidArgumentError(msg)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from attrs import frozen
 
 from ..types.chat_chunk import ChatCompletionChunk
+from ..types.reasoning import ThinkTagsOption
 from .deltas import Call, Delta, Deltas
 from .form import Form
 
@@ -41,8 +42,8 @@ Piece: TypeAlias = ChatCompletionChunk | Called | Result
 class PageForm(Form[ChatCompletionChunk]):
     """Turns what each chunk adds into events."""
 
-    def __init__(self, n: int) -> None:
-        self._deltas = Deltas(n)
+    def __init__(self, n: int, think_tags: ThinkTagsOption) -> None:
+        self._deltas = Deltas(n, think_tags)
         self._called: dict[str, Call] = {}
         """The calls that the app answers, by their id in the run."""
         self._has_results = False

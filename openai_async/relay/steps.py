@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ..errors import InvalidArgumentError
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_common import CompletionUsage
+from ..types.reasoning import ThinkTagsOption
 from ..types.tool_steps import ToolCallStep, ToolResultStep, ToolStep
 from .forms import page_form_of
 from .page_form import Called, PageForm, Piece, Result
@@ -29,7 +30,7 @@ class Run(Protocol):
         """The tokens of all answers."""
 
 
-def relay_run(run: Run, form: str, keep_alive: float | None) -> Relay:
+def relay_run(run: Run, form: str, keep_alive: float | None, think_tags: ThinkTagsOption) -> Relay:
     """The relay of a run, in a form.
 
     Raises:
@@ -37,7 +38,7 @@ def relay_run(run: Run, form: str, keep_alive: float | None) -> Relay:
     """
     if form not in ("text", "ui"):
         raise no_tools(form)
-    made = page_form_of(form)
+    made = page_form_of(form, think_tags=think_tags)
     return Relay(_copy(run, made), failed=made.error, headers=made.headers, keep_alive=keep_alive)
 
 

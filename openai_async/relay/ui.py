@@ -18,6 +18,7 @@ from ..jsontext import loads
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_common import CompletionUsage
 from ..types.growing_text import utf8
+from ..types.reasoning import ThinkTagsOption
 from .deltas import Call, CallDelta, Delta, TextDelta
 from .form import DONE, HEADERS, event
 from .page_form import PageForm, Result
@@ -36,8 +37,8 @@ class UI(PageForm):
 
     headers: ClassVar[Mapping[str, str]] = {**HEADERS, "x-vercel-ai-ui-message-stream": "v1"}
 
-    def __init__(self, n: int) -> None:
-        super().__init__(n)
+    def __init__(self, n: int, think_tags: ThinkTagsOption) -> None:
+        super().__init__(n, think_tags)
         self._started = False
         self._open: tuple[str, str] | None = None
         """The kind and id of the text part that is open."""

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ..types.chat_chunk import ChatCompletionChunk
     from ..types.chat_common import CompletionUsage
     from ..types.chat_params import ChatCompletionMessageParam
+    from ..types.reasoning import ThinkTagsOption
     from .base_client import BaseClient
     from .endpoint import Endpoint
 else:  # few programs relay
@@ -131,7 +132,13 @@ class ToolRun(Generic[T]):
 
     # --- relaying ---
 
-    def sse(self, *, form: PageFormName = "text", keep_alive: float | None = KEEP_ALIVE) -> Relay:
+    def sse(
+        self,
+        *,
+        form: PageFormName = "text",
+        keep_alive: float | None = KEEP_ALIVE,
+        think_tags: ThinkTagsOption = False,
+    ) -> Relay:
         """The run as server-sent events for a browser, with the results of the tools; see
         `ChatCompletionStream.sse`.
 
@@ -141,7 +148,7 @@ class ToolRun(Generic[T]):
         if self._begun or self._left:
             msg = "This run has already begun: relay one that has not."
             raise InvalidArgumentError(msg)
-        return relayed.relay_run(self, form, keep_alive)
+        return relayed.relay_run(self, form, keep_alive, think_tags)
 
     def _all_steps(self) -> AsyncGenerator[ChatCompletionChunk | ToolStep[T], None]:
         return self._begin(aiter)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ..relay import relay as relays
     from ..relay.forms import SSEForm
     from ..relay.relay import Relay
+    from ..types.reasoning import ThinkTagsOption
     from . import raw
 else:  # few programs relay
     copies = LazyModule("openai_async.relay.copies")
@@ -280,7 +281,11 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
     # --- relaying ---
 
     def sse(
-        self, *, form: SSEForm | Literal["raw"] = "chunks", keep_alive: float | None = KEEP_ALIVE
+        self,
+        *,
+        form: SSEForm | Literal["raw"] = "chunks",
+        keep_alive: float | None = KEEP_ALIVE,
+        think_tags: ThinkTagsOption = False,
     ) -> Relay:
         """The rest of the stream as server-sent events for a browser: an async iterator of bytes.
         `openai_async.web` sends it with the right status and headers.
@@ -293,6 +298,8 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
                 neither parsed nor changed: its errors reach the browser with their own text. A raw
                 relay needs a stream that has not been opened. See docs/web.md.
             keep_alive: seconds of silence after which a comment is sent; `None` for never.
+            think_tags: with `"text"` and `"ui"`, a block `<think>...</think>` at the beginning is
+                sent as reasoning; see `ChatCompletionStream.text`.
 
         Raises:
             InvalidArgumentError: there is no such form, or this stream does not have it.
@@ -309,9 +316,11 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
             raise InvalidArgumentError(msg)
         relays.check_keep_alive(keep_alive)
         if form == "raw":
+            forms.check_splits(form, think_tags)
             response = raw.ResponseStream(self._give_away(), self._path)
             return response.sse(keep_alive=keep_alive)
-        made = forms.form_of(form, chat=self._path.endswith("/completions"), n=self._n)
+        chat = self._path.endswith("/completions")
+        made = forms.form_of(form, chat=chat, n=self._n, think_tags=think_tags)
         return copies.relay_events(self, made, keep_alive)
 
     def _give_away(self) -> Connect:

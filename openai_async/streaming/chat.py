@@ -11,7 +11,7 @@ from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_common import CompletionUsage
 from ..types.chat_completion import ChatCompletion
 from ..types.normalize import is_usage
-from ..types.reasoning import ThinkTags
+from ..types.reasoning import ThinkTags, ThinkTagsOption, tags_for
 from ..types.repeating import chunk_maker, is_flat
 from ..types.structuring import structurer
 from ..wire.assembly import Assembly, only_opens
@@ -22,8 +22,6 @@ from .chat_readers import (
     AnswerReader,
     ChunkWithTexts,
     ReasoningReader,
-    ThinkTagsOption,
-    tags_for,
     text_of,
 )
 from .raw import Connect

@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol
 
-from ..errors import InvalidArgumentError
 from ..types.normalize import content_text
 from ..types.reasoning import ThinkTags, reasoning_text
 from ..wire.merging import index_of
 from .answer import Received
 from .reader import Reader, Source
-
-ThinkTagsOption: TypeAlias = bool | Literal["opened"]
-"""How `<think>...</think>` is split off: `"opened"` if the prompt has the `<think>`."""
 
 
 class ChunkWithTexts(dict[str, Any]):
@@ -65,18 +61,6 @@ def _joined(chunk: dict[str, Any], read: Callable[[dict[str, Any]], str | None])
             if isinstance(delta, dict) and (part := read(delta)):
                 text = part if text is None else text + part
     return text
-
-
-def tags_for(option: ThinkTagsOption) -> ThinkTags:
-    """What splits the text of a stream.
-
-    Raises:
-        InvalidArgumentError: there is no such option.
-    """
-    if option not in (True, "opened"):
-        msg = f'think_tags is {option!r}: pass True, "opened" or False.'
-        raise InvalidArgumentError(msg)
-    return ThinkTags(opened=option == "opened")
 
 
 class ChatSource(Source, Protocol):

@@ -153,7 +153,13 @@ class ResponseStream:
         """The rest of the body."""
         return b"".join([data async for data in self])
 
-    def sse(self, *, form: Literal["raw"] = "raw", keep_alive: float | None = KEEP_ALIVE) -> Relay:
+    def sse(
+        self,
+        *,
+        form: Literal["raw"] = "raw",
+        keep_alive: float | None = KEEP_ALIVE,
+        think_tags: Literal[False] = False,
+    ) -> Relay:
         """The bytes for a browser, as they come, with comments in between during silence: an async
         iterator. The server's errors reach the browser with their original text. Events that break
         off are followed by `event: error`; for any other body, the error is raised.
@@ -163,6 +169,9 @@ class ResponseStream:
         """
         if form != "raw":
             msg = f'form is {form!r}: bytes have no other form than "raw".'
+            raise InvalidArgumentError(msg)
+        if think_tags:
+            msg = "think_tags is for chat.completions.create(stream=True): bytes are not split."
             raise InvalidArgumentError(msg)
         return copies.relay_bytes(self, self._path, keep_alive)
 

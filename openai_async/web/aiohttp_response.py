@@ -9,6 +9,7 @@ from aiohttp import web
 
 from ..relay import KEEP_ALIVE
 from ..relay.relay import Relay
+from ..types.reasoning import ThinkTagsOption
 from .relaying import FIRST_EVENT, Plan, Relayed, begin
 
 # How often to see whether the browser is still there, in seconds.
@@ -23,6 +24,7 @@ async def sse_response(
     first_event: float = FIRST_EVENT,
     keep_alive: float | None = KEEP_ALIVE,
     headers: Mapping[str, str] | None = None,
+    think_tags: ThinkTagsOption = False,
 ) -> web.StreamResponse:
     """Relay a whole stream to the browser: `return await sse_response(request, stream)`.
 
@@ -40,11 +42,13 @@ async def sse_response(
             without it, and a failure can only be an event.
         keep_alive: seconds of silence after which a comment is sent; `None` for never.
         headers: additional headers for the response.
+        think_tags: with `"text"` and `"ui"`, a block `<think>...</think>` at the beginning of the
+            text is sent as reasoning; see `ChatCompletionStream.text`.
 
     Raises:
         InvalidArgumentError: an argument is wrong.
     """
-    plan = Plan(stream, form, first_event, keep_alive, headers)
+    plan = Plan(stream, form, first_event, keep_alive, headers, think_tags)
     relay = plan.relay(request.headers.get("Last-Event-ID"))
     if relay is None:
         return web.Response(status=204, headers=plan.headers)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..errors import StreamInterruptedError
 from ..relay import KEEP_ALIVE
 from ..relay.relay import Relay
+from ..types.reasoning import ThinkTagsOption
 from .relaying import FIRST_EVENT, NOTHING_NEW, Plan, Refusal, Relayed, begin
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class SSEResponse(Response):
     the first token, the stream is closed within half a second.
 
     Args:
-        stream, form, first_event, keep_alive, headers: as for `sse_response`.
+        stream, form, first_event, keep_alive, headers, think_tags: as for `sse_response`.
         background: called after the response, such as Starlette's `BackgroundTask`.
 
     Raises:
@@ -50,9 +51,10 @@ class SSEResponse(Response):
         first_event: float = FIRST_EVENT,
         keep_alive: float | None = KEEP_ALIVE,
         headers: Mapping[str, str] | None = None,
+        think_tags: ThinkTagsOption = False,
         background: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self._plan = Plan(stream, form, first_event, keep_alive, headers)
+        self._plan = Plan(stream, form, first_event, keep_alive, headers, think_tags)
         if Response is object:
             self.raw_headers = encoded(headers or {})
         else:

@@ -19,6 +19,7 @@ from ..relay import KEEP_ALIVE
 from ..relay.forms import SSEForm
 from ..relay.relay import Copy, Pipe, Relay
 from ..relay.steps import no_tools
+from ..types.reasoning import ThinkTagsOption
 from .answers import Answers, check_answers, choices, has_tools, pieces, usage_of
 from .records import Reading, check_unused, end_record, record_of, start_record, store_failure
 from .stores import BroadcastStore, MemoryStore
@@ -62,11 +63,12 @@ class JoinedBroadcast:
         form: SSEForm = "chunks",
         keep_alive: float | None = KEEP_ALIVE,
         last_event_id: str | None = None,
+        think_tags: ThinkTagsOption = False,
     ) -> Relay:
         """The answer as server-sent events, from its beginning or after an event.
 
         Args:
-            form, keep_alive: as for `stream.sse`, but without `"raw"`.
+            form, keep_alive, think_tags: as for `stream.sse`, but without `"raw"`.
             last_event_id: the browser's `Last-Event-ID`; ignored if it is not a number.
 
         Raises:
@@ -79,7 +81,7 @@ class JoinedBroadcast:
             raise no_tools(form)
         known = _NUMBER.fullmatch(last_event_id or "")
         after = int(known[0]) if known else 0
-        reading = Reading(self._store, self.id, form, after, self._idle)
+        reading = Reading(self._store, self.id, form, after, self._idle, think_tags)
         return Relay(
             self._begun_by(reading.copy),
             failed=reading.failed,

@@ -27,6 +27,7 @@ from ..relay.steps import no_tools
 from ..relay.text import counts
 from ..types.chat import ChatCompletionChunk, CompletionUsage
 from ..types.chat_common import EstimatedUsage
+from ..types.reasoning import ThinkTagsOption
 from .stores import BroadcastStore
 
 _START, _END = "broadcast.start", "broadcast.end"
@@ -84,10 +85,17 @@ class Reading:
     """Reads the records that follow number `after` into a pipe, as events in a form."""
 
     def __init__(
-        self, store: BroadcastStore, id: str, form: SSEForm, after: int, idle: float | None
+        self,
+        store: BroadcastStore,
+        id: str,
+        form: SSEForm,
+        after: int,
+        idle: float | None,
+        think_tags: ThinkTagsOption,
     ) -> None:
-        self.form = form_of(form, chat=True)
+        self.form = form_of(form, chat=True, think_tags=think_tags)
         self._name = form
+        self._think_tags = think_tags
         self._id = id
         self._after = after
         self._records = _within(idle, store.read(id, 0))
@@ -108,7 +116,8 @@ class Reading:
             if kind == _START:
                 if value["tools"] and self._name == "chunks":
                     raise no_tools(self._name)
-                self.form = form_of(self._name, chat=True, n=value["n"])
+                n, tags = value["n"], self._think_tags
+                self.form = form_of(self._name, chat=True, n=n, think_tags=tags)
                 continue
             # Records that the browser already has are read too: later events depend on them.
             data = self._last_events(value) if kind == _END else self._events(value)

@@ -14,6 +14,7 @@ from ..options import is_number
 from ..relay.failures import error_body, error_headers, status_of
 from ..relay.form import checked_headers
 from ..relay.relay import Relay
+from ..types.reasoning import ThinkTagsOption
 from .broadcast import JoinedBroadcast
 
 log = logging.getLogger("openai_async")
@@ -42,6 +43,7 @@ class Plan:
         first_event: float,
         keep_alive: float | None,
         headers: Mapping[str, str] | None,
+        think_tags: ThinkTagsOption,
     ) -> None:
         if isinstance(stream, Coroutine):
             stream.close()
@@ -62,6 +64,8 @@ class Plan:
         self._options: dict[str, Any] = {"keep_alive": keep_alive}
         if form is not None:
             self._options["form"] = form
+        if think_tags:
+            self._options["think_tags"] = think_tags
         self._relay: Relay = self._sse(**self._options)
         self._resumes = isinstance(stream, JoinedBroadcast)
 
