@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .relay.relay import Relay
     from .types.chat_chunk import ChatCompletionChunk
     from .types.chat_common import CompletionUsage
-    from .types.reasoning import ThinkTagsOption
+    from .types.think_tags import ThinkTagsOption
     from .types.tool_steps import ToolStep
 else:  # few programs relay
     relayed = LazyModule("openai_async.relay.steps")

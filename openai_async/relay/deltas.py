@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..types.chat_chunk import ChatCompletionChunk
-from ..types.reasoning import ThinkTagsOption, tags_for
+from ..types.think_tags import ThinkTagsOption, tags_for
 from ..wire.assembly import Assembly
 from ..wire.choice_assembly import ChoiceAssembly
 from ..wire.merging import Text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .._submodules import LazyModule
 from ..errors import InvalidArgumentError
-from ..types.reasoning import ThinkTagsOption
+from ..types.think_tags import ThinkTagsOption
 from .form import Chunks, Form
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from attrs import frozen
 
 from ..types.chat_chunk import ChatCompletionChunk
-from ..types.reasoning import ThinkTagsOption
+from ..types.think_tags import ThinkTagsOption
 from .deltas import Call, Delta, Deltas
 from .form import Form
 

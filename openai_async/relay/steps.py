@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from ..errors import InvalidArgumentError
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_common import CompletionUsage
-from ..types.reasoning import ThinkTagsOption
+from ..types.think_tags import ThinkTagsOption
 from ..types.tool_steps import ToolCallStep, ToolResultStep, ToolStep
 from .forms import page_form_of
 from .page_form import Called, PageForm, Piece, Result

@@ -18,7 +18,7 @@ from ..jsontext import loads
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_common import CompletionUsage
 from ..types.growing_text import utf8
-from ..types.reasoning import ThinkTagsOption
+from ..types.think_tags import ThinkTagsOption
 from .deltas import Call, CallDelta, Delta, TextDelta
 from .form import DONE, HEADERS, event
 from .page_form import PageForm, Result

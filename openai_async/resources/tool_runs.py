@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ..types.chat_chunk import ChatCompletionChunk
     from ..types.chat_common import CompletionUsage
     from ..types.chat_params import ChatCompletionMessageParam
-    from ..types.reasoning import ThinkTagsOption
+    from ..types.think_tags import ThinkTagsOption
     from .base_client import BaseClient
     from .endpoint import Endpoint
 else:  # few programs relay

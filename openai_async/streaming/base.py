@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ..relay import relay as relays
     from ..relay.forms import SSEForm
     from ..relay.relay import Relay
-    from ..types.reasoning import ThinkTagsOption
+    from ..types.think_tags import ThinkTagsOption
     from . import raw
 else:  # few programs relay
     copies = LazyModule("openai_async.relay.copies")

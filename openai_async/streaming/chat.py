@@ -11,9 +11,10 @@ from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_common import CompletionUsage
 from ..types.chat_completion import ChatCompletion
 from ..types.normalize import is_usage
-from ..types.reasoning import ThinkTags, ThinkTagsOption, tags_for
+from ..types.reasoning import ThinkTags
 from ..types.repeating import chunk_maker, is_flat
 from ..types.structuring import structurer
+from ..types.think_tags import ThinkTagsOption, tags_for
 from ..wire.assembly import Assembly, only_opens
 from ..wire.codec import unreadable
 from .answer import Answer, Received

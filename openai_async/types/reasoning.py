@@ -7,9 +7,7 @@ reasoning, in fields of their own: OpenRouter as text and as `reasoning_details`
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
-
-from ..errors import InvalidArgumentError
+from typing import Any
 
 TEXTS = ("reasoning_content", "reasoning", "reasoning_text")
 """The fields with reasoning as text: DeepSeek's, vLLM's, llama.cpp's and Qwen's; OpenRouter's,
@@ -90,9 +88,6 @@ def _text(value: Any, depth: int = 0) -> str:
 
 _OPEN, _CLOSE = "<think>", "</think>"
 
-ThinkTagsOption: TypeAlias = bool | Literal["opened"]
-"""How `<think>...</think>` is split off: `"opened"` if the prompt has the `<think>`."""
-
 
 class ThinkTags:
     """Splits a text that begins with `<think>...</think>` into reasoning and answer, in pieces.
@@ -170,18 +165,6 @@ class ThinkTags:
         spaces = "".join(self._space)
         self._space.clear()
         return spaces
-
-
-def tags_for(option: ThinkTagsOption) -> ThinkTags:
-    """What splits the text of a stream.
-
-    Raises:
-        InvalidArgumentError: there is no such option.
-    """
-    if option not in (True, "opened"):
-        msg = f'think_tags is {option!r}: pass True, "opened" or False.'
-        raise InvalidArgumentError(msg)
-    return ThinkTags(opened=option == "opened")
 
 
 def _start_of_close(text: str) -> int:

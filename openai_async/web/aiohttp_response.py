@@ -9,7 +9,7 @@ from aiohttp import web
 
 from ..relay import KEEP_ALIVE
 from ..relay.relay import Relay
-from ..types.reasoning import ThinkTagsOption
+from ..types.think_tags import ThinkTagsOption
 from .relaying import FIRST_EVENT, Plan, Relayed, begin
 
 # How often to see whether the browser is still there, in seconds.

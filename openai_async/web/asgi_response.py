@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..errors import StreamInterruptedError
 from ..relay import KEEP_ALIVE
 from ..relay.relay import Relay
-from ..types.reasoning import ThinkTagsOption
+from ..types.think_tags import ThinkTagsOption
 from .relaying import FIRST_EVENT, NOTHING_NEW, Plan, Refusal, Relayed, begin
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from ..relay import KEEP_ALIVE
 from ..relay.forms import SSEForm
 from ..relay.relay import Copy, Pipe, Relay
 from ..relay.steps import no_tools
-from ..types.reasoning import ThinkTagsOption
+from ..types.think_tags import ThinkTagsOption
 from .answers import Answers, check_answers, choices, has_tools, pieces, usage_of
 from .records import Reading, check_unused, end_record, record_of, start_record, store_failure
 from .stores import BroadcastStore, MemoryStore

@@ -27,7 +27,7 @@ from ..relay.steps import no_tools
 from ..relay.text import counts
 from ..types.chat import ChatCompletionChunk, CompletionUsage
 from ..types.chat_common import EstimatedUsage
-from ..types.reasoning import ThinkTagsOption
+from ..types.think_tags import ThinkTagsOption
 from .stores import BroadcastStore
 
 _START, _END = "broadcast.start", "broadcast.end"

@@ -14,7 +14,7 @@ from ..options import is_number
 from ..relay.failures import error_body, error_headers, status_of
 from ..relay.form import checked_headers
 from ..relay.relay import Relay
-from ..types.reasoning import ThinkTagsOption
+from ..types.think_tags import ThinkTagsOption
 from .broadcast import JoinedBroadcast
 
 log = logging.getLogger("openai_async")
