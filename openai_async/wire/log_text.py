@@ -9,12 +9,13 @@ from itertools import islice
 from typing import Any
 
 from ..jsontext import loads
-from ..types.values import TOO_DEEP
 from .redaction import redacted
 
 # Longer texts, lists and objects are cut to this many characters, items or fields.
 MAX_TEXT = 1000
 MAX_ITEMS = 50
+# What is nested deeper is left out: it would exceed Python's limit of recursion.
+MAX_DEPTH = 50
 
 # Of base64, 16 characters are shown after its type: enough to tell the format of a file. It begins
 # with a long line, unlike a list of words.
@@ -48,26 +49,27 @@ def shown_body(body: Any, secret: str | None) -> str:
             if b"\0" in body[:MAX_TEXT]:
                 return f"<{len(body)} bytes>"
             body = body.decode("utf-8", "replace")
-    try:
-        text = json.dumps(_shown(body, secret), ensure_ascii=False, separators=(",", ":"))
-    except RecursionError:
-        return TOO_DEEP
+    text = json.dumps(_shown(body, secret), ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace").decode()  # lone surrogates
 
 
-def _shown(value: Any, secret: str | None) -> Any:
+def _shown(value: Any, secret: str | None, depth: int = 0) -> Any:
     """What is cut off is not looked at: a list of vectors has millions of numbers."""
     if isinstance(value, str):
         return _shown_text(redacted(value, secret))  # before cutting, which could leave half a key
+    if isinstance(value, Mapping | list) and depth == MAX_DEPTH:
+        return "…"
     if isinstance(value, Mapping):
         fields = {
-            _shown(name, secret): "[secret]" if _is_secret(name, item) else _shown(item, secret)
+            _shown(name, secret): (
+                "[secret]" if _is_secret(name, item) else _shown(item, secret, depth + 1)
+            )
             for name, item in islice(value.items(), MAX_ITEMS)
         }
         more = {"…": f"{len(value)} fields"} if len(value) > MAX_ITEMS else {}
         return fields | more
     if isinstance(value, list):
-        items = [_shown(item, secret) for item in value[:MAX_ITEMS]]
+        items = [_shown(item, secret, depth + 1) for item in value[:MAX_ITEMS]]
         return items if len(value) <= MAX_ITEMS else [*items, f"… {len(value)} items"]
     return value
 
