@@ -129,7 +129,7 @@ class ConversationStream:
             InvalidArgumentError: the turn has begun, or has no such form.
         """
         if self._turn is not None:
-            msg = "This turn has already begun: relay one that has not."
+            msg = "This turn has already begun: relay a new one."
             raise InvalidArgumentError(msg)
         return relayed.relay_run(self, form, keep_alive, think_tags)
 

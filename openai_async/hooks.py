@@ -49,7 +49,7 @@ def _plain_function(instance: object, attribute: Attribute[Any], value: object) 
             msg = f"{name} is async: pass a plain function, or write a middleware."
             raise InvalidArgumentError(msg)
         if inspect.isgeneratorfunction(called):  # calling it runs none of its code
-            msg = f"{name} has a yield: pass a plain function, or write a middleware."
+            msg = f"{name} is a generator function: pass a plain one, or write a middleware."
             raise InvalidArgumentError(msg)
 
 

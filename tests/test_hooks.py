@@ -286,7 +286,7 @@ async def test_hooks_that_a_call_would_not_run_are_refused() -> None:
     def span(request: Request) -> Iterator[None]:
         yield
 
-    with pytest.raises(InvalidArgumentError, match="on_request has a yield: pass a plain"):
+    with pytest.raises(InvalidArgumentError, match="on_request is a generator function: pass a"):
         Hooks(on_request=span)
     with pytest.raises(InvalidArgumentError, match="on_retry has type int: pass a function"):
         Hooks(on_retry=3)  # type: ignore[arg-type]

@@ -53,5 +53,5 @@ def check_splits(name: object, think_tags: object) -> None:
         InvalidArgumentError: the form does not split texts, but should.
     """
     if think_tags and name in ("chunks", "raw"):
-        msg = f'think_tags is for form="text" and form="ui": form={name!r} does not split texts.'
+        msg = f'form={name!r} does not take think_tags: pass form="text" or form="ui".'
         raise InvalidArgumentError(msg)

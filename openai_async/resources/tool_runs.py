@@ -146,7 +146,7 @@ class ToolRun(Generic[T]):
             InvalidArgumentError: the run has begun, or has no such form.
         """
         if self._begun or self._left:
-            msg = "This run has already begun: relay one that has not."
+            msg = "This run has already begun: relay a new one."
             raise InvalidArgumentError(msg)
         return relayed.relay_run(self, form, keep_alive, think_tags)
 

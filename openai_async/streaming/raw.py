@@ -171,7 +171,7 @@ class ResponseStream:
             msg = f'form is {form!r}: bytes have no other form than "raw".'
             raise InvalidArgumentError(msg)
         if think_tags:
-            msg = "think_tags is for chat.completions.create(stream=True): bytes are not split."
+            msg = "think_tags is for chat.completions.create(stream=True): leave it out here."
             raise InvalidArgumentError(msg)
         return copies.relay_bytes(self, self._path, keep_alive)
 

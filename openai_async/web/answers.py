@@ -21,8 +21,8 @@ def check_answers(stream: object) -> None:
     """
     if not isinstance(stream, ChatCompletionStream | ToolRun | ConversationStream):
         msg = (
-            f"stream has type {type(stream).__name__}: pass what "
-            "chat.completions.create(..., stream=True) or run_tools returns."
+            f"stream has type {type(stream).__name__}: pass what chat.completions.create(..., "
+            "stream=True), run_tools or Conversation.stream returns."
         )
         raise InvalidArgumentError(msg)
 

@@ -43,7 +43,7 @@ class JoinedBroadcast:
 
     def __init__(self, id: str, store: BroadcastStore, idle: float | None) -> None:
         if not isinstance(id, str) or not id:
-            msg = f"id is {id!r}: pass a string, the name of the answer."
+            msg = f"id is {id!r}: pass a string that is not empty."
             raise InvalidArgumentError(msg)
         if not all(callable(getattr(store, name, None)) for name in ("append", "read", "end")):
             msg = (
@@ -75,7 +75,10 @@ class JoinedBroadcast:
             InvalidArgumentError: there is no such form.
         """
         if str(form) == "raw":
-            msg = 'form="raw" is not for a Broadcast, which keeps chunks: pass "chunks".'
+            msg = (
+                'form="raw" is not for a Broadcast, which keeps chunks: '
+                'pass "chunks", "text" or "ui".'
+            )
             raise InvalidArgumentError(msg)
         if self._has_tools and form == "chunks":
             raise no_tools(form)
@@ -239,7 +242,7 @@ async def _write(
         end = end_record(None, OpenAIError("The app failed."))
     await _end(store, id, end)
     if not begun.is_set():
-        msg = "The store of the broadcast failed when it began; the log has the details."
+        msg = "The store of the broadcast failed before the answer began: see the log."
         raise OpenAIError(msg)
 
 

@@ -45,7 +45,7 @@ def from_ui_messages(messages: object) -> list[ChatCompletionMessageParam]:
             for step in _steps(parts):
                 made += _answer(step, where)
         else:
-            msg = f'{where} has role {role!r}: only "user" and "assistant" are taken.'
+            msg = f'{where} has role {role!r}: only "user" and "assistant" are accepted.'
             raise InvalidArgumentError(msg)
     return made
 
@@ -91,7 +91,7 @@ def _file(part: dict[str, Any], where: str) -> dict[str, Any]:
         return {"type": "image_url", "image_url": {"url": url}}
     head, _, data = url.partition(",")
     if not (head.startswith("data:") and head.endswith(";base64")):
-        msg = f"{where} has a file of type {kind!r} by URL: only pictures can be sent by URL."
+        msg = f"{where} has a file of type {kind!r} by URL: send its data, as a base64 data URL."
         raise InvalidArgumentError(msg)
     if kind in _AUDIO:
         return {"type": "input_audio", "input_audio": {"data": data, "format": _AUDIO[kind]}}

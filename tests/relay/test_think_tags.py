@@ -130,7 +130,7 @@ async def test_the_responses_take_the_option(
 
 @pytest.mark.parametrize("form", ["chunks", "raw"])
 async def test_other_forms_do_not_split_texts(raw_client: AsyncClient, form: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match='think_tags is for form="text" and form="ui"'):
+    with pytest.raises(InvalidArgumentError, match='does not take think_tags: pass form="text"'):
         SSEResponse(ask(raw_client), form=form, think_tags=True)
     with pytest.raises(InvalidArgumentError, match=r"think_tags is for chat\.completions"):
         SSEResponse(raw_client.stream("GET", "/x"), think_tags=True)

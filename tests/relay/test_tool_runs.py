@@ -241,7 +241,7 @@ async def test_a_run_that_has_begun_is_not_relayed(raw: RawServer, raw_client: A
     raw.answer = answering(ANSWERED)
     begun = run(raw_client, add)
     await begun
-    with pytest.raises(InvalidArgumentError, match="already begun: relay one that has not"):
+    with pytest.raises(InvalidArgumentError, match="already begun: relay a new one"):
         begun.sse()
 
 
@@ -367,5 +367,5 @@ async def test_a_turn_that_has_begun_is_not_relayed(
     raw.answer = answering(ANSWERED)
     async with talk(raw_client).stream("Hi") as turn:
         await anext(turn)
-        with pytest.raises(InvalidArgumentError, match="already begun: relay one that has not"):
+        with pytest.raises(InvalidArgumentError, match="already begun: relay a new one"):
             turn.sse()

@@ -173,7 +173,7 @@ def test_an_answer_that_was_stopped_before_its_first_token_is_left_out() -> None
         ([{"parts": []}], r"messages\[0\] has role None: only"),
         ([user({"type": "text", "text": 7})], r"messages\[0\] has a part whose text is not"),
         ([user(file("image/png", PNG), {"type": "file"})], "a part whose url is not a string"),
-        ([user(file("audio/wav", "https://a.b/c"))], "only pictures can be sent by URL"),
+        ([user(file("audio/wav", "https://a.b/c"))], "by URL: send its data"),
         ([assistant(called("add", "c1", output=1) | {"toolCallId": 1})], "toolCallId is not"),
     ],
     ids=str,
