@@ -123,10 +123,10 @@ class ConversationStream:
         think_tags: ThinkTagsOption = False,
     ) -> Relay:
         """The turn as server-sent events for a browser, with the calls and results of tools; see
-        `ChatCompletionStream.sse`. Once it has been relayed to its end, it is in the history.
+        `ChatCompletionStream.sse`. Once relayed to its end, the turn is added to the history.
 
         Raises:
-            InvalidArgumentError: the turn has begun, or has no such form.
+            InvalidArgumentError: the turn has begun, or the form has no events for tools.
         """
         if self._turn is not None:
             msg = "This turn has already begun: relay a new one."

@@ -50,7 +50,8 @@ class ByteStream:
             closes it when the client is closed.
 
     Attributes:
-        on_end: called when the stream has ended, by its reader; see `Response.on_stream_end`.
+        on_end: functions that the reader calls once the stream has ended; see
+            `Response.on_stream_end`.
     """
 
     __slots__ = (

@@ -22,8 +22,8 @@ log = logging.getLogger("openai_async")
 def named(request: Request) -> str:
     """A request: method, path and model. Not the query, which may contain a key."""
     model = request.params.get("model") if isinstance(request.params, Mapping) else None
-    # As it is sent: a line break in an id stays encoded. If a middleware has set a wrong type, the
-    # error that says so is being logged.
+    # In the raw path, a line break in an id stays encoded. If a middleware has set a URL of a wrong
+    # type, this line reports the error that says so.
     path = request.url.raw_path if isinstance(request.url, URL) else "?"
     path = f"{request.method} {path}"
     if not isinstance(model, str):
@@ -32,7 +32,7 @@ def named(request: Request) -> str:
 
 
 def in_line(text: str) -> str:
-    """A text from outside, which cannot begin a line or control a terminal."""
+    """A text from outside, escaped if it could begin a line or control a terminal."""
     return text if text.isprintable() else repr(text)
 
 
@@ -45,7 +45,7 @@ def failure(error: BaseException) -> str:
 def log_request(request: Request, secret: str | None) -> None:
     """An attempt, before it is sent."""
     body: Any = request.body
-    if isinstance(body, str):  # aiohttp sends it, too, if a middleware sets it
+    if isinstance(body, str):  # a middleware may set a text, and aiohttp sends it
         body = body.encode("utf-8", "replace")
     if isinstance(body, bytes | bytearray | memoryview):
         shown = shown_body(bytes(body), secret)

@@ -135,7 +135,7 @@ class Response:
         """Functions to call with a `StreamEnd`, once, when the stream ends, in whatever way.
 
         They must not block. Their exceptions are logged, since there may be no caller any more.
-        They belong to the stream: responses that are made with it share them.
+        They belong to the stream, so all responses with this stream share them.
         """
         if self.stream is None:
             return []

@@ -26,7 +26,7 @@ def chain(middlewares: Sequence[Middleware], send: Send) -> Send:
 
 
 def checked(middleware: Middleware) -> Middleware:
-    """A middleware of the user's, whose response is checked and completed."""
+    """A middleware of the user's, with its response checked and its times filled in."""
 
     async def call(request: Request, send: Send) -> Response:
         response = await middleware(request, send)
@@ -38,7 +38,7 @@ def checked(middleware: Middleware) -> Middleware:
                 "as `return await send(request)` does."
             )
             raise OpenAIError(msg)
-        if not response.started:  # it is the middleware's own, perhaps with the stream of another
+        if not response.started:  # the middleware made it, perhaps with the stream of another
             response.started = request.started
             response.elapsed = time.perf_counter() - request.started
         return response

@@ -43,7 +43,7 @@ async def _logged(request: Request, send: Send) -> Response:
         raise
     if response.stream is None:
         parts = [_took(request), *_facts(response)]
-        if request.method == "POST":  # a list of stored answers has their usage, not its own
+        if request.method == "POST":  # a GET may return stored answers, with usage from before
             parts += _tokens_in(response.body)
         log.info("%s: %d in %s", named(request), response.status, ", ".join(parts))
     else:

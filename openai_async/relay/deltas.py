@@ -42,7 +42,7 @@ class Call:
     then, its name may still grow.
 
     Attributes:
-        index: 0 for the first call, 1 for the next one, and so on, also over several answers.
+        index: 0 for the first call, 1 for the next one, and so on, across all answers of a run.
     """
 
     def __init__(self, held: dict[str, Any], index: int) -> None:
@@ -55,7 +55,7 @@ class Call:
 
     @property
     def sent_index(self) -> int:
-        """The `index` of its chunks; the completion sorts the calls by it."""
+        """The `index` in its chunks, by which the completion sorts the calls."""
         return int(self._held["index"])
 
     @property
@@ -102,8 +102,8 @@ class Call:
 
 
 class Deltas:
-    """Takes the chunks of an answer for which `n` choices were requested; of a run of tools, those
-    of one answer after the other.
+    """Takes the chunks of an answer for which `n` choices were requested, or of all the answers of
+    a run of tools, one after the other.
 
     Attributes:
         id: of the completion.
@@ -132,7 +132,7 @@ class Deltas:
         return sorted(self._calls.values(), key=lambda call: call.sent_index)
 
     def next_answer(self) -> None:
-        """The chunks that follow are another answer of the same run."""
+        """Start over: the chunks that follow belong to the next answer of the run."""
         self._earlier_calls += len(self._calls)
         self._calls = {}
         self._assembly = Assembly(single=True)

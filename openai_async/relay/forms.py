@@ -27,8 +27,8 @@ def form_of(
     choices were requested.
 
     Raises:
-        InvalidArgumentError: there is no such form, or this stream does not have it, or it does not
-            split texts.
+        InvalidArgumentError: there is no such form, this stream does not have it, or it does not
+            take `think_tags`.
     """
     check_splits(name, think_tags)
     if name == "chunks":
@@ -50,7 +50,7 @@ def page_form_of(name: object, n: int = 1, think_tags: ThinkTagsOption = False) 
 def check_splits(name: object, think_tags: object) -> None:
     """
     Raises:
-        InvalidArgumentError: the form does not split texts, but should.
+        InvalidArgumentError: `think_tags` is set, but the form does not split texts.
     """
     if think_tags and name in ("chunks", "raw"):
         msg = f'form={name!r} does not take think_tags: pass form="text" or form="ui".'

@@ -17,12 +17,12 @@ from .form import Form
 
 @frozen
 class Called:
-    """The answer is complete, and the app answers this call."""
+    """An answer is complete, and the app runs this call of it."""
 
     index: int
     """Which of the calls in the answer it is."""
     id: str
-    """Of the call in the run; never empty."""
+    """The id of the call in the run; never empty."""
 
 
 @frozen
@@ -32,7 +32,7 @@ class Result:
     id: str
     content: str
     is_text: bool
-    """It is not JSON."""
+    """Whether `content` is plain text, not JSON."""
     failed: bool
 
 
@@ -45,7 +45,7 @@ class PageForm(Form[ChatCompletionChunk]):
     def __init__(self, n: int, think_tags: ThinkTagsOption) -> None:
         self._deltas = Deltas(n, think_tags)
         self._called: dict[str, Call] = {}
-        """The calls that the app answers, by their id in the run."""
+        """The calls that the app runs, by their id in the run."""
         self._has_results = False
 
     def chunk(self, chunk: ChatCompletionChunk) -> bytes:
@@ -72,7 +72,7 @@ class PageForm(Form[ChatCompletionChunk]):
 
     @abstractmethod
     def _delta(self, delta: Delta) -> bytes:
-        """The events for something that is new."""
+        """The events for a delta."""
 
     @abstractmethod
     def _call_ended(self, call: Call) -> bytes:

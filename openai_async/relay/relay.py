@@ -84,7 +84,7 @@ class Pipe:
         return data
 
     def take_error(self) -> OpenAIError:
-        """The error, to be raised. If it were kept, its traceback would refer back to it."""
+        """The error, to be raised. It is not kept: its traceback would refer back to this pipe."""
         assert self.error is not None
         error, self.error = self.error, None
         return error
@@ -204,7 +204,7 @@ class Relay:
     async def __aexit__(self, kind: object = None, *exc: object) -> None:
         await self.aclose()
         if kind is None and self._task is not None and not self._task.cancelled():
-            self._task.result()  # raises a mistake that was made while nobody was reading
+            self._task.result()  # raises an exception of the app that no reader has seen
 
     def close(self) -> None:
         """Hang up, without waiting, from any thread: what Django calls at the end of a response."""
@@ -246,7 +246,7 @@ class Relay:
         return self.failure(error)
 
     def failure(self, error: OpenAIError) -> bytes:
-        """The event that says so; b"" if a raw answer is not made of events."""
+        """The event that reports the error; b"" if a raw answer is not made of events."""
         if not self._pipe.has_events:
             return b""
         event = self._failed(error)

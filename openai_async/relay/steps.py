@@ -1,4 +1,4 @@
-"""The relay of a run of tools: several answers, and between them the calls that the app answers."""
+"""The relay of a run of tools: several answers, and between them the calls that the app runs."""
 
 from __future__ import annotations
 

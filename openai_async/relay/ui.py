@@ -4,8 +4,10 @@
 
 Text and reasoning parts end before the next part begins. A tool call has no end event: its whole
 input follows at the end of the answer, as the browser must not call the tool before. If the app
-calls it, the output follows, and the next answer is another step of the same message. A refusal is
-sent as text, since there is no part for it. https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
+runs the call, its output follows, and the next answer is another step of the same message. A
+refusal is sent as text, since there is no part for it.
+
+https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol
 """
 
 from __future__ import annotations
@@ -133,7 +135,7 @@ class UI(PageForm):
         head = {"type": "tool-output-available", "toolCallId": key}
         try:
             return event({**head, "output": text if result.is_text else loads(utf8(text))})
-        except ValueError:  # it has a NaN, which JavaScript cannot read
+        except ValueError:  # it contains NaN, which JavaScript cannot read
             return event({**head, "output": text})
 
     def _next_answer(self) -> bytes:

@@ -67,5 +67,5 @@ class Steps(Generic[T]):
             self._waiting = False
 
     def __del__(self) -> None:
-        if self._steps is not None:  # if not, another loop may be running
+        if self._steps is not None:  # if not, another `async for` may be reading the run
             self._run._leave()

@@ -80,7 +80,7 @@ class ToolRun(Generic[T]):
         self._caller = caller
         self._max_rounds = max_rounds
         self._usages: list[CompletionUsage | None] = []
-        """Of the answers that were streamed."""
+        """Those of the streamed answers."""
         self._running = Running()
         self._secret: str | None = None
         """The keys that were sent for the latest answer."""
@@ -117,7 +117,7 @@ class ToolRun(Generic[T]):
         return self.completions[-1]
 
     def _begin(self, read: Read[P] | None) -> AsyncGenerator[P | ToolStep[T], None]:
-        """The steps; `read` reads the chunks of a streamed answer. Without it, none is streamed."""
+        """The steps. `read` reads each streamed answer; without it, none is streamed."""
         self._check_open()
         if self._begun:
             msg = "This run has already begun: await it or iterate over it, once."
@@ -143,7 +143,7 @@ class ToolRun(Generic[T]):
         `ChatCompletionStream.sse`.
 
         Raises:
-            InvalidArgumentError: the run has begun, or has no such form.
+            InvalidArgumentError: the run has begun, or the form has no events for tools.
         """
         if self._begun or self._left:
             msg = "This run has already begun: relay a new one."

@@ -35,7 +35,7 @@ class UnreadContent(BinaryContent):
         return data
 
     def begun(self) -> None:
-        """The first bytes have arrived: until now, the headers had."""
+        """The first bytes of the body have arrived: `elapsed` ends here, not at the headers."""
         self.response.elapsed = time.perf_counter() - self.response.started
 
     def hand_over(self) -> ByteStream | None:

@@ -298,11 +298,12 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
                 neither parsed nor changed: its errors reach the browser with their own text. A raw
                 relay needs a stream that has not been opened. See docs/web.md.
             keep_alive: seconds of silence after which a comment is sent; `None` for never.
-            think_tags: with `"text"` and `"ui"`, a block `<think>...</think>` at the beginning is
-                sent as reasoning; see `ChatCompletionStream.text`.
+            think_tags: whether `"text"` and `"ui"` send a `<think>` block at the beginning as
+                reasoning; see `ChatCompletionStream.text`.
 
         Raises:
-            InvalidArgumentError: there is no such form, or this stream does not have it.
+            InvalidArgumentError: there is no such form, this stream does not have it, or it does
+                not take `think_tags`.
 
         Example::
 

@@ -45,7 +45,7 @@ def tell_end(
                 callbacks.pop(0)(end)
             except Exception:  # there may be no caller: this may run in a destructor
                 log.exception("A callback for the end of a stream failed.")
-            except BaseException:  # Ctrl-C, `pytest.fail`: the others are told as well
+            except BaseException:  # Ctrl-C or `pytest.fail`: still call the others
                 call()
                 raise
 

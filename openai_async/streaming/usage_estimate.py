@@ -41,7 +41,7 @@ def estimated_usage(prompt_size: int, answer: ChatCompletion) -> EstimatedUsage:
 
 
 def total_usage(usages: Iterable[CompletionUsage | None]) -> CompletionUsage:
-    """The tokens of several requests; an estimate if one of them is."""
+    """The tokens of several requests; estimated if any of them is."""
     known = [usage for usage in usages if usage is not None]
     kind = EstimatedUsage if any(usage.estimated for usage in known) else CompletionUsage
     return kind(

@@ -166,7 +166,7 @@ class Pipeline:
             return await self._script.choose(record)
         except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # that of `pytest.fail` is no Exception
+        except BaseException as error:  # `pytest.fail` raises one that is no Exception
             # The function is the test's own: its author reads this in the client's exception.
             _logger.exception(
                 "A function of the script failed on %s %s", record.method, record.path

@@ -57,7 +57,7 @@ class ServerThread:
         self._ended.result()
 
     def _end(self) -> None:
-        with suppress(RuntimeError):  # a SystemExit has closed the loop
+        with suppress(RuntimeError):  # a SystemExit may have closed the loop
             self._loop.call_soon_threadsafe(self._closing.set)
         wait([self._ended])  # `join` refuses to wait for a thread that is just starting
         self._thread.join()

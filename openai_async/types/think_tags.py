@@ -8,11 +8,11 @@ from ..errors import InvalidArgumentError
 from .reasoning import ThinkTags
 
 ThinkTagsOption: TypeAlias = bool | Literal["opened"]
-"""How `<think>...</think>` is split off: `"opened"` if the prompt has the `<think>`."""
+"""How `<think>...</think>` is split off: `"opened"` if the prompt already has the `<think>`."""
 
 
 def tags_for(option: ThinkTagsOption) -> ThinkTags:
-    """What splits the text of a stream.
+    """The splitter for the text of a stream.
 
     Raises:
         InvalidArgumentError: there is no such option.

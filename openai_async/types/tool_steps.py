@@ -33,7 +33,7 @@ class ToolCallStep:
     call: ParsedFunctionToolCall
     """`.parsed_arguments` are its arguments; `None` if they do not fit, or the tool is unknown."""
     index: int
-    """Which of the calls in the answer it is: 0 for the first."""
+    """The position of the call among all calls of its answer, from 0."""
 
 
 @frozen(kw_only=True)

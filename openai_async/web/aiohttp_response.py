@@ -36,14 +36,14 @@ async def sse_response(
         request: the request that is being handled.
         stream: what `create(..., stream=True)` or `run_tools` returns, not awaited;
             `client.stream(...)`; `Conversation.stream(...)`; or a `Broadcast`.
-        form: `"chunks"` (the default), `"text"` (the default with tools), `"ui"` or `"raw"`; see
-            docs/web.md.
+        form: `"chunks"`, `"text"`, `"ui"` or `"raw"`; see docs/web.md. The default is `"text"` for
+            `run_tools` and conversations, `"raw"` for `client.stream(...)`, and else `"chunks"`.
         first_event: seconds to wait for the answer to begin. After that, the response starts
             without it, and a failure can only be an event.
         keep_alive: seconds of silence after which a comment is sent; `None` for never.
         headers: additional headers for the response.
-        think_tags: with `"text"` and `"ui"`, a block `<think>...</think>` at the beginning of the
-            text is sent as reasoning; see `ChatCompletionStream.text`.
+        think_tags: whether `"text"` and `"ui"` send a `<think>` block at the beginning as
+            reasoning; see `ChatCompletionStream.text`.
 
     Raises:
         InvalidArgumentError: an argument is wrong.

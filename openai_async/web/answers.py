@@ -17,7 +17,7 @@ Answers: TypeAlias = ChatCompletionStream | ToolRun[Any] | ConversationStream
 def check_answers(stream: object) -> None:
     """
     Raises:
-        InvalidArgumentError: it is none of these.
+        InvalidArgumentError: it is something else.
     """
     if not isinstance(stream, ChatCompletionStream | ToolRun | ConversationStream):
         msg = (

@@ -39,7 +39,7 @@ class JoinedBroadcast:
     """An answer in a store, perhaps written by another process; made by `Broadcast.join`."""
 
     _has_tools = False
-    """It is known to be a run of tools."""
+    """Whether this is known to be a run of tools; of a joined answer, only its store knows."""
 
     def __init__(self, id: str, store: BroadcastStore, idle: float | None) -> None:
         if not isinstance(id, str) or not id:
@@ -220,7 +220,9 @@ class Broadcast(JoinedBroadcast):
 async def _write(
     stream: Answers, store: BroadcastStore, id: str, begun: asyncio.Event, *, named: bool
 ) -> None:
-    """The task of a broadcast. It must not refer to it: dropping the broadcast cancels the task."""
+    """The task of a broadcast. It must not refer to the broadcast, which cancels the task when it
+    is dropped.
+    """
     if named:
         await check_unused(store, id)
     try:
@@ -237,7 +239,7 @@ async def _write(
     except OpenAIError as failure:
         log.warning("The answer of a broadcast failed: %s", failure)
         end = end_record(None, failure)
-    except Exception:  # of a middleware, or of what the app does when a tool fails
+    except Exception:  # from a middleware, or from `on_tool_error`
         log.exception("The app failed during a broadcast.")
         end = end_record(None, OpenAIError("The app failed."))
     await _end(store, id, end)
@@ -257,11 +259,11 @@ async def _append(store: BroadcastStore, id: str, record: bytes) -> None:
 def _over(begun: asyncio.Event, task: asyncio.Task[None]) -> None:
     begun.set()  # `_write` never runs if it is cancelled at once
     if not task.cancelled():
-        task.exception()  # `start` raises it, unless that was cancelled
+        task.exception()  # asyncio need not report it: `start` raises it, unless cancelled
 
 
 async def _end(store: BroadcastStore, id: str, record: bytes) -> None:
-    """Store the last record. Closing the broadcast meanwhile does not leave readers without it."""
+    """Store the last record, even if the broadcast is closed meanwhile: its readers need it."""
     storing = asyncio.create_task(_store_end(store, id, record))
     try:
         await asyncio.shield(storing)
@@ -274,5 +276,5 @@ async def _store_end(store: BroadcastStore, id: str, record: bytes) -> None:
     try:
         async with asyncio.timeout(END_WITHIN):
             await store.end(id, record)
-    except Exception:  # nobody waits for this task; its readers give up after `idle`
+    except Exception:  # nobody awaits this task; the readers give up after `idle`
         log.exception("The end of a broadcast could not be stored.")

@@ -1,7 +1,7 @@
 """The messages that `useChat` of Vercel's AI SDK posts, as the API's messages.
 
-A message has parts: texts, files, calls of tools with their results. An answer in several steps is
-several messages for the API: each step, and the results of its calls.
+A message has parts: text, files, and tool calls with their results. An answer in several steps
+becomes several messages for the API: one for each step, and one for each result.
 https://ai-sdk.dev/docs/reference/ai-sdk-core/ui-message
 """
 
@@ -18,17 +18,17 @@ _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/
 
 
 def from_ui_messages(messages: object) -> list[ChatCompletionMessageParam]:
-    """The messages of a request, from those of `useChat`.
+    """The messages for a request, from those that `useChat` posts.
 
-    Reasoning and parts of your own (`data-...`) are left out, and so are calls without a result, as
-    of an answer that was stopped: the API refuses a history with such a call.
+    Reasoning, sources and your own parts (`data-...`) are left out. So are tool calls without a
+    result, as in an answer that was stopped: the API rejects a history with such a call.
 
     Args:
-        messages: the `messages` of the JSON that the hook posts. It comes from a browser, which may
+        messages: `messages` in the JSON that the hook posts. It comes from a browser, which may
             send anything; a `system` message is refused, so that only the app gives instructions.
 
     Raises:
-        InvalidArgumentError: it is something else. Answer with status 400.
+        InvalidArgumentError: they are something else; answer with status 400.
 
     Example::
 
@@ -136,7 +136,7 @@ def _call(part: dict[str, Any], where: str) -> dict[str, Any]:
         given = part.get("rawInput", {})
     if not isinstance(given, str):
         given = dumps(given).decode()
-    elif part["state"] == "output-available":  # only custom tools can do anything with a text
+    elif part["state"] == "output-available":  # only a custom tool takes a text
         return {"id": key, "type": "custom", "custom": {"name": name, "input": given}}
     return {"id": key, "type": "function", "function": {"name": name, "arguments": given}}
 

@@ -14,22 +14,22 @@ from .redaction import redacted
 # Longer texts, lists and objects are cut to this many characters, items or fields.
 MAX_TEXT = 1000
 MAX_ITEMS = 50
-# What is nested deeper is left out: it would exceed Python's limit of recursion.
+# What is nested deeper is left out, since it could exceed Python's recursion limit.
 MAX_DEPTH = 50
 
-# Of base64, 16 characters are shown after its type: enough to tell the format of a file. It begins
-# with a long line, unlike a list of words.
+# Of base64, the type and 16 characters are shown: enough to recognize the format of a file. Its
+# first line is long, unlike that of a list of words.
 _BASE64 = re.compile(
     r"((?:data:[^,\s]{0,100};base64,)?[\w+/=-]{16})[\w+/=-]{44}[\w+/=\r\n-]{140,}", re.ASCII
 )
 
-# The keys of other services, as the tools of an MCP server need them. Not "token" alone, which is
-# also a piece of a text.
+# Fields with keys for other services, such as MCP servers. Not "token" alone: in logprobs, that is
+# a piece of the text.
 _NAME = (
     r"[\w-]{0,30}(?:authorization|api[_-]?key|subscription[_-]key|[_-]token|secret|password|cookie)"
 )
 _SECRET_NAME = re.compile(_NAME, re.IGNORECASE)
-# In texts: the JSON of a tool's arguments, a header, a query, a password in a URL, a pasted key.
+# Keys within a text: in the JSON of a tool's arguments, a header, a query or a URL, or pasted.
 _SECRET = re.compile(
     rf"""(\b{_NAME}[\\"']*\s?[:=]\s?[\\"']*(?:Bearer\s|Basic\s)?|\bBearer\s(?=\S{{16}}))"""
     r"""[^\s\\"'&,;]+|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)|\bsk-[\w-]{20,}""",
@@ -54,7 +54,7 @@ def shown_body(body: Any, secret: str | None) -> str:
 
 
 def _shown(value: Any, secret: str | None, depth: int = 0) -> Any:
-    """What is cut off is not looked at: a list of vectors has millions of numbers."""
+    """The value as it is logged. What is cut off is skipped: vectors have millions of numbers."""
     if isinstance(value, str):
         return _shown_text(redacted(value, secret))  # before cutting, which could leave half a key
     if isinstance(value, Mapping | list) and depth == MAX_DEPTH:
@@ -75,7 +75,7 @@ def _shown(value: Any, secret: str | None, depth: int = 0) -> Any:
 
 
 def _is_secret(name: object, value: object) -> bool:
-    """Not an object: that is the schema of a parameter with such a name."""
+    """Whether to hide a field. Not if it is an object, as in the schema of a tool's parameters."""
     return (
         isinstance(name, str)
         and not isinstance(value, Mapping)
