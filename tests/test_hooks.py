@@ -270,7 +270,7 @@ async def test_a_hook_that_returns_a_coroutine_is_refused(raw: RawServer) -> Non
     assert raw.exchanges == []
 
 
-async def test_hooks_that_a_call_would_not_run_are_refused() -> None:
+async def test_what_is_not_a_plain_function_is_refused() -> None:
     async def count(request: Request) -> None: ...
 
     class Counter:

@@ -234,7 +234,7 @@ async def test_the_name_of_a_model_cannot_begin_a_line(
     ],
     ids=["url", "params"],
 )
-async def test_what_a_middleware_gets_wrong_is_not_an_error_of_the_log(
+async def test_a_wrong_value_that_a_middleware_sets_does_not_break_the_log(
     raw: RawServer, raw_client: AsyncClient, info: Lines, field: str, wrong: object, line: str
 ) -> None:
     async def change(request: Request, send: Send) -> Response:
@@ -512,10 +512,10 @@ async def test_a_line_stays_one_whatever_the_path(
     assert line.startswith("GET /v1/files/a%0AINFO%20forged: 200")
 
 
-async def test_what_is_cut_off_is_not_looked_at(
+async def test_what_is_cut_off_is_not_searched_for_keys(
     raw: RawServer, debug: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To redact each number of an answer with vectors took twelve times as long as to parse it."""
+    """Redacting each number of an answer with vectors took twelve times as long as parsing it."""
     looked: list[object] = []
     replace = redaction._without
 

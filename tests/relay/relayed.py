@@ -28,7 +28,7 @@ async def relayed(
 
 
 def answering(*answers: list[Any]) -> Callable[[Exchange], Awaitable[None]]:
-    """One of these answers for each request."""
+    """Answers each request with the next of these."""
     rest = iter(answers)
     return lambda exchange: exchange.stream(*next(rest))
 

@@ -34,7 +34,7 @@ class TestChunks:
         assert body == b"".join(sent) + DONE
 
     @pytest.mark.parametrize("text", ["Hi", "\\ud83d"], ids=["plain", "half an emoji"])
-    async def test_what_is_not_a_number_is_null(
+    async def test_nan_is_relayed_as_null(
         self, raw: RawServer, raw_client: AsyncClient, text: str
     ) -> None:
         """Servers written in Python send NaN, which a browser cannot parse."""
@@ -224,7 +224,7 @@ class TestText:
             start + '"{\\"a\\": 1, \\"b\\": 2}"}',
         ]
 
-    async def test_pieces_that_are_replaced_by_the_whole_begin_the_call_again(
+    async def test_whole_arguments_after_pieces_begin_the_call_again(
         self, raw: RawServer, raw_client: AsyncClient
     ) -> None:
         pieces = [calling(call(0, '{"a"', "f", "c1")), calling(call(0, ":1}"))]

@@ -83,7 +83,7 @@ async def test_a_stream_that_falls_silent_is_followed_by_an_error(
     assert b"The service took too long to answer." in body
 
 
-async def test_an_answer_whose_end_has_no_mark_is_complete(
+async def test_an_answer_of_a_kind_without_an_end_marker_is_complete(
     raw_client: AsyncClient, raw: RawServer
 ) -> None:
     sent = sse({"type": "image_generation.completed", "b64_json": "AAAA"})

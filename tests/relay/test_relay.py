@@ -67,7 +67,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def test_begin_raises_an_early_error_at_once_after_which_nothing_is_left(
+async def test_begin_raises_an_early_error_at_once_and_nothing_follows(
     stream: Any, raw: RawServer
 ) -> None:
     raw.answer = lambda exchange: exchange.whole(b"{}", status="401 No")
@@ -102,7 +102,7 @@ async def test_begin_of_a_closed_relay_returns_at_once(stream: Any) -> None:
     assert now() - begun < 1
 
 
-async def test_closing_it_ends_begin(stream: Any, raw: RawServer) -> None:
+async def test_closing_a_relay_makes_its_begin_return(stream: Any, raw: RawServer) -> None:
     asked = asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:
@@ -229,7 +229,7 @@ async def test_nothing_is_put_into_a_raw_answer_that_has_no_events(
 
 @pytest.mark.parametrize("then", ["reset", "silence"])
 async def test_a_raw_answer_ends_with_its_done(stream: Any, raw: RawServer, then: str) -> None:
-    """As it does in any other form; not all servers end the body properly, or at all."""
+    """As in the other forms; not all servers end the body properly, or at all."""
     received = asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:

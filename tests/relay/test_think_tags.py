@@ -27,7 +27,7 @@ def ask(client: AsyncClient) -> Any:
 
 
 async def texts(stream: Any, **options: Any) -> list[tuple[str, str]]:
-    """The kinds of texts that the browser gets, one after the other, and the texts."""
+    """The texts that the browser gets, in order, each with its kind."""
     body = b"".join([data async for data in stream.sse(form="text", **options)])
     found: list[tuple[str, str]] = []
     for line in lines(body):
@@ -66,9 +66,7 @@ async def test_the_prompt_may_have_opened_the_block(
     ]
 
 
-async def test_what_may_be_a_tag_at_the_end_is_not_lost(
-    raw: RawServer, raw_client: AsyncClient
-) -> None:
+async def test_half_a_tag_at_the_end_is_not_lost(raw: RawServer, raw_client: AsyncClient) -> None:
     raw.answer = answering([chunk("<thi"), chunk(finish="stop"), DONE])
     assert await texts(ask(raw_client), think_tags=True) == [("text", "<thi")]
 
@@ -136,6 +134,6 @@ async def test_other_forms_do_not_split_texts(raw_client: AsyncClient, form: Any
         SSEResponse(raw_client.stream("GET", "/x"), think_tags=True)
 
 
-async def test_there_are_no_other_options(raw_client: AsyncClient) -> None:
+async def test_an_unknown_option_is_refused(raw_client: AsyncClient) -> None:
     with pytest.raises(InvalidArgumentError, match="think_tags is 'open': pass True"):
         ask(raw_client).sse(form="text", think_tags="open")

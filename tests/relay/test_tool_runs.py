@@ -104,7 +104,7 @@ async def test_text_is_the_default(raw: RawServer, raw_client: AsyncClient) -> N
 async def test_calls_of_several_answers_are_told_apart(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
-    """Some servers count their ids from 0 in each answer."""
+    """Some servers use the same ids again in each answer."""
     again = [calling(call(0, '{"a":3,"b":4}', "add", "c1"), finish="tool_calls"), DONE]
     raw.answer = answering(ASKED, again, again, ANSWERED)
     shown = await events(run(raw_client, add))
@@ -246,7 +246,7 @@ async def test_a_run_that_has_begun_is_not_relayed(raw: RawServer, raw_client: A
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_an_early_error_can_be_a_status(
+async def test_begin_raises_an_early_error(
     raw: RawServer, raw_client: AsyncClient, form: PageFormName
 ) -> None:
     body = b'{"error": {"message": "no"}}'

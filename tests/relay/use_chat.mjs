@@ -1,6 +1,6 @@
 // A page with the hook `useChat`, rendered without a browser. It sends the texts one by one, answers
 // each call of `add` with the sum of its input, stops an answer once it shows `stopAt`, or is
-// reloaded once it shows `reloadAt`, and prints what it shows at last.
+// reloaded once it shows `reloadAt`, and prints what it shows in the end.
 import { Chat, useChat } from "@ai-sdk/react";
 import { DefaultChatTransport, lastAssistantMessageIsCompleteWithToolCalls } from "ai";
 import { setImmediate as turn } from "node:timers/promises";

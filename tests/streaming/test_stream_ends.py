@@ -407,7 +407,7 @@ async def test_a_middleware_learns_of_the_end_of_a_stream_that_it_replaces(
     assert (ended(calls).complete, ended(calls).chunks) == (True, len(chunks))
 
 
-async def test_a_middleware_learns_of_the_end_whatever_response_others_make_of_its_stream(
+async def test_a_middleware_learns_of_the_end_if_another_makes_a_new_response_of_its_stream(
     observed: AsyncClient, raw: RawServer
 ) -> None:
     ends: Ends = []

@@ -181,7 +181,7 @@ async def test_a_browser_that_comes_back_late_does_not_hold_up_others() -> None:
 async def test_the_usage_is_that_of_a_relay_without_a_broadcast(
     form: Any, usage: bytes | None, raw: RawServer, raw_client: AsyncClient
 ) -> None:
-    """An estimate if the server sends none, and whatever it sends."""
+    """Also if it is an estimate, or contains NaN."""
     last = [] if usage is None else [b'data: {"id":"1","choices":[],"usage":%b}\n\n' % usage]
     raw.answer = lambda exchange: exchange.stream(*PIECES, *last, DONE)
     direct = b"".join([data async for data in ask(raw_client).sse(form=form)])

@@ -98,7 +98,7 @@ async def test_a_store_that_fails_is_an_error_for_the_readers(
     assert "no route" in caplog.text
 
 
-async def test_a_store_whose_end_fails_is_logged(
+async def test_an_end_that_cannot_be_stored_is_logged(
     raw_client: AsyncClient, upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Endless(MemoryStore):
@@ -122,7 +122,7 @@ async def test_a_memory_store_reads_what_follows_up_to_the_last_record() -> None
     assert [record async for record in store.read("a-7", 1)] == [b"2", b"3"]
 
 
-async def test_a_time_to_keep_answers_that_is_no_number_is_refused() -> None:
+async def test_a_keep_that_is_not_a_number_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="keep is '60': pass a number of seconds"):
         MemoryStore("60")  # type: ignore[arg-type]
 
@@ -183,7 +183,7 @@ async def test_an_id_is_used_once(
 
 
 @pytest.mark.parametrize("idle", [None, 360])
-async def test_a_timeout_of_the_store_is_its_failure(idle: float | None) -> None:
+async def test_a_timeout_in_the_store_is_a_failure_of_the_store(idle: float | None) -> None:
     class SlowStore(MemoryStore):
         async def read(self, id: str, after: int) -> AsyncIterator[bytes]:
             raise TimeoutError("reading from redis")

@@ -88,7 +88,7 @@ async def test_two_processes_share_an_answer(
 
 @asynccontextmanager
 async def worker(redis_socket: str, upstream: str) -> AsyncIterator[tuple[str, Process]]:
-    """A process that serves redis_app.py, and its URL."""
+    """Serves redis_app.py in a process of its own; gives its URL and the process."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(EXAMPLES)]),

@@ -68,7 +68,7 @@ async def test_a_closed_client_is_a_503(raw_client: AsyncClient, form: str) -> N
     assert error["message"] == "The request could not be made."
 
 
-async def test_it_is_a_warning_in_the_log(
+async def test_an_early_error_is_a_warning_in_the_log(
     raw: RawServer, raw_client: AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     raw.answer = lambda exchange: exchange.whole(b"{}", status="401 No")

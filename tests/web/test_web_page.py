@@ -23,7 +23,7 @@ ANSWER = [
     sse({**chunk(), "choices": [], "usage": USAGE}),
     DONE,
 ]
-# Without the blank lines between the events.
+# The page leaves out the blank lines between the events.
 SHOWN = [code for _, code in blocks(ROOT / "docs" / "web.md", "text") if "data: " in code]
 
 
