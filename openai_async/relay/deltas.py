@@ -111,7 +111,7 @@ class Deltas:
 
     def __init__(self, n: int, think_tags: ThinkTagsOption) -> None:
         self.id = ""
-        self._think_tags = think_tags
+        self._think_tags: ThinkTagsOption = think_tags
         self._tags = tags_for(think_tags) if think_tags else None
         self._assembly = Assembly(single=n == 1)
         self._calls: dict[int, Call] = {}

@@ -95,7 +95,7 @@ class Reading:
     ) -> None:
         self.form = form_of(form, chat=True, think_tags=think_tags)
         self._name = form
-        self._think_tags = think_tags
+        self._think_tags: ThinkTagsOption = think_tags
         self._id = id
         self._after = after
         self._records = _within(idle, store.read(id, 0))
@@ -116,8 +116,9 @@ class Reading:
             if kind == _START:
                 if value["tools"] and self._name == "chunks":
                     raise no_tools(self._name)
-                n, tags = value["n"], self._think_tags
-                self.form = form_of(self._name, chat=True, n=n, think_tags=tags)
+                self.form = form_of(
+                    self._name, chat=True, n=value["n"], think_tags=self._think_tags
+                )
                 continue
             # Records that the browser already has are read too: later events depend on them.
             data = self._last_events(value) if kind == _END else self._events(value)
