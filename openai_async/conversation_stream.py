@@ -128,10 +128,17 @@ class ConversationStream:
         Raises:
             InvalidArgumentError: the turn has begun, or the form has no events for tools.
         """
+        self._check_relayable()
+        return relayed.relay_run(self, form, keep_alive, think_tags)
+
+    def _check_relayable(self) -> None:
+        """
+        Raises:
+            InvalidArgumentError: the turn has begun.
+        """
         if self._turn is not None:
             msg = "This turn has already begun: relay a new one."
             raise InvalidArgumentError(msg)
-        return relayed.relay_run(self, form, keep_alive, think_tags)
 
     async def _all_steps(self) -> AsyncGenerator[ChatCompletionChunk | ToolStep[None], None]:
         while (piece := await self._next(aiter)) is not None:

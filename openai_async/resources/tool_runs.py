@@ -145,10 +145,17 @@ class ToolRun(Generic[T]):
         Raises:
             InvalidArgumentError: the run has begun, or the form has no events for tools.
         """
+        self._check_relayable()
+        return relayed.relay_run(self, form, keep_alive, think_tags)
+
+    def _check_relayable(self) -> None:
+        """
+        Raises:
+            InvalidArgumentError: the run has begun.
+        """
         if self._begun or self._left:
             msg = "This run has already begun: relay a new one."
             raise InvalidArgumentError(msg)
-        return relayed.relay_run(self, form, keep_alive, think_tags)
 
     def _all_steps(self) -> AsyncGenerator[ChatCompletionChunk | ToolStep[T], None]:
         return self._begin(aiter)

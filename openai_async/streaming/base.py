@@ -310,11 +310,7 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
             async for data in stream.sse(form="text"):
                 await send(data)
         """
-        if self._state is CLOSED:
-            self._check_open()
-        if self._state is ENDED and not (self._ready or self._held):
-            msg = "This stream has been read to its end: there is nothing left to relay."
-            raise InvalidArgumentError(msg)
+        self._check_relayable()
         relays.check_keep_alive(keep_alive)
         if form == "raw":
             forms.check_splits(form, think_tags)
@@ -323,6 +319,18 @@ class AsyncStream(LifeCycle, ABC, Generic[Event]):
         chat = self._path.endswith("/completions")
         made = forms.form_of(form, chat=chat, n=self._n, think_tags=think_tags)
         return copies.relay_events(self, made, keep_alive)
+
+    def _check_relayable(self) -> None:
+        """
+        Raises:
+            OpenAIError: it was closed.
+            InvalidArgumentError: it has been read to its end.
+        """
+        if self._state is CLOSED:
+            self._check_open()
+        if self._state is ENDED and not (self._ready or self._held):
+            msg = "This stream has been read to its end: there is nothing left to relay."
+            raise InvalidArgumentError(msg)
 
     def _give_away(self) -> Connect:
         """What opens the response, for another object to read."""

@@ -17,7 +17,8 @@ Answers: TypeAlias = ChatCompletionStream | ToolRun[Any] | ConversationStream
 def check_answers(stream: object) -> None:
     """
     Raises:
-        InvalidArgumentError: it is something else.
+        InvalidArgumentError: it is something else, or has been read.
+        OpenAIError: it was closed.
     """
     if not isinstance(stream, ChatCompletionStream | ToolRun | ConversationStream):
         msg = (
@@ -25,6 +26,7 @@ def check_answers(stream: object) -> None:
             "stream=True), run_tools or Conversation.stream returns."
         )
         raise InvalidArgumentError(msg)
+    stream._check_relayable()
 
 
 def pieces(stream: Answers) -> AsyncGenerator[Piece, None]:

@@ -117,7 +117,8 @@ class Broadcast(JoinedBroadcast):
             `Timeout(idle=300)`.
 
     Raises:
-        InvalidArgumentError: an argument is wrong.
+        InvalidArgumentError: an argument is wrong, or the stream has been read.
+        OpenAIError: the stream was closed.
     """
 
     def __init__(

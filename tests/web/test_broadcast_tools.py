@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from openai_async import AsyncClient, Conversation, InvalidArgumentError, ToolRun
+from openai_async import (
+    AsyncClient,
+    ChatCompletionStream,
+    Conversation,
+    ConversationStream,
+    InvalidArgumentError,
+    ToolRun,
+)
 from openai_async.relay.forms import PageFormName
 from openai_async.relay.relay import Relay
 from openai_async.web import Broadcast, MemoryStore
@@ -116,3 +124,28 @@ async def test_chunks_have_no_events_for_tools(raw: RawServer, raw_client: Async
         joined = Broadcast.join("a", store=store).sse()
         with pytest.raises(InvalidArgumentError, match='pass form="text" or form="ui"'):
             await joined.begin(3)
+
+
+def _chat(client: AsyncClient) -> ChatCompletionStream:
+    return client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
+
+
+def _turn(client: AsyncClient) -> ConversationStream:
+    return Conversation(client, model="gpt-4o").stream("Hi")
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [(_chat, "has been read to its end"), (run, "has already begun"), (_turn, "has already begun")],
+    ids=["chat", "run", "turn"],
+)
+async def test_what_has_been_read_is_refused(
+    raw: RawServer, raw_client: AsyncClient, made: Callable[[AsyncClient], Any], message: str
+) -> None:
+    """Its readers would take the nothing that is left for a complete answer."""
+    raw.answer = answering(ANSWERED)
+    stream = made(raw_client)
+    async for _ in stream:
+        pass
+    with pytest.raises(InvalidArgumentError, match=message):
+        Broadcast(stream)
