@@ -88,6 +88,10 @@ def _content(parts: list[dict[str, Any]], where: str) -> str | list[dict[str, An
 def _file(part: dict[str, Any], where: str) -> dict[str, Any]:
     url, kind = _text(part, "url", where), _text(part, "mediaType", where).lower()
     if kind.startswith("image/"):
+        # A server of one's own might open file:///etc/passwd. No server can open blob:...
+        if not url.lower().startswith(("https://", "http://", "data:")):
+            msg = f"{where} has a picture whose url is neither an http(s) URL nor a data URL."
+            raise InvalidArgumentError(msg)
         return {"type": "image_url", "image_url": {"url": url}}
     head, _, data = url.partition(",")
     if not (head.startswith("data:") and head.endswith(";base64")):
