@@ -14,7 +14,7 @@ from typing_extensions import TypeForm
 
 from .client import AsyncClient
 from .conversation_stream import ConversationStream
-from .errors import InvalidArgumentError, OpenAIError
+from .errors import ConflictError, InvalidArgumentError, OpenAIError
 from .images.reading import ImageSource
 from .jsontext import dumps
 from .middleware.pacing.token_estimate import estimate_tokens
@@ -166,6 +166,7 @@ class Conversation:
 
         Raises:
             InvalidArgumentError: a picture cannot be read, or the type has no schema.
+            ConflictError: another turn has not ended.
             LengthFinishReasonError, ContentFilterFinishReasonError, APIResponseValidationError: as
                 in `chat.completions.parse`.
             APIError: see `openai_async.errors`.
@@ -208,7 +209,7 @@ class Conversation:
     def _begin(self) -> Turn:
         if self._turn is not None:
             msg = "The conversation is in the middle of a turn: wait until it has ended."
-            raise OpenAIError(msg)
+            raise ConflictError(msg, status_code=409)
         self._turn = turn = Turn()
         self.partial = None
         return turn

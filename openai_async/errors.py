@@ -234,7 +234,13 @@ class NotFoundError(APIStatusError):
 
 
 class ConflictError(APIStatusError):
-    """409: the resource was changed in the meantime. Retried."""
+    """409: the resource was changed in the meantime. Retried.
+
+    A `Conversation` that is in the middle of a turn raises it too, and so does a `Broadcast` whose
+    id is in use.
+    """
+
+    safe_message = "The request conflicts with another one."
 
 
 class UnprocessableEntityError(APIStatusError):

@@ -14,6 +14,7 @@ from PIL import Image
 from openai_async import (
     APIError,
     AsyncClient,
+    ConflictError,
     Conversation,
     InvalidArgumentError,
     OpenAIError,
@@ -264,7 +265,7 @@ async def test_two_turns_at_once_are_refused(
 ) -> None:
     first = conversation.stream("Hi")
     await anext(first)
-    with pytest.raises(OpenAIError, match="in the middle of a turn"):
+    with pytest.raises(ConflictError, match="in the middle of a turn"):
         await conversation.say("And?")
     async for _ in first:
         pass
@@ -391,11 +392,11 @@ async def test_a_turn_that_was_refused_does_not_end_the_one_under_way(
     first = conversation.stream("Hi")
     await anext(first)
     second = conversation.stream("And?")
-    with pytest.raises(OpenAIError, match="in the middle of a turn"):
+    with pytest.raises(ConflictError, match="in the middle of a turn"):
         await anext(second)
     del second
     conversation.stream("Never begun")
-    with pytest.raises(OpenAIError, match="in the middle of a turn"):
+    with pytest.raises(ConflictError, match="in the middle of a turn"):
         await conversation.say("And?")
     async for _ in first:
         pass

@@ -26,7 +26,7 @@ def status_of(error: OpenAIError) -> int:
         return error.status_code if 400 <= error.status_code <= 599 else 502
     if isinstance(error, APITimeoutError):
         return 504
-    # Not an API error: usually the client is closed, or has no key.
+    # Not an API error: usually the client is closed, or its `api_key` function failed.
     return 502 if isinstance(error, APIError) else 503
 
 

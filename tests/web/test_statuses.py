@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from openai_async import AsyncClient, InvalidArgumentError, Request
+from openai_async import AsyncClient, Conversation, InvalidArgumentError, Request
 
 from ..raw_server import RawServer
 from .browser import Browser
 from .servers import SERVERS
-from .test_relaying import ask
+from .test_relaying import HELLO, ask
 
 pytestmark = pytest.mark.virtual_time
 
@@ -66,6 +66,22 @@ async def test_a_closed_client_is_a_503(raw_client: AsyncClient, form: str) -> N
     status, error = await refusal(raw_client, form=form)
     assert status == 503
     assert error["message"] == "The request could not be made."
+
+
+async def test_a_conversation_in_the_middle_of_a_turn_is_a_409(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    """As when its user asks in a second tab. The service is not down, which 503 would say."""
+    raw.answer = lambda exchange: exchange.stream(*HELLO)
+    conversation = Conversation(raw_client, model="gpt-4o")
+    first = conversation.stream("Hi")
+    await anext(first)
+    second = conversation.stream("And?")
+    async with SERVERS["aiohttp"](lambda: second) as url, Browser(url) as browser:
+        assert await browser.begin() == 409
+        error = json.loads(await browser.rest())["error"]
+    assert error["message"] == "The request conflicts with another one."
+    await first.aclose()
 
 
 async def test_an_early_error_is_a_warning_in_the_log(
