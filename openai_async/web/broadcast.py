@@ -234,8 +234,8 @@ async def _write(
                 await _append(store, id, record_of(piece))
         end = end_record(usage_of(stream), None)
     except asyncio.CancelledError:
-        error = StreamInterruptedError("The broadcast was closed before the answer was complete.")
-        await _end(store, id, end_record(None, error))
+        closed = "The broadcast was closed before the answer was complete."
+        await _end(store, id, end_record(None, StreamInterruptedError(closed), reason=closed))
         raise
     except OpenAIError as failure:
         log.warning("The answer of a broadcast failed: %s", failure)

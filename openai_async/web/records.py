@@ -46,13 +46,17 @@ def record_of(piece: Piece) -> bytes:
     return dumps({"object": name, **asdict(piece)})
 
 
-def end_record(usage: CompletionUsage | None, error: OpenAIError | None) -> bytes:
-    """The last record. It has an error's class, and what a browser may know about it."""
+def end_record(
+    usage: CompletionUsage | None, error: OpenAIError | None, *, reason: str | None = None
+) -> bytes:
+    """The last record. It has an error's class, and what a browser may know about it: a `reason`
+    for the logs of its readers, or the safe text.
+    """
     failure = None
     if error is not None:
         failure = {
             "class": type(error).__name__,
-            "message": error.safe_message,
+            "message": reason or error.safe_message,
             "status_code": getattr(error, "status_code", None),
             "retry_after": getattr(error, "retry_after", None),
         }

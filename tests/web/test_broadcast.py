@@ -247,7 +247,7 @@ async def test_a_later_failure_is_the_last_event_for_every_reader(
 
 
 async def test_closing_it_hangs_up_and_ends_its_readers_with_an_error(
-    broadcast: Broadcast, upstream: Upstream, raw: RawServer
+    broadcast: Broadcast, upstream: Upstream, raw: RawServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     upstream.write(PIECES[0])
     relay = broadcast.sse()
@@ -256,6 +256,7 @@ async def test_closing_it_hangs_up_and_ends_its_readers_with_an_error(
     last = await anext(relay)
     assert last.startswith(b"event: error\n")
     assert b"The answer broke off before it was complete." in last
+    assert "while it was relayed: The broadcast was closed before" in caplog.text
     await raw.hung_up.wait()
 
 
