@@ -30,7 +30,7 @@ from .types.chat_params import ChatCompletionOptions
 if TYPE_CHECKING:
     from .types.chat_option_params import ToolFunction
     from .types.parsed_chats import ParsedChatCompletion
-    from .types.tool_steps import ToolStep
+    from .types.tool_steps import OnToolError, ToolStep
 
 __all__ = ("Conversation",)
 
@@ -43,6 +43,20 @@ _OPTIONS = frozenset(ChatCompletionOptions.__annotations__)
 def count_messages(messages: Sequence[Message]) -> float:
     """The tokens of messages, estimated as for rate limits: four characters a token."""
     return estimate_tokens({"messages": messages, "max_tokens": 1}) - 1
+
+
+def check_functions(tools: object) -> None:
+    """
+    Raises:
+        InvalidArgumentError: it is not a list of functions.
+    """
+    if not isinstance(tools, Sequence):
+        msg = f"tools has type {type(tools).__name__}: pass a list of functions."
+        raise InvalidArgumentError(msg)
+    for index, each in enumerate(tools):
+        if not callable(each):
+            msg = f"tools[{index}] has type {type(each).__name__}: pass a function."
+            raise InvalidArgumentError(msg)
 
 
 class Conversation:
@@ -64,7 +78,7 @@ class Conversation:
         max_tokens: how many tokens of messages to send: if there are more, the oldest turns are
             left out, but remain in `messages`. The newest is always sent. `None` means no limit.
         count_tokens: counts the tokens of messages; an estimate by default.
-        max_rounds: how many requests a turn with tools may send; see `run_tools`.
+        max_rounds, on_tool_error, tool_timeout: for turns with tools; see `run_tools`.
         params: other parameters of each request, such as `temperature`.
 
     Example::
@@ -83,16 +97,18 @@ class Conversation:
         max_tokens: float | None = None,
         count_tokens: Callable[[Sequence[Message]], float] = count_messages,
         max_rounds: int = 10,
+        on_tool_error: OnToolError | None = None,
+        tool_timeout: float | None = None,
         **params: Unpack[ChatCompletionOptions],
     ) -> None:
+        if "messages" in params:
+            msg = "Conversation() takes no messages: set conversation.messages afterwards."
+            raise TypeError(msg)
+        check_known("Conversation", params, _OPTIONS)
         if max_tokens is not None and not (is_number(max_tokens) and max_tokens > 0):
             msg = f"max_tokens is {max_tokens!r}: pass a positive number, or None for no limit."
             raise InvalidArgumentError(msg)
-        given: list[object] = [*tools]
-        for index, each in enumerate(given):
-            if not callable(each):
-                msg = f"tools[{index}] is a {type(each).__name__}: pass a function."
-                raise InvalidArgumentError(msg)
+        check_functions(tools)
         self.client = client
         self.model = model
         self.system = system
@@ -102,7 +118,11 @@ class Conversation:
         self.messages: list[Any] = []
         self.partial: ChatCompletion | None = None
         self._count_tokens = count_tokens
-        self._max_rounds = max_rounds
+        self._calling = {
+            "max_rounds": max_rounds,
+            "on_tool_error": on_tool_error,
+            "tool_timeout": tool_timeout,
+        }
         self._params = params
         self._turn: Turn | None = None
 
@@ -220,7 +240,7 @@ class Conversation:
         turn.sent = self._sent(await question(text, images))
         request = {"model": self.model, **self._params, **params, "messages": turn.sent}
         if self.tools:
-            request |= {"tools": self.tools, "max_rounds": self._max_rounds}
+            request |= {"tools": self.tools, **self._calling}
         return request
 
     async def _open(

@@ -558,8 +558,40 @@ RAIN = {"type": "function", "function": {"name": "rain", "parameters": {"type": 
 
 
 def test_tools_are_functions(client: AsyncClient) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"tools\[1\] is a dict: pass a function"):
+    with pytest.raises(InvalidArgumentError, match=r"tools\[1\] has type dict: pass a function"):
         Conversation(client, model="m", tools=[rain, RAIN])  # type: ignore[list-item]
+    with pytest.raises(InvalidArgumentError, match="tools has type function: pass a list"):
+        Conversation(client, model="m", tools=rain)  # type: ignore[arg-type]
+
+
+async def test_a_call_that_takes_too_long_is_reported_to_the_function_for_errors(
+    server: LocalServer, client: AsyncClient
+) -> None:
+    async def slow(city: str) -> None:
+        await asyncio.Event().wait()
+
+    conversation = Conversation(
+        client,
+        model="gpt-4o-mini",
+        tools=[slow],
+        tool_timeout=0.01,
+        on_tool_error=lambda call, error: f"{call.function.name}: {type(error).__name__}",
+    )
+    server.script(Reply(tool_calls=[{"name": "slow", "arguments": {"city": "Oslo"}}]))
+    await conversation.say("Weather?")
+    assert conversation.messages[2]["content"] == "slow: TimeoutError"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "message"),
+    [("messages", r"set conversation\.messages"), ("temprature", "did you mean 'temperature'")],
+)
+def test_an_unknown_keyword_is_refused_at_once(
+    client: AsyncClient, keyword: str, message: str
+) -> None:
+    given: dict[str, Any] = {keyword: []}
+    with pytest.raises(TypeError, match=message):
+        Conversation(client, model="m", **given)
 
 
 @pytest.mark.parametrize("how", ["say", "stream"])
