@@ -67,7 +67,7 @@ class Plan:
             self._options["form"] = form
         if think_tags:
             self._options["think_tags"] = think_tags
-        self._relay: Relay = self._sse(**self._options)
+        self._relay: Relay | None = self._sse(**self._options)
         self._resumes = isinstance(stream, JoinedBroadcast)
 
     def beside(self, headers: Mapping[str, str]) -> CIMultiDict[str]:
@@ -81,9 +81,16 @@ class Plan:
 
         An EventSource that lost its connection reconnects with the id of the last event. Only a
         `Broadcast` still has what follows that; any other stream would be a new answer.
+
+        Raises:
+            InvalidArgumentError: another browser has had it, so nothing is left.
         """
         if not last_event_id:
-            return self._relay
+            relay, self._relay = self._relay, None
+            if relay is None:
+                msg = "This response has been sent before: make one for each request."
+                raise InvalidArgumentError(msg)
+            return relay
         if not self._resumes:
             return None
         resumed: Relay = self._sse(**self._options, last_event_id=last_event_id)

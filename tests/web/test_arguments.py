@@ -67,6 +67,22 @@ async def test_a_stream_that_has_been_read_is_refused(
         SSEResponse(stream)
 
 
+async def test_a_response_that_has_been_sent_is_refused(
+    raw: RawServer, streams: Callable[[], Any]
+) -> None:
+    """The second browser would take the nothing that is left for a complete answer."""
+    raw.answer = lambda exchange: exchange.stream(*HELLO)
+    response = SSEResponse(streams())
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "GET", "headers": []}
+    await response(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="make one for each request"):
+        await response(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
+
+
 async def test_headers_of_the_app_replace_those_of_the_relay(
     serve: Serve, raw: RawServer, streams: Callable[[], Any]
 ) -> None:
