@@ -64,9 +64,9 @@ class Caller:
         if not isinstance(tool, Tool):
             unknown = redacted(name, secret)
             text = f"There is no tool {unknown!r}. Available tools: {', '.join(self.tools)}."
-            return await self._failed(call, LookupError(text), text)
+            return await self._failed(call, LookupError(text), text, raised=False)
         if misfit is not None:
-            return await self._failed(call, misfit, misfit.message)
+            return await self._failed(call, misfit, misfit.message, raised=False)
         limit = asyncio.timeout(self.timeout)
         try:
             async with limit:
@@ -88,13 +88,21 @@ class Caller:
         return await self._failed(call, error, text)
 
     async def _failed(
-        self, call: ParsedFunctionToolCall, error: BaseException, text: str
+        self,
+        call: ParsedFunctionToolCall,
+        error: BaseException,
+        text: str,
+        *,
+        raised: bool = True,
     ) -> ToolResultStep:
+        """The result of a failed call. `raised` says whether the error has a traceback worth
+        logging: a mistake of the model leads only through our own code.
+        """
         if not isinstance(error, Exception):  # hooks expect one
             cause, error = error, OpenAIError(f"The tool ended with {type(error).__name__}.")
             error.__cause__ = cause
         if self.on_error is None:
-            log.warning("A tool call failed. %s", text, exc_info=error)
+            log.warning("A tool call failed. %s", text, exc_info=error if raised else None)
         else:
             told = self.on_error(call, error)
             if inspect.isawaitable(told):

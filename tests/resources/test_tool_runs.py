@@ -564,6 +564,23 @@ async def test_without_a_hook_the_exception_is_logged(
     assert isinstance(result.error, KeyError)
 
 
+@pytest.mark.parametrize("wrong", [call("square"), call("cube")], ids=str)
+async def test_a_mistake_of_the_model_is_logged_without_a_traceback(
+    client: AsyncClient,
+    server: LocalServer,
+    caplog: pytest.LogCaptureFixture,
+    wrong: dict[str, Any],
+) -> None:
+    async def square(x: int) -> int:
+        return x * x
+
+    server.script(calling(wrong), Reply("Sorry."))
+    await run(client, square)
+    (record,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert record.getMessage().startswith("A tool call failed. ")
+    assert record.exc_info is None
+
+
 async def test_a_hook_may_say_something_else(client: AsyncClient, server: LocalServer) -> None:
     async def hook(call: ParsedFunctionToolCall, error: Exception) -> str:
         return f"{call.function.name}: try later"
