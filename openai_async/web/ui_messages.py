@@ -7,6 +7,7 @@ https://ai-sdk.dev/docs/reference/ai-sdk-core/ui-message
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,8 +21,9 @@ _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/
 def from_ui_messages(messages: object) -> list[ChatCompletionMessageParam]:
     """The messages for a request, from those that `useChat` posts.
 
-    Reasoning, sources and your own parts (`data-...`) are left out. So are tool calls without a
-    result, as in an answer that was stopped: the API rejects a history with such a call.
+    A text file becomes text, with its name. Reasoning, sources and your own parts (`data-...`) are
+    left out. So are tool calls without a result, as in an answer that was stopped: the API rejects
+    a history with such a call.
 
     Args:
         messages: `messages` in the JSON that the hook posts. It comes from a browser, which may
@@ -80,7 +82,7 @@ def _content(parts: list[dict[str, Any]], where: str) -> str | list[dict[str, An
             content.append({"type": "text", "text": _text(part, "text", where)})
         elif part.get("type") == "file":
             content.append(_file(part, where))
-    if all(part["type"] == "text" for part in content):
+    if not any(part.get("type") == "file" for part in parts):
         return "".join(part["text"] for part in content)
     return content
 
@@ -100,7 +102,18 @@ def _file(part: dict[str, Any], where: str) -> dict[str, Any]:
     if kind in _AUDIO:
         return {"type": "input_audio", "input_audio": {"data": data, "format": _AUDIO[kind]}}
     name = _text(part, "filename", where) if part.get("filename") else "file"
+    if kind.startswith("text/") or kind == "application/json":
+        # OpenAI takes only PDFs as files in a chat, and most other servers take none.
+        return {"type": "text", "text": f"{name}:\n{_decoded(data, where)}"}
     return {"type": "file", "file": {"file_data": url, "filename": name}}
+
+
+def _decoded(data: str, where: str) -> str:
+    try:
+        return b64decode(data, validate=True).decode("utf-8-sig")
+    except ValueError as error:
+        msg = f"{where} has a text file that is not UTF-8 in base64."
+        raise InvalidArgumentError(msg) from error
 
 
 # --- what the model says ---

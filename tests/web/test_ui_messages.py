@@ -84,8 +84,20 @@ def test_reasoning_sources_and_data_of_the_page_are_left_out() -> None:
                 "file": {"file_data": "data:application/pdf;base64,JVBE", "filename": "a.pdf"},
             },
         ),
+        (
+            file("text/markdown", "data:text/markdown;base64,w6k=", filename="a.md"),
+            {"type": "text", "text": "a.md:\né"},
+        ),
+        (
+            file("text/csv", "data:text/csv;base64,77u/YSxi", filename="a.csv"),
+            {"type": "text", "text": "a.csv:\na,b"},
+        ),
+        (
+            file("application/json", "data:application/json;base64,e30="),
+            {"type": "text", "text": "file:\n{}"},
+        ),
     ],
-    ids=["picture", "picture by URL", "recording", "document"],
+    ids=["picture", "picture by URL", "recording", "document", "text", "Excel's CSV", "JSON"],
 )
 def test_files(part: dict[str, Any], content: dict[str, Any]) -> None:
     told: Any = from_ui_messages([user(text("What is this?"), part)])
@@ -177,6 +189,11 @@ def test_an_answer_that_was_stopped_before_its_first_token_is_left_out() -> None
         ([user(file("image/png", "blob:https://a.b/c"))], "neither an http"),
         ([user(file("image/png", "/a.png"))], "neither an http"),
         ([user(file("audio/wav", "https://a.b/c"))], "by URL: send its data"),
+        (
+            [user(file("text/plain", "data:text/plain;base64,/w=="))],
+            "a text file that is not UTF-8",
+        ),
+        ([user(file("text/plain", "data:text/plain;base64,?"))], "that is not UTF-8 in base64"),
         ([assistant(called("add", "c1", output=1) | {"toolCallId": 1})], "toolCallId is not"),
     ],
     ids=str,
