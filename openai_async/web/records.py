@@ -75,13 +75,10 @@ async def check_unused(store: BroadcastStore, id: str) -> None:
 
 def _error(failure: dict[str, Any]) -> OpenAIError:
     kind: Any = getattr(errors, failure["class"], OpenAIError)
-    if not issubclass(kind, APIError):
-        return OpenAIError(failure["message"])
-    made: APIError = kind(
-        failure["message"],
-        status_code=failure["status_code"],
-        retry_after=failure["retry_after"],
-    )
+    more = {}
+    if issubclass(kind, APIError):
+        more = {name: failure[name] for name in ("status_code", "retry_after")}
+    made: OpenAIError = kind(failure["message"], **more)
     return made
 
 

@@ -36,8 +36,10 @@ async def add(a: int, b: int) -> dict[str, int]:
     return {"sum": a + b}
 
 
-def run(client: AsyncClient) -> ToolRun[None]:
-    return client.chat.completions.run_tools(model="gpt-4o", messages=MESSAGES, tools=[add])
+def run(client: AsyncClient, **params: Any) -> ToolRun[None]:
+    return client.chat.completions.run_tools(
+        model="gpt-4o", messages=MESSAGES, tools=[add], **params
+    )
 
 
 async def whole(relay: Relay) -> bytes:
@@ -77,6 +79,17 @@ async def test_a_reader_resumes_after_any_event(
             assert rest == body[len(before) + event :]
 
 
+@pytest.mark.parametrize("form", FORMS)
+async def test_too_many_rounds_are_the_error_that_a_plain_relay_sends(
+    raw: RawServer, raw_client: AsyncClient, form: PageFormName
+) -> None:
+    raw.answer = answering(ASKED)
+    plain = await whole(run(raw_client, max_rounds=1).sse(form=form))
+    raw.answer = answering(ASKED)
+    async with Broadcast(run(raw_client, max_rounds=1)) as broadcast:
+        assert without_ids(await whole(broadcast.sse(form=form))) == plain
+
+
 async def test_a_turn_of_a_conversation_is_in_the_history_once_it_has_been_read(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
@@ -94,10 +107,7 @@ async def test_an_exception_of_the_app_is_an_error_for_the_readers_and_logged_as
         raise PermissionError("at 10.0.0.1")
 
     raw.answer = answering([calling(call(0, '{"a":0,"b":2}', "add", "c1")), DONE])
-    asked = raw_client.chat.completions.run_tools(
-        model="gpt-4o", messages=MESSAGES, tools=[add], on_tool_error=explain
-    )
-    async with Broadcast(asked) as broadcast:
+    async with Broadcast(run(raw_client, on_tool_error=explain)) as broadcast:
         body = await whole(broadcast.sse(form="text"))
     assert b"event: error" in body
     assert b"10.0.0.1" not in body
