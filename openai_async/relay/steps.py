@@ -74,6 +74,7 @@ def _copy(run: Run, form: PageForm) -> Copy:
                 pipe.open()
                 if data := form.piece(piece):
                     await pipe.put(data)
+            pipe.open()  # an answer may have no chunks
             await pipe.put(form.end(run._usage()))
 
     return copy

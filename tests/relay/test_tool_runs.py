@@ -256,6 +256,15 @@ async def test_begin_raises_an_early_error(
             await relay.begin(3)
 
 
+async def test_an_answer_without_any_chunk_is_an_answer(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    raw.answer = answering([USAGE_AND_DONE])  # the usage that only we have asked for
+    async with run(raw_client, add).sse() as relay:
+        assert await relay.begin(3)
+        assert b'"type":"done"' in await anext(relay)
+
+
 async def test_an_error_in_a_later_answer_is_the_last_event(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
