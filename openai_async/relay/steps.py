@@ -23,7 +23,9 @@ class Run(Protocol):
     async def __aexit__(self, *exc: object) -> None: ...
 
     def _all_steps(self) -> AsyncGenerator[ChatCompletionChunk | ToolStep[Any], None]:
-        """The chunks of each answer, then the steps of its calls."""
+        """The chunks of each answer, then the steps of its calls; raises an error if something else
+        reads the run.
+        """
         ...
 
     def _usage(self) -> CompletionUsage | None:
@@ -50,7 +52,8 @@ def no_tools(form: object) -> InvalidArgumentError:
 
 async def pieces_of(run: Run) -> AsyncGenerator[Piece, None]:
     """What a browser may see of a run; closing it stops the run."""
-    async with run, aclosing(run._all_steps()) as steps:
+    steps = run._all_steps()  # not within `async with`, which would stop the run for its reader
+    async with run, aclosing(steps):
         async for step in steps:
             if (piece := _piece_of(step)) is not None:
                 yield piece

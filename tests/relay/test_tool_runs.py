@@ -14,6 +14,7 @@ from openai_async import (
     AuthenticationError,
     Conversation,
     InvalidArgumentError,
+    OpenAIError,
     ToolRun,
 )
 from openai_async.relay.forms import PageFormName
@@ -317,6 +318,21 @@ async def test_leaving_hangs_up(raw: RawServer, raw_client: AsyncClient) -> None
     await raw.hung_up.wait()
 
 
+@pytest.mark.parametrize("kind", ["run", "turn"])
+async def test_a_second_relay_is_refused_and_does_not_stop_the_first(
+    raw: RawServer, raw_client: AsyncClient, kind: str
+) -> None:
+    raw.answer = answering(ASKED, ANSWERED)
+    turn = talk(raw_client, add).stream("1 + 2?")
+    relayed: Any = run(raw_client, add) if kind == "run" else turn
+    relay, second = relayed.sse(), relayed.sse()
+    first = await anext(relay)
+    with pytest.raises(OpenAIError, match="already begun"):
+        await second.begin(3)
+    body = first + b"".join([data async for data in relay])
+    assert body.endswith(b'data: {"type":"done","finish_reason":"stop"}\n\n')
+
+
 # --- a turn of a conversation ---
 
 
@@ -378,3 +394,28 @@ async def test_a_turn_that_has_begun_is_not_relayed(
         await anext(turn)
         with pytest.raises(InvalidArgumentError, match="already begun: relay a new one"):
             turn.sse()
+
+
+@pytest.mark.parametrize("tools", [(), (add,)], ids=["alone", "with tools"])
+async def test_nobody_else_can_read_a_turn_that_is_relayed(
+    raw: RawServer, raw_client: AsyncClient, tools: tuple[Any, ...]
+) -> None:
+    may_go_on = asyncio.Event()
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("Hel")))
+        await may_go_on.wait()
+        await exchange.part(sse(chunk("lo", finish="stop")) + USAGE_AND_DONE)
+        await exchange.end()
+
+    raw.answer = answer
+    conversation = talk(raw_client, *tools)
+    turn = conversation.stream("Hi")
+    relay = turn.sse()
+    await anext(relay)
+    with pytest.raises(OpenAIError, match="Another task is reading this turn"):
+        await anext(turn)
+    may_go_on.set()
+    assert b'"text":"lo"' in b"".join([data async for data in relay])
+    assert conversation.messages[-1]["content"] == "Hello"
