@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import InvalidArgumentError
-from ..jsontext import dumps
+from ..jsontext import dumps, shown
 from ..types.chat_params import ChatCompletionMessageParam
 
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
@@ -47,7 +47,7 @@ def from_ui_messages(messages: object) -> list[ChatCompletionMessageParam]:
             for step in _steps(parts):
                 made += _answer(step, where)
         else:
-            msg = f'{where} has role {role!r}: only "user" and "assistant" are accepted.'
+            msg = f'{where} has role {shown(role)}: only "user" and "assistant" are accepted.'
             raise InvalidArgumentError(msg)
     return made
 
@@ -97,7 +97,7 @@ def _file(part: dict[str, Any], where: str) -> dict[str, Any]:
         return {"type": "image_url", "image_url": {"url": url}}
     head, _, data = url.partition(",")
     if not (head.startswith("data:") and head.endswith(";base64")):
-        msg = f"{where} has a file of type {kind!r} by URL: send its data, as a base64 data URL."
+        msg = f"{where} has a file of type {shown(kind)} by URL: send its data, as a base64 data URL."
         raise InvalidArgumentError(msg)
     if kind in _AUDIO:
         return {"type": "input_audio", "input_audio": {"data": data, "format": _AUDIO[kind]}}

@@ -182,7 +182,7 @@ def test_an_answer_that_was_stopped_before_its_first_token_is_left_out() -> None
         (["Hi"], r"messages\[0\] is not an object"),
         ([{"role": "user", "content": "Hi"}], r"messages\[0\].parts is not a list"),
         ([{"role": "system", "parts": []}], r"messages\[0\] has role 'system': only"),
-        ([{"parts": []}], r"messages\[0\] has role None: only"),
+        ([{"parts": []}], r"messages\[0\] has role null: only"),
         ([user({"type": "text", "text": 7})], r"messages\[0\] has a part whose text is not"),
         ([user(file("image/png", PNG), {"type": "file"})], "a part whose url is not a string"),
         ([user(file("image/png", "file:///a.png"))], r"neither an http\(s\) URL nor a data URL"),
@@ -201,6 +201,31 @@ def test_an_answer_that_was_stopped_before_its_first_token_is_left_out() -> None
 def test_what_is_not_a_message_is_refused(messages: Any, message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         from_ui_messages(messages)
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "x" * 1000, "parts": []},
+        {"role": nested(100_000), "parts": []},
+        user(file("x" * 1000, "https://a.b/c")),
+        assistant(called("add", "c1", input=nested(100_000), output=1)),
+        assistant(called("add", "c1", input={}, output=nested(100_000))),
+        assistant(called("add", "c1", input={}, output=float("nan"))),
+    ],
+    ids=["long role", "deep role", "long type", "deep input", "deep output", "NaN"],
+)
+def test_what_cannot_be_written_is_refused_in_few_words(message: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        from_ui_messages([message])
+    assert len(str(caught.value)) < 200
 
 
 async def test_the_api_takes_them(server: LocalServer, client: AsyncClient) -> None:
