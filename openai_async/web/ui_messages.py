@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import InvalidArgumentError
-from ..jsontext import dumps, shown
+from ..jsontext import shown
 from ..types.chat_params import ChatCompletionMessageParam
+from ..types.model_methods import json_text
 
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
 
@@ -97,7 +98,7 @@ def _file(part: dict[str, Any], where: str) -> dict[str, Any]:
         return {"type": "image_url", "image_url": {"url": url}}
     head, _, data = url.partition(",")
     if not (head.startswith("data:") and head.endswith(";base64")):
-        msg = f"{where} has a file of type {shown(kind)} by URL: send its data, as a base64 data URL."
+        msg = f"{where} has a file of type {shown(kind)} by URL: send it as a base64 data URL."
         raise InvalidArgumentError(msg)
     if kind in _AUDIO:
         return {"type": "input_audio", "input_audio": {"data": data, "format": _AUDIO[kind]}}
@@ -136,9 +137,9 @@ def _answer(parts: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
     calls, results = [], []
     for part in parts:
         if part.get("state") in ("output-available", "output-error"):
-            call = _call(part, where)
+            call, told = _call(part, where), _result(part, where)
             calls.append(call)
-            results.append({"role": "tool", "tool_call_id": call["id"], "content": _result(part)})
+            results.append({"role": "tool", "tool_call_id": call["id"], "content": told})
     if not text and not calls:
         return []
     message: dict[str, Any] = {"role": "assistant", "content": text or None}
@@ -152,12 +153,21 @@ def _call(part: dict[str, Any], where: str) -> dict[str, Any]:
     if given is None:
         given = part.get("rawInput", {})
     if not isinstance(given, str):
-        given = dumps(given).decode()
+        given = _json(given, where)
     elif part["state"] == "output-available":  # only a custom tool takes a text
         return {"id": key, "type": "custom", "custom": {"name": name, "input": given}}
     return {"id": key, "type": "function", "function": {"name": name, "arguments": given}}
 
 
-def _result(part: dict[str, Any]) -> str:
+def _result(part: dict[str, Any], where: str) -> str:
     told = part.get("errorText" if part["state"] == "output-error" else "output")
-    return told if isinstance(told, str) else dumps(told).decode()
+    return told if isinstance(told, str) else _json(told, where)
+
+
+def _json(value: object, where: str) -> str:
+    """Not `dumps`, which searches what it refuses for mistakes of an app: that may take seconds."""
+    try:
+        return json_text(value)
+    except RecursionError as error:
+        msg = f"{where} has a call whose input or output is nested too deep."
+        raise InvalidArgumentError(msg) from error
