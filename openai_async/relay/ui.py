@@ -144,9 +144,9 @@ class UI(PageForm):
     def _id_of(self, call: Call) -> str:
         """Its id. The SDK tells calls apart by id, but not all servers send one for each."""
         if (key := self._ids.get(call)) is None:
-            key = call.id
-            if not key or key in self._ids.values():
-                key = f"{key or self._deltas.id or 'call'}-{call.index}"
+            key = call.id or f"{self._deltas.id or 'call'}-{call.index}"
+            while key in self._ids.values():
+                key = f"{key}-{call.index}"
             self._ids[call] = key
         return key
 

@@ -118,6 +118,18 @@ async def test_calls_of_several_answers_are_told_apart(
     assert [*results.values()] == [{"sum": 3}, {"sum": 7}, {"sum": 7}]
 
 
+async def test_an_id_that_the_server_repeats_is_replaced_by_a_new_one(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    ids = ["c1-2", "c1", "c1"]
+    pieces = [call(n, f'{{"a":{n},"b":0}}', "add", id) for n, id in enumerate(ids)]
+    first, second = [calling(*pieces[:2]), DONE], [calling(pieces[2]), DONE]
+    raw.answer = answering(first, second, ANSWERED)
+    shown = await events(run(raw_client, add), "ui")
+    results = {e["toolCallId"]: e["output"] for e in shown if e["type"] == "tool-output-available"}
+    assert [*results.values()] == [{"sum": n} for n in range(3)]
+
+
 async def test_results_are_sent_as_they_arrive(raw: RawServer, raw_client: AsyncClient) -> None:
     first_may_end = asyncio.Event()
 
