@@ -84,7 +84,8 @@ class Call:
 
     @property
     def _pieces(self) -> list[str]:
-        return _text(self._function.get("input" if self.is_custom else "arguments"))
+        held = self._function.get("input" if self.is_custom else "arguments")
+        return held if isinstance(held, Text) else []
 
     def grow(self, *, last: bool = False) -> CallDelta | None:
         """What is new; with `last`, including what may have been a placeholder."""
@@ -145,11 +146,17 @@ class Deltas:
         self.id = self.id or chunk.id
         added = self._assembly.add(json_of(chunk))
         text, reasoning = (chunk.text, chunk.reasoning) if added is None else added
-        yield from self._texts(text or "", reasoning or "")
+        if self._tags is not None:
+            thought, text = self._tags.split(text or "")
+            reasoning = (reasoning or "") + thought
+        if reasoning:
+            yield TextDelta("reasoning", reasoning)
+        if text:
+            yield TextDelta("text", text)
         if (choice := self._choice) is None:
             return
-        refusal = _text(choice.pieces("refusal"))
-        if new := "".join(refusal[self._refused :]):
+        refusal = choice.pieces("refusal")
+        if isinstance(refusal, Text) and (new := "".join(refusal[self._refused :])):
             self._refused = len(refusal)
             yield TextDelta("refusal", new)
         for held in choice.calls.take_changed() if choice.calls else ():
@@ -160,26 +167,17 @@ class Deltas:
 
     def end(self) -> Iterator[Delta]:
         """What was held back until the end of the answer."""
-        yield from self._texts("", "", last=True)
+        if self._tags is not None:
+            thought, text = self._tags.split("", last=True)
+            if thought:
+                yield TextDelta("reasoning", thought)
+            if text:
+                yield TextDelta("text", text)
         for call in self._calls.values():
             if (delta := call.grow(last=True)) is not None:
                 yield delta
-
-    def _texts(self, text: str, reasoning: str, *, last: bool = False) -> Iterator[TextDelta]:
-        if self._tags is not None:
-            thought, text = self._tags.split(text, last=last)
-            reasoning += thought
-        if reasoning:
-            yield TextDelta("reasoning", reasoning)
-        if text:
-            yield TextDelta("text", text)
 
     @property
     def _choice(self) -> ChoiceAssembly | None:
         found = self._assembly.choice_of(0)
         return None if found is None else found[1]
-
-
-def _text(value: object) -> Text:
-    """The pieces of a text; none if the server has sent something else in its place."""
-    return value if isinstance(value, Text) else Text()
