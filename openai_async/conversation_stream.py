@@ -136,16 +136,12 @@ class ConversationStream:
         Raises:
             InvalidArgumentError: the turn has begun.
         """
-        self._check_new()
-        return relayed.relay_run(self, form, keep_alive, think_tags)
-
-    def _check_new(self) -> None:
         if self._turn is not None:
             msg = "This turn has already begun: relay a new one."
             raise InvalidArgumentError(msg)
 
     def _all_steps(self) -> AsyncGenerator[ChatCompletionChunk | ToolStep[None], None]:
-        self._check_new()
+        self._check_relayable()
         self._turn = self._conversation._begin()
         self._reading = True  # also between two pieces, of which nobody else may take one
         return self._pieces()
