@@ -143,6 +143,8 @@ def read_saved(text: str) -> tuple[str, str | None, list[Message]]:
     Raises:
         InvalidArgumentError: it is something else; the message says where.
     """
+    if not isinstance(text, str | bytes):
+        raise _not_saved(f"it has type {type(text).__name__}, not str")
     try:
         saved = strict_loads(text)
     except ValueError as error:

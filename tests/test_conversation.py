@@ -487,6 +487,7 @@ SAVED: dict[str, Any] = {"model": "m", "system": None, "messages": []}
 @pytest.mark.parametrize(
     ("text", "why"),
     [
+        (None, "it has type NoneType, not str"),
         ("", "it is not JSON: input data was truncated"),
         ("NaN", "it is not JSON: invalid character (byte 0)"),
         ("null", "it is null, not an object"),
