@@ -7,15 +7,16 @@ is read, and each piece of a tool call goes where the rules put it. Other choice
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..types.chat_chunk import ChatCompletionChunk
 from ..types.think_tags import ThinkTagsOption, tags_for
 from ..wire.assembly import Assembly
 from ..wire.choice_assembly import ChoiceAssembly
-from ..wire.merging import Text
+from ..wire.merging import Text, joined
 from .form import json_of
+from .sources import sources_in, sources_of
 
 
 class TextDelta(NamedTuple):
@@ -34,7 +35,17 @@ class CallDelta(NamedTuple):
     arguments: str
 
 
-Delta: TypeAlias = TextDelta | CallDelta
+class SourceDelta(NamedTuple):
+    """A web page that the answer cites."""
+
+    number: int
+    """1 for the first page, 2 for the next one, and so on, across all answers of a run."""
+    url: str
+    title: str
+    """ "" if the server sends none."""
+
+
+Delta: TypeAlias = TextDelta | CallDelta | SourceDelta
 
 
 class Call:
@@ -121,6 +132,9 @@ class Deltas:
         """How many calls there were in earlier answers."""
         self._refused = 0
         """How many pieces of the refusal the deltas have reported."""
+        self._sources: dict[str, str] = {}
+        """The titles of the pages that are cited, by URL."""
+        self._told_sources = 0
 
     @property
     def finish_reason(self) -> str | None:
@@ -144,7 +158,10 @@ class Deltas:
     def of(self, chunk: ChatCompletionChunk) -> Iterator[Delta]:
         """What a chunk adds."""
         self.id = self.id or chunk.id
-        added = self._assembly.add(json_of(chunk))
+        value = json_of(chunk)
+        if "citations" in value or "search_results" in value:
+            self._cite(sources_in(value))
+        added = self._assembly.add(value)
         text, reasoning = (chunk.text, chunk.reasoning) if added is None else added
         if self._tags is not None:
             thought, text = self._tags.split(text or "")
@@ -176,6 +193,16 @@ class Deltas:
         for call in self._calls.values():
             if (delta := call.grow(last=True)) is not None:
                 yield delta
+        if (choice := self._choice) is not None:
+            self._cite(sources_of(joined(choice.pieces("annotations"))))
+        for number, (url, title) in enumerate(self._sources.items(), 1):
+            if number > self._told_sources:
+                yield SourceDelta(number, url, title)
+        self._told_sources = len(self._sources)
+
+    def _cite(self, pages: Iterable[tuple[str, str]]) -> None:
+        for url, title in pages:
+            self._sources[url] = title or self._sources.get(url, "")
 
     @property
     def _choice(self) -> ChoiceAssembly | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import OpenAIError
 from ..types.chat_common import CompletionUsage
-from .deltas import Call, CallDelta, Delta, TextDelta
+from .deltas import Call, CallDelta, Delta, SourceDelta, TextDelta
 from .form import event
 from .page_form import PageForm, Result
 
@@ -27,6 +27,8 @@ class Text(PageForm):
     def _delta(self, delta: Delta) -> bytes:
         if isinstance(delta, TextDelta):
             return event({"type": delta.kind, "text": delta.text})
+        if isinstance(delta, SourceDelta):
+            return event({"type": "source", "url": delta.url, "title": delta.title})
         return event(_call(delta))
 
     def _call_ended(self, call: Call) -> bytes:

@@ -21,7 +21,7 @@ from ..types.chat_chunk import ChatCompletionChunk
 from ..types.chat_common import CompletionUsage
 from ..types.growing_text import utf8
 from ..types.think_tags import ThinkTagsOption
-from .deltas import Call, CallDelta, Delta, TextDelta
+from .deltas import Call, CallDelta, Delta, SourceDelta, TextDelta
 from .form import DONE, HEADERS, event
 from .page_form import PageForm, Result
 
@@ -82,7 +82,9 @@ class UI(PageForm):
         return event({"type": "start"}) + event({"type": "start-step"})
 
     def _delta(self, delta: Delta) -> bytes:
-        return self._text(delta) if isinstance(delta, TextDelta) else self._call(delta)
+        if isinstance(delta, TextDelta):
+            return self._text(delta)
+        return self._source(delta) if isinstance(delta, SourceDelta) else self._call(delta)
 
     def _text(self, delta: TextDelta) -> bytes:
         kind = "reasoning" if delta.kind == "reasoning" else "text"
@@ -99,6 +101,10 @@ class UI(PageForm):
             return b""
         (kind, key), self._open = self._open, None
         return event({"type": f"{kind}-end", "id": key})
+
+    def _source(self, delta: SourceDelta) -> bytes:
+        part = {"type": "source-url", "sourceId": f"source-{delta.number}", "url": delta.url}
+        return self._close() + event({**part, "title": delta.title} if delta.title else part)
 
     def _call(self, delta: CallDelta) -> bytes:
         call, begin = delta.call, b""

@@ -252,6 +252,15 @@ async def test_a_tool_is_not_called_with_arguments_that_are_not_json(
     assert rest == [STEP, text("Sorry.")]
 
 
+async def test_the_pages_that_an_answer_cites_are_shown(raw: RawServer, use: Use) -> None:
+    citation = {"url": "https://cats.example/a", "title": "Cats"}
+    cited = chunk(annotations=[{"type": "url_citation", "url_citation": citation}])
+    raw.answer = answering([chunk("Meow."), cited, chunk(finish="stop"), DONE])
+    shown = await use("Hi")
+    source = {"type": "source-url", "sourceId": "source-1", **citation}
+    assert shown["messages"][1]["parts"] == [STEP, text("Meow."), source]
+
+
 async def test_a_failure_within_the_answer_is_shown_with_the_safe_text(
     raw: RawServer, use: Use
 ) -> None:
