@@ -49,6 +49,17 @@ async def test_the_block_is_reasoning(raw: RawServer, raw_client: AsyncClient) -
     ]
 
 
+async def test_it_follows_reasoning_that_the_server_splits_off(
+    raw: RawServer, raw_client: AsyncClient
+) -> None:
+    first = chunk("<think>2.", reasoning="Hm, 1 < ")
+    raw.answer = answering([first, chunk("</think>Yes.", finish="stop"), DONE])
+    assert await texts(ask(raw_client), think_tags=True) == [
+        ("reasoning", "Hm, 1 < 2."),
+        ("text", "Yes."),
+    ]
+
+
 async def test_without_the_option_the_text_is_as_it_came(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:

@@ -130,6 +130,25 @@ async def test_an_id_that_the_server_repeats_is_replaced_by_a_new_one(
     assert [*results.values()] == [{"sum": n} for n in range(3)]
 
 
+async def test_each_answer_may_be_a_refusal(raw: RawServer, raw_client: AsyncClient) -> None:
+    refused = calling(call(0, '{"a":1,"b":2}', "add", "c1"), refusal="No.")
+    raw.answer = answering([refused, DONE], [chunk(refusal="Never."), chunk(finish="stop"), DONE])
+    shown = await events(run(raw_client, add))
+    assert [e["text"] for e in shown if e["type"] == "refusal"] == ["No.", "Never."]
+
+
+async def test_a_run_begins_with_its_first_chunk(raw: RawServer, raw_client: AsyncClient) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("Hel")))
+
+    raw.answer = answer
+    async with run(raw_client, add).sse() as relay:
+        begun = asyncio.get_running_loop().time()
+        assert await relay.begin(100)
+        assert asyncio.get_running_loop().time() - begun < 1  # of virtual time
+
+
 async def test_results_are_sent_as_they_arrive(raw: RawServer, raw_client: AsyncClient) -> None:
     first_may_end = asyncio.Event()
 

@@ -189,6 +189,7 @@ def test_an_answer_that_was_stopped_before_its_first_token_is_left_out() -> None
         ([user(file("image/png", "blob:https://a.b/c"))], "neither an http"),
         ([user(file("image/png", "/a.png"))], "neither an http"),
         ([user(file("audio/wav", "https://a.b/c"))], "by URL: send it as a base64 data URL"),
+        ([user(file("audio/wav", "data:audio/wav,abc"))], "by URL: send it as a base64 data URL"),
         (
             [user(file("text/plain", "data:text/plain;base64,/w=="))],
             "a text file that is not UTF-8",
