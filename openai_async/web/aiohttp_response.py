@@ -29,8 +29,8 @@ async def sse_response(
     """Relay a whole stream to the browser: `return await sse_response(request, stream)`.
 
     An error before the answer begins becomes a response with its status (401, 429, 502, ...) and a
-    safe text, in JSON except with `"ui"`; a later one becomes the last event. When the browser
-    disconnects, even before the first token, the stream is closed within half a second.
+    safe text in JSON; a later one becomes the last event. When the browser disconnects, even before
+    the first token, the stream is closed within half a second.
 
     Args:
         request: the request that is being handled.
@@ -55,7 +55,7 @@ async def sse_response(
     if request.method == "HEAD":  # `add_get` accepts HEAD too; it must not cost an answer
         return web.Response(headers=plan.beside(relay.headers))
     async with relay, _ClosedOnDisconnect(relay, request):
-        if (refusal := await begin(relay, plan)) is not None:
+        if (refusal := await begin(relay, plan.first_event)) is not None:
             return web.Response(
                 status=refusal.status,
                 headers=plan.beside(refusal.headers),

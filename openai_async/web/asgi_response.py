@@ -32,8 +32,8 @@ class SSEResponse(Response):
     It is an ASGI application, and a Starlette `Response` if Starlette is installed.
 
     An error before the answer begins becomes a response with its status (401, 429, 502, ...) and a
-    safe text, in JSON except with `"ui"`; a later one becomes the last event. When the browser
-    disconnects, even before the first token, the stream is closed within half a second.
+    safe text in JSON; a later one becomes the last event. When the browser disconnects, even before
+    the first token, the stream is closed within half a second.
 
     Args:
         stream, form, first_event, keep_alive, headers, think_tags: as for `sse_response`.
@@ -85,7 +85,7 @@ class SSEResponse(Response):
             await self.background()
 
     async def _relay(self, relay: Relay, send: Send) -> None:
-        if (refusal := await begin(relay, self._plan)) is not None:
+        if (refusal := await begin(relay, self._plan.first_event)) is not None:
             await self._send_whole(send, refusal)
             return
 

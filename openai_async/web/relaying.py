@@ -61,7 +61,6 @@ class Plan:
             msg = f"first_event is {first_event!r}: pass a number of seconds, 0 or more."
             raise InvalidArgumentError(msg)
         self.first_event = first_event
-        self.form = form
         self._options: dict[str, Any] = {"keep_alive": keep_alive}
         if form is not None:
             self._options["form"] = form
@@ -110,19 +109,14 @@ NOTHING_NEW = Refusal(204, {}, b"")
 """Stops an EventSource, which would otherwise keep reconnecting."""
 
 
-async def begin(relay: Relay, plan: Plan) -> Refusal | None:
+async def begin(relay: Relay, within: float) -> Refusal | None:
     """Wait for the answer to begin. If it fails, or has nothing new, returns the response."""
     try:
-        begun = await relay.begin(plan.first_event)
+        begun = await relay.begin(within)
     except InvalidArgumentError:
         raise  # a bug in the app: for the framework to report
     except OpenAIError as error:
         log.warning("Not relayed: %s", error)
-        headers = error_headers(error)
-        if plan.form == "ui":  # the whole body is what `useChat` has as `error.message`
-            headers["Content-Type"] = "text/plain; charset=utf-8"
-            body = error.safe_message.encode()
-        else:
-            body = error_body(error, passed_on=relay.passes_errors_on)
-        return Refusal(status_of(error), headers, body)
+        body = error_body(error, passed_on=relay.passes_errors_on)
+        return Refusal(status_of(error), error_headers(error), body)
     return None if begun else NOTHING_NEW

@@ -68,18 +68,6 @@ async def test_a_closed_client_is_a_503(raw_client: AsyncClient, form: str) -> N
     assert error["message"] == "The request could not be made."
 
 
-@pytest.mark.parametrize("server", ["aiohttp", "starlette"])
-async def test_the_body_for_use_chat_is_the_text_alone(
-    raw: RawServer, raw_client: AsyncClient, server: str
-) -> None:
-    raw.answer = lambda exchange: exchange.whole(b"{}", status="429 No")
-    stream = ask(raw_client)
-    async with SERVERS[server](lambda: stream, form="ui") as url, Browser(url) as browser:
-        assert await browser.begin() == 429
-        assert browser.headers["content-type"] == "text/plain; charset=utf-8"
-        assert await browser.rest() == b"The service is busy: try again later."
-
-
 async def test_a_conversation_in_the_middle_of_a_turn_is_a_409(
     raw: RawServer, raw_client: AsyncClient
 ) -> None:
