@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from ._submodules import LazyModule
-from .errors import InvalidArgumentError, OpenAIError
+from .errors import OpenAIError
 from .images.reading import ImageSource
-from .relay import KEEP_ALIVE
+from .resources.relayed_run import RelayedRun
 from .resources.tool_run_reader import Read
 from .resources.tool_runs import ToolRun
 from .streaming.chat import ChatCompletionStream
@@ -19,15 +18,9 @@ from .turns import Turn
 from .types.chat_completion import ChatCompletion
 
 if TYPE_CHECKING:
-    from .relay import steps as relayed
-    from .relay.forms import PageFormName
-    from .relay.relay import Relay
     from .types.chat_chunk import ChatCompletionChunk
     from .types.chat_common import CompletionUsage
-    from .types.think_tags import ThinkTagsOption
     from .types.tool_steps import ToolStep
-else:  # few programs relay
-    relayed = LazyModule("openai_async.relay.steps")
 
 P = TypeVar("P")
 
@@ -59,12 +52,14 @@ class Talk(Protocol):
     def _end(self, turn: Turn) -> None: ...
 
 
-class ConversationStream:
+class ConversationStream(RelayedRun):
     """The text of a turn, as it is written; see `Conversation.stream`.
 
     It is read once, by a loop or by `await anext(...)`. Leaving the loop, `async with` or
     `aclose()` hangs up; leaving the loop does not wait until tools that are running have ended.
     """
+
+    _what = "turn"
 
     def __init__(
         self,
@@ -115,30 +110,8 @@ class ConversationStream:
     def __del__(self) -> None:
         self._leave()
 
-    def sse(
-        self,
-        *,
-        form: PageFormName = "text",
-        keep_alive: float | None = KEEP_ALIVE,
-        think_tags: ThinkTagsOption = False,
-    ) -> Relay:
-        """The turn as server-sent events for a browser, with the calls and results of tools; see
-        `ChatCompletionStream.sse`. Once relayed to its end, the turn is added to the history.
-
-        Raises:
-            InvalidArgumentError: the turn has begun, or the form has no events for tools.
-        """
-        self._check_relayable()
-        return relayed.relay_run(self, form, keep_alive, think_tags)
-
-    def _check_relayable(self) -> None:
-        """
-        Raises:
-            InvalidArgumentError: the turn has begun.
-        """
-        if self._turn is not None:
-            msg = "This turn has already begun: relay a new one."
-            raise InvalidArgumentError(msg)
+    def _has_begun(self) -> bool:
+        return self._turn is not None
 
     def _all_steps(self) -> AsyncGenerator[ChatCompletionChunk | ToolStep[None], None]:
         self._check_relayable()

@@ -15,14 +15,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from .._submodules import LazyModule
 from ..errors import InvalidArgumentError, OpenAIError, ToolRoundsExceededError
 from ..options import check_whole, is_number
-from ..relay import KEEP_ALIVE
 from ..streaming.chat import ChatCompletionStream
 from ..structured.answers import Misfits, check_complete, with_values
 from ..structured.response_formats import ResponseFormat
 from ..types.chat_completion import ChatCompletion
+from ..types.normalize import is_usage
 from ..types.parsed_chats import ParsedChatCompletion, ParsedFunctionToolCall
 from ..types.tool_steps import (
     CompletionStep,
@@ -34,28 +33,23 @@ from ..types.tool_steps import (
 from .messages import sendable
 from .params import json_body, sent_number
 from .parsing import Parsing, checked
+from .relayed_run import RelayedRun
 from .stream_usage import stream_arguments
 from .tool_calls import Caller, Running, tell_apart
 from .tool_run_reader import Read, Steps
 
 if TYPE_CHECKING:
-    from ..relay import steps as relayed
-    from ..relay.forms import PageFormName
-    from ..relay.relay import Relay
     from ..types.chat_chunk import ChatCompletionChunk
     from ..types.chat_common import CompletionUsage
     from ..types.chat_params import ChatCompletionMessageParam
-    from ..types.think_tags import ThinkTagsOption
     from .base_client import BaseClient
     from .endpoint import Endpoint
-else:  # few programs relay
-    relayed = LazyModule("openai_async.relay.steps")
 
 T = TypeVar("T")
 P = TypeVar("P")
 
 
-class ToolRun(Generic[T]):
+class ToolRun(RelayedRun, Generic[T]):
     """A conversation with the model and the tools that it calls. Await it, or iterate over it.
 
     Nothing is sent before that. A run can be awaited or iterated over only once; afterwards,
@@ -69,6 +63,8 @@ class ToolRun(Generic[T]):
             results of its calls, and the last answer. Pass it to the next request.
         completions: every answer so far, with its `usage` and `meta`.
     """
+
+    _what = "run"
 
     def __init__(self, parsing: Parsing, caller: Caller, max_rounds: int) -> None:
         self.messages: list[ChatCompletionMessageParam] = [*parsing.params["messages"]]
@@ -132,30 +128,8 @@ class ToolRun(Generic[T]):
 
     # --- relaying ---
 
-    def sse(
-        self,
-        *,
-        form: PageFormName = "text",
-        keep_alive: float | None = KEEP_ALIVE,
-        think_tags: ThinkTagsOption = False,
-    ) -> Relay:
-        """The run as server-sent events for a browser, with the results of the tools; see
-        `ChatCompletionStream.sse`.
-
-        Raises:
-            InvalidArgumentError: the run has begun, or the form has no events for tools.
-        """
-        self._check_relayable()
-        return relayed.relay_run(self, form, keep_alive, think_tags)
-
-    def _check_relayable(self) -> None:
-        """
-        Raises:
-            InvalidArgumentError: the run has begun.
-        """
-        if self._begun or self._left:
-            msg = "This run has already begun: relay a new one."
-            raise InvalidArgumentError(msg)
+    def _has_begun(self) -> bool:
+        return self._begun or self._left
 
     def _all_steps(self) -> AsyncGenerator[ChatCompletionChunk | ToolStep[T], None]:
         return self._begin(aiter)
@@ -175,7 +149,10 @@ class ToolRun(Generic[T]):
                     async for piece in read(self._stream):
                         yield piece
                     completion = await self._stream.completion()
-                    self._usages.append(self._stream.usage)
+                    usage = completion.usage  # that of the stream would assemble it again
+                    self._usages.append(
+                        usage if usage is not None and is_usage(usage._raw) else self._stream.usage
+                    )
                     self._secret, self._stream = self._stream._secret, None
                 else:
                     completion = await self._asked()

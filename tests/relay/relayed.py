@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -31,6 +32,19 @@ def answering(*answers: list[Any]) -> Callable[[Exchange], Awaitable[None]]:
     """Answers each request with the next of these."""
     rest = iter(answers)
     return lambda exchange: exchange.stream(*next(rest))
+
+
+def in_halves(go_on: asyncio.Event) -> Callable[[Exchange], Awaitable[None]]:
+    """The text "Hello", whose second half waits for an event."""
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.start_stream()
+        await exchange.part(sse(chunk("Hel")))
+        await go_on.wait()
+        await exchange.part(sse(chunk("lo", finish="stop")) + USAGE_AND_DONE)
+        await exchange.end()
+
+    return answer
 
 
 def calling(*pieces: dict[str, object], **more: Any) -> dict[str, object]:

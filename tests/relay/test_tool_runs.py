@@ -21,7 +21,7 @@ from openai_async.relay.forms import PageFormName
 
 from ..raw_server import DONE, Exchange, RawServer, chunk, sse
 from ..streaming.events import call
-from .relayed import MESSAGES, USAGE_AND_DONE, answering, calling, lines
+from .relayed import MESSAGES, USAGE_AND_DONE, answering, calling, in_halves, lines
 
 pytestmark = pytest.mark.virtual_time
 
@@ -433,14 +433,7 @@ async def test_nobody_else_can_read_a_turn_that_is_relayed(
 ) -> None:
     may_go_on = asyncio.Event()
 
-    async def answer(exchange: Exchange) -> None:
-        await exchange.start_stream()
-        await exchange.part(sse(chunk("Hel")))
-        await may_go_on.wait()
-        await exchange.part(sse(chunk("lo", finish="stop")) + USAGE_AND_DONE)
-        await exchange.end()
-
-    raw.answer = answer
+    raw.answer = in_halves(may_go_on)
     conversation = talk(raw_client, *tools)
     turn = conversation.stream("Hi")
     relay = turn.sse()

@@ -19,7 +19,7 @@ from openai_async.web import Broadcast, from_ui_messages, sse_response
 
 from ..raw_server import DONE, Exchange, RawServer, chunk, sse
 from ..streaming.events import call
-from .relayed import USAGE_AND_DONE, answering, calling
+from .relayed import USAGE_AND_DONE, answering, calling, in_halves
 
 PROGRAM = Path(__file__).with_name("use_chat.mjs")
 PACKAGES = ("ai@7.0.173", "@ai-sdk/react@4.0.177", "react@19.3.1", "react-test-renderer@19.3.1")
@@ -285,14 +285,7 @@ async def test_an_early_failure_is_shown_with_the_safe_text(raw: RawServer, use:
 async def test_a_page_that_is_reloaded_shows_the_answer_from_its_beginning(
     raw: RawServer, use: Use, resumed: asyncio.Event
 ) -> None:
-    async def answer(exchange: Exchange) -> None:
-        await exchange.start_stream()
-        await exchange.part(sse(chunk("Hel")))
-        await resumed.wait()
-        await exchange.part(sse(chunk("lo", finish="stop")) + USAGE_AND_DONE)
-        await exchange.end()
-
-    raw.answer = answer
+    raw.answer = in_halves(resumed)
     shown = await use("Hi", path="/broadcast", reloadAt="Hel")
     question, whole = map(said, shown["messages"])
     assert (question, whole["parts"]) == (user("Hi"), [STEP, text("Hello")])

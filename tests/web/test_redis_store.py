@@ -20,7 +20,8 @@ from openai_async import AsyncClient
 from openai_async.testing import LocalServer, Reply
 from openai_async.web import Broadcast, BroadcastStore
 
-from ..raw_server import DONE, Exchange, RawServer, chunk, sse
+from ..raw_server import RawServer
+from ..relay.relayed import in_halves
 from .programs import EXAMPLES
 from .servers import address, listener
 from .test_relaying import ask
@@ -115,14 +116,7 @@ async def test_a_browser_joins_in_another_process_and_learns_that_the_first_has_
 ) -> None:
     may_go_on = asyncio.Event()
 
-    async def answer(exchange: Exchange) -> None:
-        await exchange.start_stream()
-        await exchange.part(sse(chunk("Hel")))
-        await may_go_on.wait()
-        await exchange.part(sse(chunk("lo", finish="stop")) + DONE)
-        await exchange.end()
-
-    raw.answer = answer
+    raw.answer = in_halves(may_go_on)
     async with (
         worker(redis_socket, raw.url) as (first_url, first),
         worker(redis_socket, raw.url) as (second_url, _),
