@@ -269,6 +269,13 @@ async def test_other_forms_have_no_events_for_tools(raw_client: AsyncClient, for
         run(raw_client, add).sse(form=form)
 
 
+async def test_a_run_that_was_left_is_not_relayed(raw_client: AsyncClient) -> None:
+    left = run(raw_client, add)
+    await left.aclose()
+    with pytest.raises(InvalidArgumentError, match="already begun: relay a new one"):
+        left.sse()
+
+
 async def test_a_run_that_has_begun_is_not_relayed(raw: RawServer, raw_client: AsyncClient) -> None:
     raw.answer = answering(ANSWERED)
     begun = run(raw_client, add)
